@@ -1,0 +1,57 @@
+# Every target sets up what it needs; nothing is done twice. Needs Python 3.11+, git and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+WORKERS ?= 2
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo dev test check lint format bench psql lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "workrow needs Python 3.11 or newer, and $(PYTHON) is older: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked dependencies into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY) ## real people, real e-mails, two workers, one of them killed; PEOPLE=path.csv takes yours
+	@$(BIN)/python -m examples.demo $(ARGS)
+
+dev: $(READY) ## the service, a worker and a mail sink until Ctrl-C, restarted when code changes
+	@$(BIN)/python -m examples.dev $(ARGS)
+
+test: $(READY) ## the whole suite on a real PostgreSQL; ARGS="-k enqueue" narrows it
+	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+lint: $(READY) ## ruff, mypy --strict, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+check: lint test ## lint, then test: what CI runs
+
+format: $(READY) ## let ruff mend what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(READY) ## our figures beside raw SQL and the peers, in one run
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+psql: $(READY) ## a SQL prompt on the development database
+	@$(BIN)/workrow --app app.app psql $(ARGS)
+
+lock: $(READY) ## resolve requirements/dev.txt anew from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header --group dev --extra embedded pyproject.toml -o requirements/dev.txt >/dev/null
+
+clean: ## remove .venv, caches and the embedded database
+	@rm -rf $(VENV) .workrow .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist build
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

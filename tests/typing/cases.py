@@ -1,0 +1,69 @@
+"""Read by mypy only; see test_mypy.py."""
+
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import assert_type
+
+import psycopg
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.orm import Session
+
+import workrow
+
+app = workrow.App("postgresql://localhost/x")
+emails = workrow.Blueprint("emails", queue="emails", retry=workrow.Retry(max_attempts=5))
+
+
+@emails.task(discard_on=(ValueError,))
+async def send(user_id: int, subject: str = "hello") -> str:
+    return f"{user_id} {subject}"
+
+
+@app.task
+def count(words: list[str]) -> int:
+    return len(words)
+
+
+@emails.task(cron="0 9 * * mon", timezone="Europe/Berlin")
+async def weekly(ctx: workrow.JobContext) -> None: ...
+
+
+@emails.task
+async def with_context(ctx: workrow.JobContext, n: int) -> float:
+    return n / 2
+
+
+async def asynchronous(session: AsyncSession, connection: AsyncConnection, raw: psycopg.AsyncConnection) -> None:
+    assert_type(await send.enqueue(session, 1), workrow.Job[str])
+    assert_type(await send.enqueue(connection, user_id=1, subject="x"), workrow.Job[str])
+    assert_type(await send.enqueue(raw, 1), workrow.Job[str])
+    assert_type(send.enqueue(None, 1), Awaitable[workrow.Job[str]])
+    assert_type(await with_context.enqueue(None, 3), workrow.Job[float])
+    assert_type(await weekly.enqueue(None), workrow.Job[None])
+    assert_type(await send.options(delay=timedelta(days=1)).enqueue(session, user_id=1), workrow.Job[str])
+    assert_type(await send.enqueue_many(session, [{"user_id": 1}]), list[workrow.Job[str]])
+    await send.enqueue(session, "1")  # E
+    await send.enqueue(session)  # E
+    await send.enqueue(session, 1, nosuch=2)  # E
+    await with_context.enqueue(None, n="3")  # E
+    await send.options(dealy=3).enqueue(session, 1)  # E
+    await send.options(priority="high").enqueue(session, 1)  # E
+    await send.enqueue("postgresql://", 1)  # E
+
+
+def synchronous(session: Session, connection: Connection, raw: psycopg.Connection) -> None:
+    assert_type(count.enqueue(session, ["a"]), workrow.Job[int])
+    assert_type(count.enqueue(connection, ["a"]), workrow.Job[int])
+    assert_type(count.enqueue(raw, words=["a"]), workrow.Job[int])
+    assert_type(count.enqueue_many(session, [{"words": []}]), list[workrow.Job[int]])
+    assert_type(count.delay(["a"]), workrow.Job[int])
+    assert_type(count.apply_async((["a"],), countdown=3), workrow.Job[int])
+    count.delay("abc")  # E
+    count.delay()  # E
+    count.enqueue(session, [1])  # E
+    count.apply_async(countdown="3")  # E
+
+
+@emails.task(qeue="x")  # E
+def misspelt() -> None: ...

@@ -1,0 +1,45 @@
+"""Background jobs that commit with your data.
+
+Jobs are rows in the Postgres you already run. Start at `App`, `Blueprint` and ``task.enqueue``.
+"""
+
+from procrastinate import JobContext
+from procrastinate.exceptions import AlreadyEnqueued
+
+from workrow import schema
+from workrow.app import App
+from workrow.blueprint import Blueprint, TaskNameTaken
+from workrow.errors import (
+    ArgumentError,
+    ConfigurationError,
+    DatabaseUnavailable,
+    OptionError,
+    SchemaError,
+    TransactionError,
+    WorkrowError,
+)
+from workrow.retry import Retry, exponential
+from workrow.tasks import Task
+from workrow.types import Job
+from workrow.version import __version__
+
+__all__ = [
+    "AlreadyEnqueued",
+    "App",
+    "ArgumentError",
+    "Blueprint",
+    "ConfigurationError",
+    "DatabaseUnavailable",
+    "Job",
+    "JobContext",
+    "OptionError",
+    "Retry",
+    "SchemaError",
+    "Task",
+    "TaskNameTaken",
+    "TransactionError",
+    "WorkrowError",
+    "__version__",
+    "exponential",
+    "schema",
+]

@@ -1,0 +1,5 @@
+"""``python -m workrow``."""
+
+from workrow.cli import main
+
+main(prog_name="workrow")

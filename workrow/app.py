@@ -1,0 +1,123 @@
+"""The assembly: an app is tasks, a database, and the workers that run them."""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, Self, Unpack, cast
+
+import procrastinate
+from procrastinate.app import WorkerOptions
+from procrastinate.connector import BaseConnector
+
+from workrow import schema
+from workrow.blueprint import TaskNameTaken, Tasks
+from workrow.connector import URL, Connector
+from workrow.enqueue import JobManager
+from workrow.errors import ConfigurationError, SchemaError
+from workrow.maintenance.scheduler import Scheduler
+from workrow.tasks import Task
+from workrow.version import __version__
+from workrow.worker import Worker
+
+
+class App(Tasks, procrastinate.App):
+    """A ``procrastinate.App`` with typed, transactional enqueue, and rows that remember results and errors.
+
+    Args:
+        url: the database's URL, libpq's or SQLAlchemy's, or a function that returns it when it is first needed.
+            Making an App opens no connection.
+        connector: instead of a URL, any of procrastinate's connectors.
+        import_paths: modules to import before tasks are looked up.
+        worker_defaults: default options of the workers, see `procrastinate.App.run_worker_async`.
+        periodic_defaults: ``max_delay``: how many seconds late a due time may still be made up for (600).
+
+    Raises:
+        ConfigurationError: neither a URL nor a connector, or both; or the URL is no PostgreSQL URL.
+    """
+
+    def __init__(
+        self,
+        url: URL | None = None,
+        *,
+        connector: BaseConnector | None = None,
+        import_paths: Iterable[str] | None = None,
+        worker_defaults: WorkerOptions | None = None,
+        periodic_defaults: dict[str, Any] | None = None,
+    ) -> None:
+        if (url is None) == (connector is None):
+            raise ConfigurationError("App() takes a database URL or connector=…, one of the two")
+        super().__init__(
+            connector=connector or Connector(cast("URL", url)),
+            import_paths=import_paths,
+            worker_defaults=worker_defaults,
+            periodic_defaults=periodic_defaults,
+        )
+        self.job_manager: JobManager = JobManager(connector=self.connector)
+
+    @property
+    def database_url(self) -> str:
+        """The libpq URL.
+
+        Raises:
+            ConfigurationError: the app was made with a connector that has none.
+        """
+        if not isinstance(self.connector, Connector):
+            raise ConfigurationError(
+                f"the app's connector, a {type(self.connector).__name__}, does not tell its URL; "
+                "make the app with workrow.App('postgresql://…')"
+            )
+        return self.connector.url
+
+    def include(self, *blueprints: procrastinate.Blueprint) -> Self:
+        """Register the tasks of blueprints under the names they have.
+
+        Raises:
+            TaskNameTaken: a name is in use already; nothing of that blueprint was registered.
+        """
+        for blueprint in blueprints:
+            for name in blueprint.tasks:
+                if name in self.tasks:
+                    raise TaskNameTaken(f"the task name {name!r} is used twice; rename one, or include it once")
+            self.add_tasks_from(blueprint, namespace="")
+        return self
+
+    async def check_connection_async(self) -> bool:
+        """Whether the database is reached and migrated; ``procrastinate healthchecks`` asks this.
+
+        Raises:
+            SchemaError: it is reached, but its schema is not the one that this package works with.
+        """
+        await self._check_schema()
+        return await super().check_connection_async()
+
+    async def run_worker_async(self, **kwargs: Unpack[WorkerOptions]) -> None:
+        """Run a worker until it is stopped; see procrastinate for the options.
+
+        Raises:
+            SchemaError: the database's schema is not the one that this package works with.
+        """
+        await self._check_schema()
+        await super().run_worker_async(**kwargs)
+
+    def _worker(self, **kwargs: Unpack[WorkerOptions]) -> Worker:
+        tasks = {id(task): task for task in self.tasks.values() if isinstance(task, Task)}
+        max_delay = timedelta(seconds=self.periodic_defaults.get("max_delay", 600))
+        return Worker(
+            self,
+            scheduler=Scheduler(self.connector, tasks.values(), max_delay),
+            version=__version__,
+            **{**self.worker_defaults, **kwargs},
+        )
+
+    async def _check_schema(self) -> None:
+        if not isinstance(self.connector, Connector):
+            return
+        problem: SchemaError
+        try:
+            await asyncio.to_thread(schema.check, self.database_url)
+        except SchemaError as error:
+            problem = error
+        else:
+            return
+        # outside the except clause, so that procrastinate's CLI prints this line and not its whole ancestry
+        raise problem.with_traceback(None)

@@ -1,0 +1,214 @@
+"""Declaring tasks: the ``task`` decorator, on a blueprint or an app."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import timedelta
+from functools import update_wrapper
+from typing import Any, Concatenate, ParamSpec, Protocol, TypedDict, Unpack, cast, get_type_hints, overload
+
+import procrastinate
+from procrastinate import middleware as upstream_middleware
+from procrastinate.exceptions import TaskAlreadyRegistered
+from procrastinate.retry import RetryValue
+from typing_extensions import TypeVar
+
+from workrow.errors import OptionError
+from workrow.options import Options, check_task_name
+from workrow.retry import Exceptions, Retry
+from workrow.schedule import Cron, Every
+from workrow.tasks import Task
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class TaskNameTaken(OptionError, TaskAlreadyRegistered):
+    """Two tasks, or a task and an alias, have the same name."""
+
+
+class TaskDefaults(TypedDict, total=False):
+    """What all tasks of a blueprint may share; see `Tasks.task`."""
+
+    queue: str
+    priority: int
+    lock: str | None
+    queueing_lock: str | None
+    retry: Retry | RetryValue
+    retry_on: Exceptions
+    discard_on: Exceptions
+    pass_context: bool
+    task_middleware: list[upstream_middleware.TaskMiddleware] | None
+
+
+class TaskOptions(TaskDefaults, total=False):
+    """The keyword arguments of ``@blueprint.task(…)``; see `Tasks.task`."""
+
+    name: str | None
+    aliases: list[str] | None
+    cron: str
+    every: timedelta
+    timezone: str
+
+
+class Decorator(Protocol):
+    """Turns a function into a task. The types of its arguments and of its (awaited) result are kept."""
+
+    @overload
+    def __call__(
+        self, func: Callable[Concatenate[procrastinate.JobContext, P], Coroutine[Any, Any, R]], /
+    ) -> Task[P, R]: ...
+    @overload
+    def __call__(self, func: Callable[Concatenate[procrastinate.JobContext, P], R], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, func: Callable[P, R], /) -> Task[P, R]: ...
+
+
+class Tasks(procrastinate.Blueprint):
+    """The ``task`` decorator, shared by `Blueprint` and ``workrow.App``."""
+
+    _name: str | None = None
+    _defaults: TaskDefaults = TaskDefaults()
+
+    # more options than procrastinate's, hence the override
+    @overload  # type: ignore[override]
+    def task(self, **options: Unpack[TaskOptions]) -> Decorator: ...
+    @overload
+    def task(
+        self, func: Callable[Concatenate[procrastinate.JobContext, P], Coroutine[Any, Any, R]], /
+    ) -> Task[P, R]: ...
+    @overload
+    def task(self, func: Callable[Concatenate[procrastinate.JobContext, P], R], /) -> Task[P, R]: ...
+    @overload
+    def task(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+    @overload
+    def task(self, func: Callable[P, R], /) -> Task[P, R]: ...
+    def task(self, func: Callable[..., Any] | None = None, /, **options: Any) -> Any:  # type: ignore[misc]
+        """Declare a function as a task: ``@blueprint.task`` or ``@blueprint.task(queue="slow", …)``.
+
+        A first parameter annotated ``JobContext`` receives the job's context and is no argument of the job.
+
+        Args:
+            name: the permanent name; by default the blueprint's name and the function's, ``"emails.send_welcome"``.
+            aliases: former names that queued jobs may still carry.
+            queue: the queue's name.
+            priority: a higher one runs first.
+            lock: see `workrow.options.Options`.
+            queueing_lock: see `workrow.options.Options`.
+            retry: a `Retry`, or what procrastinate takes: a RetryStrategy, a number of retries, True for no end.
+            retry_on: retry these exceptions only.
+            discard_on: end the job at once on these, as failed and discarded, with the reason kept.
+            cron: enqueue the task at these times; five fields, or six with seconds first.
+            every: enqueue the task once in each such interval.
+            timezone: the zone that ``cron`` is read in, UTC by default.
+            pass_context: pass the context as first argument whatever its annotation says.
+            task_middleware: procrastinate's middleware around this task.
+
+        Raises:
+            OptionError: an option is unknown or cannot work.
+            TaskNameTaken: the name, or an alias, is in use.
+        """
+        _check_known(options, TaskOptions)
+        decorate = self._decorator({**self._defaults, **cast("TaskOptions", options)})
+        return decorate if func is None else decorate(func)
+
+    def _decorator(self, options: TaskOptions) -> Callable[[Callable[..., Any]], Task[Any, Any]]:
+        def decorate(func: Callable[..., Any]) -> Task[Any, Any]:
+            name = options.get("name") or (f"{self._name}.{func.__name__}" if self._name else None)
+            plain = {key: value for key, value in options.items() if key in Options.__dataclass_fields__}
+            try:
+                task: Task[Any, Any] = Task(
+                    func,
+                    blueprint=self,
+                    name=name,
+                    aliases=options.get("aliases"),
+                    options=Options().changed(plain),
+                    schedule=_timing(options),
+                    retry=_retry(options),
+                    pass_context=options.get("pass_context", False) or takes_context(func),
+                    task_middleware=options.get("task_middleware"),
+                )
+                check_task_name(task.name)
+            except OptionError as error:
+                raise OptionError(f"task {name or func.__qualname__}: {error}") from None
+            self._register_task(task)
+            return cast("Task[Any, Any]", update_wrapper(task, func, updated=()))
+
+        return decorate
+
+    def _add_task(self, task: Any, name: str, to: dict[str, Any] | None = None) -> None:
+        taken = {**self.tasks, **(to or {})}.get(name)
+        if taken is not None:
+            raise TaskNameTaken(
+                f"the task name {name!r} is used twice, by {taken.func.__module__}.{taken.func.__qualname__} and "
+                f"{task.func.__module__}.{task.func.__qualname__}; give one of them name=…"
+            )
+        super()._add_task(task, name, to)
+
+
+class Blueprint(Tasks):
+    """Tasks of one domain, to be registered on an app by ``app.include(blueprint)``.
+
+    Args:
+        name: the first part of its tasks' names.
+        **defaults: options of `Tasks.task` that its tasks start from.
+
+    Raises:
+        OptionError: an option is unknown.
+    """
+
+    def __init__(self, name: str | None = None, **defaults: Unpack[TaskDefaults]) -> None:
+        if name is not None:
+            check_task_name(name)
+        _check_known(defaults, TaskDefaults)
+        super().__init__()
+        self._name = name
+        self._defaults = defaults
+
+
+def takes_context(func: Callable[..., Any]) -> bool:
+    """Whether the first parameter is annotated ``JobContext``."""
+    first = next(iter(inspect.signature(func).parameters), None)
+    if first is None:
+        return False
+    try:
+        annotation = get_type_hints(func).get(first)
+    except Exception:  # a name that exists only for type checkers: what is written has to do
+        annotation = func.__annotations__.get(first)
+    if isinstance(annotation, str):
+        return annotation.rpartition(".")[2] == procrastinate.JobContext.__name__
+    return isinstance(annotation, type) and issubclass(annotation, procrastinate.JobContext)
+
+
+def _check_known(options: Mapping[str, Any], known: type) -> None:
+    names = known.__annotations__
+    for name, value in options.items():
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"
+            raise OptionError(f"unknown task option {name}={value!r}: {hint}")
+
+
+def _timing(options: TaskOptions) -> Cron | Every | None:
+    cron, every = options.get("cron"), options.get("every")
+    if cron is not None and every is not None:
+        raise OptionError(f"cron={cron!r} and every={every!r}: give one of the two")
+    if cron is not None:
+        return Cron(cron, options.get("timezone", "UTC"))
+    if "timezone" in options:
+        raise OptionError(f"timezone={options['timezone']!r} says nothing without cron=…")
+    return None if every is None else Every(every)
+
+
+def _retry(options: TaskOptions) -> Retry | RetryValue:
+    retry = options.get("retry", False)
+    retry_on, discard_on = options.get("retry_on"), options.get("discard_on")
+    if retry_on is None and discard_on is None:
+        return retry
+    if retry is False:
+        retry = Retry() if retry_on is not None else Retry(max_attempts=1)
+    if not isinstance(retry, Retry):
+        raise OptionError(f"retry_on and discard_on go with retry=workrow.Retry(…), not with retry={retry!r}")
+    return retry.narrowed(retry_on, discard_on)

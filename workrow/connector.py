@@ -1,0 +1,124 @@
+"""Our own connections: procrastinate's psycopg connector, with a URL that may be computed and errors of one line."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from functools import cached_property
+
+import procrastinate
+import psycopg
+import psycopg_pool
+from procrastinate.connector import BaseConnector
+from psycopg.conninfo import conninfo_to_dict
+
+from workrow.errors import ConfigurationError, DatabaseUnavailable
+
+URL = str | Callable[[], str]
+
+EXAMPLE = "postgresql://user:password@localhost:5432/name"
+CONNECT_TIMEOUT = 5
+"""Seconds until a server that does not answer counts as down."""
+
+
+class SyncConnector(procrastinate.SyncPsycopgConnector):
+    """procrastinate's sync connector, opened by its first use, as those who call ``.delay()`` expect."""
+
+    @property
+    def pool(self) -> psycopg_pool.ConnectionPool:
+        if self._pool is None:
+            self.open()
+        return super().pool
+
+
+class Connector(procrastinate.PsycopgConnector):
+    """A psycopg connector for a URL.
+
+    Args:
+        url: a libpq URL or an SQLAlchemy one, or a function that returns it when it is first needed.
+        min_size: connections that are kept.
+        max_size: connections at most.
+
+    Raises:
+        ConfigurationError: the URL is no PostgreSQL URL.
+    """
+
+    def __init__(self, url: URL, *, min_size: int = 1, max_size: int = 10) -> None:
+        self._url = url if callable(url) else libpq_url(url)
+        super().__init__(conninfo=lambda: self.url, configure=_autocommit, min_size=min_size, max_size=max_size)
+
+    @cached_property
+    def url(self) -> str:
+        """The libpq URL."""
+        return libpq_url(self._url()) if callable(self._url) else self._url
+
+    def get_sync_connector(self) -> BaseConnector:
+        """A connector with a pool of its own, so that ``.delay()`` works inside a running event loop too."""
+        if self._sync_connector is None:
+            self._sync_connector = SyncConnector(
+                conninfo=lambda: self.url, kwargs={"autocommit": True}, min_size=1, max_size=4
+            )
+        return self._sync_connector
+
+    async def open_async(self, pool: psycopg_pool.AsyncConnectionPool | None = None) -> None:
+        """Open the pool, or take the given one.
+
+        Raises:
+            DatabaseUnavailable: nothing answers there, or it refuses us.
+        """
+        if pool is None and self._async_pool is None:
+            await asyncio.to_thread(lambda: self.url)
+            await self._knock()
+        await super().open_async(pool)
+
+    async def close_async(self) -> None:
+        """Close both pools."""
+        await super().close_async()
+        if self._sync_connector is not None:
+            await asyncio.to_thread(self._sync_connector.close)
+            self._sync_connector = None
+
+    async def _knock(self) -> None:
+        """Find out at once what a pool would only say after half a minute of attempts."""
+        problem: psycopg.OperationalError
+        try:
+            connection = await psycopg.AsyncConnection.connect(self.url, connect_timeout=CONNECT_TIMEOUT)
+        except psycopg.OperationalError as error:
+            problem = error
+        else:
+            await connection.close()
+            return
+        # outside the except clause, so that procrastinate's CLI prints this line and not its whole ancestry
+        raise DatabaseUnavailable(unavailable(self.url, problem))
+
+
+async def _autocommit(connection: psycopg.AsyncConnection) -> None:
+    # every statement of procrastinate's is a transaction of its own; this saves the round trips of BEGIN and COMMIT
+    await connection.set_autocommit(True)
+
+
+def unavailable(url: str, error: psycopg.OperationalError) -> str:
+    """The one line to say when a connection fails."""
+    reason = " ".join(str(error).split())
+    return f"cannot connect to {masked(url)}: {reason}; is the server running, and is DATABASE_URL right?"
+
+
+def masked(url: str) -> str:
+    """The URL without its password."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+
+
+def libpq_url(url: str) -> str:
+    """The URL as libpq reads it: SQLAlchemy's ``postgresql+driver://`` loses the driver.
+
+    Raises:
+        ConfigurationError: it is no PostgreSQL URL.
+    """
+    plain = re.sub(r"^(postgresql|postgres)\+\w+://", "postgresql://", url)
+    reason = "" if plain.startswith(("postgresql://", "postgres://")) else "it does not start with postgresql://"
+    try:
+        conninfo_to_dict(plain)
+    except psycopg.ProgrammingError as error:
+        reason = reason or " ".join(str(error).split())
+    if reason:
+        raise ConfigurationError(f"{masked(url)!r} is no PostgreSQL URL ({reason}); write {EXAMPLE}")
+    return plain

@@ -1,0 +1,139 @@
+"""Turn calls into rows: one INSERT in the caller's transaction, or in one of its own."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any, NoReturn, TypeVar
+
+import procrastinate
+from procrastinate import jobs as upstream_jobs
+from procrastinate import manager as upstream_manager
+from procrastinate.exceptions import AlreadyEnqueued
+
+from workrow import transaction
+from workrow.options import Options
+from workrow.payload import dump_arguments
+from workrow.transaction import AsyncTransaction, Params, Rows, SyncTransaction
+
+Arguments = dict[str, Any]
+T = TypeVar("T")
+
+
+class JobManager(upstream_manager.JobManager):
+    """procrastinate's job manager, whose ``connection=`` takes whatever ``enqueue()`` takes."""
+
+    async def batch_defer_jobs_async(
+        self, jobs: list[upstream_jobs.Job], connection: Any | None = None
+    ) -> list[upstream_jobs.Job]:
+        """See procrastinate; ``connection``: any of `workrow.transaction.AsyncTransaction`."""
+        if connection is None:
+            return await super().batch_defer_jobs_async(jobs)
+        if not transaction.is_async(connection):
+            return self.batch_defer_jobs(jobs, connection)
+        ids: list[int] = []
+        for params in _batches(jobs):
+            ids += await insert_async(connection, params)
+        return _with_ids(jobs, ids)
+
+    def batch_defer_jobs(self, jobs: list[upstream_jobs.Job], connection: Any | None = None) -> list[upstream_jobs.Job]:
+        """See procrastinate; ``connection``: any of `workrow.transaction.SyncTransaction`."""
+        if connection is None:
+            return super().batch_defer_jobs(jobs)
+        if transaction.is_async(connection):
+            raise procrastinate.exceptions.ConnectorException(
+                f"defer() is sync and {type(connection).__name__} is async: use `await ….defer_async(…)`"
+            )
+        ids: list[int] = []
+        for params in _batches(jobs):
+            ids += insert(connection, params)
+        return _with_ids(jobs, ids)
+
+
+async def insert_async(on: AsyncTransaction, params: Params) -> list[int]:
+    """Insert the jobs of ``params`` (see `row_params`) and return their ids in order.
+
+    Raises:
+        AlreadyEnqueued: a job with the same queueing lock waits; nothing was inserted, the transaction is usable.
+        TransactionError: the transaction cannot take an INSERT.
+    """
+    ids = _ids(await transaction.run_async(on, "enqueue_jobs", params))
+    if len(ids) < len(params["args"]):
+        await transaction.run_async(on, "delete_jobs", {"ids": ids})
+        _raise_already_enqueued(params)
+    return ids
+
+
+def insert(on: SyncTransaction, params: Params) -> list[int]:
+    """The same in a sync transaction."""
+    ids = _ids(transaction.run(on, "enqueue_jobs", params))
+    if len(ids) < len(params["args"]):
+        transaction.run(on, "delete_jobs", {"ids": ids})
+        _raise_already_enqueued(params)
+    return ids
+
+
+def row_params(task: str, options: Options, arguments: Sequence[Arguments]) -> Params:
+    """The parameters of ``enqueue_jobs.sql``: one set of options, many sets of arguments.
+
+    Raises:
+        ArgumentError: an argument is not JSON.
+    """
+    return {
+        "task": task,
+        "queue": options.queue,
+        "priority": options.priority,
+        "lock": options.lock,
+        "queueing_lock": options.queueing_lock,
+        "scheduled_at": options.scheduled_at,
+        "args": [dump_arguments(task, each) for each in arguments],
+    }
+
+
+def as_upstream_jobs(task: str, options: Options, arguments: Sequence[Arguments]) -> list[upstream_jobs.Job]:
+    """The same as procrastinate's values, for the connectors that only know those."""
+    for each in arguments:
+        dump_arguments(task, each)
+    job = upstream_jobs.Job(
+        task_name=task,
+        queue=options.queue,
+        priority=options.priority,
+        lock=options.lock,
+        queueing_lock=options.queueing_lock,
+        scheduled_at=options.scheduled_at,
+    )
+    return [job.evolve(task_kwargs=each) for each in arguments]
+
+
+def _batches(jobs: list[upstream_jobs.Job]) -> list[Params]:
+    """One set of parameters for each run of jobs that differ in nothing but their arguments."""
+    same = groupby(
+        jobs,
+        key=lambda job: (job.task_name, job.queue, job.priority, job.lock, job.queueing_lock, job.scheduled_at),
+    )
+    return [
+        {
+            "task": task,
+            "queue": queue,
+            "priority": priority,
+            "lock": lock,
+            "queueing_lock": queueing_lock,
+            "scheduled_at": at,
+            "args": [dump_arguments(task, job.task_kwargs) for job in batch],
+        }
+        for (task, queue, priority, lock, queueing_lock, at), batch in same
+    ]
+
+
+def _with_ids(jobs: list[upstream_jobs.Job], ids: list[int]) -> list[upstream_jobs.Job]:
+    return [job.evolve(id=id_, status=upstream_jobs.Status.TODO.value) for job, id_ in zip(jobs, ids, strict=True)]
+
+
+def _ids(rows: Rows) -> list[int]:
+    # a sequence numbers the rows as they are inserted, so sorting restores the order of the arguments
+    return sorted(row[0] for row in rows)
+
+
+def _raise_already_enqueued(params: Params) -> NoReturn:
+    raise AlreadyEnqueued(
+        f"{params['task']}: a job with queueing_lock={params['queueing_lock']!r} is waiting already; "
+        "nothing was enqueued"
+    )

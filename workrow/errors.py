@@ -1,0 +1,71 @@
+"""Every error that workrow raises on purpose.
+
+    WorkrowError
+    ├── OptionError              a task, queue or enqueue option that is unknown or out of range
+    ├── ArgumentError            arguments that do not fit the task's signature, or are not JSON
+    ├── TransactionError         the object given to enqueue() cannot take an INSERT now
+    ├── ConfigurationError       settings, environment, application path
+    ├── DatabaseUnavailable      nothing answers at the database's address
+    ├── EmbeddedError            the embedded PostgreSQL cannot be found, initialised or started
+    └── SchemaError
+        ├── SchemaMissing        the database was never migrated
+        ├── SchemaOutdated       the database is older than this package
+        ├── SchemaTooNew         the database is newer than this package
+        └── UpstreamMismatch     procrastinate's schema is not one that this package knows
+
+Each message is one line that names the thing, the value and the fix.
+"""
+
+from argparse import ArgumentTypeError
+
+
+class WorkrowError(ArgumentTypeError):
+    """The root of the tree above.
+
+    It is an ``ArgumentTypeError`` because argparse prints the message of that one, and of no other, in one line: so
+    ``procrastinate --app=app.app …`` says what is wrong with an app that fails at import.
+    """
+
+
+class OptionError(WorkrowError, ValueError):
+    """An option is unknown, of the wrong type or out of range."""
+
+
+class ArgumentError(WorkrowError, TypeError):
+    """A job's arguments do not fit the task's signature, or cannot be stored as JSON."""
+
+
+class TransactionError(WorkrowError):
+    """The session or connection given to ``enqueue()`` cannot take the job."""
+
+
+class ConfigurationError(WorkrowError):
+    """A setting, an environment variable or an application path is wrong."""
+
+
+class DatabaseUnavailable(WorkrowError):
+    """Nothing answers at the database's address."""
+
+
+class EmbeddedError(WorkrowError):
+    """The embedded PostgreSQL cannot be found, initialised or started."""
+
+
+class SchemaError(WorkrowError):
+    """The database's schema is not the one that this package works with."""
+
+
+class SchemaMissing(SchemaError):
+    """The database was never migrated."""
+
+
+class SchemaOutdated(SchemaError):
+    """The database is older than this package."""
+
+
+class SchemaTooNew(SchemaError):
+    """The database is newer than this package."""
+
+
+class UpstreamMismatch(SchemaError):
+    """procrastinate's schema is not one that this package knows."""

@@ -1,0 +1,107 @@
+"""What can be said about one job when it is enqueued."""
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self, TypedDict
+
+from workrow.errors import OptionError
+
+INT4_MAX = 2**31 - 1
+NAME_MAX = 128
+"""Characters in a queue's or a task's name: procrastinate's columns are ``varchar(128)``."""
+
+
+class EnqueueOptions(TypedDict, total=False):
+    """The keyword arguments of ``task.options()``."""
+
+    delay: float | timedelta | None
+    at: datetime | None
+    priority: int
+    queue: str
+    lock: str | None
+    queueing_lock: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How one job is enqueued. Immutable; checked when made.
+
+    Args:
+        queue: the queue's name, at most 128 characters.
+        priority: a higher one runs first; a 32-bit integer, 0 by default.
+        lock: jobs with the same lock never run at the same time, and start in order.
+        queueing_lock: at most one job with this key waits at any time; a second enqueue raises ``AlreadyEnqueued``.
+        delay: start no sooner than this long from now: a timedelta, or seconds.
+        at: start no sooner than this; a datetime with a time zone. Not together with ``delay``.
+
+    Raises:
+        OptionError: an unknown option, a wrong type, a value out of range.
+    """
+
+    queue: str = "default"
+    priority: int = 0
+    lock: str | None = None
+    queueing_lock: str | None = None
+    delay: float | timedelta | None = None
+    at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        _check_name("queue", self.queue)
+        for key in ("lock", "queueing_lock"):
+            value = getattr(self, key)
+            if value is not None:
+                _check_text(key, value)
+        if not isinstance(self.priority, int) or isinstance(self.priority, bool) or abs(self.priority) > INT4_MAX:
+            raise OptionError(f"priority={self.priority!r}: must be a whole number within ±{INT4_MAX}")
+        if self.delay is not None and self.at is not None:
+            raise OptionError(f"delay={self.delay!r} and at={self.at!r}: give one of the two")
+        if self.delay is not None:
+            self._check_delay(self.delay)
+        if self.at is not None and not (isinstance(self.at, datetime) and self.at.utcoffset() is not None):
+            raise OptionError(f"at={self.at!r}: must be a datetime with a time zone, such as datetime.now(UTC)")
+
+    @staticmethod
+    def _check_delay(delay: float | timedelta) -> None:
+        seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
+        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not math.isfinite(seconds):
+            raise OptionError(f"delay={delay!r}: must be a timedelta or a number of seconds")
+        if not 0 <= seconds <= timedelta(days=36500).total_seconds():
+            raise OptionError(f"delay={delay!r}: must be between 0 and 100 years")
+
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """A copy with some options changed; ``delay`` and ``at`` replace each other."""
+        known = [field.name for field in fields(self)]
+        for name in changes:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+                raise OptionError(f"unknown option {name}={changes[name]!r}: {hint}")
+        reset = {"delay": None, "at": None} if changes.keys() & {"delay", "at"} else {}
+        return replace(self, **{**reset, **changes})
+
+    @property
+    def scheduled_at(self) -> datetime | None:
+        """When the job may start; None for at once."""
+        if self.delay is None:
+            return self.at
+        delay = self.delay if isinstance(self.delay, timedelta) else timedelta(seconds=self.delay)
+        return datetime.now(UTC) + delay if delay else None
+
+
+def _check_text(key: str, value: object) -> None:
+    if not isinstance(value, str) or not value or "\x00" in value:
+        raise OptionError(f"{key}={value!r}: must be a non-empty string without NUL characters")
+
+
+def _check_name(key: str, value: object) -> None:
+    _check_text(key, value)
+    if len(str(value)) > NAME_MAX:
+        raise OptionError(f"{key}={value!r}: has {len(str(value))} characters, at most {NAME_MAX} fit")
+
+
+def check_task_name(name: str) -> None:
+    """Raise OptionError unless ``name`` fits procrastinate's column for task names."""
+    _check_name("name", name)

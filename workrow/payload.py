@@ -1,0 +1,61 @@
+"""Arguments and results as the JSON text that goes into ``jsonb`` columns."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pydantic_core
+
+from workrow.errors import ArgumentError
+
+
+def dump_arguments(task: str, arguments: Mapping[str, Any]) -> str:
+    """One job's arguments as JSON text.
+
+    Raises:
+        ArgumentError: naming the first argument that JSON, or PostgreSQL's ``jsonb``, cannot hold.
+    """
+    try:
+        return _dump(arguments)
+    except (TypeError, ValueError, RecursionError):
+        for name, value in arguments.items():
+            try:
+                _dump(value)
+            except (TypeError, ValueError, RecursionError) as error:
+                shown = f"{value!r:.80}"
+                raise ArgumentError(
+                    f"{task}: argument {name}={shown} cannot be stored as JSON ({error}); "
+                    "pass an id, a string or a number instead"
+                ) from None
+        raise
+
+
+def _dump(value: Any) -> str:
+    # strict JSON: no NaN; ensure_ascii=False so that encode() finds lone surrogates, which jsonb refuses as it does NUL
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text.encode()
+    if "\\u0000" in text and "\x00" in _strings(value):
+        raise ValueError("PostgreSQL stores no NUL character in jsonb")
+    return text
+
+
+def _strings(value: Any) -> str:
+    """All strings inside a JSON value, one after the other."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return "".join(f"{key}{_strings(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return "".join(map(_strings, value))
+    return ""
+
+
+def dump_result(value: Any) -> str | None:
+    """What a task returned as JSON text: dataclasses, pydantic models, datetimes, UUIDs… become JSON; None stays None.
+
+    Raises:
+        ValueError: the value cannot be stored.
+    """
+    if value is None:
+        return None
+    return _dump(pydantic_core.to_jsonable_python(value, inf_nan_mode="strings"))

@@ -1,0 +1,16 @@
+"""The database's schema: procrastinate's own, from the installed package, and ours in the schema ``workrow``.
+
+In an alembic revision::
+
+    def upgrade() -> None:
+        workrow.schema.upgrade(op, to=1)
+
+    def downgrade() -> None:
+        workrow.schema.downgrade(op, to=0)
+"""
+
+from workrow.schema.autogenerate import include_object
+from workrow.schema.migrate import SchemaStatus, check, downgrade, status, upgrade
+from workrow.schema.versions import LATEST
+
+__all__ = ["LATEST", "SchemaStatus", "check", "downgrade", "include_object", "status", "upgrade"]

@@ -1,0 +1,150 @@
+"""Install, remove and check the schema."""
+
+from dataclasses import dataclass
+
+from workrow.errors import SchemaError, SchemaMissing, SchemaOutdated, SchemaTooNew
+from workrow.schema import offline, versions
+from workrow.schema.targets import AlembicOperations, Run, Target, opened
+from workrow.schema.versions import LATEST
+
+# Two upgraders at the same time: the second waits, then finds nothing left to do. "workrow" in ASCII.
+_LOCK = "SELECT pg_advisory_xact_lock(33618059448184695)"
+_TABLE = "SELECT to_regclass('workrow.schema_version') IS NOT NULL"
+_INSTALLED = """
+SELECT version, upstream, (SELECT bool_or(adopted) FROM workrow.schema_version)
+FROM workrow.schema_version ORDER BY version DESC LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaStatus:
+    """What a database has.
+
+    Attributes:
+        installed: the installed version; 0 for none.
+        latest: the version that this package brings.
+        upstream: the release of procrastinate whose schema it stands on; None when nothing is installed.
+        adopted: procrastinate's schema was there before, and a downgrade leaves it.
+    """
+
+    installed: int
+    latest: int
+    upstream: str | None
+    adopted: bool
+
+
+def upgrade(target: Target, to: int | None = None) -> None:
+    """Install the schema, or bring it to version ``to`` (None: the latest). Nothing to do is not an error.
+
+    One transaction; the caller's, where ``target`` is the caller's connection.
+    In alembic's offline mode (``--sql``) the statements are printed instead.
+
+    Args:
+        target: a URL, a ``psycopg.Connection``, an SQLAlchemy ``Connection`` (of any driver) or alembic's ``op``.
+        to: the version to reach.
+
+    Raises:
+        SchemaError: ``to`` is unknown or below the installed version.
+        SchemaTooNew: the database is newer than this package.
+        UpstreamMismatch: the installed procrastinate, or the database's, is one that this package does not know.
+        DatabaseUnavailable: nothing answers at the URL.
+        ConfigurationError: the URL is malformed.
+    """
+    to = LATEST if to is None else to
+    if not 1 <= to <= LATEST:
+        raise SchemaError(f"there is no version {to} of the workrow schema: this package knows 1 to {LATEST}")
+    if isinstance(target, AlembicOperations) and target.get_context().as_sql:
+        offline.upgrade(target, to)
+        return
+    with opened(target) as run:
+        run(_LOCK)
+        installed = _refuse_newer(_status(run)).installed
+        if to < installed:
+            raise SchemaError(
+                f"the workrow schema is at version {installed}, above {to}: to go back, call downgrade(to={to})"
+            )
+        for version in range(installed + 1, to + 1):
+            for statement in versions.up(version):
+                run(statement)
+
+
+def downgrade(target: Target, to: int = 0) -> None:
+    """Take the schema back to version ``to``; 0 removes it, **with its jobs**.
+
+    procrastinate's own schema goes too, unless it was there before (``SchemaStatus.adopted``).
+
+    Args:
+        target: as for ``upgrade``.
+        to: the version to reach.
+
+    Raises:
+        SchemaError: ``to`` is unknown or above the installed version.
+        SchemaTooNew: the database is newer than this package.
+        DatabaseUnavailable: nothing answers at the URL.
+        ConfigurationError: the URL is malformed.
+    """
+    if not 0 <= to <= LATEST:
+        raise SchemaError(f"there is no version {to} of the workrow schema: this package knows 0 to {LATEST}")
+    if isinstance(target, AlembicOperations) and target.get_context().as_sql:
+        offline.downgrade(target, to)
+        return
+    with opened(target) as run:
+        run(_LOCK)
+        installed = _refuse_newer(_status(run)).installed
+        if to > installed:
+            raise SchemaError(
+                f"the workrow schema is at version {installed}, below {to}: to go on, call upgrade(to={to})"
+            )
+        for version in range(installed, to, -1):
+            for statement in versions.down(version):
+                run(statement)
+
+
+def status(target: Target) -> SchemaStatus:
+    """What the database has.
+
+    Raises:
+        DatabaseUnavailable: nothing answers at the URL.
+        ConfigurationError: the URL is malformed.
+    """
+    with opened(target) as run:
+        return _status(run)
+
+
+def check(target: Target) -> SchemaStatus:
+    """What the database has, if it is what this package works with.
+
+    Raises:
+        SchemaMissing: nothing is installed.
+        SchemaOutdated: a later version is needed.
+        SchemaTooNew: this package is too old for the database.
+        DatabaseUnavailable: nothing answers at the URL.
+        ConfigurationError: the URL is malformed.
+    """
+    found = _refuse_newer(status(target))
+    if not found.installed:
+        raise SchemaMissing(
+            "this database has no workrow schema: run `alembic upgrade head` or `workrow schema upgrade`"
+        )
+    if found.installed < found.latest:
+        raise SchemaOutdated(
+            f"the database's workrow schema is at version {found.installed}, this package needs {found.latest}: "
+            "run `alembic upgrade head` or `workrow schema upgrade`"
+        )
+    return found
+
+
+def _status(run: Run) -> SchemaStatus:
+    if not run(_TABLE)[0][0]:
+        return SchemaStatus(installed=0, latest=LATEST, upstream=None, adopted=False)
+    version, upstream, adopted = run(_INSTALLED)[0]
+    return SchemaStatus(installed=version, latest=LATEST, upstream=upstream, adopted=adopted)
+
+
+def _refuse_newer(found: SchemaStatus) -> SchemaStatus:
+    if found.installed > found.latest:
+        raise SchemaTooNew(
+            f"the database's workrow schema is at version {found.installed}, this package knows up to {found.latest}: "
+            "upgrade the workrow package"
+        )
+    return found

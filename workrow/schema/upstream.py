@@ -1,0 +1,27 @@
+"""procrastinate's own schema: read from the installed package, pinned by its hash."""
+
+from hashlib import sha256
+from importlib.metadata import version
+
+from procrastinate.schema import SchemaManager
+
+from workrow.errors import UpstreamMismatch
+
+# sha256 of procrastinate/sql/schema.sql → the release it stands for
+KNOWN = {"c70ec4b400a60ad9592787653aae5ae77ae41bf801d56b5bd2712751a07f2009": "3.10.0"}
+
+
+def read() -> tuple[str, str]:
+    """The text of procrastinate's schema, and the release it stands for.
+
+    Raises:
+        UpstreamMismatch: the installed package brings another text.
+    """
+    text = SchemaManager.get_schema()
+    digest = sha256(text.encode()).hexdigest()
+    if digest not in KNOWN:
+        raise UpstreamMismatch(
+            f"procrastinate {version('procrastinate')} is installed, whose schema has sha256 {digest}, "
+            f"which this workrow does not know: install procrastinate {' or '.join(KNOWN.values())}, or upgrade workrow"
+        )
+    return text, KNOWN[digest]

@@ -1,0 +1,1 @@
+DROP VIEW workrow.workers, workrow.tasks, workrow.queues

@@ -1,0 +1,1 @@
+DROP TABLE workrow.schedules, workrow.worker_details

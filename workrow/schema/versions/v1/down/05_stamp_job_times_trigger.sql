@@ -1,0 +1,1 @@
+DROP TRIGGER workrow_stamp_job_times ON procrastinate_jobs

@@ -1,0 +1,1 @@
+DROP FUNCTION workrow.stamp_job_times_v1

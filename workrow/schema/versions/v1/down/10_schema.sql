@@ -1,0 +1,2 @@
+-- Without CASCADE: what others keep in it stops the downgrade instead of vanishing.
+DROP SCHEMA workrow

@@ -1,0 +1,16 @@
+-- What `workrow status` tells of the workers.
+SELECT
+    id,
+    name,
+    host,
+    pid,
+    queues,
+    concurrency,
+    version,
+    started_at,
+    last_heartbeat,
+    heartbeat_age_seconds,
+    alive,
+    running
+FROM workrow.workers
+ORDER BY id

@@ -1,0 +1,248 @@
+"""A task: a function that can be enqueued, and how."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Generic, ParamSpec, Protocol, Unpack, cast, overload
+
+import procrastinate
+from procrastinate import tasks as upstream_tasks
+from procrastinate.exceptions import AppNotOpen, UnboundTaskError
+from typing_extensions import TypeVar
+
+from workrow import transaction
+from workrow.enqueue import Arguments, JobManager, as_upstream_jobs, insert, insert_async, row_params
+from workrow.errors import ArgumentError, OptionError
+from workrow.options import EnqueueOptions, Options
+from workrow.schedule import Cron, Every
+from workrow.transaction import AsyncTransaction, SyncTransaction
+from workrow.types import Job
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Producer(Protocol):
+    """What a bound task needs of its app."""
+
+    job_manager: JobManager
+
+
+class Call(Generic[P, R]):
+    """A task with the options of the jobs to come: what ``task.options(…)`` returns."""
+
+    def __init__(self, task: "Task[P, R]", options: Options) -> None:
+        self._task = task
+        self._options = options
+
+    def options(self, **changes: Unpack[EnqueueOptions]) -> "Call[P, R]":
+        """The same with some options changed; see `workrow.options.Options`.
+
+        Raises:
+            OptionError: an option is unknown or out of range.
+        """
+        return Call(self._task, self._options.changed(changes))
+
+    @overload
+    def enqueue(self, on: AsyncTransaction | None, /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[Job[R]]: ...
+    @overload
+    def enqueue(self, on: SyncTransaction, /, *args: P.args, **kwargs: P.kwargs) -> Job[R]: ...
+    def enqueue(
+        self, on: AsyncTransaction | SyncTransaction | None, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Awaitable[Job[R]] | Job[R]:
+        """Insert one job. It exists exactly if the transaction of ``on`` commits.
+
+        Args:
+            on: an SQLAlchemy ``AsyncSession``, ``AsyncConnection``, ``Session`` or ``Connection``, a psycopg
+                ``AsyncConnection`` or ``Connection``; or None for a transaction of its own on the opened app.
+            *args: the task's own arguments, without the context.
+            **kwargs: the same by name.
+
+        Returns:
+            The job; an awaitable of it when ``on`` is async or None.
+
+        Raises:
+            ArgumentError: the arguments do not fit the signature, or are not JSON.
+            TransactionError: the transaction has failed, is read-only or closed.
+            AlreadyEnqueued: a job with the same queueing lock waits.
+        """
+        arguments = [self._task.bind(args, kwargs)]
+        if on is None or transaction.is_async(on):
+            return self._first(self._insert_async(cast("AsyncTransaction | None", on), arguments))
+        return self._insert(cast("SyncTransaction", on), arguments)[0]
+
+    @overload
+    def enqueue_many(
+        self, on: AsyncTransaction | None, rows: Iterable[Mapping[str, Any]], /
+    ) -> Awaitable[list[Job[R]]]: ...
+    @overload
+    def enqueue_many(self, on: SyncTransaction, rows: Iterable[Mapping[str, Any]], /) -> list[Job[R]]: ...
+    def enqueue_many(
+        self, on: AsyncTransaction | SyncTransaction | None, rows: Iterable[Mapping[str, Any]], /
+    ) -> Awaitable[list[Job[R]]] | list[Job[R]]:
+        """Insert one job for each mapping of arguments, in one statement: all of them or none.
+
+        Returns:
+            The jobs in the order of ``rows``; an awaitable of them when ``on`` is async or None.
+
+        Raises:
+            As `enqueue`.
+        """
+        arguments = [self._task.bind((), row) for row in rows]
+        if on is None or transaction.is_async(on):
+            return self._insert_async(cast("AsyncTransaction | None", on), arguments)
+        return self._insert(cast("SyncTransaction", on), arguments)
+
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+        """Insert one job in a transaction of its own, at once: Celery's word. Blocks for one round trip.
+
+        Raises:
+            As `enqueue`.
+        """
+        arguments = [self._task.bind(args, kwargs)]
+        rows = as_upstream_jobs(self._task.name, self._options, arguments)
+        return self._jobs(self._task.producer.job_manager.batch_defer_jobs(rows))[0]
+
+    def apply_async(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        countdown: float | None = None,
+        eta: datetime | None = None,
+        queue: str | None = None,
+        priority: int | None = None,
+    ) -> Job[R]:
+        """`delay` with options, as Celery spells them.
+
+        Args:
+            args: positional arguments.
+            kwargs: arguments by name.
+            countdown: start no sooner than so many seconds from now.
+            eta: start no sooner than this; a datetime with a time zone.
+            queue: the queue's name instead of the task's.
+            priority: a higher one runs first (with Redis, Celery has it the other way round).
+
+        Raises:
+            As `enqueue`; OptionError for a bad option.
+        """
+        given = {"delay": countdown, "at": eta, "queue": queue, "priority": priority}
+        changes = {name: value for name, value in given.items() if value is not None}
+        call: Call[..., R] = Call(self._task, self._options.changed(changes))
+        return call.delay(*(args or ()), **(kwargs or {}))
+
+    @staticmethod
+    async def _first(jobs: Awaitable[list[Job[R]]]) -> Job[R]:
+        return (await jobs)[0]
+
+    async def _insert_async(self, on: AsyncTransaction | None, arguments: list[Arguments]) -> list[Job[R]]:
+        task = self._task
+        if not arguments:
+            return []
+        if on is not None:
+            ids = await insert_async(on, row_params(task.name, self._options, arguments))
+            return [Job(id_, task.name, self._options.queue) for id_ in ids]
+        rows = as_upstream_jobs(task.name, self._options, arguments)
+        try:
+            return self._jobs(await task.producer.job_manager.batch_defer_jobs_async(rows))
+        except AppNotOpen:
+            raise AppNotOpen(
+                f"{task.name}: enqueue(None, …) uses the app's own connections: "
+                "open it first with `async with app.open_async():`"
+            ) from None
+
+    def _insert(self, on: SyncTransaction, arguments: list[Arguments]) -> list[Job[R]]:
+        if not arguments:
+            return []
+        ids = insert(on, row_params(self._task.name, self._options, arguments))
+        return [Job(id_, self._task.name, self._options.queue) for id_ in ids]
+
+    def _jobs(self, rows: list[procrastinate.jobs.Job]) -> list[Job[R]]:
+        return [Job(cast("int", row.id), row.task_name, row.queue) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A task's due times. ``name`` is what the database knows it by."""
+
+    name: str
+    timing: Cron | Every
+
+
+class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
+    """A function that can be enqueued: a ``procrastinate.tasks.Task`` with a typed ``enqueue``.
+
+    ``P`` are the function's arguments without the context, ``R`` is what it returns (awaited).
+    """
+
+    def __init__(self, func: Callable[..., Any], *, schedule: Cron | Every | None, options: Options, **kwargs: Any):
+        upstream_tasks.Task.__init__(
+            self,
+            func,
+            queue=options.queue,
+            priority=options.priority,
+            lock=options.lock,
+            queueing_lock=options.queueing_lock,
+            **kwargs,
+        )
+        Call.__init__(self, self, options)
+        self._timing = schedule
+        self._check_signature()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function itself, here and now."""
+        return self.func(*args, **kwargs)
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """The schedule declared with ``cron=`` or ``every=``."""
+        return Schedule(self.name, self._timing) if self._timing else None
+
+    @property
+    def producer(self) -> Producer:
+        """The app that the task was registered on.
+
+        Raises:
+            UnboundTaskError: it is on a blueprint that no app includes yet.
+        """
+        if not hasattr(self.blueprint, "job_manager"):
+            raise UnboundTaskError(f"{self.name}: its blueprint is on no app yet: call app.include(blueprint) first")
+        return cast("Producer", self.blueprint)
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """The arguments that a job carries: the function's own without the context."""
+        signature = inspect.signature(self.func)
+        parameters = list(signature.parameters.values())
+        return signature.replace(parameters=parameters[1:] if self.pass_context else parameters)
+
+    def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
+        """The arguments by name, as they are stored.
+
+        Raises:
+            ArgumentError: they do not fit the function's signature.
+        """
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise ArgumentError(f"{self.name}{self.signature}: {error}") from None
+        arguments = bound.arguments
+        for name, parameter in self.signature.parameters.items():
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                arguments.update(arguments.pop(name, {}))
+        return arguments
+
+    def _check_signature(self) -> None:
+        unnamed = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
+        for name, parameter in self.signature.parameters.items():
+            if parameter.kind in unnamed:
+                raise OptionError(
+                    f"task {self.name}: parameter {parameter} has no name of its own, and arguments are stored "
+                    f"by name; declare {name} as a normal parameter (a list, perhaps)"
+                )
+            if self._timing and parameter.default is inspect.Parameter.empty and name != "timestamp":
+                if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                    continue
+                raise OptionError(f"task {self.name}: a periodic task gets no arguments; give {name} a default")

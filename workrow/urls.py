@@ -1,0 +1,47 @@
+"""Database URLs: how they are read, and how they are shown."""
+
+import re
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from workrow.errors import ConfigurationError
+
+EXAMPLE = "postgresql://user:password@localhost:5432/name"
+
+
+def libpq_url(url: str) -> str:
+    """The URL as libpq reads it: SQLAlchemy's ``postgresql+driver://`` loses the driver.
+
+    Raises:
+        ConfigurationError: it is no PostgreSQL URL.
+    """
+    plain = re.sub(r"^postgres(?:ql)?(?:\+\w+)?://", "postgresql://", url)
+    if reason := _mistake(plain):
+        raise ConfigurationError(f"{masked(url)!r} is no PostgreSQL URL ({reason}); write {EXAMPLE}")
+    return plain
+
+
+def masked(text: str) -> str:
+    """The text with the passwords of the URLs in it replaced by ``***``."""
+    return re.sub(r"(password=)[^&\s]*", r"\1***", re.sub(r"(://[^:/?#\s]*:)\S*@", r"\1***@", text))
+
+
+def unavailable(url: str, error: psycopg.OperationalError) -> str:
+    """The one line to say when a connection fails."""
+    reason = " ".join(str(error).split())
+    return f"cannot connect to {masked(url)}: {reason}; is the server running, and is DATABASE_URL right?"
+
+
+def _mistake(url: str) -> str:
+    if not url.startswith("postgresql://"):
+        return "it does not start with postgresql://"
+    try:
+        ports = conninfo_to_dict(url).get("port", "")
+    except psycopg.ProgrammingError as error:
+        words = " ".join(str(error).split())
+        # what libpq quotes may be the password, unless it is the name of a parameter
+        return words if words.startswith("invalid URI query") else words.partition(': "')[0]
+    if not all(port.isdecimal() and 0 < int(port) < 65536 for port in str(ports).split(",") if port):
+        return "its port is not a number from 1 to 65535"
+    return ""

@@ -1,0 +1,5 @@
+"""The process that runs jobs."""
+
+from workrow.worker.upstream import Worker
+
+__all__ = ["Worker"]
