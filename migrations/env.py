@@ -2,7 +2,7 @@
 
 ``alembic -x name=value`` changes: ``url``, ``lock_timeout`` (5s: how long a statement waits for a lock),
 ``statement_timeout`` (5min), ``deploy_wait`` (60: seconds to wait for another deployer).
-Python code may put the URL into ``config.attributes["url"]``. Without either, it is the application's own.
+Without ``url``, it is the application's own.
 """
 
 import logging
@@ -31,7 +31,8 @@ logger = logging.getLogger("alembic.deploy")
 
 
 def main() -> None:
-    if context.config.config_file_name and context.config.cmd_opts:  # in other programs than alembic, logging is theirs
+    if context.config.config_file_name and hasattr(context.config.cmd_opts, "cmd"):
+        # only as the alembic command: in any other program, logging is the program's affair
         fileConfig(context.config.config_file_name, disable_existing_loggers=False)
     try:
         options = read_options()
@@ -49,7 +50,10 @@ def read_options() -> dict[str, str]:
     given = context.get_x_argument(as_dictionary=True)
     for name in given.keys() - DEFAULTS.keys():
         raise ConfigurationError(f"unknown option -x {name}={given[name]}: known are {', '.join(DEFAULTS)}")
-    return {**DEFAULTS, **given}
+    options = {**DEFAULTS, **given}
+    if not options["deploy_wait"].isdecimal():
+        raise ConfigurationError(f"-x deploy_wait={options['deploy_wait']} is no number of seconds: write 60")
+    return options
 
 
 def migrate_offline(options: dict[str, str]) -> None:
@@ -61,7 +65,7 @@ def migrate_offline(options: dict[str, str]) -> None:
 
 
 def migrate_online(options: dict[str, str]) -> None:
-    url = options["url"] or context.config.attributes.get("url") or get_settings().database_url
+    url = options["url"] or get_settings().database_url
     engine = sa.create_engine("postgresql+psycopg://", creator=lambda: connect(url), poolclass=sa.NullPool)
     with engine.connect() as connection:  # closing it releases the lock, however this ends
         for name in ("lock_timeout", "statement_timeout"):
@@ -75,7 +79,7 @@ def migrate_online(options: dict[str, str]) -> None:
 
 def become_the_only_deployer(connection: sa.Connection, deploy_wait: str) -> None:
     """Take the lock for this session. Polls: a blocked statement would hold a snapshot that the other may wait for."""
-    deadline = time.monotonic() + float(deploy_wait)
+    deadline = time.monotonic() + int(deploy_wait)
     waiting = False
     while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(DEPLOYERS))):
         connection.rollback()

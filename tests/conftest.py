@@ -4,12 +4,12 @@ Each xdist worker migrates one database of its own; its tables are emptied after
 """
 
 import os
+import re
 import uuid
 from argparse import Namespace
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
@@ -41,7 +41,7 @@ def new_database(cluster_url: str, template: str = "template0") -> Iterator[str]
             sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
         )
         try:
-            yield urlunsplit(urlsplit(cluster_url)._replace(path=f"/{name}"))
+            yield re.sub(r"^(\w+://[^/?]*)[^?]*", rf"\1/{name}", cluster_url)
         finally:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 

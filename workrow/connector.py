@@ -1,7 +1,6 @@
 """Our own connections: procrastinate's psycopg connector, with a URL that may be computed and errors of one line."""
 
 import asyncio
-import re
 from collections.abc import Callable
 from functools import cached_property
 
@@ -9,13 +8,12 @@ import procrastinate
 import psycopg
 import psycopg_pool
 from procrastinate.connector import BaseConnector
-from psycopg.conninfo import conninfo_to_dict
 
-from workrow.errors import ConfigurationError, DatabaseUnavailable
+from workrow.errors import DatabaseUnavailable
+from workrow.urls import libpq_url, unavailable
 
 URL = str | Callable[[], str]
 
-EXAMPLE = "postgresql://user:password@localhost:5432/name"
 CONNECT_TIMEOUT = 5
 """Seconds until a server that does not answer counts as down."""
 
@@ -94,31 +92,3 @@ class Connector(procrastinate.PsycopgConnector):
 async def _autocommit(connection: psycopg.AsyncConnection) -> None:
     # every statement of procrastinate's is a transaction of its own; this saves the round trips of BEGIN and COMMIT
     await connection.set_autocommit(True)
-
-
-def unavailable(url: str, error: psycopg.OperationalError) -> str:
-    """The one line to say when a connection fails."""
-    reason = " ".join(str(error).split())
-    return f"cannot connect to {masked(url)}: {reason}; is the server running, and is DATABASE_URL right?"
-
-
-def masked(url: str) -> str:
-    """The URL without its password."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
-
-
-def libpq_url(url: str) -> str:
-    """The URL as libpq reads it: SQLAlchemy's ``postgresql+driver://`` loses the driver.
-
-    Raises:
-        ConfigurationError: it is no PostgreSQL URL.
-    """
-    plain = re.sub(r"^(postgresql|postgres)\+\w+://", "postgresql://", url)
-    reason = "" if plain.startswith(("postgresql://", "postgres://")) else "it does not start with postgresql://"
-    try:
-        conninfo_to_dict(plain)
-    except psycopg.ProgrammingError as error:
-        reason = reason or " ".join(str(error).split())
-    if reason:
-        raise ConfigurationError(f"{masked(url)!r} is no PostgreSQL URL ({reason}); write {EXAMPLE}")
-    return plain

