@@ -11,5 +11,5 @@ SELECT
     CAST(%(scheduled_at)s AS timestamptz)
 FROM unnest(CAST(%(args)s AS text[])) WITH ORDINALITY AS job (args, position)
 ORDER BY job.position
-ON CONFLICT (queueing_lock) WHERE status = 'todo' DO NOTHING
+ON CONFLICT (queueing_lock) WHERE status = 'todo' AND queueing_lock IS NOT NULL DO NOTHING
 RETURNING id

@@ -16,5 +16,5 @@ SELECT
     CAST(%(queueing_lock)s AS text),
     CAST(%(args)s AS jsonb)
 FROM ticked
-ON CONFLICT (queueing_lock) WHERE status = 'todo' DO NOTHING
+ON CONFLICT (queueing_lock) WHERE status = 'todo' AND queueing_lock IS NOT NULL DO NOTHING
 RETURNING id
