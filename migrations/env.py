@@ -43,7 +43,7 @@ def main() -> None:
     except WorkrowError as error:
         sys.exit(f"error: {error}")
     except (sa.exc.OperationalError, sa.exc.DataError) as error:
-        sys.exit(f"error: {' '.join(str(error.orig).split())}")
+        sys.exit(f"error: {str(error.orig).partition(chr(10) + 'CONTEXT:')[0].strip()}")
 
 
 def read_options() -> dict[str, str]:

@@ -3,21 +3,25 @@
 import asyncio
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import partial
 from typing import Any, Self, Unpack, cast
 
 import procrastinate
 from procrastinate.app import WorkerOptions
 from procrastinate.connector import BaseConnector
+from procrastinate.worker import Worker as UpstreamWorker
 
 from workrow import schema
 from workrow.blueprint import TaskNameTaken, Tasks
 from workrow.connector import URL, Connector
 from workrow.enqueue import JobManager
 from workrow.errors import ConfigurationError, SchemaError
+from workrow.maintenance.historian import Historian
 from workrow.maintenance.scheduler import Scheduler
 from workrow.tasks import Task
 from workrow.version import __version__
 from workrow.worker import Worker
+from workrow.worker.upstream import connect
 
 
 class App(Tasks, procrastinate.App):
@@ -29,6 +33,7 @@ class App(Tasks, procrastinate.App):
         connector: instead of a URL, any of procrastinate's connectors.
         import_paths: modules to import before tasks are looked up.
         worker_defaults: default options of the workers, see `procrastinate.App.run_worker_async`.
+        keep_history: how long finished jobs are kept: whole days are dropped when they are older. None: for ever.
         periodic_defaults: ``max_delay``: how many seconds late a due time may still be made up for (600).
 
     Raises:
@@ -43,6 +48,7 @@ class App(Tasks, procrastinate.App):
         import_paths: Iterable[str] | None = None,
         worker_defaults: WorkerOptions | None = None,
         periodic_defaults: dict[str, Any] | None = None,
+        keep_history: timedelta | None = None,
     ) -> None:
         if (url is None) == (connector is None):
             raise ConfigurationError("App() takes a database URL or connector=…, one of the two")
@@ -52,6 +58,7 @@ class App(Tasks, procrastinate.App):
             worker_defaults=worker_defaults,
             periodic_defaults=periodic_defaults,
         )
+        self.keep_history = keep_history
         self.job_manager: JobManager = JobManager(connector=self.connector)
 
     @property
@@ -99,14 +106,20 @@ class App(Tasks, procrastinate.App):
         await self._check_schema()
         await super().run_worker_async(**kwargs)
 
-    def _worker(self, **kwargs: Unpack[WorkerOptions]) -> Worker:
+    def _worker(self, **kwargs: Unpack[WorkerOptions]) -> UpstreamWorker:
+        options: dict[str, Any] = {**self.worker_defaults, **kwargs}
+        if not isinstance(self.connector, procrastinate.PsycopgConnector):
+            # another driver, or procrastinate's connector for tests: its own worker is all there is
+            return super()._worker(**kwargs)
         tasks = {id(task): task for task in self.tasks.values() if isinstance(task, Task)}
         max_delay = timedelta(seconds=self.periodic_defaults.get("max_delay", 600))
         return Worker(
             self,
+            connect=partial(connect, self.connector),
             scheduler=Scheduler(self.connector, tasks.values(), max_delay),
+            upkeep=Historian(self.connector, self.keep_history).run,
             version=__version__,
-            **{**self.worker_defaults, **kwargs},
+            **options,
         )
 
     async def _check_schema(self) -> None:

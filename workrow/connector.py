@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any, LiteralString
 
 import procrastinate
 import psycopg
@@ -10,6 +11,7 @@ import psycopg_pool
 from procrastinate.connector import BaseConnector
 
 from workrow.errors import DatabaseUnavailable
+from workrow.upstream_queries import ours
 from workrow.urls import libpq_url, unavailable
 
 URL = str | Callable[[], str]
@@ -26,6 +28,20 @@ class SyncConnector(procrastinate.SyncPsycopgConnector):
         if self._pool is None:
             self.open()
         return super().pool
+
+    def execute_query_one(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
+        """See procrastinate; its reads see history too."""
+        return super().execute_query_one(ours(query), **arguments)
+
+    def execute_query_all(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
+        """See procrastinate; its reads see history too."""
+        return super().execute_query_all(ours(query), **arguments)
+
+    def execute_query_one_with_connection(
+        self, connection: psycopg.Connection, query: LiteralString, **arguments: Any
+    ) -> dict[str, Any]:
+        """See procrastinate; its reads see history too."""
+        return super().execute_query_one_with_connection(connection, ours(query), **arguments)
 
 
 class Connector(procrastinate.PsycopgConnector):
@@ -56,6 +72,24 @@ class Connector(procrastinate.PsycopgConnector):
                 conninfo=lambda: self.url, kwargs={"autocommit": True}, min_size=1, max_size=4
             )
         return self._sync_connector
+
+    async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
+        """See procrastinate; what it deletes may be in history."""
+        await super().execute_query_async(ours(query), **arguments)
+
+    async def execute_query_one_async(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
+        """See procrastinate; its reads see history too."""
+        return await super().execute_query_one_async(ours(query), **arguments)  # type: ignore[no-any-return]
+
+    async def execute_query_all_async(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
+        """See procrastinate; its reads see history too."""
+        return await super().execute_query_all_async(ours(query), **arguments)  # type: ignore[no-any-return]
+
+    async def execute_query_one_async_with_connection(
+        self, connection: psycopg.AsyncConnection, query: LiteralString, **arguments: Any
+    ) -> dict[str, Any]:
+        """See procrastinate; its reads see history too."""
+        return await super().execute_query_one_async_with_connection(connection, ours(query), **arguments)  # type: ignore[no-any-return]
 
     async def open_async(self, pool: psycopg_pool.AsyncConnectionPool | None = None) -> None:
         """Open the pool, or take the given one.

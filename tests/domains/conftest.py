@@ -138,7 +138,7 @@ async def client(application: workrow.App) -> AsyncIterator[httpx.AsyncClient]:
 async def until(holds: Callable[[], bool], *, seconds: float = 30) -> None:
     """Return when something that another process does has come true; fail after so long."""
     async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110 - no event reaches us from there
+        while not holds():
             await asyncio.sleep(0.02)
 
 

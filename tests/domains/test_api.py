@@ -9,6 +9,7 @@ import httpx
 import psycopg
 import pytest
 
+import workrow
 from jobs import database
 from jobs.settings import get_settings
 from tests.domains.conftest import MailServer, jobs, scalar
@@ -176,7 +177,7 @@ async def test_the_service_describes_itself(client: httpx.AsyncClient) -> None:
 
 async def test_health_tells_the_schema(client: httpx.AsyncClient) -> None:
     answer = await client.get("/healthz")
-    assert (answer.status_code, answer.json()) == (200, {"database": "ok", "schema": 1})
+    assert (answer.status_code, answer.json()) == (200, {"database": "ok", "schema": workrow.schema.LATEST})
 
 
 @pytest.mark.parametrize(("method", "path", "body"), [("GET", "/healthz", None), ("POST", "/register", ADA)])

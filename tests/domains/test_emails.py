@@ -309,8 +309,8 @@ BLOCKER = 4711  # the advisory lock that the triggers below wait for
 
 BLOCK_THE_FINISH = """
 CREATE FUNCTION block_the_finish() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NEW; END $$;
-CREATE TRIGGER block_the_finish BEFORE UPDATE ON procrastinate_jobs
+BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN OLD; END $$;
+CREATE TRIGGER block_the_finish BEFORE DELETE ON procrastinate_jobs
 FOR EACH ROW WHEN (OLD.status = 'doing') EXECUTE FUNCTION block_the_finish();
 """
 UNBLOCK_THE_FINISH = "DROP FUNCTION block_the_finish CASCADE"

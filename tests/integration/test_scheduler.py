@@ -107,7 +107,7 @@ async def test_the_worker_runs_it(open_app: workrow.App, conn: Any) -> None:
     finally:
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
-    assert conn.execute("SELECT args ? 'timestamp' FROM procrastinate_jobs LIMIT 1").fetchone() == (True,)
+    assert conn.execute("SELECT args ? 'timestamp' FROM workrow.jobs LIMIT 1").fetchone() == (True,)
 
 
 async def test_procrastinates_own_periodic_tasks_run_too(open_app: workrow.App) -> None:

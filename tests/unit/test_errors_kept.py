@@ -3,18 +3,14 @@
 import json
 from typing import Any
 
-from procrastinate.jobs import Job
-
-from workrow.worker.upstream import TRACEBACK_MAX, describe
-
-JOB = Job(queue="q", lock=None, queueing_lock=None, task_name="t", attempts=2)
+from workrow.worker.outcome import TRACEBACK_MAX, describe
 
 
 def described(error: BaseException) -> dict[str, Any]:
     try:
         raise error
     except BaseException as raised:
-        kept: dict[str, Any] = json.loads(describe(raised, JOB, discarded=True))
+        kept: dict[str, Any] = json.loads(describe(raised, 3, discarded=True))
         return kept
 
 

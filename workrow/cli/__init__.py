@@ -7,6 +7,7 @@ from workrow.cli.psql import psql
 from workrow.cli.schema import schema
 from workrow.cli.status import status
 from workrow.cli.where import Database
+from workrow.cli.worker import worker
 from workrow.version import __version__
 
 
@@ -23,3 +24,4 @@ def main(context: click.Context, app: str | None, database_url: str | None) -> N
 main.add_command(status)
 main.add_command(schema)
 main.add_command(psql)
+main.add_command(worker)

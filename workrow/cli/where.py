@@ -33,13 +33,23 @@ class Database:
         if self.given_url:
             return self.given_url
         if self.app:
-            return _load(self.app).database_url
+            return self.load().database_url
         if url := os.environ.get("DATABASE_URL"):
             return url
         raise ConfigurationError(
             "no database is named: give --app=module.app or --database-url=postgresql://…, "
             "or set WORKROW_APP or DATABASE_URL"
         )
+
+    def load(self) -> App:
+        """The app itself.
+
+        Raises:
+            ConfigurationError: none was given, or it cannot be loaded.
+        """
+        if not self.app:
+            raise ConfigurationError("no app is named: give --app=module.app, or set WORKROW_APP")
+        return _load(self.app)
 
 
 def _load(path: str) -> App:

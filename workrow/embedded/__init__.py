@@ -55,11 +55,15 @@ def ensure(directory: Path | str = ".workrow", database: str = "workrow") -> str
         return cluster.server.url(database)
 
 
-def release() -> None:
-    """Be a user of no server any more; stop those that have no other user. Runs by itself when the process exits."""
+def release(directory: Path | str | None = None) -> None:
+    """Be a user of the server of `directory` no more, or (None) of any; stop what has no other user.
+
+    Runs by itself when the process exits.
+    """
     with _guard:
-        while _clusters:
-            _clusters.popitem()[1].leave()
+        for path in [Path(directory).resolve()] if directory else list(_clusters):
+            if path in _clusters:
+                _clusters.pop(path).leave()
 
 
 def _before_fork() -> None:

@@ -1,5 +1,6 @@
 """procrastinate's own schema: read from the installed package, pinned by its hash."""
 
+import re
 from hashlib import sha256
 from importlib.metadata import version
 
@@ -25,3 +26,20 @@ def read() -> tuple[str, str]:
             f"which this workrow does not know: install procrastinate {' or '.join(KNOWN.values())}, or upgrade workrow"
         )
     return text, KNOWN[digest]
+
+
+# version 2 of our schema replaces these; a downgrade takes them from the text, which is pinned, so patterns will do
+_REPLACED = "fetch_job_v2|finish_job_v1|cancel_job_v1|retry_job_v1|retry_job_v2"
+_PATTERNS = {
+    "functions": rf"^CREATE FUNCTION procrastinate_(?:{_REPLACED})\(.*?^\$\$;$",
+    "triggers": r"^CREATE TRIGGER .*?;$",
+    "indexes": (
+        r"^CREATE (?:UNIQUE )?INDEX "
+        r"procrastinate_jobs_(?:queueing_lock|lock|queue_name|id_lock|priority)_idx_v1 .*?;$"
+    ),
+}
+
+
+def parts(text: str, kind: str) -> list[str]:
+    """The statements of ``text`` that version 2 replaces. ``kind``: "functions", "triggers" or "indexes"."""
+    return re.findall(_PATTERNS[kind], text, flags=re.MULTILINE | re.DOTALL)

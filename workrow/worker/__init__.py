@@ -1,5 +1,5 @@
-"""The process that runs jobs."""
+"""The process that runs jobs: claimer → executor → finisher, in lanes, and the loops around them."""
 
-from workrow.worker.upstream import Worker
+from workrow.worker.process import Worker
 
 __all__ = ["Worker"]

@@ -1,0 +1,132 @@
+"""``workrow worker`` as a user runs it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from workrow.cli.worker import read_queues
+from workrow.errors import OptionError
+
+MODULE = """
+import asyncio, os, workrow
+app = workrow.App({url!r})
+
+@app.task(name="who")
+async def who() -> int:
+    return os.getpid()
+
+@app.task(name="slow")
+async def slow(seconds: float) -> str:
+    await asyncio.sleep(seconds)
+    return "done"
+"""
+
+
+def until(what: Callable[[], Any], seconds: float = 20) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline, "waited for too long"
+        time.sleep(0.02)
+    return found
+
+
+@pytest.fixture
+def module(database_url: str, tmp_path: Path) -> Path:
+    (tmp_path / "shop.py").write_text(MODULE.format(url=database_url))
+    return tmp_path
+
+
+@contextmanager
+def command(directory: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    words = [sys.executable, "-m", "workrow", "--app", "shop.app", "worker", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(directory)}
+    with subprocess.Popen(words, cwd=directory, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            for child in psutil.Process(process.pid).children() if process.poll() is None else []:
+                child.kill()
+            process.kill()
+
+
+def workers(conn: Any) -> list[tuple[str, int]]:
+    return list(conn.execute("SELECT name, pid FROM workrow.workers ORDER BY name").fetchall())
+
+
+def enqueue(conn: Any, task: str, args: str = "{}", queue: str = "default") -> int:
+    row = conn.execute(
+        "INSERT INTO procrastinate_jobs (queue_name, task_name, args) VALUES (%s, %s, %s) RETURNING id",
+        [queue, task, args],
+    ).fetchone()
+    return int(row[0])
+
+
+def test_one_shot_runs_what_is_there_and_ends(module: Path, conn: Any) -> None:
+    ids = [enqueue(conn, "who", queue=queue) for queue in ("default", "emails", "other")]
+    with command(module, "--one-shot", "--queues", "emails:3,default", "-c", "2") as process:
+        assert process.wait(30) == 0
+    done = conn.execute("SELECT id FROM workrow.jobs WHERE status = 'succeeded' ORDER BY id").fetchall()
+    assert done == [(ids[0],), (ids[1],)]
+
+
+def test_several_processes_a_crash_and_a_drain(module: Path, conn: Any) -> None:
+    with command(module, "--processes", "2", "--name", "w") as process:
+        first = until(lambda: len(found := workers(conn)) == 2 and found)
+        assert [name for name, _ in first] == ["w-1", "w-2"]
+        os.kill(first[0][1], signal.SIGKILL)
+        until(lambda: any(name == "w-1" and pid != first[0][1] for name, pid in workers(conn)))
+        slow = enqueue(conn, "slow", '{"seconds": 1.5}')
+        until(lambda: conn.execute("SELECT status FROM workrow.jobs WHERE id = %s", [slow]).fetchone() == ("doing",))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert conn.execute("SELECT status, result FROM workrow.jobs WHERE id = %s", [slow]).fetchone() == (
+        "succeeded",
+        "done",
+    )
+    alive = [pid for _, pid in first if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
+    assert alive == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--queues", "a:0"], "--queues=a:0: 'a:0' is not understood"),
+        (["--queues", "a,a"], "'a' is not understood"),
+        (["--concurrency", "0"], "0 is not in the range"),
+        (["--processes", "x"], "'x' is not a valid integer"),
+    ],
+)
+def test_bad_options_are_one_line(module: Path, arguments: list[str], message: str) -> None:
+    with command(module, *arguments) as process:
+        assert process.wait(20) != 0
+        assert process.stderr is not None
+        told = process.stderr.read()
+    assert message in told
+    assert "Traceback" not in told
+
+
+def test_queues_are_read() -> None:
+    assert read_queues("emails:20, default,x:y:3") == {"emails": 20, "default": None, "x:y": 3}
+    assert read_queues(None) == {}
+    with pytest.raises(OptionError, match=re.escape("'b:'")):
+        read_queues("a,b:")
+
+
+def test_a_database_that_is_down_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(MODULE.format(url="postgresql://me:secret@127.0.0.1:1/x"))
+    with command(tmp_path, "--one-shot") as process:
+        assert process.wait(30) == 1
+        assert process.stderr is not None
+        told = process.stderr.read()
+    assert "cannot connect to postgresql://me:***@127.0.0.1:1/x" in told
+    assert "Traceback" not in told

@@ -1,0 +1,84 @@
+"""``workrow worker``: run workers, one or several processes."""
+
+import logging
+import os
+import sys
+from typing import Any
+
+import click
+
+from workrow.cli.supervisor import Supervisor
+from workrow.cli.where import Database
+from workrow.errors import OptionError
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+@click.command()
+@click.option("-q", "--queues", metavar="A,B:20,…", help="Queues, each with slots of its own if :n is given; else all.")
+@click.option("-c", "--concurrency", type=click.IntRange(min=1), help="Slots: jobs at the same time, in each process.")
+@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Worker processes.")
+@click.option("-n", "--name", help="The worker's name; several processes are numbered.")
+@click.option(
+    "--shutdown-timeout", type=click.FloatRange(min=0), help="Seconds to let jobs end; else as long as it takes."
+)
+@click.option("--one-shot", is_flag=True, help="End when no job is left.")
+@click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True)
+@click.pass_obj
+def worker(
+    database: Database,
+    queues: str | None,
+    concurrency: int | None,
+    processes: int,
+    name: str | None,
+    shutdown_timeout: float | None,
+    one_shot: bool,
+    log_level: str,
+) -> None:
+    """Run jobs until a signal says stop: SIGTERM and SIGINT let running jobs end.
+
+    With --processes, workers that crash are started again, and a signal goes to all of them.
+    """
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
+    shares = read_queues(queues)
+    if processes > 1:
+        sys.exit(Supervisor(_command_of_one(database), processes, name or "worker", restarts=not one_shot).run())
+    options: dict[str, Any] = {
+        "queues": list(shares) or None,
+        "concurrency": concurrency,
+        "name": name,
+        "shutdown_graceful_timeout": shutdown_timeout,
+    }
+    if any(shares.values()):
+        default = concurrency or 1
+        options["queue_concurrency"] = {queue: slots or default for queue, slots in shares.items()}
+    given = {key: value for key, value in options.items() if value is not None}
+    database.load().run_worker(wait=not one_shot, **given)
+
+
+def read_queues(text: str | None) -> dict[str, int | None]:
+    """Queue names and their slots: ``"emails:20,default"`` → ``{"emails": 20, "default": None}``.
+
+    Raises:
+        OptionError: a number of slots is none, or a name is missing or given twice.
+    """
+    shares: dict[str, int | None] = {}
+    for part in filter(None, map(str.strip, (text or "").split(","))):
+        queue, colon, slots = part.rpartition(":")
+        if not colon:
+            queue, slots = part, ""
+        if not queue or queue in shares or (colon and not (slots.isdecimal() and int(slots) > 0)):
+            raise OptionError(f"--queues={text}: {part!r} is not understood; write name or name:slots, each name once")
+        shares[queue] = int(slots) if colon else None
+    return shares
+
+
+def _command_of_one(database: Database) -> list[str]:
+    """This very command for a single process."""
+    arguments = iter(sys.argv[1:])
+    kept = [
+        each for each in arguments if not (each == "--processes" and next(arguments)) and "--processes=" not in each
+    ]
+    if database.app and "WORKROW_APP" not in os.environ and not any("app" in each for each in kept):
+        kept = ["--app", database.app, *kept]
+    return [sys.executable, "-m", "workrow", *kept]

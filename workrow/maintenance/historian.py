@@ -1,0 +1,54 @@
+"""Keep the history in order: tomorrow's partitions, what stock workers left behind, what is too old."""
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from procrastinate.connector import BaseConnector
+from procrastinate.exceptions import ConnectorException
+
+from workrow import sql
+
+logger = logging.getLogger(__name__)
+
+INTERVAL = timedelta(minutes=5)
+AFTER_ERROR = timedelta(seconds=15)
+SWEEP = 1000
+
+
+class Historian:
+    """Each worker runs one; what it does is done once, whoever comes first.
+
+    Args:
+        connector: an opened async connector.
+        keep: how long finished jobs are kept; None for ever.
+    """
+
+    def __init__(self, connector: BaseConnector, keep: timedelta | None) -> None:
+        self._connector = connector
+        self._keep = keep
+
+    async def run(self) -> None:
+        """Run until cancelled; a database error is logged and tried again."""
+        while True:
+            try:
+                delay = await self.run_once()
+            except ConnectorException:
+                logger.warning("the history's upkeep failed; trying again", exc_info=True)
+                delay = AFTER_ERROR
+            await asyncio.sleep(delay.total_seconds())
+
+    async def run_once(self) -> timedelta:
+        """Make partitions, move finished rows out of the live table, drop what is too old; until when next."""
+        await self._call("extend_history")
+        while await self._call("sweep_finished", max_rows=SWEEP) >= SWEEP:
+            pass
+        if self._keep is not None:
+            dropped = await self._call("prune_history", keep=self._keep)
+            if dropped:
+                logger.info("dropped %s partitions of the history, older than %s", dropped, self._keep)
+        return INTERVAL
+
+    async def _call(self, statement: str, **params: object) -> int:
+        rows = await self._connector.execute_query_all_async(query=sql.load(statement), **params)
+        return int(rows[0]["done"] or 0) if rows else 0

@@ -1,0 +1,9 @@
+-- What has ended comes back from history.
+INSERT INTO procrastinate_jobs (
+    id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id, worker,
+    created_at, started_at, finished_at, result, errors
+)
+SELECT
+    id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id, worker,
+    created_at, started_at, finished_at, result, errors
+FROM workrow.history

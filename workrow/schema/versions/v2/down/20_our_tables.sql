@@ -1,0 +1,1 @@
+DROP TABLE workrow.history, workrow.sleepers, workrow.queue_names

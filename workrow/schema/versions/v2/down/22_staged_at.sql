@@ -1,0 +1,1 @@
+ALTER TABLE procrastinate_jobs DROP COLUMN staged_at

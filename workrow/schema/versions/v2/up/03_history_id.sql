@@ -1,0 +1,1 @@
+CREATE INDEX history_id_idx ON workrow.history (id)

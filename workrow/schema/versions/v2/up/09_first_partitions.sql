@@ -1,0 +1,1 @@
+SELECT workrow.extend_history_v1()

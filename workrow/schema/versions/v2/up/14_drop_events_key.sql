@@ -1,0 +1,1 @@
+ALTER TABLE procrastinate_events DROP CONSTRAINT procrastinate_events_job_id_fkey

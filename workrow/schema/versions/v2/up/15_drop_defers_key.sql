@@ -1,0 +1,1 @@
+ALTER TABLE procrastinate_periodic_defers DROP CONSTRAINT procrastinate_periodic_defers_job_id_fkey

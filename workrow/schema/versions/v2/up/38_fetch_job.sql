@@ -1,0 +1,115 @@
+-- procrastinate's, on the tuned tables: its cost follows the queues and the locks that have something to run.
+CREATE OR REPLACE FUNCTION procrastinate_fetch_job_v2(
+    target_queue_names character varying[],
+    p_worker_id bigint
+)
+RETURNS procrastinate_jobs
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    found_jobs procrastinate_jobs;
+BEGIN
+    UPDATE procrastinate_jobs
+    SET staged_at = scheduled_at
+    WHERE id = ANY(ARRAY(
+        SELECT id
+        FROM procrastinate_jobs
+        WHERE
+            status = 'todo'
+            AND scheduled_at IS NOT NULL
+            AND staged_at IS DISTINCT FROM scheduled_at
+            AND scheduled_at <= now()
+        ORDER BY scheduled_at
+        LIMIT 100
+        FOR UPDATE SKIP LOCKED
+    ));
+
+    WITH RECURSIVE queues (name) AS (
+        (
+            SELECT queue_name FROM procrastinate_jobs
+            WHERE status = 'todo' AND lock IS NULL AND (scheduled_at IS NULL OR staged_at = scheduled_at)
+            ORDER BY queue_name LIMIT 1
+        )
+        UNION ALL
+        SELECT following.queue_name
+        FROM queues
+        CROSS JOIN LATERAL (
+            SELECT job.queue_name FROM procrastinate_jobs AS job
+            WHERE
+                job.status = 'todo' AND job.lock IS NULL
+                AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
+                AND job.queue_name > queues.name
+            ORDER BY job.queue_name LIMIT 1
+        ) AS following
+    ),
+    locks (name) AS (
+        (
+            SELECT lock FROM procrastinate_jobs
+            WHERE status = 'todo' AND lock IS NOT NULL AND (scheduled_at IS NULL OR staged_at = scheduled_at)
+            ORDER BY lock LIMIT 1
+        )
+        UNION ALL
+        SELECT following.lock
+        FROM locks
+        CROSS JOIN LATERAL (
+            SELECT job.lock FROM procrastinate_jobs AS job
+            WHERE
+                job.status = 'todo' AND job.lock IS NOT NULL
+                AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
+                AND job.lock > locks.name
+            ORDER BY job.lock LIMIT 1
+        ) AS following
+    ),
+    unlocked AS (
+        SELECT head.id, head.priority
+        FROM queues
+        CROSS JOIN LATERAL (
+            SELECT job.id, job.priority FROM procrastinate_jobs AS job
+            WHERE
+                job.status = 'todo' AND job.lock IS NULL
+                AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
+                AND job.queue_name = queues.name
+            ORDER BY job.priority DESC, job.id
+            LIMIT 1
+            FOR UPDATE SKIP LOCKED
+        ) AS head
+        WHERE target_queue_names IS NULL OR queues.name = ANY(target_queue_names)
+    ),
+    locked AS (
+        SELECT head.id, head.priority
+        FROM locks
+        CROSS JOIN LATERAL (
+            SELECT job.id, job.priority, job.queue_name FROM procrastinate_jobs AS job
+            WHERE
+                job.status = 'todo' AND job.lock IS NOT NULL
+                AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
+                AND job.lock = locks.name
+            ORDER BY job.priority DESC, job.id
+            LIMIT 1
+        ) AS head
+        WHERE
+            (target_queue_names IS NULL OR head.queue_name = ANY(target_queue_names))
+            AND (
+                SELECT holder.id FROM procrastinate_jobs AS holder
+                WHERE holder.status = 'doing' AND holder.lock = locks.name
+                LIMIT 1
+            ) IS NULL
+            -- another worker may be about to take this head: then the next lock's
+            AND pg_try_advisory_xact_lock(hashtextextended('workrow lock ' || locks.name, 0))
+        LIMIT 1
+    )
+    UPDATE procrastinate_jobs
+    SET status = 'doing', worker_id = p_worker_id, started_at = clock_timestamp()
+    WHERE
+        status = 'todo'
+        AND id = (
+            SELECT candidate.id
+            FROM (SELECT id, priority FROM unlocked UNION ALL SELECT id, priority FROM locked) AS candidate
+            ORDER BY candidate.priority DESC, candidate.id
+            LIMIT 1
+        )
+    RETURNING procrastinate_jobs.* INTO found_jobs;
+
+    RETURN found_jobs;
+END;
+$$

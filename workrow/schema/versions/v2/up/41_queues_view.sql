@@ -1,0 +1,25 @@
+-- The names of drained queues come from queue_names; the counts from the live table, which holds only todo and doing.
+CREATE OR REPLACE VIEW workrow.queues AS
+WITH live AS (
+    SELECT
+        queue_name AS queue,
+        count(*) FILTER (WHERE status = 'todo') AS depth,
+        count(*) FILTER (WHERE status = 'todo' AND coalesce(scheduled_at <= now(), true)) AS ready,
+        count(*) FILTER (WHERE status = 'todo' AND scheduled_at > now()) AS scheduled,
+        count(*) FILTER (WHERE status = 'doing') AS running,
+        min(greatest(created_at, scheduled_at)) FILTER (
+            WHERE status = 'todo' AND coalesce(scheduled_at <= now(), true)
+        ) AS oldest_ready_at
+    FROM procrastinate_jobs
+    GROUP BY queue_name
+)
+SELECT
+    CAST(coalesce(live.queue, known.name) AS varchar(128)) AS queue,
+    coalesce(live.depth, 0) AS depth,
+    coalesce(live.ready, 0) AS ready,
+    coalesce(live.scheduled, 0) AS scheduled,
+    coalesce(live.running, 0) AS running,
+    live.oldest_ready_at,
+    CAST(extract(EPOCH FROM now() - live.oldest_ready_at) AS double precision) AS oldest_ready_seconds
+FROM live
+FULL JOIN workrow.queue_names AS known ON known.name = live.queue

@@ -1,0 +1,20 @@
+-- Claim the next ready jobs of one queue and one priority, in order. "after" is the highest id claimed before: the
+-- index entries below it are dead or claimed, and under a snapshot that somebody holds open nobody may remove them.
+-- An array instead of a join with a CTE: twice as fast in batches of 500.
+UPDATE procrastinate_jobs
+SET status = 'doing', worker_id = %(worker_id)s, started_at = now()
+WHERE id = ANY(ARRAY(
+    SELECT id
+    FROM procrastinate_jobs
+    WHERE
+        status = 'todo'
+        AND lock IS NULL
+        AND (scheduled_at IS NULL OR staged_at = scheduled_at)
+        AND queue_name = %(queue)s
+        AND priority = %(priority)s
+        AND id > %(after)s
+    ORDER BY id
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+))
+RETURNING id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts

@@ -1,0 +1,50 @@
+-- Move jobs that ended to history, guarded: only what still runs and is still ours. Times are the database's: the claim's
+-- plus what the worker's monotonic clock measured since. What comes back was moved; what does not was no longer ours.
+WITH outcome AS (
+    SELECT id, status, result, error, waited, lasted
+    FROM unnest(
+        CAST(%(ids)s AS bigint[]),
+        CAST(%(statuses)s AS text[]),
+        CAST(%(results)s AS text[]),
+        CAST(%(errors)s AS text[]),
+        CAST(%(waited)s AS double precision[]),
+        CAST(%(lasted)s AS double precision[])
+    ) AS given (id, status, result, error, waited, lasted)
+),
+
+ended AS (
+    DELETE FROM procrastinate_jobs
+    WHERE id = ANY(CAST(%(ids)s AS bigint[])) AND status = 'doing' AND worker_id IS NOT DISTINCT FROM %(worker_id)s
+    RETURNING
+        id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, worker_id,
+        created_at, started_at, errors
+)
+
+INSERT INTO workrow.history (
+    id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id, worker,
+    created_at, started_at, finished_at, result, errors
+)
+SELECT
+    ended.id,
+    ended.queue_name,
+    ended.task_name,
+    ended.priority,
+    ended.lock,
+    ended.queueing_lock,
+    ended.args,
+    CAST(outcome.status AS procrastinate_job_status),
+    ended.scheduled_at,
+    ended.attempts + 1,
+    ended.worker_id,
+    CAST(%(worker)s AS text),
+    ended.created_at,
+    ended.started_at + outcome.waited * INTERVAL '1 second',
+    ended.started_at + (outcome.waited + outcome.lasted) * INTERVAL '1 second',
+    CAST(outcome.result AS jsonb),
+    CASE
+        WHEN outcome.error IS NULL THEN ended.errors
+        ELSE coalesce(ended.errors, '[]') || CAST(outcome.error AS jsonb)
+    END
+FROM ended
+INNER JOIN outcome ON ended.id = outcome.id
+RETURNING id

@@ -1,0 +1,31 @@
+-- The end of attempts that will be followed by others, guarded as finish_jobs is. A job that was asked to abort
+-- meanwhile is left out, as procrastinate_retry_job_v2 has it, for the caller to finish as failed.
+UPDATE procrastinate_jobs AS job
+SET
+    status = 'todo',
+    attempts = job.attempts + 1,
+    worker_id = NULL,
+    scheduled_at = retry.retry_at,
+    staged_at = NULL,
+    priority = coalesce(retry.priority, job.priority),
+    queue_name = coalesce(retry.queue, job.queue_name),
+    lock = coalesce(retry.lock, job.lock),
+    worker = CAST(%(worker)s AS text),
+    errors = coalesce(job.errors, '[]') || CAST(retry.error AS jsonb)
+FROM (
+    SELECT id, clock_timestamp() + seconds * INTERVAL '1 second' AS retry_at, priority, queue, lock, error
+    FROM unnest(
+        CAST(%(ids)s AS bigint[]),
+        CAST(%(seconds)s AS double precision[]),
+        CAST(%(priorities)s AS integer[]),
+        CAST(%(queues)s AS text[]),
+        CAST(%(locks)s AS text[]),
+        CAST(%(errors)s AS text[])
+    ) AS given (id, seconds, priority, queue, lock, error)
+) AS retry
+WHERE
+    job.id = retry.id
+    AND job.status = 'doing'
+    AND job.worker_id IS NOT DISTINCT FROM %(worker_id)s
+    AND NOT job.abort_requested
+RETURNING job.id

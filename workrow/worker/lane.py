@@ -1,0 +1,185 @@
+"""Some queues and so many slots: claims ahead, starts jobs as slots come free, gives back what waits too long."""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from workrow.worker.claimer import Claimer
+from workrow.worker.executor import Executor
+from workrow.worker.finisher import Finisher
+from workrow.worker.outcome import Claimed, Outcome
+
+logger = logging.getLogger(__name__)
+
+PREFETCH_SECONDS = 0.1
+"""So much work, at the pace of the last moments, is claimed ahead: enough to hide the round trip of a claim."""
+PREFETCH_MAX = 1000
+PACE_SECONDS = 0.005
+SLOWER_SECONDS = 0.05
+"""The shortest times over which a pace is measured, and over which a slower one is believed."""
+STALE_SECONDS = 0.5
+"""What was claimed ahead and waits longer goes back to the table: another worker may have a free slot."""
+BACKLOG_MAX = 5000
+"""Unwritten outcomes at which claiming pauses, so that a slow disk slows the claims."""
+FIRST_PAUSE, PAUSE_GROWTH = 0.005, 4
+"""Seconds: how soon a sleeper looks again, and how much later each next time (for what a notification missed)."""
+
+
+class Lane:
+    """Runs the jobs of some queues, at most ``concurrency`` at a time.
+
+    Args:
+        claimer: what claims them.
+        executor: what runs them.
+        finisher: what writes down how they ended.
+        concurrency: slots.
+        longest_pause: seconds between two looks while idle.
+        guarded: awaits a claim, alone in this worker, until it works.
+        fall_asleep: tells the database to notify this worker; True if it was not told already.
+        wake_up: tells it to stop that.
+    """
+
+    def __init__(
+        self,
+        claimer: Claimer,
+        executor: Executor,
+        finisher: Finisher,
+        concurrency: int,
+        longest_pause: float,
+        guarded: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]],
+        fall_asleep: Callable[[], Awaitable[bool]],
+        wake_up: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.claimer = claimer
+        self.running: dict[int, tuple[Claimed, asyncio.Task[None]]] = {}
+        self.waiting: deque[Claimed] = deque()
+        self.ended = 0
+        self._executor = executor
+        self._finisher = finisher
+        self._concurrency = concurrency
+        self._longest_pause = longest_pause
+        self._guarded = guarded
+        self._fall_asleep = fall_asleep
+        self._wake_up = wake_up
+        self._prefetch = 0
+        self._paced_at, self._paced_ended = time.monotonic(), 0
+        self._changed = asyncio.Event()
+        self._stopping = False
+
+    def ring(self) -> None:
+        """Something may be there to claim."""
+        self._changed.set()
+
+    def stop(self) -> None:
+        """Claim and start no more, and give back what has not started."""
+        self._stopping = True
+        self._give_back()
+        self._changed.set()
+
+    async def run(self, *, forever: bool) -> None:
+        """Claim and run jobs until `stop`; or, not ``forever``, until there is none left."""
+        pause = FIRST_PAUSE
+        while not self._stopping:
+            self._changed.clear()
+            room = self._room()
+            if room <= 0:
+                await self._change(STALE_SECONDS / 2)
+                self._give_back_stale()
+                continue
+            if await self._claim(room):
+                pause = FIRST_PAUSE
+            elif not forever:
+                if await self._is_over():
+                    return
+            elif await self._fall_asleep():
+                self.claimer.look_again()  # what came between the last look and falling asleep
+            else:
+                due = self.claimer.due_in
+                rung = await self._change(pause if due is None else min(pause, max(due, FIRST_PAUSE)))
+                pause = FIRST_PAUSE if rung else min(self._longest_pause, pause * PAUSE_GROWTH)
+                self.claimer.look_again()
+                self._give_back_stale()
+
+    async def _is_over(self) -> bool:
+        """With nothing left to claim: wait for what runs, and say whether that was all."""
+        idle = not self.running
+        if not idle:
+            await self._change(STALE_SECONDS)
+        await self._finisher.drained()
+        self.claimer.look_again()
+        return idle and not await self._claim(self._concurrency)
+
+    async def _claim(self, room: int) -> int:
+        got = 0
+
+        async def claim() -> None:
+            nonlocal got
+            claimed = await self.claimer.claim(room)
+            got = len(claimed)
+            self.waiting.extend(claimed)
+
+        await self._guarded(claim)
+        if self._stopping:
+            self._give_back()
+        else:
+            self._start()
+        if got >= PREFETCH_MAX // 4:
+            await self._wake_up()
+        return got
+
+    def _room(self) -> int:
+        """How many jobs to claim now."""
+        if self._finisher.backlog > BACKLOG_MAX:
+            return 0
+        self._measure()
+        room = self._concurrency - len(self.running) + self._prefetch - len(self.waiting)
+        # while there is work to go on with, ask for a good batch or not at all
+        return room if not self.waiting or room >= self._prefetch // 2 else 0
+
+    def _measure(self) -> None:
+        now = time.monotonic()
+        elapsed = now - self._paced_at
+        if elapsed < PACE_SECONDS:
+            return
+        goal = int((self.ended - self._paced_ended) / elapsed * PREFETCH_SECONDS)
+        # up at once, down only by what a longer time says: a claim that waits is no slower pace
+        if goal >= self._prefetch or elapsed >= SLOWER_SECONDS:
+            self._prefetch = min(goal, PREFETCH_MAX, self._prefetch * 2 + 8)
+            self._paced_at, self._paced_ended = now, self.ended
+
+    def _start(self) -> None:
+        while self.waiting and len(self.running) < self._concurrency:
+            claimed = self.waiting.popleft()
+            self.running[claimed.id] = (claimed, asyncio.create_task(self._work(claimed)))
+
+    async def _work(self, claimed: Claimed) -> None:
+        outcome = await self._executor.run(claimed)
+        del self.running[claimed.id]
+        self.ended += 1
+        self._finisher.add(outcome)
+        if self.waiting and not self._stopping:
+            self._start()
+            if len(self.waiting) > self._prefetch // 2:
+                return  # nothing to claim for yet
+        self._changed.set()
+
+    async def _change(self, seconds: float) -> bool:
+        """Wait until something changes, or for so long; whether it did."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _give_back_stale(self) -> None:
+        if self.waiting and time.monotonic() - self.waiting[0].claimed_at > STALE_SECONDS:
+            logger.debug("giving back %d jobs that were claimed ahead of slow ones", len(self.waiting))
+            self._prefetch = 0
+            self._give_back()
+
+    def _give_back(self) -> None:
+        while self.waiting:
+            self._finisher.add(Outcome(self.waiting.popleft(), "todo"))
