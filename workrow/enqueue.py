@@ -1,6 +1,6 @@
 """Turn calls into rows: one INSERT in the caller's transaction, or in one of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NoReturn, TypeVar
 
@@ -10,6 +10,7 @@ from procrastinate import manager as upstream_manager
 from procrastinate.exceptions import AlreadyEnqueued
 
 from workrow import transaction
+from workrow.connector import Connector, SyncConnector
 from workrow.options import Options
 from workrow.payload import dump_arguments
 from workrow.transaction import AsyncTransaction, Params, Rows, SyncTransaction
@@ -20,6 +21,25 @@ T = TypeVar("T")
 
 class JobManager(upstream_manager.JobManager):
     """procrastinate's job manager, whose ``connection=`` takes whatever ``enqueue()`` takes."""
+
+    async def insert_own_async(self, params: Params) -> list[int] | None:
+        """Insert jobs in a transaction of their own: one statement, one round trip. None: only the connector knows how.
+
+        Raises:
+            As `insert_async`; AppNotOpen.
+        """
+        if not isinstance(self.connector, Connector):
+            return None
+        async with self.connector.pool.connection() as connection:
+            return await insert_async(connection, params)
+
+    def insert_own(self, params: Params) -> list[int] | None:
+        """The same, blocking."""
+        connector = self.connector.get_sync_connector()
+        if not isinstance(connector, SyncConnector):
+            return None
+        with connector.pool.connection() as connection:
+            return insert(connection, params)
 
     async def batch_defer_jobs_async(
         self, jobs: list[upstream_jobs.Job], connection: Any | None = None
@@ -55,20 +75,51 @@ async def insert_async(on: AsyncTransaction, params: Params) -> list[int]:
         AlreadyEnqueued: a job with the same queueing lock waits; nothing was inserted, the transaction is usable.
         TransactionError: the transaction cannot take an INSERT.
     """
-    ids = _ids(await transaction.run_async(on, "enqueue_jobs", params))
+    ids = _ids(await transaction.run_async(on, *_statement(params)))
     if len(ids) < len(params["args"]):
-        await transaction.run_async(on, "delete_jobs", {"ids": ids})
+        if ids:
+            await transaction.run_async(on, "delete_jobs", {"ids": ids})
         _raise_already_enqueued(params)
     return ids
 
 
 def insert(on: SyncTransaction, params: Params) -> list[int]:
     """The same in a sync transaction."""
-    ids = _ids(transaction.run(on, "enqueue_jobs", params))
+    ids = _ids(transaction.run(on, *_statement(params)))
     if len(ids) < len(params["args"]):
-        transaction.run(on, "delete_jobs", {"ids": ids})
+        if ids:
+            transaction.run(on, "delete_jobs", {"ids": ids})
         _raise_already_enqueued(params)
     return ids
+
+
+def _statement(params: Params) -> tuple[str, Params]:
+    texts = params["args"]
+    if len(texts) == 1:
+        return "enqueue_job", {**params, "args": texts[0]}
+    # one JSON text: an array of texts would cost the driver a look at every character, for what to quote
+    return "enqueue_jobs", {**params, "args": f"[{','.join(texts)}]"}
+
+
+def copy_lines(task: str, options: Options, arguments: Iterable[Arguments]) -> Iterator[str]:
+    """The same jobs as lines of ``copy_jobs.sql``, in PostgreSQL's text format for COPY.
+
+    Raises:
+        ArgumentError: an argument is not JSON.
+    """
+    at = options.scheduled_at
+    columns = (options.queue, task, options.priority, options.lock, options.queueing_lock, at and at.isoformat())
+    before = "\t".join("\\N" if column is None else _copied(str(column)) for column in columns)
+    for each in arguments:
+        # JSON text has no raw tabs or line ends, only backslashes to double
+        args = dump_arguments(task, each).replace("\\", "\\\\")
+        yield f"{before}\t{args}\n"
+
+
+def _copied(text: str) -> str:
+    for plain, escaped in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")):
+        text = text.replace(plain, escaped)
+    return text
 
 
 def row_params(task: str, options: Options, arguments: Sequence[Arguments]) -> Params:

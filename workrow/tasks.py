@@ -13,7 +13,15 @@ from procrastinate.exceptions import AppNotOpen, UnboundTaskError
 from typing_extensions import TypeVar
 
 from workrow import transaction
-from workrow.enqueue import Arguments, JobManager, as_upstream_jobs, insert, insert_async, row_params
+from workrow.enqueue import (
+    Arguments,
+    JobManager,
+    as_upstream_jobs,
+    copy_lines,
+    insert,
+    insert_async,
+    row_params,
+)
 from workrow.errors import ArgumentError, OptionError
 from workrow.options import EnqueueOptions, Options
 from workrow.schedule import Cron, Every
@@ -95,6 +103,38 @@ class Call(Generic[P, R]):
             return self._insert_async(cast("AsyncTransaction | None", on), arguments)
         return self._insert(cast("SyncTransaction", on), arguments)
 
+    @overload
+    def enqueue_copy(self, on: AsyncTransaction, rows: Iterable[Mapping[str, Any]], /) -> Awaitable[int]: ...
+    @overload
+    def enqueue_copy(self, on: SyncTransaction, rows: Iterable[Mapping[str, Any]], /) -> int: ...
+    def enqueue_copy(
+        self, on: AsyncTransaction | SyncTransaction, rows: Iterable[Mapping[str, Any]], /
+    ) -> Awaitable[int] | int:
+        """`enqueue_many` for very many jobs: streamed by COPY, never all in memory, in the caller's transaction.
+
+        Args:
+            on: as for `enqueue`, on psycopg's driver; not None.
+            rows: one mapping of arguments for each job; may be a generator.
+
+        Returns:
+            How many jobs; an awaitable of it when ``on`` is async. Their ids are not told.
+
+        Raises:
+            ArgumentError: arguments do not fit the signature, or are not JSON; the transaction has failed then.
+            OptionError: the options have a queueing lock, which COPY cannot honour.
+            TransactionError: the transaction cannot take the jobs, or is another driver's.
+        """
+        if self._options.queueing_lock is not None:
+            raise OptionError(
+                f"{self._task.name}: queueing_lock={self._options.queueing_lock!r} and COPY do not go together; "
+                "use enqueue_many"
+            )
+        bound = (self._task.bind((), row) for row in rows)
+        lines = copy_lines(self._task.name, self._options, bound)
+        if transaction.is_async(on):
+            return transaction.copy_async(cast("AsyncTransaction", on), "copy_jobs", lines)
+        return transaction.copy(cast("SyncTransaction", on), "copy_jobs", lines)
+
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Insert one job in a transaction of its own, at once: Celery's word. Blocks for one round trip.
 
@@ -102,8 +142,11 @@ class Call(Generic[P, R]):
             As `enqueue`.
         """
         arguments = [self._task.bind(args, kwargs)]
-        rows = as_upstream_jobs(self._task.name, self._options, arguments)
-        return self._jobs(self._task.producer.job_manager.batch_defer_jobs(rows))[0]
+        name, manager = self._task.name, self._task.producer.job_manager
+        own = manager.insert_own(row_params(name, self._options, arguments))
+        if own is not None:
+            return Job(own[0], name, self._options.queue)
+        return self._jobs(manager.batch_defer_jobs(as_upstream_jobs(name, self._options, arguments)))[0]
 
     def apply_async(
         self,
@@ -144,9 +187,14 @@ class Call(Generic[P, R]):
         if on is not None:
             ids = await insert_async(on, row_params(task.name, self._options, arguments))
             return [Job(id_, task.name, self._options.queue) for id_ in ids]
-        rows = as_upstream_jobs(task.name, self._options, arguments)
+        manager = task.producer.job_manager
         try:
-            return self._jobs(await task.producer.job_manager.batch_defer_jobs_async(rows))
+            own = await manager.insert_own_async(row_params(task.name, self._options, arguments))
+            if own is not None:
+                return [Job(id_, task.name, self._options.queue) for id_ in own]
+            return self._jobs(
+                await manager.batch_defer_jobs_async(as_upstream_jobs(task.name, self._options, arguments))
+            )
         except AppNotOpen:
             raise AppNotOpen(
                 f"{task.name}: enqueue(None, …) uses the app's own connections: "
@@ -220,12 +268,22 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         parameters = list(signature.parameters.values())
         return signature.replace(parameters=parameters[1:] if self.pass_context else parameters)
 
+    @cached_property
+    def _plain_names(self) -> frozenset[str] | None:
+        """The names of the arguments; None where any name will do."""
+        parameters = self.signature.parameters.values()
+        if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+            return None
+        return frozenset(parameter.name for parameter in parameters)
+
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
         """The arguments by name, as they are stored.
 
         Raises:
             ArgumentError: they do not fit the function's signature.
         """
+        if not args and self._plain_names is not None and kwargs.keys() == self._plain_names:
+            return dict(kwargs)  # the common case: each by its name, nothing left to a default
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:

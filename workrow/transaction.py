@@ -4,10 +4,11 @@ SQLAlchemy's four (``AsyncSession``, ``AsyncConnection``, ``Session``, ``Connect
 psycopg2 dialects, and psycopg's two connections. What is async returns an awaitable, what is sync the rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import psycopg
+import sqlalchemy as sa
 from psycopg import errors as pg
 from psycopg.rows import tuple_row
 from sqlalchemy import exc as sa_exc
@@ -76,6 +77,75 @@ def run(on: SyncTransaction, name: str, params: Params) -> Rows:
         return [tuple(row) for row in target.execute(sql.load_for_sqlalchemy(name), params)]
     except (psycopg.Error, sa_exc.SQLAlchemyError) as error:
         raise _translated(error, on) or error from None
+
+
+COPY_CHARACTERS = 65_536
+"""Lines are handed to the driver in pieces of about this size: a call for each would cost more than the line."""
+
+
+async def copy_async(on: AsyncTransaction, name: str, lines: Iterable[str]) -> int:
+    """Stream lines to the COPY statement ``<name>.sql`` in the transaction of ``on``; returns how many.
+
+    Raises:
+        TransactionError: as `run_async`; or the driver is not psycopg.
+    """
+    try:
+        target: Any = on() if isinstance(on, async_scoped_session) else on
+        if isinstance(target, AsyncSession):
+            target = await target.connection()
+        if isinstance(target, SAAsyncConnection):
+            await target.execute(sa.text("SELECT 1"))  # SQLAlchemy begins, and later commits, only what it has seen
+            target = (await target.get_raw_connection()).driver_connection
+        if not isinstance(target, psycopg.AsyncConnection):
+            raise _no_copy(on)
+        count = 0
+        async with target.cursor() as cursor, cursor.copy(sql.load(name)) as stream:
+            for number, piece in _pieces(lines):
+                await stream.write(piece)
+                count += number
+        return count
+    except (psycopg.Error, sa_exc.SQLAlchemyError) as error:
+        raise _translated(error, on) or error from None
+
+
+def copy(on: SyncTransaction, name: str, lines: Iterable[str]) -> int:
+    """The same in a sync transaction."""
+    try:
+        target: Any = on() if isinstance(on, scoped_session) else on
+        if isinstance(target, Session):
+            target = target.connection()
+        if isinstance(target, SAConnection):
+            target.execute(sa.text("SELECT 1"))
+            target = target.connection.driver_connection
+        if not isinstance(target, psycopg.Connection):
+            raise _no_copy(on)
+        count = 0
+        with target.cursor() as cursor, cursor.copy(sql.load(name)) as stream:
+            for number, piece in _pieces(lines):
+                stream.write(piece)
+                count += number
+        return count
+    except (psycopg.Error, sa_exc.SQLAlchemyError) as error:
+        raise _translated(error, on) or error from None
+
+
+def _pieces(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    piece: list[str] = []
+    size = 0
+    for line in lines:
+        piece.append(line)
+        size += len(line)
+        if size >= COPY_CHARACTERS:
+            yield len(piece), "".join(piece)
+            piece, size = [], 0
+    yield len(piece), "".join(piece)
+
+
+def _no_copy(on: object) -> TransactionError:
+    return TransactionError(
+        f"cannot enqueue_copy on {type(on).__name__}: COPY needs psycopg's driver (postgresql+psycopg://); "
+        "use enqueue_many with this one"
+    )
 
 
 def _is_engine(on: object) -> bool:

@@ -43,6 +43,7 @@ async def asynchronous(session: AsyncSession, connection: AsyncConnection, raw: 
     assert_type(await weekly.enqueue(None), workrow.Job[None])
     assert_type(await send.options(delay=timedelta(days=1)).enqueue(session, user_id=1), workrow.Job[str])
     assert_type(await send.enqueue_many(session, [{"user_id": 1}]), list[workrow.Job[str]])
+    assert_type(await send.enqueue_copy(session, [{"user_id": 1}]), int)
     await send.enqueue(session, "1")  # E
     await send.enqueue(session)  # E
     await send.enqueue(session, 1, nosuch=2)  # E
@@ -59,7 +60,9 @@ def synchronous(session: Session, connection: Connection, raw: psycopg.Connectio
     assert_type(count.enqueue_many(session, [{"words": []}]), list[workrow.Job[int]])
     assert_type(count.delay(["a"]), workrow.Job[int])
     assert_type(count.apply_async((["a"],), countdown=3), workrow.Job[int])
+    assert_type(count.enqueue_copy(raw, ({"words": []} for _ in range(3))), int)
     count.delay("abc")  # E
+    count.enqueue_copy(None, [])  # E
     count.delay()  # E
     count.enqueue(session, [1])  # E
     count.apply_async(countdown="3")  # E

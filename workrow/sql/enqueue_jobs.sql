@@ -1,4 +1,4 @@
--- Insert one job for each element of "args", all with the same options, in order.
+-- Insert one job for each element of the JSON array "args", all with the same options, in order.
 -- A taken queueing lock inserts nothing instead of raising, so that the caller's transaction stays usable.
 INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)
 SELECT
@@ -7,9 +7,8 @@ SELECT
     CAST(%(priority)s AS integer),
     CAST(%(lock)s AS text),
     CAST(%(queueing_lock)s AS text),
-    CAST(job.args AS jsonb),
+    job.args,
     CAST(%(scheduled_at)s AS timestamptz)
-FROM unnest(CAST(%(args)s AS text[])) WITH ORDINALITY AS job (args, position)
-ORDER BY job.position
+FROM jsonb_array_elements(CAST(%(args)s AS jsonb)) AS job (args)
 ON CONFLICT (queueing_lock) WHERE status = 'todo' AND queueing_lock IS NOT NULL DO NOTHING
 RETURNING id

@@ -1,0 +1,109 @@
+"""The hot statements use their indexes on a large table, and no file has a placeholder inside quotes."""
+
+import re
+from importlib import resources
+from typing import Any
+
+import psycopg
+import pytest
+
+from workrow import sql
+
+LARGE = 30_000
+
+PARAMS: dict[str, Any] = {
+    "worker_id": 1,
+    "queue": "q1",
+    "priority": 0,
+    "after": 0,
+    "limit": 100,
+    "queues": None,
+    "keys": 100,
+    "ids": list(range(1, 50)),
+    "known": [1],
+    "statuses": ["succeeded"] * 49,
+    "results": [],
+    "errors": [],
+    "waited": [0.0] * 49,
+    "lasted": [0.0] * 49,
+    "worker": "w",
+    "seconds": [0.0] * 49,
+    "priorities": [None] * 49,
+    "locks": [None] * 49,
+}
+AFTER = {"claim_locked_jobs": ""}
+INDEXES = {
+    "claim_jobs": "procrastinate_jobs_ready_idx_w2",
+    "claim_queue_jobs": "procrastinate_jobs_ready_idx_w2",
+    "claim_notified_jobs": "procrastinate_jobs_pkey",
+    "claim_locked_jobs": "procrastinate_jobs_locked_idx_w2",
+    "survey_jobs": "procrastinate_jobs_ready_idx_w2",
+    "stage_jobs": "procrastinate_jobs_scheduled_idx_w2",
+    "finish_jobs": "procrastinate_jobs_pkey",
+    "retry_jobs": "procrastinate_jobs_pkey",
+    "release_jobs": "procrastinate_jobs_pkey",
+    "delete_finished_jobs": "procrastinate_jobs_pkey",
+    "release_lost_claims": "idx_procrastinate_jobs_worker_not_null",
+    "list_aborts": "procrastinate_jobs_pkey",
+}
+
+
+@pytest.fixture
+def large(conn: psycopg.Connection[Any]) -> Any:
+    """Ready, scheduled, locked and running jobs, all in one table; rolled back at the end."""
+    with conn.transaction(force_rollback=True):
+        conn.execute("INSERT INTO procrastinate_workers DEFAULT VALUES")
+        conn.execute(
+            """INSERT INTO procrastinate_jobs (queue_name, task_name, lock, scheduled_at, status, worker_id)
+               SELECT 'q' || n % 3, 't', CASE WHEN kind = 1 THEN 'k' || n % 500 END,
+                      CASE WHEN kind = 2 THEN now() + interval '1 day' END,
+                      CASE WHEN kind = 3 AND n % 50 = 0 THEN 'doing' ELSE 'todo' END::procrastinate_job_status,
+                      CASE WHEN kind = 3 AND n % 50 = 0 THEN 1 + n % 7 END
+               FROM generate_series(1, %(n)s) AS n, generate_series(0, 3) AS kind""",
+            {"n": LARGE},
+        )
+        conn.execute("ANALYZE procrastinate_jobs")
+        yield conn
+
+
+@pytest.mark.parametrize("name", INDEXES)
+@pytest.mark.parametrize("plan", ["custom", "generic"])
+def test_the_statement_uses_its_index(name: str, plan: str, large: psycopg.Connection[Any]) -> None:
+    large.execute(f"SET LOCAL plan_cache_mode = force_{plan}_plan")
+    params = {**PARAMS, "after": AFTER.get(name, 0)}
+    lines = [row[0] for row in large.execute(f"EXPLAIN {sql.load(name)}", params).fetchall()]
+    text = "\n".join(lines)
+    assert INDEXES[name] in text, text
+    assert "Seq Scan on procrastinate_jobs" not in text, text
+    assert "Sort Key" not in text or name in ("claim_locked_jobs", "survey_jobs", "claim_notified_jobs"), text
+
+
+def test_one_job_is_found_by_its_id(large: psycopg.Connection[Any]) -> None:
+    text = "\n".join(row[0] for row in large.execute("EXPLAIN SELECT * FROM workrow.jobs WHERE id = 5").fetchall())
+    assert "procrastinate_jobs_pkey" in text
+    assert "Seq Scan on procrastinate_jobs" not in text, text
+
+
+def test_the_stock_fetch_walks_over_no_backlog(large: psycopg.Connection[Any]) -> None:
+    def buffers(statement: str) -> int:
+        plan = large.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}").fetchone()
+        assert plan
+        return int(plan[0][0]["Plan"]["Shared Hit Blocks"])
+
+    large.execute("SELECT procrastinate_fetch_job_v2(NULL, 1)")
+    assert buffers("SELECT procrastinate_fetch_job_v2(NULL, 1)") < 200
+    assert buffers("SELECT procrastinate_fetch_job_v2(ARRAY['q2'], 1)") < 200
+
+
+FILES = sorted(file.name for file in resources.files("workrow.sql").iterdir() if file.name.endswith(".sql"))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_is_one_statement_with_a_comment_and_no_placeholder_in_quotes(file: str) -> None:
+    text = (resources.files("workrow.sql") / file).read_text()
+    assert text.startswith("-- "), "say what it does"
+    code = re.sub(r"--.*", "", text)
+    assert not re.search(r"'[^'\n]*%\(\w+\)s[^'\n]*'", code), "a placeholder inside quotes is a text, not a parameter"
+    assert ";" not in code
+    assert "::" not in code, "CAST, so that SQLAlchemy's text() reads it"
+    assert not re.search(r"select\s+\*", code, re.IGNORECASE), "list the columns"
