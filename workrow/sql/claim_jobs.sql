@@ -12,8 +12,8 @@ WHERE id = ANY(ARRAY(
         AND (scheduled_at IS NULL OR staged_at = scheduled_at)
         AND queue_name = %(queue)s
         AND priority = %(priority)s
-        AND id > %(after)s
-    ORDER BY id
+        AND id + 0 > %(after)s
+    ORDER BY id + 0
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 ))

@@ -10,7 +10,7 @@ WHERE id = ANY(ARRAY(
         AND lock IS NULL
         AND (scheduled_at IS NULL OR staged_at = scheduled_at)
         AND queue_name = %(queue)s
-    ORDER BY priority DESC, id
+    ORDER BY priority DESC, id + 0
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 ))

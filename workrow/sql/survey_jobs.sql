@@ -8,7 +8,7 @@ WITH RECURSIVE ready AS (
             status = 'todo'
         AND lock IS NULL
         AND (scheduled_at IS NULL OR staged_at = scheduled_at)
-        ORDER BY queue_name, priority DESC, id
+        ORDER BY queue_name, priority DESC, id + 0
         LIMIT 1
     )
     UNION ALL
@@ -24,7 +24,7 @@ WITH RECURSIVE ready AS (
                 AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
                 AND job.queue_name = ready.queue_name
                 AND job.priority < ready.priority
-            ORDER BY job.priority DESC, job.id
+            ORDER BY job.priority DESC, job.id + 0
             LIMIT 1
         )
         UNION ALL
@@ -36,7 +36,7 @@ WITH RECURSIVE ready AS (
                 AND job.lock IS NULL
                 AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
                 AND job.queue_name > ready.queue_name
-            ORDER BY job.queue_name, job.priority DESC, job.id
+            ORDER BY job.queue_name, job.priority DESC, job.id + 0
             LIMIT 1
         )
         ORDER BY step

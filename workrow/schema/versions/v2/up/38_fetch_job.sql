@@ -69,7 +69,7 @@ BEGIN
                 job.status = 'todo' AND job.lock IS NULL
                 AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
                 AND job.queue_name = queues.name
-            ORDER BY job.priority DESC, job.id
+            ORDER BY job.priority DESC, job.id + 0
             LIMIT 1
             FOR UPDATE SKIP LOCKED
         ) AS head
