@@ -81,7 +81,8 @@ def test_one_shot_runs_what_is_there_and_ends(module: Path, conn: Any) -> None:
 
 def test_several_processes_a_crash_and_a_drain(module: Path, conn: Any) -> None:
     with command(module, "--processes", "2", "--name", "w") as process:
-        first = until(lambda: [name for name, _ in (found := workers(conn))] == ["w-1", "w-2"] and found)
+        until(lambda: [name for name, _ in workers(conn)] == ["w-1", "w-2"])
+        first = workers(conn)
         os.kill(first[0][1], signal.SIGKILL)
         until(lambda: any(name == "w-1" and pid != first[0][1] for name, pid in workers(conn)))
         slow = enqueue(conn, "slow", '{"seconds": 1.5}')
