@@ -25,7 +25,7 @@ BACKLOG_MAX = 5000
 """Unwritten outcomes at which claiming pauses, so that a slow disk slows the claims."""
 BURST_SECONDS, BURST_JOBS = 0.1, 5
 """So many jobs in so short a time are a stream. A notification for each would serialise the commits of its producers:
-measured, 8 of them made 400 jobs/s, and 2,000 without. So the worker asks for none, and looks every few milliseconds."""
+8 of them made 400 jobs/s, and 2,000 without. So the worker asks for none, and looks every few milliseconds."""
 QUIET_SECONDS = 0.2
 """After a stream, how long it looks so often before it asks to be notified again."""
 FIRST_PAUSE, PAUSE_GROWTH = 0.005, 4

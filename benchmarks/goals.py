@@ -1,0 +1,106 @@
+"""The numbers to reach, and whether they are."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks.figures import Results, ratio, short
+from benchmarks.peers import OURS, PEERS, RAW
+from benchmarks.workloads import drain, enqueue, growth, idle, upkeep
+
+Verdict = Literal["reached", "not reached", "not measured"]
+STOCK, PGQUEUER, GRAPHILE = "procrastinate", ("pgqueuer", "pgqueuer-defaults"), "graphile-worker"
+ASYNC, SYNC = drain.case("drain", 1), drain.case("sync", 1)
+TWO = drain.case("drain", 2)
+ELSEWHERE = tuple(name for name, peer in PEERS.items() if not peer.uses_postgres)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One line: ``figure`` reads the results; it has to be at least, or at most, ``limit``."""
+
+    what: str
+    figure: Callable[[Results], float | None]
+    limit: float
+    sense: Literal["≥", "≤", "<"] = "≥"
+    unit: str = "x"
+
+    @property
+    def goal(self) -> str:
+        """As a person writes it."""
+        return f"{self.sense} {self.limit:,g} {self.unit}"
+
+    def verdict(self, results: Results) -> tuple[str, Verdict]:
+        """The figure and what it means."""
+        value = self.figure(results)
+        if value is None:
+            return "-", "not measured"
+        reached = {"≥": value >= self.limit, "≤": value <= self.limit, "<": value < self.limit}[self.sense]
+        return f"{short(value)} {self.unit}", "reached" if reached else "not reached"
+
+
+def ours(workload: str, case: str) -> Callable[[Results], float | None]:
+    """Our figure."""
+    return lambda results: results.value(workload, case, OURS)
+
+
+def against(workload: str, case: str, *peers: str) -> Callable[[Results], float | None]:
+    """Our figure over that of the best of these peers (of all but raw SQL, if none is named)."""
+
+    def figure(results: Results) -> float | None:
+        others = results.of_peers(workload, case, without=(OURS,) if peers else (OURS, RAW))
+        values = [value for peer, value in others.items() if not peers or peer in peers]
+        return ratio(results.value(workload, case, OURS), max(values, default=None))
+
+    return figure
+
+
+def quickest(case: str, *without: str) -> Callable[[Results], float | None]:
+    """Our latency over that of the quickest peer."""
+
+    def figure(results: Results) -> float | None:
+        others = results.of_peers("latency", case, without=(OURS, *without))
+        return ratio(results.value("latency", case, OURS), min(others.values(), default=None))
+
+    return figure
+
+
+def between(workload: str, case: str, base: str) -> Callable[[Results], float | None]:
+    """Our figure of one case over our figure of another."""
+    return lambda results: ratio(results.value(workload, case, OURS), results.value(workload, base, OURS))
+
+
+GOALS = (
+    Goal("drain, async, 1 process / raw SQL", against("drain", ASYNC, RAW), 0.6),
+    Goal("drain, async, 1 process / pgqueuer's best", against("drain", ASYNC, *PGQUEUER), 2),
+    Goal("drain, async, 1 process / procrastinate", against("drain", ASYNC, STOCK), 50),
+    Goal("drain, async, 1 process / graphile-worker (aim)", against("drain", ASYNC, GRAPHILE), 1),
+    Goal("drain, async, 2 processes / 1 process", between("drain", TWO, ASYNC), 1.3),
+    Goal("drain, sync, 1 process", ours("drain", SYNC), 5_000, unit="jobs/s"),
+    Goal("drain, sync, 1 process / procrastinate", against("drain", SYNC, STOCK), 8),
+    Goal("enqueue one by one / raw insert", against("enqueue", enqueue.SINGLE, RAW), 0.6),
+    Goal("enqueue one by one / the best peer", against("enqueue", enqueue.SINGLE), 1),
+    Goal("enqueue 1,000 a call / raw unnest", against("enqueue", enqueue.MANY, RAW), 0.5),
+    Goal("enqueue bulk / raw COPY", against("enqueue", enqueue.BULK, RAW), 0.5),
+    Goal(
+        "enqueue from 8 clients, busy worker / without NOTIFY", between("enqueue", enqueue.CLIENTS, enqueue.SILENT), 0.8
+    ),
+    Goal("latency p50 / the quickest peer", quickest("p50"), 1, "<"),
+    Goal("latency p99 / the quickest peer", quickest("p99"), 1, "<"),
+    Goal("latency p50 / the quickest on PostgreSQL", quickest("p50", *ELSEWHERE), 1, "<"),
+    Goal("latency p99 / the quickest on PostgreSQL", quickest("p99", *ELSEWHERE), 1, "<"),
+    Goal("latency p50 (aim)", ours("latency", "p50"), 3, "≤", "ms"),
+    Goal("latency p99 (aim)", ours("latency", "p99"), 8, "≤", "ms"),
+    Goal("drain, 1,000,000 finished / small", between("growth", "finished", growth.SMALL), 0.9),
+    Goal("drain, 500,000 scheduled / small", between("growth", "scheduled", growth.SMALL), 0.9),
+    Goal("drain, backlog of 500,000 / small", between("growth", "backlog", growth.SMALL), 0.9),
+    Goal("drain, 200,000 behind 1,000 locks / small", between("growth", "locks", growth.SMALL), 0.9),
+    Goal("drain, 200,000 of another queue / small", between("growth", "other queue", growth.SMALL), 0.9),
+    Goal("drain, snapshot held / without", between("growth", growth.SNAPSHOT, growth.SNAPSHOT_SMALL), 0.8),
+    Goal("drain, snapshot held, last quarter / first", ours("growth", growth.LAST_QUARTER), 0.8),
+    Goal("WAL a job, enqueue to history", ours("wal", upkeep.WAL), 1_200, "≤", "bytes"),
+    Goal("prune 1,000,000 finished jobs", ours("prune", upkeep.PRUNE), 1, "<", "s"),
+    Goal("worker start, 10 dead workers, 1,000,000 jobs", ours("start", upkeep.START), 1, "<", "s"),
+    Goal("idle worker", ours("idle", idle.STATEMENTS), 1, "≤", "statements/s"),
+    Goal("memory growth over 200,000 jobs", ours("idle", idle.MEMORY), 20, "≤", "MB"),
+)

@@ -1,0 +1,23 @@
+"""Our own tasks: ``procrastinate --app=benchmarks.tasks.app worker`` runs them."""
+
+import os
+
+import workrow
+from benchmarks.programs import marks
+
+app = workrow.App(lambda: os.environ["DATABASE_URL"])
+
+
+@app.task(name="noop", queue="bench")
+async def noop() -> None:
+    marks.tick()
+
+
+@app.task(name="noop_sync", queue="bench")
+def noop_sync() -> None:
+    marks.tick()
+
+
+@app.task(name="ping", queue="bench")
+async def ping(sent: float) -> None:
+    marks.ping(sent)

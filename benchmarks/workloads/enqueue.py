@@ -1,0 +1,64 @@
+"""Jobs a second into the table: one by one, 1,000 a call, the bulk way, and from 8 clients while a worker runs."""
+
+from benchmarks import processes
+from benchmarks.bench import Bench
+from benchmarks.figures import Row
+from benchmarks.peers import OURS, RAW, Peer
+
+SINGLE = "one by one"
+MANY = "1,000 a call"
+BULK = "bulk, 100,000 a call"
+CLIENTS = "8 clients, a busy worker"
+SILENT = "8 clients, a busy worker, no NOTIFY"
+IDLE = "8 clients, a worker with nothing else to do"
+# the triggers of a session in this role do not run; libpq reads it
+NO_TRIGGERS = {"PGOPTIONS": "-c session_replication_role=replica"}
+
+
+def run(bench: Bench) -> None:
+    """All cases."""
+    quick = bench.seconds < 5
+    for case, mode, count, batch in (
+        (SINGLE, "single", 1_000 if quick else 3_000, 1),
+        (MANY, "many", 20_000 if quick else 50_000, 1_000),
+        (BULK, "bulk", 100_000 if quick else 300_000, 100_000),
+    ):
+
+        def measure(peer: Peer, row: Row, mode: str = mode, count: int = count, batch: int = batch) -> float:
+            row.settings = peer.bulk if mode == "bulk" else ""
+            # what has no bulk way of its own is not worth minutes
+            row.jobs = count if peer.name != "celery" or mode == "single" else count // 10
+            with bench.site(peer) as site, processes.new_marks() as marks:
+                argv = peer.command(mode, str(row.jobs), str(batch))
+                seconds, _ = processes.clients(argv, {**peer.env(site.url), **marks.env})
+            return row.jobs / seconds
+
+        bench.each("enqueue", case, "jobs/s", None, measure)
+    crowd(bench, 300 if quick else 1_000)
+
+
+def crowd(bench: Bench, each: int) -> None:
+    """Eight client processes insert one by one.
+
+    The worker has a backlog, with and without NOTIFY: otherwise it would sleep without, and leave its core to them.
+    """
+    for case, extra, busy in ((CLIENTS, {}, True), (SILENT, NO_TRIGGERS, True), (IDLE, {}, False)):
+
+        def measure(peer: Peer, row: Row, extra: dict[str, str] = extra, busy: bool = busy) -> float:
+            row.jobs = 8 * each
+            with bench.site(peer) as site, processes.new_marks() as marks:
+                env = {**peer.env(site.url), **marks.env}
+                site.enqueue(bench.size(peer, "drain") * 3 if busy else 1)
+                with processes.running(peer.worker("drain"), env) as started:
+                    processes.wait_until(marks.times, "the first task", started, 30)
+                    argv = peer.command("single", str(each), "1")
+                    seconds, _ = processes.clients(argv, {**env, **extra}, 8)
+            return row.jobs / seconds
+
+        peers = bench.peers
+        others = not extra and bench.seconds >= 5
+        bench.peers = [peer for peer in peers if peer.name == OURS or (others and peer.name != RAW)]
+        try:
+            bench.each("enqueue", case, "jobs/s", None, measure)
+        finally:
+            bench.peers = peers
