@@ -65,7 +65,8 @@ def main(
     signal.signal(signal.SIGTERM, _interrupt)
     for name in [name for name in os.environ if name.startswith("PG")]:
         del os.environ[name]
-    results = Results()
+    scale = scale or (1.0 if workload else SHORT_SCALE)
+    results = Results(scale)
     server = Server(database_url)
     try:
         bench = Bench(
@@ -75,7 +76,7 @@ def main(
             runs,
             seconds or (SECONDS if workload else SHORT_SECONDS),
             jobs,
-            scale or (1.0 if workload else SHORT_SCALE),
+            scale,
             say=lambda line: errors.print(line, style="dim", highlight=False),
         )
         bench.install()

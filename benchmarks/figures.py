@@ -41,10 +41,11 @@ class Row:
 
 
 class Results:
-    """All rows, in the order in which they came."""
+    """All rows, in the order in which they came; ``scale``: of the large tables, 1 is what the goals are about."""
 
-    def __init__(self) -> None:
+    def __init__(self, scale: float = 1.0) -> None:
         self.rows: list[Row] = []
+        self.scale = scale
 
     def row(self, workload: str, case: str, peer: str, unit: str) -> Row:
         """The row of that name, made if there is none."""

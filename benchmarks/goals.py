@@ -17,13 +17,19 @@ ELSEWHERE = tuple(name for name, peer in PEERS.items() if not peer.uses_postgres
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One line: ``figure`` reads the results; it has to be at least, or at most, ``limit``."""
+    """One line: ``figure`` reads the results; it has to be at least, or at most, ``limit``.
+
+    ``sized``: it is about large tables, so that a run with smaller ones decides nothing.
+    ``rivals``: the workload and case whose peers it is about; a run without some of them says how many it had.
+    """
 
     what: str
     figure: Callable[[Results], float | None]
     limit: float
     sense: Literal["≥", "≤", "<"] = "≥"
     unit: str = "x"
+    sized: bool = False
+    rivals: tuple[str, str] | None = None
 
     @property
     def goal(self) -> str:
@@ -35,8 +41,14 @@ class Goal:
         value = self.figure(results)
         if value is None:
             return "-", "not measured"
+        figure = f"{short(value)} {self.unit}"
+        if self.rivals:
+            met = len(results.of_peers(*self.rivals, without=(OURS, RAW)))
+            figure += f", {met} of {len(PEERS) - 2} peers"
+        if self.sized and results.scale < 1:
+            return f"{figure}, at {results.scale:g} of the size", "not measured"
         reached = {"≥": value >= self.limit, "≤": value <= self.limit, "<": value < self.limit}[self.sense]
-        return f"{short(value)} {self.unit}", "reached" if reached else "not reached"
+        return figure, "reached" if reached else "not reached"
 
 
 def ours(workload: str, case: str) -> Callable[[Results], float | None]:
@@ -79,28 +91,35 @@ GOALS = (
     Goal("drain, sync, 1 process", ours("drain", SYNC), 5_000, unit="jobs/s"),
     Goal("drain, sync, 1 process / procrastinate", against("drain", SYNC, STOCK), 8),
     Goal("enqueue one by one / raw insert", against("enqueue", enqueue.SINGLE, RAW), 0.6),
-    Goal("enqueue one by one / the best peer", against("enqueue", enqueue.SINGLE), 1),
+    Goal(
+        "enqueue one by one / the best peer", against("enqueue", enqueue.SINGLE), 1, rivals=("enqueue", enqueue.SINGLE)
+    ),
     Goal("enqueue 1,000 a call / raw unnest", against("enqueue", enqueue.MANY, RAW), 0.5),
     Goal("enqueue bulk / raw COPY", against("enqueue", enqueue.BULK, RAW), 0.5),
     Goal(
         "enqueue from 8 clients, busy worker / without NOTIFY", between("enqueue", enqueue.CLIENTS, enqueue.SILENT), 0.8
     ),
-    Goal("latency p50 / the quickest peer", quickest("p50"), 1, "<"),
-    Goal("latency p99 / the quickest peer", quickest("p99"), 1, "<"),
-    Goal("latency p50 / the quickest on PostgreSQL", quickest("p50", *ELSEWHERE), 1, "<"),
-    Goal("latency p99 / the quickest on PostgreSQL", quickest("p99", *ELSEWHERE), 1, "<"),
+    Goal(
+        "enqueue from 8 clients, idle worker / without NOTIFY",
+        between("enqueue", enqueue.IDLE, enqueue.IDLE_SILENT),
+        0.8,
+    ),
+    Goal("latency p50 / the quickest peer", quickest("p50"), 1, "<", rivals=("latency", "p50")),
+    Goal("latency p99 / the quickest peer", quickest("p99"), 1, "<", rivals=("latency", "p99")),
+    Goal("latency p50 / the quickest on PostgreSQL", quickest("p50", *ELSEWHERE), 1, "<", rivals=("latency", "p50")),
+    Goal("latency p99 / the quickest on PostgreSQL", quickest("p99", *ELSEWHERE), 1, "<", rivals=("latency", "p99")),
     Goal("latency p50 (aim)", ours("latency", "p50"), 3, "≤", "ms"),
     Goal("latency p99 (aim)", ours("latency", "p99"), 8, "≤", "ms"),
-    Goal("drain, 1,000,000 finished / small", between("growth", "finished", growth.SMALL), 0.9),
-    Goal("drain, 500,000 scheduled / small", between("growth", "scheduled", growth.SMALL), 0.9),
-    Goal("drain, backlog of 500,000 / small", between("growth", "backlog", growth.SMALL), 0.9),
-    Goal("drain, 200,000 behind 1,000 locks / small", between("growth", "locks", growth.SMALL), 0.9),
-    Goal("drain, 200,000 of another queue / small", between("growth", "other queue", growth.SMALL), 0.9),
-    Goal("drain, snapshot held / without", between("growth", growth.SNAPSHOT, growth.SNAPSHOT_SMALL), 0.8),
-    Goal("drain, snapshot held, last quarter / first", ours("growth", growth.LAST_QUARTER), 0.8),
+    Goal("drain, 1,000,000 finished / small", between("growth", "finished", growth.SMALL), 0.9, sized=True),
+    Goal("drain, 500,000 scheduled / small", between("growth", "scheduled", growth.SMALL), 0.9, sized=True),
+    Goal("drain, backlog of 500,000 / small", between("growth", "backlog", growth.SMALL), 0.9, sized=True),
+    Goal("drain, 200,000 behind 1,000 locks / small", between("growth", "locks", growth.SMALL), 0.9, sized=True),
+    Goal("drain, 200,000 of another queue / small", between("growth", "other queue", growth.SMALL), 0.9, sized=True),
+    Goal("drain, snapshot held / without", between("growth", growth.SNAPSHOT, growth.SNAPSHOT_SMALL), 0.8, sized=True),
+    Goal("drain, snapshot held, last quarter / first", ours("growth", growth.LAST_QUARTER), 0.8, sized=True),
     Goal("WAL a job, enqueue to history", ours("wal", upkeep.WAL), 1_200, "≤", "bytes"),
-    Goal("prune 1,000,000 finished jobs", ours("prune", upkeep.PRUNE), 1, "<", "s"),
-    Goal("worker start, 10 dead workers, 1,000,000 jobs", ours("start", upkeep.START), 1, "<", "s"),
+    Goal("prune 1,000,000 finished jobs", ours("prune", upkeep.PRUNE), 1, "<", "s", sized=True),
+    Goal("worker start, 10 dead workers, 1,000,000 jobs", ours("start", upkeep.START), 1, "<", "s", sized=True),
     Goal("idle worker", ours("idle", idle.STATEMENTS), 1, "≤", "statements/s"),
-    Goal("memory growth over 200,000 jobs", ours("idle", idle.MEMORY), 20, "≤", "MB"),
+    Goal("memory growth over 200,000 jobs", ours("idle", idle.MEMORY), 20, "≤", "MB", sized=True),
 )

@@ -26,7 +26,9 @@ COLOURS = {"reached": "green", "not reached": "red", "not measured": "dim"}
 
 def show(console: Console, results: Results, server: str) -> None:
     """One table for each case, then the goals."""
-    console.print(f"\n{server}, {os.cpu_count()} cores")
+    console.print(
+        f"\n{server}, {os.cpu_count()} cores, load average {os.getloadavg()[1]:.1f}, large tables x {results.scale:g}"
+    )
     done: set[tuple[str, str]] = set()
     for row in results.rows:
         key = (row.workload, row.case)
@@ -85,6 +87,8 @@ def write(path: Path, results: Results, server: str) -> None:
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "server": server,
         "cores": os.cpu_count(),
+        "load": os.getloadavg(),
+        "scale": results.scale,
         "python": platform.python_version(),
         "rows": [row.as_json() for row in results.rows],
         "goals": goals,

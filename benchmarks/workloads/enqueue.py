@@ -11,6 +11,7 @@ BULK = "bulk, 100,000 a call"
 CLIENTS = "8 clients, a busy worker"
 SILENT = "8 clients, a busy worker, no NOTIFY"
 IDLE = "8 clients, a worker with nothing else to do"
+IDLE_SILENT = "8 clients, a worker with nothing else to do, no NOTIFY"
 # the triggers of a session in this role do not run; libpq reads it
 NO_TRIGGERS = {"PGOPTIONS": "-c session_replication_role=replica"}
 
@@ -40,9 +41,15 @@ def run(bench: Bench) -> None:
 def crowd(bench: Bench, each: int) -> None:
     """Eight client processes insert one by one.
 
-    The worker has a backlog, with and without NOTIFY: otherwise it would sleep without, and leave its core to them.
+    Twice: beside a worker with a backlog, and beside one that has only what they insert. Without NOTIFY the second one
+    sleeps and leaves its core to the clients, so that its ratio is about the worker's work as well.
     """
-    for case, extra, busy in ((CLIENTS, {}, True), (SILENT, NO_TRIGGERS, True), (IDLE, {}, False)):
+    for case, extra, busy in (
+        (CLIENTS, {}, True),
+        (SILENT, NO_TRIGGERS, True),
+        (IDLE, {}, False),
+        (IDLE_SILENT, NO_TRIGGERS, False),
+    ):
 
         def measure(peer: Peer, row: Row, extra: dict[str, str] = extra, busy: bool = busy) -> float:
             row.jobs = 8 * each

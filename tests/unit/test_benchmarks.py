@@ -97,8 +97,16 @@ def test_our_figure_against_the_best_of_the_named_peers() -> None:
     assert verdicts["drain, async, 1 process / pgqueuer's best"] == ("2.00 x", "reached")
     assert verdicts["drain, async, 1 process / procrastinate"] == ("80.0 x", "reached")
     assert verdicts["drain, async, 1 process / graphile-worker (aim)"] == ("-", "not measured")
-    assert verdicts["latency p50 / the quickest peer"] == ("2.00 x", "not reached")
+    assert verdicts["latency p50 / the quickest peer"] == ("2.00 x, 2 of 5 peers", "not reached")
     assert goals.against("drain", goals.ASYNC)(found) == 2.0  # raw SQL is nobody's peer
+
+
+def test_a_smaller_table_decides_nothing() -> None:
+    found = results(("growth", "scheduled", OURS, [9.5]), ("growth", "small", OURS, [10.0]))
+    goal = next(goal for goal in GOALS if "scheduled" in goal.what)
+    assert goal.verdict(found) == ("0.95 x", "reached")
+    found.scale = 0.1
+    assert goal.verdict(found) == ("0.95 x, at 0.1 of the size", "not measured")
 
 
 def test_every_peer_can_be_chosen() -> None:

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 Connect = Callable[[], Awaitable[psycopg.AsyncConnection]]
 
-POLL_SECONDS = 1.5
+POLL_SECONDS = 2.0
 """An idle worker looks so often: together with its heartbeat that is less than a statement a second."""
 RATE_SECONDS = 10.0
 RESTART_SECONDS = 1.0
