@@ -53,9 +53,10 @@ def crowd(bench: Bench, each: int) -> None:
 
         def measure(peer: Peer, row: Row, extra: dict[str, str] = extra, busy: bool = busy) -> float:
             row.jobs = 8 * each
+            backlog = 3 * bench.size(peer, "drain") if busy else 1  # it opens a site of its own: before ours
             with bench.site(peer) as site, processes.new_marks() as marks:
                 env = {**peer.env(site.url), **marks.env}
-                site.enqueue(bench.size(peer, "drain") * 3 if busy else 1)
+                site.enqueue(backlog)
                 with processes.running(peer.worker("drain"), env) as started:
                     processes.wait_until(marks.times, "the first task", started, 30)
                     argv = peer.command("single", str(each), "1")
