@@ -34,6 +34,8 @@ def script(name: str) -> str:
 
 def interrupt_on_termination() -> None:
     """Let SIGTERM and SIGHUP end this process as Ctrl-C does: through every `finally` and `with`."""
+    # a shell without job control starts what it puts in the background with SIGINT ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         # whoever handles Ctrl-C at that moment (asyncio, or nobody) handles this
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
