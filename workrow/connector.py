@@ -30,6 +30,10 @@ class SyncConnector(procrastinate.SyncPsycopgConnector):
             self.open()
         return super().pool
 
+    def execute_query(self, query: LiteralString, **arguments: Any) -> None:
+        """See procrastinate; what it deletes may be in history."""
+        super().execute_query(ours(query), **arguments)
+
     def execute_query_one(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
         """See procrastinate; its reads see history too."""
         return super().execute_query_one(ours(query), **arguments)
@@ -43,6 +47,12 @@ class SyncConnector(procrastinate.SyncPsycopgConnector):
     ) -> dict[str, Any]:
         """See procrastinate; its reads see history too."""
         return super().execute_query_one_with_connection(connection, ours(query), **arguments)
+
+    def execute_query_all_with_connection(
+        self, connection: psycopg.Connection, query: LiteralString, **arguments: Any
+    ) -> list[dict[str, Any]]:
+        """See procrastinate; its reads see history too."""
+        return super().execute_query_all_with_connection(connection, ours(query), **arguments)
 
     @staticmethod
     def _create_pool(pool_args: dict[str, Any]) -> psycopg_pool.ConnectionPool:
@@ -95,6 +105,12 @@ class Connector(procrastinate.PsycopgConnector):
     ) -> dict[str, Any]:
         """See procrastinate; its reads see history too."""
         return await super().execute_query_one_async_with_connection(connection, ours(query), **arguments)  # type: ignore[no-any-return]
+
+    async def execute_query_all_async_with_connection(
+        self, connection: psycopg.AsyncConnection, query: LiteralString, **arguments: Any
+    ) -> list[dict[str, Any]]:
+        """See procrastinate; its reads see history too."""
+        return await super().execute_query_all_async_with_connection(connection, ours(query), **arguments)  # type: ignore[no-any-return]
 
     async def open_async(self, pool: psycopg_pool.AsyncConnectionPool | None = None) -> None:
         """Open the pool, or take the given one.

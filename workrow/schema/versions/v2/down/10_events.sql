@@ -22,6 +22,10 @@ WHERE
     AND NOT EXISTS (
         SELECT
         FROM procrastinate_events AS event
-        WHERE event.job_id = missed.job_id AND event.type = CAST(missed.type AS procrastinate_job_event_type)
+        WHERE
+            event.job_id = missed.job_id
+            AND event.type = CAST(missed.type AS procrastinate_job_event_type)
+            -- an earlier one is that of an earlier attempt
+            AND event.at >= missed.at
     )
 ORDER BY missed.at

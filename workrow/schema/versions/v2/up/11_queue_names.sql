@@ -1,4 +1,4 @@
--- Every queue that a worker has served, so that a drained one is still shown.
+-- Every queue of which a worker has served a job, so that a drained one is still shown.
 CREATE TABLE workrow.queue_names (
     name text PRIMARY KEY
 )

@@ -14,6 +14,11 @@ AS $$
         ))
         RETURNING *
     ),
+    noted AS (
+        INSERT INTO workrow.queue_names (name)
+        SELECT DISTINCT queue_name FROM ended
+        ON CONFLICT (name) DO NOTHING
+    ),
     moved AS (
         INSERT INTO workrow.history (
             id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id,

@@ -8,6 +8,11 @@ AS $$
         DELETE FROM procrastinate_jobs
         WHERE id = job_id AND status = ANY(from_statuses)
         RETURNING *
+    ),
+    noted AS (
+        INSERT INTO workrow.queue_names (name)
+        SELECT queue_name FROM ended
+        ON CONFLICT (name) DO NOTHING
     )
     INSERT INTO workrow.history (
         id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id,

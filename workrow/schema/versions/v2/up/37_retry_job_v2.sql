@@ -28,6 +28,8 @@ BEGIN
         _job_id := workrow.end_job_v1(job_id, ARRAY['doing']::procrastinate_job_status[], 'failed');
     END IF;
     IF _job_id IS NULL THEN
+        -- failed by a statement of version 1, and not swept yet
+        PERFORM workrow.end_job_v1(job_id, ARRAY['failed']::procrastinate_job_status[], 'failed');
         WITH failed AS (
             DELETE FROM workrow.history
             WHERE id = job_id AND status = 'failed'

@@ -75,8 +75,8 @@ BEGIN
         ) AS head
         WHERE target_queue_names IS NULL OR queues.name = ANY(target_queue_names)
     ),
-    locked AS (
-        SELECT head.id, head.priority
+    heads AS (
+        SELECT head.id, head.priority, locks.name
         FROM locks
         CROSS JOIN LATERAL (
             SELECT job.id, job.priority, job.queue_name FROM procrastinate_jobs AS job
@@ -94,8 +94,15 @@ BEGIN
                 WHERE holder.status = 'doing' AND holder.lock = locks.name
                 LIMIT 1
             ) IS NULL
-            -- another worker may be about to take this head: then the next lock's
-            AND pg_try_advisory_xact_lock(hashtextextended('workrow lock ' || locks.name, 0))
+        -- beyond so many free locks, priorities are those of the first ones
+        LIMIT 100
+    ),
+    locked AS (
+        SELECT head.id, head.priority
+        -- the inner limit keeps the condition outside, where it is asked in order and until the first yes
+        FROM (SELECT id, priority, name FROM heads ORDER BY priority DESC, id LIMIT 100) AS head
+        -- another worker may be about to take this head: then the next lock's
+        WHERE pg_try_advisory_xact_lock(hashtextextended('workrow lock ' || head.name, 0))
         LIMIT 1
     )
     UPDATE procrastinate_jobs
