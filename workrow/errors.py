@@ -7,6 +7,11 @@
     ├── ConfigurationError       settings, environment, application path
     ├── DatabaseUnavailable      nothing answers at the database's address
     ├── EmbeddedError            the embedded PostgreSQL cannot be found, initialised or started
+    ├── LeaseLost                the worker no longer holds the job that it ran: nothing of it is written
+    ├── SoftTimeLimitExceeded    raised inside a task at its soft_time_limit
+    ├── TimeLimitExceeded        a task was ended at its time_limit
+    ├── MemoryLimitExceeded      a task's process was ended at its max_memory
+    ├── ProcessCrashed           a task's process died by itself: a signal, or out of memory
     └── SchemaError
         ├── SchemaMissing        the database was never migrated
         ├── SchemaOutdated       the database is older than this package
@@ -49,6 +54,34 @@ class DatabaseUnavailable(WorkrowError):
 
 class EmbeddedError(WorkrowError):
     """The embedded PostgreSQL cannot be found, initialised or started."""
+
+
+class LeaseLost(WorkrowError):
+    """The worker no longer holds the job that it ran."""
+
+
+class SoftTimeLimitExceeded(WorkrowError):
+    """The task has run for its ``soft_time_limit``; raised inside it, so that it can end in order."""
+
+
+class TimeLimitExceeded(WorkrowError):
+    """The task was ended at its ``time_limit``."""
+
+
+class MemoryLimitExceeded(WorkrowError):
+    """The task's process was ended at its ``max_memory``."""
+
+
+class ProcessCrashed(WorkrowError):
+    """The task's process died by itself.
+
+    Attributes:
+        cause: what is known of it, such as "killed by SIGSEGV" or "exit code 3".
+    """
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
 
 
 class SchemaError(WorkrowError):
