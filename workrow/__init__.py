@@ -3,18 +3,19 @@
 Jobs are rows in the Postgres you already run. Start at `App`, `Blueprint` and ``task.enqueue``.
 """
 
-from procrastinate import JobContext
 from procrastinate.exceptions import AlreadyEnqueued
 
 from workrow import schema
 from workrow.app import App
 from workrow.blueprint import Blueprint, TaskNameTaken
+from workrow.context import JobContext
 from workrow.errors import (
     ArgumentError,
     ConfigurationError,
     DatabaseUnavailable,
     OptionError,
     SchemaError,
+    SoftTimeLimitExceeded,
     TransactionError,
     WorkrowError,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "OptionError",
     "Retry",
     "SchemaError",
+    "SoftTimeLimitExceeded",
     "Task",
     "TaskNameTaken",
     "TransactionError",

@@ -11,7 +11,7 @@ from procrastinate.app import WorkerOptions
 from procrastinate.connector import BaseConnector
 from procrastinate.worker import Worker as UpstreamWorker
 
-from workrow import schema
+from workrow import schema, sql
 from workrow.blueprint import TaskNameTaken, Tasks
 from workrow.connector import URL, Connector
 from workrow.enqueue import JobManager
@@ -19,9 +19,14 @@ from workrow.errors import ConfigurationError, SchemaError
 from workrow.maintenance.historian import Historian
 from workrow.maintenance.scheduler import Scheduler
 from workrow.tasks import Task
+from workrow.urls import libpq_url
 from workrow.version import __version__
 from workrow.worker import Worker
+from workrow.worker.transactions import AsyncSessions, SyncSessions
 from workrow.worker.upstream import connect
+
+LEASE_LEAST = 2.0
+CRASHES_LEAST = 2
 
 
 class App(Tasks, procrastinate.App):
@@ -34,10 +39,18 @@ class App(Tasks, procrastinate.App):
         import_paths: modules to import before tasks are looked up.
         worker_defaults: default options of the workers, see `procrastinate.App.run_worker_async`.
         keep_history: how long finished jobs are kept: whole days are dropped when they are older. None: for ever.
+        sessions: makes an SQLAlchemy ``AsyncSession``, such as an ``async_sessionmaker``; for transactional tasks.
+        sync_sessions: makes an SQLAlchemy ``Session``, such as a ``sessionmaker``; for sync transactional tasks.
+        direct_url: where ``url`` leads to a pooler (PgBouncer), the URL of the server itself: workers listen there.
+        lease: a worker without a heartbeat for so long, seconds or a timedelta, is dead: its jobs go back to the queue.
+            At least 2 s.
+        max_crashes: a job that so many workers have died under is quarantined; at least 2, for the first one may have
+            been its neighbour's fault.
         periodic_defaults: ``max_delay``: how many seconds late a due time may still be made up for (600).
 
     Raises:
-        ConfigurationError: neither a URL nor a connector, or both; or the URL is no PostgreSQL URL.
+        ConfigurationError: neither a URL nor a connector, or both; or the URL is no PostgreSQL URL; or a lease or a
+            number of crashes that cannot work.
     """
 
     def __init__(
@@ -49,6 +62,11 @@ class App(Tasks, procrastinate.App):
         worker_defaults: WorkerOptions | None = None,
         periodic_defaults: dict[str, Any] | None = None,
         keep_history: timedelta | None = None,
+        sessions: AsyncSessions | None = None,
+        sync_sessions: SyncSessions | None = None,
+        direct_url: str | None = None,
+        lease: float | timedelta = 20.0,
+        max_crashes: int = 3,
     ) -> None:
         if (url is None) == (connector is None):
             raise ConfigurationError("App() takes a database URL or connector=…, one of the two")
@@ -59,6 +77,18 @@ class App(Tasks, procrastinate.App):
             periodic_defaults=periodic_defaults,
         )
         self.keep_history = keep_history
+        self.sessions = sessions
+        self.sync_sessions = sync_sessions
+        self.direct_url = libpq_url(direct_url) if direct_url else None
+        self.lease = lease.total_seconds() if isinstance(lease, timedelta) else float(lease)
+        self.max_crashes = max_crashes
+        if self.lease < LEASE_LEAST:
+            raise ConfigurationError(f"lease={lease!r}: must be at least {LEASE_LEAST} s: a heartbeat may be late")
+        if max_crashes < CRASHES_LEAST:
+            raise ConfigurationError(
+                f"max_crashes={max_crashes!r}: must be at least {CRASHES_LEAST}: a job is not to blame for the "
+                "first death of a worker that it ran in"
+            )
         self.job_manager: JobManager = JobManager(connector=self.connector)
 
     @property
@@ -88,6 +118,29 @@ class App(Tasks, procrastinate.App):
             self.add_tasks_from(blueprint, namespace="")
         return self
 
+    async def cancel_async(self, job_id: int, *, terminate: bool = False) -> str | None:
+        """Cancel a job that waits, or ask one that runs to abort.
+
+        Args:
+            job_id: the job's id.
+            terminate: end a running one whatever it does: a coroutine is cancelled and after 5 s left to itself, in a
+                thread an exception is raised, a process is killed. Without it, a coroutine is cancelled, and threads
+                and processes are asked through their context's ``should_abort()``.
+
+        Returns:
+            "cancelled", "aborting", or None for a job that has ended or never existed.
+        """
+        rows = await self.connector.execute_query_all_async(
+            query=sql.load("cancel_job"), id=job_id, terminate=terminate
+        )
+        return cast("str | None", rows[0]["verdict"])
+
+    def cancel(self, job_id: int, *, terminate: bool = False) -> str | None:
+        """`cancel_async`, blocking."""
+        connector = self.connector.get_sync_connector()
+        rows = connector.execute_query_all(query=sql.load("cancel_job"), id=job_id, terminate=terminate)
+        return cast("str | None", rows[0]["verdict"])
+
     async def check_connection_async(self) -> bool:
         """Whether the database is reached and migrated; ``procrastinate healthchecks`` asks this.
 
@@ -116,9 +169,14 @@ class App(Tasks, procrastinate.App):
         return Worker(
             self,
             connect=partial(connect, self.connector),
+            connect_directly=partial(connect, self.connector, self.direct_url),
             scheduler=Scheduler(self.connector, tasks.values(), max_delay),
             upkeep=Historian(self.connector, self.keep_history).run,
             version=__version__,
+            sessions=self.sessions,
+            sync_sessions=self.sync_sessions,
+            lease=self.lease,
+            max_crashes=self.max_crashes,
             **options,
         )
 

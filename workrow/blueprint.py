@@ -5,15 +5,20 @@ import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from functools import update_wrapper
-from typing import Any, Concatenate, ParamSpec, Protocol, TypedDict, Unpack, cast, get_type_hints, overload
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypedDict, Unpack, cast, get_type_hints, overload
 
 import procrastinate
+import psycopg
 from procrastinate import middleware as upstream_middleware
 from procrastinate.exceptions import TaskAlreadyRegistered
 from procrastinate.retry import RetryValue
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 from typing_extensions import TypeVar
 
+from workrow.context import JobContext
 from workrow.errors import OptionError
+from workrow.execution import Execution, TransactionKind
 from workrow.options import Options, check_task_name
 from workrow.retry import Exceptions, Retry
 from workrow.schedule import Cron, Every
@@ -39,6 +44,11 @@ class TaskDefaults(TypedDict, total=False):
     discard_on: Exceptions
     pass_context: bool
     task_middleware: list[upstream_middleware.TaskMiddleware] | None
+    transactional: bool
+    run_in: Literal["process"] | None
+    soft_time_limit: float | timedelta | None
+    time_limit: float | timedelta | None
+    max_memory: int | None
 
 
 class TaskOptions(TaskDefaults, total=False):
@@ -51,15 +61,26 @@ class TaskOptions(TaskDefaults, total=False):
     timezone: str
 
 
+Transaction = AsyncSession | Session | psycopg.AsyncConnection[Any] | psycopg.Connection[Any]
+"""What a transactional task takes first."""
+Tx = TypeVar("Tx", bound=Transaction)
+
+
 class Decorator(Protocol):
     """Turns a function into a task. The types of its arguments and of its (awaited) result are kept."""
 
     @overload
-    def __call__(
-        self, func: Callable[Concatenate[procrastinate.JobContext, P], Coroutine[Any, Any, R]], /
-    ) -> Task[P, R]: ...
+    def __call__(self, func: Callable[Concatenate[Tx, JobContext, P], Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
     @overload
-    def __call__(self, func: Callable[Concatenate[procrastinate.JobContext, P], R], /) -> Task[P, R]: ...
+    def __call__(self, func: Callable[Concatenate[Tx, JobContext, P], R], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, func: Callable[Concatenate[Tx, P], Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, func: Callable[Concatenate[Tx, P], R], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, func: Callable[Concatenate[JobContext, P], Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, func: Callable[Concatenate[JobContext, P], R], /) -> Task[P, R]: ...
     @overload
     def __call__(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
     @overload
@@ -76,11 +97,9 @@ class Tasks(procrastinate.Blueprint):
     @overload  # type: ignore[override]
     def task(self, **options: Unpack[TaskOptions]) -> Decorator: ...
     @overload
-    def task(
-        self, func: Callable[Concatenate[procrastinate.JobContext, P], Coroutine[Any, Any, R]], /
-    ) -> Task[P, R]: ...
+    def task(self, func: Callable[Concatenate[JobContext, P], Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
     @overload
-    def task(self, func: Callable[Concatenate[procrastinate.JobContext, P], R], /) -> Task[P, R]: ...
+    def task(self, func: Callable[Concatenate[JobContext, P], R], /) -> Task[P, R]: ...
     @overload
     def task(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
     @overload
@@ -88,7 +107,8 @@ class Tasks(procrastinate.Blueprint):
     def task(self, func: Callable[..., Any] | None = None, /, **options: Any) -> Any:  # type: ignore[misc]
         """Declare a function as a task: ``@blueprint.task`` or ``@blueprint.task(queue="slow", …)``.
 
-        A first parameter annotated ``JobContext`` receives the job's context and is no argument of the job.
+        A first parameter annotated ``JobContext`` receives the job's context and is no argument of the job. With
+        ``transactional`` the first one receives the transaction, and the second may be the context.
 
         Args:
             name: the permanent name; by default the blueprint's name and the function's, ``"emails.send_welcome"``.
@@ -105,6 +125,15 @@ class Tasks(procrastinate.Blueprint):
             timezone: the zone that ``cron`` is read in, UTC by default.
             pass_context: pass the context as first argument whatever its annotation says.
             task_middleware: procrastinate's middleware around this task.
+            transactional: the worker opens a transaction and gives it to the task as its first argument: an SQLAlchemy
+                ``AsyncSession`` or ``Session``, a psycopg ``AsyncConnection`` or ``Connection``, as its annotation
+                says. What the task writes, the jobs it enqueues there, its result and the job's end commit together or
+                not at all.
+            run_in: "process" runs the task in a child process, which can be killed.
+            soft_time_limit: seconds, or a timedelta, after which `SoftTimeLimitExceeded` is raised inside the task.
+            time_limit: the same, after which the task is ended: a coroutine is cancelled, a process is killed; in a
+                thread an exception is raised, and its slot is free when the thread ends.
+            max_memory: MiB of resident memory at which the task's process is killed; needs ``run_in="process"``.
 
         Raises:
             OptionError: an option is unknown or cannot work.
@@ -119,6 +148,8 @@ class Tasks(procrastinate.Blueprint):
             name = options.get("name") or (f"{self._name}.{func.__name__}" if self._name else None)
             plain = {key: value for key, value in options.items() if key in Options.__dataclass_fields__}
             try:
+                execution = _execution(func, options)
+                injected = 1 if execution.transaction else 0
                 task: Task[Any, Any] = Task(
                     func,
                     blueprint=self,
@@ -127,7 +158,8 @@ class Tasks(procrastinate.Blueprint):
                     options=Options().changed(plain),
                     schedule=_timing(options),
                     retry=_retry(options),
-                    pass_context=options.get("pass_context", False) or takes_context(func),
+                    pass_context=options.get("pass_context", False) or takes_context(func, injected),
+                    execution=execution,
                     task_middleware=options.get("task_middleware"),
                 )
                 check_task_name(task.name)
@@ -168,18 +200,53 @@ class Blueprint(Tasks):
         self._defaults = defaults
 
 
-def takes_context(func: Callable[..., Any]) -> bool:
-    """Whether the first parameter is annotated ``JobContext``."""
-    first = next(iter(inspect.signature(func).parameters), None)
-    if first is None:
-        return False
-    try:
-        annotation = get_type_hints(func).get(first)
-    except Exception:  # a name that exists only for type checkers: what is written has to do
-        annotation = func.__annotations__.get(first)
+def takes_context(func: Callable[..., Any], position: int = 0) -> bool:
+    """Whether the parameter at this position, the first one, is annotated ``JobContext``."""
+    annotation = _annotation(func, position)
     if isinstance(annotation, str):
         return annotation.rpartition(".")[2] == procrastinate.JobContext.__name__
     return isinstance(annotation, type) and issubclass(annotation, procrastinate.JobContext)
+
+
+def _annotation(func: Callable[..., Any], position: int) -> Any:
+    """How a parameter is annotated; the text where it names something that exists only for type checkers."""
+    names = list(inspect.signature(func).parameters)
+    if len(names) <= position:
+        return None
+    try:
+        return get_type_hints(func).get(names[position])
+    except Exception:
+        return func.__annotations__.get(names[position])
+
+
+def _execution(func: Callable[..., Any], options: TaskOptions) -> Execution:
+    chosen: Any = {key: value for key, value in options.items() if key in Execution.__dataclass_fields__}
+    if not options.get("transactional", False):
+        return Execution(**chosen)
+    return Execution(transaction=_transaction_kind(func), **chosen)
+
+
+def _transaction_kind(func: Callable[..., Any]) -> TransactionKind:
+    annotation = _annotation(func, 0)
+    annotation = getattr(annotation, "__origin__", annotation)
+    name = annotation.rpartition(".")[2].partition("[")[0] if isinstance(annotation, str) else None
+    kinds: dict[TransactionKind, type] = {
+        "AsyncSession": AsyncSession,
+        "Session": Session,
+        "AsyncConnection": psycopg.AsyncConnection,
+        "Connection": psycopg.Connection,
+    }
+    is_async = inspect.iscoroutinefunction(func)
+    for kind, known in kinds.items():
+        if kind == name or (isinstance(annotation, type) and issubclass(annotation, known)):
+            if is_async != kind.startswith("Async"):
+                break
+            return kind
+    possible = [kind for kind in kinds if kind.startswith("Async") == is_async]
+    raise OptionError(
+        f"transactional=True: the first parameter must be annotated {possible[0]} (SQLAlchemy) or {possible[1]} "
+        f"(psycopg), here it is {annotation!r}"
+    )
 
 
 def _check_known(options: Mapping[str, Any], known: type) -> None:

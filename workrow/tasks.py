@@ -23,6 +23,7 @@ from workrow.enqueue import (
     row_params,
 )
 from workrow.errors import ArgumentError, OptionError
+from workrow.execution import PLAIN, Execution
 from workrow.options import EnqueueOptions, Options
 from workrow.schedule import Cron, Every
 from workrow.transaction import AsyncTransaction, SyncTransaction
@@ -225,7 +226,15 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
     ``P`` are the function's arguments without the context, ``R`` is what it returns (awaited).
     """
 
-    def __init__(self, func: Callable[..., Any], *, schedule: Cron | Every | None, options: Options, **kwargs: Any):
+    def __init__(
+        self,
+        func: Callable[..., Any],
+        *,
+        schedule: Cron | Every | None,
+        options: Options,
+        execution: Execution = PLAIN,
+        **kwargs: Any,
+    ):
         # mypy infers the type parameters of a base class's __init__ in some orders of checking, and not in others
         init: Any = upstream_tasks.Task.__init__
         init(
@@ -238,6 +247,7 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
             **kwargs,
         )
         Call.__init__(self, self, options)
+        self.execution = execution
         self._timing = schedule
         self._check_signature()
 
@@ -263,10 +273,10 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
 
     @cached_property
     def signature(self) -> inspect.Signature:
-        """The arguments that a job carries: the function's own without the context."""
+        """The arguments that a job carries: the function's own without the transaction and the context."""
         signature = inspect.signature(self.func)
-        parameters = list(signature.parameters.values())
-        return signature.replace(parameters=parameters[1:] if self.pass_context else parameters)
+        injected = bool(self.execution.transaction) + bool(self.pass_context)
+        return signature.replace(parameters=list(signature.parameters.values())[injected:])
 
     @cached_property
     def _plain_names(self) -> frozenset[str] | None:

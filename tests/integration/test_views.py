@@ -43,7 +43,10 @@ def insert_worker(conn: psycopg.Connection[Row], heartbeat: str = "0 s") -> int:
 
 def describe(conn: psycopg.Connection[Row], worker_id: int, **values: Any) -> None:
     described = {"name": "w1", "host": "here", "pid": 7, "queues": None, "concurrency": 4, "version": "1"}
-    conn.execute(statements.load("describe_worker"), {"worker_id": worker_id, **described, **values})
+    columns = {"worker_id": worker_id, **described, **values}
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    places = sql.SQL(", ").join(map(sql.Placeholder, columns))
+    conn.execute(sql.SQL("INSERT INTO workrow.worker_details ({}) VALUES ({})").format(names, places), columns)
 
 
 def read(conn: psycopg.Connection[Row], view: str, **where: Any) -> list[Row]:

@@ -147,14 +147,6 @@ async def test_a_result_that_is_not_json_is_said_and_left_out(
     assert "its result is not kept" in caplog.text
 
 
-async def test_an_unknown_task_says_its_name(open_app: workrow.App, conn: Any) -> None:
-    id_ = await open_app.configure_task("nobody.knows").defer_async()
-    await run(open_app)
-    found = row(conn, workrow.Job(id_, "", ""))
-    assert found["status"] == "failed"
-    assert "'nobody.knows'" in found["error"]
-
-
 async def test_a_finish_is_refused_when_the_job_is_no_longer_ours(
     open_app: workrow.App, conn: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

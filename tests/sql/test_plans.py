@@ -27,6 +27,9 @@ PARAMS: dict[str, Any] = {
     "waited": [0.0] * 49,
     "lasted": [0.0] * 49,
     "worker": "w",
+    "tasks": ["a", "t"],
+    "tokens": [0] * 49,
+    "quarantines": [],
     "seconds": [0.0] * 49,
     "priorities": [None] * 49,
     "locks": [None] * 49,
@@ -43,7 +46,9 @@ INDEXES = {
     "retry_jobs": "procrastinate_jobs_pkey",
     "release_jobs": "procrastinate_jobs_pkey",
     "delete_finished_jobs": "procrastinate_jobs_pkey",
-    "release_lost_claims": "idx_procrastinate_jobs_worker_not_null",
+    "supersede_jobs": "procrastinate_jobs_pkey",
+    "find_lost_claims": "idx_procrastinate_jobs_worker_not_null",
+    "peek_ready_job": "procrastinate_jobs_ready_idx_w2",
     "list_aborts": "procrastinate_jobs_pkey",
 }
 

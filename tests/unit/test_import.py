@@ -19,6 +19,7 @@ NAMES = [
     "OptionError",
     "Retry",
     "SchemaError",
+    "SoftTimeLimitExceeded",
     "Task",
     "TaskNameTaken",
     "TransactionError",

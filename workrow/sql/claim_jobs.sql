@@ -2,7 +2,7 @@
 -- index entries below it are dead or claimed, and under a snapshot that somebody holds open nobody may remove them.
 -- An array instead of a join with a CTE: twice as fast in batches of 500.
 UPDATE procrastinate_jobs
-SET status = 'doing', worker_id = %(worker_id)s, started_at = now()
+SET status = 'doing', worker_id = %(worker_id)s, started_at = now(), claims = claims + 1
 WHERE id = ANY(ARRAY(
     SELECT id
     FROM procrastinate_jobs
@@ -10,6 +10,7 @@ WHERE id = ANY(ARRAY(
         status = 'todo'
         AND lock IS NULL
         AND (scheduled_at IS NULL OR staged_at = scheduled_at)
+        AND task_name = ANY(CAST(%(tasks)s AS text[]))
         AND queue_name = %(queue)s
         AND priority = %(priority)s
         AND id + 0 > %(after)s
@@ -17,4 +18,4 @@ WHERE id = ANY(ARRAY(
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 ))
-RETURNING id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts
+RETURNING id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, claims, crashes

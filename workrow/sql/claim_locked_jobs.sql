@@ -27,7 +27,7 @@ heads AS (
     SELECT head.id, keys.lock
     FROM keys
     CROSS JOIN LATERAL (
-        SELECT job.id, job.priority, job.queue_name
+        SELECT job.id, job.priority, job.queue_name, job.task_name
         FROM procrastinate_jobs AS job
         WHERE
             job.status = 'todo'
@@ -39,6 +39,7 @@ heads AS (
     ) AS head
     WHERE
         (keys.position > 0 OR keys.lock = '')
+        AND head.task_name = ANY(CAST(%(tasks)s AS text[]))
         AND (CAST(%(queues)s AS text[]) IS NULL OR head.queue_name = ANY(CAST(%(queues)s AS text[])))
         -- a subquery with LIMIT stays one index probe a lock; NOT EXISTS became a join of all locks with all holders
         AND (
@@ -52,14 +53,14 @@ heads AS (
 
 claimed AS (
     UPDATE procrastinate_jobs
-    SET status = 'doing', worker_id = %(worker_id)s, started_at = now()
+    SET status = 'doing', worker_id = %(worker_id)s, started_at = now(), claims = claims + 1
     WHERE id = ANY(ARRAY(
         SELECT id
         FROM procrastinate_jobs
         WHERE id = ANY(ARRAY(SELECT heads.id FROM heads)) AND status = 'todo'
         FOR UPDATE SKIP LOCKED
     ))
-    RETURNING id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts
+    RETURNING id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, claims, crashes
 )
 
 SELECT
@@ -72,7 +73,9 @@ SELECT
     claimed.queueing_lock,
     claimed.args,
     claimed.scheduled_at,
-    claimed.attempts
+    claimed.attempts,
+    claimed.claims,
+    claimed.crashes
 FROM (
     -- the recursion is lazy: with enough heads found, nobody asks for its end
     SELECT

@@ -1,6 +1,6 @@
 -- Claim jobs by the ids in their notifications, if they are still ready and of our queues.
 UPDATE procrastinate_jobs
-SET status = 'doing', worker_id = %(worker_id)s, started_at = now()
+SET status = 'doing', worker_id = %(worker_id)s, started_at = now(), claims = claims + 1
 WHERE id = ANY(ARRAY(
     SELECT id
     FROM procrastinate_jobs
@@ -9,9 +9,10 @@ WHERE id = ANY(ARRAY(
         AND status = 'todo'
         AND lock IS NULL
         AND (scheduled_at IS NULL OR staged_at = scheduled_at)
+        AND task_name = ANY(CAST(%(tasks)s AS text[]))
         AND (CAST(%(queues)s AS text[]) IS NULL OR queue_name = ANY(CAST(%(queues)s AS text[])))
     ORDER BY priority DESC, id
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 ))
-RETURNING id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts
+RETURNING id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, claims, crashes

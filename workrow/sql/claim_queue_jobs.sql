@@ -1,7 +1,7 @@
 -- Claim the next ready jobs of one queue across its priorities: for a queue with so many of them that one statement
 -- for each would not pay.
 UPDATE procrastinate_jobs
-SET status = 'doing', worker_id = %(worker_id)s, started_at = now()
+SET status = 'doing', worker_id = %(worker_id)s, started_at = now(), claims = claims + 1
 WHERE id = ANY(ARRAY(
     SELECT id
     FROM procrastinate_jobs
@@ -9,9 +9,10 @@ WHERE id = ANY(ARRAY(
         status = 'todo'
         AND lock IS NULL
         AND (scheduled_at IS NULL OR staged_at = scheduled_at)
+        AND task_name = ANY(CAST(%(tasks)s AS text[]))
         AND queue_name = %(queue)s
     ORDER BY priority DESC, id + 0
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 ))
-RETURNING id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts
+RETURNING id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, claims, crashes

@@ -1,28 +1,36 @@
--- Move jobs that ended to history, guarded: only what still runs and is still ours. Times are the database's: the claim's
--- plus what the worker's monotonic clock measured since. What comes back was moved; what does not was no longer ours.
+-- Move jobs that ended to history, fenced: only what still runs, is still ours, and by the same claim. Times are the
+-- database's: the claim's plus what the worker's monotonic clock measured since. What comes back was moved; what does not
+-- was no longer ours. The CASE keeps the comparison of tokens a hashed subplan: 6 us a job, as without it, and 40 as a join.
+-- IS NOT DISTINCT FROM keeps away from the index on worker_id, where the entries of all that this worker ever ran lie dead.
 WITH outcome AS (
-    SELECT id, status, result, error, waited, lasted
+    SELECT id, token, status, result, error, quarantine, waited, lasted
     FROM unnest(
         CAST(%(ids)s AS bigint[]),
+        CAST(%(tokens)s AS integer[]),
         CAST(%(statuses)s AS text[]),
         CAST(%(results)s AS text[]),
         CAST(%(errors)s AS text[]),
+        CAST(%(quarantines)s AS text[]),
         CAST(%(waited)s AS double precision[]),
         CAST(%(lasted)s AS double precision[])
-    ) AS given (id, status, result, error, waited, lasted)
+    ) AS given (id, token, status, result, error, quarantine, waited, lasted)
 ),
 
 ended AS (
     DELETE FROM procrastinate_jobs
-    WHERE id = ANY(CAST(%(ids)s AS bigint[])) AND status = 'doing' AND worker_id IS NOT DISTINCT FROM %(worker_id)s
+    WHERE
+        id = ANY(CAST(%(ids)s AS bigint[]))
+        AND status = 'doing'
+        AND worker_id IS NOT DISTINCT FROM %(worker_id)s
+        AND CASE WHEN (id, claims) IN (SELECT outcome.id, outcome.token FROM outcome) THEN true ELSE false END
     RETURNING
         id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, worker_id,
-        created_at, started_at, errors
+        created_at, started_at, errors, claims, crashes
 )
 
 INSERT INTO workrow.history (
     id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id, worker,
-    created_at, started_at, finished_at, result, errors
+    created_at, started_at, finished_at, result, errors, claims, crashes, quarantine
 )
 SELECT
     ended.id,
@@ -44,7 +52,10 @@ SELECT
     CASE
         WHEN outcome.error IS NULL THEN ended.errors
         ELSE coalesce(ended.errors, '[]') || CAST(outcome.error AS jsonb)
-    END
+    END,
+    ended.claims,
+    ended.crashes,
+    outcome.quarantine
 FROM ended
 INNER JOIN outcome ON ended.id = outcome.id
 RETURNING id

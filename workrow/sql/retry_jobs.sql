@@ -1,5 +1,6 @@
--- The end of attempts that will be followed by others, guarded as finish_jobs is. A job that was asked to abort
--- meanwhile is left out, as procrastinate_retry_job_v2 has it, for the caller to finish as failed.
+-- The end of attempts that will be followed by others, fenced as finish_jobs is. A job that was asked to abort
+-- meanwhile is left out, as procrastinate_retry_job_v2 has it, for the caller to finish as failed; and one whose queueing
+-- lock is taken by a newer job, for supersede_jobs.
 UPDATE procrastinate_jobs AS job
 SET
     status = 'todo',
@@ -13,19 +14,29 @@ SET
     worker = CAST(%(worker)s AS text),
     errors = coalesce(job.errors, '[]') || CAST(retry.error AS jsonb)
 FROM (
-    SELECT id, clock_timestamp() + seconds * INTERVAL '1 second' AS retry_at, priority, queue, lock, error
+    SELECT id, token, clock_timestamp() + seconds * INTERVAL '1 second' AS retry_at, priority, queue, lock, error
     FROM unnest(
         CAST(%(ids)s AS bigint[]),
+        CAST(%(tokens)s AS integer[]),
         CAST(%(seconds)s AS double precision[]),
         CAST(%(priorities)s AS integer[]),
         CAST(%(queues)s AS text[]),
         CAST(%(locks)s AS text[]),
         CAST(%(errors)s AS text[])
-    ) AS given (id, seconds, priority, queue, lock, error)
+    ) AS given (id, token, seconds, priority, queue, lock, error)
 ) AS retry
 WHERE
     job.id = retry.id
     AND job.status = 'doing'
     AND job.worker_id IS NOT DISTINCT FROM %(worker_id)s
+    AND job.claims = retry.token
     AND NOT job.abort_requested
+    AND (
+        job.queueing_lock IS NULL
+        OR NOT EXISTS (
+            SELECT
+            FROM procrastinate_jobs AS newer
+            WHERE newer.status = 'todo' AND newer.queueing_lock = job.queueing_lock
+        )
+    )
 RETURNING job.id

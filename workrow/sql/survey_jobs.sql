@@ -1,13 +1,15 @@
 -- What could be claimed: each queue and priority with a ready job and the first one's id, whether a lock has one, and
--- the seconds until the next job is due. One index probe each: the cost follows the queues, not the jobs.
+-- the seconds until the next job is due. One index probe each: the cost follows the queues, not the jobs; only jobs
+-- of unknown tasks are walked over.
 WITH RECURSIVE ready AS (
     (
         SELECT queue_name, priority, id
         FROM procrastinate_jobs
         WHERE
             status = 'todo'
-        AND lock IS NULL
-        AND (scheduled_at IS NULL OR staged_at = scheduled_at)
+            AND lock IS NULL
+            AND (scheduled_at IS NULL OR staged_at = scheduled_at)
+            AND task_name = ANY(CAST(%(tasks)s AS text[]))
         ORDER BY queue_name, priority DESC, id + 0
         LIMIT 1
     )
@@ -22,6 +24,7 @@ WITH RECURSIVE ready AS (
                 job.status = 'todo'
                 AND job.lock IS NULL
                 AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
+                AND job.task_name = ANY(CAST(%(tasks)s AS text[]))
                 AND job.queue_name = ready.queue_name
                 AND job.priority < ready.priority
             ORDER BY job.priority DESC, job.id + 0
@@ -35,6 +38,7 @@ WITH RECURSIVE ready AS (
                 job.status = 'todo'
                 AND job.lock IS NULL
                 AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
+                AND job.task_name = ANY(CAST(%(tasks)s AS text[]))
                 AND job.queue_name > ready.queue_name
             ORDER BY job.queue_name, job.priority DESC, job.id + 0
             LIMIT 1

@@ -1,12 +1,18 @@
 """Which jobs to claim next: the order, the cursors, and when to look from the start again."""
 
+import logging
+import sys
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import psycopg
 
-from workrow.worker.link import Link
+from workrow.worker.lease import Lease
+from workrow.worker.link import LOST, Link, told
 from workrow.worker.outcome import Claimed
+
+logger = logging.getLogger(__name__)
 
 SWEEP_SHARE = 20
 """A survey may take a twentieth of the time: under a snapshot that somebody holds open it walks over dead entries."""
@@ -43,15 +49,19 @@ class Claimer:
 
     Args:
         link: where the statements run.
-        worker_id: who claims.
+        lease: who claims.
         queues: which ones; None for all.
+        tasks: the names of the tasks that this worker knows; others are left for those who do.
     """
 
-    def __init__(self, link: Link, worker_id: int, queues: list[str] | None) -> None:
+    def __init__(self, link: Link, lease: Lease, queues: list[str] | None, tasks: list[str]) -> None:
         self._link = link
-        self._worker_id = worker_id
+        self._lease = lease
+        self._tasks = tasks
         self._queues = queues
         self._survey = Survey()
+        self._many_priorities = MANY_PRIORITIES
+        self._refused: set[int] = set()
         self._lock_cursor = ""
         self._locks_at = 0.0
         self._queues_seen: set[str] = set()
@@ -98,19 +108,17 @@ class Claimer:
         ids, self._notified = self._notified, set()
         if not ids:
             return []
-        rows = await self._link.run(
-            "claim_notified_jobs", ids=list(ids), queues=self._queues, limit=limit, worker_id=self._worker_id
-        )
-        return [Claimed(row) for row in rows]
+        return await self._run("claim_notified_jobs", ids=list(ids), queues=self._queues, limit=limit)
 
     async def _claim_groups(self, limit: int) -> list[Claimed]:
         claimed: list[Claimed] = []
         groups = self._survey.groups
         while groups and limit > len(claimed):
             group, want = groups[0], limit - len(claimed)
+            before = group.after
             got = await self._claim_group(group, want)
             claimed += got
-            if len(got) < want:
+            if len(got) < want and group.after == before:
                 groups.pop(0)
             if got and group.priority is not None:
                 group.after = max(job.id for job in got)
@@ -121,14 +129,42 @@ class Claimer:
         return claimed
 
     async def _claim_group(self, group: Group, limit: int) -> list[Claimed]:
-        common = {"queue": group.queue, "limit": limit, "worker_id": self._worker_id}
+        try:
+            return await self._claim_group_at_once(group, limit)
+        except LOST:
+            raise
+        except psycopg.Error as error:
+            if group.priority is None:
+                self._many_priorities = sys.maxsize  # from now on by priorities, which have cursors
+                self.look_again()
+                return []
+            if limit > 1:
+                return await self._claim_group(group, limit // 2)
+            await self._step_over(group, error)
+            return []
+
+    async def _step_over(self, group: Group, error: psycopg.Error) -> None:
+        """A row that PostgreSQL refuses to have claimed (a trigger raises, a page is damaged) must not hold the
+        others."""
+        rows = await self._link.run(
+            "peek_ready_job", queue=group.queue, priority=group.priority, after=group.after, tasks=self._tasks
+        )
+        if rows:
+            group.after = rows[0][0]
+            if group.after not in self._refused:
+                self._refused.add(group.after)
+                logger.error("job %s cannot be claimed and is left in the queue: %s", group.after, told(error))
+
+    async def _claim_group_at_once(self, group: Group, limit: int) -> list[Claimed]:
         if group.priority is None:
-            rows = await self._link.run("claim_queue_jobs", **common)
+            claimed = await self._run("claim_queue_jobs", queue=group.queue, limit=limit)
         else:
-            rows = await self._link.run("claim_jobs", **common, priority=group.priority, after=group.after)
+            claimed = await self._run(
+                "claim_jobs", queue=group.queue, limit=limit, priority=group.priority, after=group.after
+            )
         # an UPDATE returns rows in no particular order
-        rows.sort(key=lambda row: (-row[3], row[0]))
-        return [Claimed(row) for row in rows]
+        claimed.sort(key=lambda job: (-job.priority, job.id))
+        return claimed
 
     async def _claim_locked(self, limit: int) -> list[Claimed]:
         """The heads of free locks, from where the last scan ended to the end, and once more from the start."""
@@ -149,6 +185,7 @@ class Claimer:
         return claimed
 
     async def _scan_locks(self, limit: int) -> list[Claimed]:
+        owner = self._lease.worker_id
         try:
             rows = await self._link.run(
                 "claim_locked_jobs",
@@ -156,19 +193,30 @@ class Claimer:
                 keys=LOCKS_A_SCAN,
                 limit=limit,
                 queues=self._queues,
-                worker_id=self._worker_id,
+                worker_id=owner,
+                tasks=self._tasks,
             )
         except psycopg.errors.UniqueViolation:
             return []  # another worker took one of these locks in the same moment; nothing was claimed
+        except LOST:
+            raise
+        except psycopg.Error as error:
+            logger.error("jobs with locks cannot be claimed: %s", told(error))
+            return []
         self._lock_cursor = rows[0][0] or ""
-        return [Claimed(row[1:]) for row in rows if row[1] is not None]
+        return [Claimed(row[1:], owner) for row in rows if row[1] is not None]
+
+    async def _run(self, statement: str, **params: Any) -> list[Claimed]:
+        owner = self._lease.worker_id
+        rows = await self._link.run(statement, worker_id=owner, tasks=self._tasks, **params)
+        return [Claimed(row, owner) for row in rows]
 
     async def _look(self) -> None:
         began = time.monotonic()
-        rows = await self._link.run("survey_jobs")
+        rows = await self._link.run("survey_jobs", tasks=self._tasks)
         if any(kind == "due" and seconds <= 0 for kind, _, _, _, seconds in rows):
             await self._link.run("stage_jobs", limit=STAGE)
-            rows = await self._link.run("survey_jobs")
+            rows = await self._link.run("survey_jobs", tasks=self._tasks)
         now = time.monotonic()
         known = {(group.queue, group.priority): group for group in self._survey.groups}
         found: dict[str, list[Group]] = {}
@@ -185,7 +233,7 @@ class Claimer:
         groups = [
             group
             for queue, each in found.items()
-            for group in (each if len(each) < MANY_PRIORITIES else [Group(queue, None)])
+            for group in (each if len(each) < self._many_priorities else [Group(queue, None)])
         ]
         groups.sort(key=lambda group: -(group.priority or 0))
         if new := found.keys() - self._queues_seen:

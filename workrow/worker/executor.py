@@ -1,12 +1,11 @@
 """Run one job: from a claimed job to an outcome. No SQL."""
 
 import asyncio
-import contextvars
 import inspect
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +13,17 @@ import procrastinate
 from procrastinate import exceptions, middleware
 from procrastinate.job_context import AbortReason
 
+from workrow.context import JobContext
+from workrow.errors import LeaseLost, ProcessCrashed
+from workrow.execution import PLAIN, Execution
 from workrow.payload import dump_result
 from workrow.retry import Retry
+from workrow.tasks import Task
+from workrow.worker.coroutines import run_limited
 from workrow.worker.outcome import Claimed, Outcome, describe
+from workrow.worker.processes import Processes, check_importable
+from workrow.worker.threads import Interrupted, Threads
+from workrow.worker.transactions import Transactions
 
 if TYPE_CHECKING:
     from procrastinate.worker import Worker as UpstreamWorker
@@ -24,48 +31,143 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Runner = Callable[[Claimed], Awaitable[Any]]
+"""Returns the task's result, or the Outcome where more is to be said."""
+
+GRACE_SECONDS = 5.0
+"""What a coroutine that was cancelled may take to end, before it is left to itself and its slot given to another
+job."""
+
+
+class Stop(Enum):
+    """Why a running job is to end."""
+
+    ABORT = "asked to abort"
+    TERMINATE = "terminated"
+    SHUTDOWN = "the worker stops"
+    LEASE = "the lease is lost"
 
 
 class Executor:
-    """Runs jobs: async tasks on the event loop, sync ones in threads.
+    """Runs jobs: async tasks on the event loop, sync ones in threads, and those that ask for it in child processes.
 
     Args:
         worker: what middleware is given.
-        threads: how many sync tasks run at the same time.
+        slots: how many jobs run at the same time.
+        transactions: runs transactional tasks.
+        mark: writes down that a job which has crashed before is about to start; False if it is no longer ours.
+        max_crashes: so many crashes put a job into quarantine.
     """
 
-    def __init__(self, worker: "UpstreamWorker", threads: int) -> None:
+    def __init__(
+        self,
+        worker: "UpstreamWorker",
+        slots: int,
+        transactions: Transactions,
+        mark: Callable[[Claimed], Awaitable[bool]],
+        max_crashes: int,
+    ) -> None:
         self._worker = worker
         self._tasks = worker.app.tasks
-        self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="workrow-task")
+        self._threads = Threads(slots)
+        self._processes = Processes(slots)
+        self._transactions = transactions
+        self._mark = mark
+        self._max_crashes = max_crashes
+        self._alone = asyncio.Lock()
         self._runners: dict[str, Runner] = {}
-        self.aborts: dict[int, AbortReason] = {}
+        self._insisting: set[asyncio.Task[None]] = set()
+        self.stops: dict[int, Stop] = {}
+        self.abandoned: set[str] = set()
 
-    def close(self) -> None:
-        """Let the threads end; one whose task goes on does not hold the process's other work."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    def check(self) -> None:
+        """Raise the error of a task that this worker cannot run: better now than when its first job comes."""
+        for task in set(self._tasks.values()):
+            execution = _execution(task)
+            if execution.transaction:
+                self._transactions.check(task.name, execution.transaction)
+            if execution.run_in:
+                check_importable(task)
+
+    async def close(self) -> None:
+        """Let the threads and the processes end; a thread whose task goes on does not hold the process's exit."""
+        self._threads.close()
+        await self._processes.close()
 
     async def run(self, claimed: Claimed) -> Outcome:
         """Run one attempt. Never raises: whatever happens is an outcome."""
         claimed.started_at = time.monotonic()
         try:
             runner = self._runners.get(claimed.task) or self._find(claimed.task)
-            result = await runner(claimed)
-            outcome = Outcome(claimed, "succeeded", self._dumped(claimed, result))
+            result = await (self._run_suspect(claimed, runner) if claimed.crashes else runner(claimed))
+            outcome = result if isinstance(result, Outcome) else Outcome(claimed, "succeeded", _dumped(claimed, result))
         except asyncio.CancelledError as error:
             outcome = self._interrupted(claimed, error)
-        except Exception as error:
-            outcome = self._failed(claimed, error)
         except BaseException as error:  # SystemExit and its kin in a task are that task's failure, not the worker's
-            outcome = self._failed(claimed, error)
+            outcome = self._interrupted(claimed, error) if claimed.id in self.stops else self._failed(claimed, error)
         outcome.ended_at = time.monotonic()
-        self.aborts.pop(claimed.id, None)
+        self.stops.pop(claimed.id, None)
         return outcome
 
-    def is_async(self, claimed: Claimed) -> bool:
-        """Whether the job can be interrupted by cancelling it."""
+    async def _run_suspect(self, claimed: Claimed, runner: Runner) -> Any:
+        """A job whose worker died: its start is written down, and before the last chance nothing like it runs beside
+        it."""
+        if claimed.crashes < self._max_crashes - 1:
+            return await self._run_marked(claimed, runner)
+        async with self._alone:
+            return await self._run_marked(claimed, runner)
+
+    async def _run_marked(self, claimed: Claimed, runner: Runner) -> Any:
+        if not await self._mark(claimed):
+            return Outcome(claimed, "lost")
+        claimed.started_at = time.monotonic()
+        return await runner(claimed)
+
+    def interrupt(self, claimed: Claimed, job: asyncio.Task[None], stop: Stop, abandon: Callable[[], None]) -> None:
+        """Make a running job end.
+
+        A coroutine is cancelled. A thread is asked, through its context's ``should_abort()``, and unless ``stop`` is
+        ABORT an exception is raised inside. A process is asked, or killed. Repeating a request does nothing, a stronger
+        one does.
+
+        Args:
+            claimed: the job.
+            job: what awaits its end.
+            stop: why.
+            abandon: called if it has not ended after a grace time; its slot is then to be given to others.
+        """
+        if self.stops.get(claimed.id) in (stop, Stop.LEASE):
+            return
+        self.stops[claimed.id] = stop
+        if not claimed.started_at:
+            return  # a task that has not taken its first step sees the request when it does
         task = self._tasks.get(claimed.task)
-        return task is not None and inspect.iscoroutinefunction(task.func)
+        if task is not None and _execution(task).run_in:
+            (self._processes.interrupt if stop is Stop.ABORT else self._processes.kill)(claimed.id)
+        elif task is not None and not inspect.iscoroutinefunction(task.func):
+            if stop is Stop.ABORT:
+                return
+            self._threads.interrupt(claimed.id, Interrupted)
+        else:
+            job.cancel()
+        insisting = asyncio.create_task(self._insist(claimed, job, stop, abandon))
+        self._insisting.add(insisting)
+        insisting.add_done_callback(self._insisting.discard)
+
+    async def _insist(self, claimed: Claimed, job: asyncio.Task[None], stop: Stop, abandon: Callable[[], None]) -> None:
+        _, going_on = await asyncio.wait([job], timeout=1.0 if stop is Stop.SHUTDOWN else GRACE_SECONDS)
+        if going_on:
+            self.report_stuck(claimed, stop.value)
+            if stop is not Stop.TERMINATE or inspect.iscoroutinefunction(self._tasks[claimed.task].func):
+                self.abandoned.add(str(claimed))
+                abandon()
+
+    def stopped(self, claimed: Claimed, stop: Stop) -> Outcome:
+        """The outcome of a job that was made to end, whatever it says itself."""
+        return self._interrupted(claimed, asyncio.CancelledError(stop.value))
+
+    def report_stuck(self, claimed: Claimed, why: str) -> None:
+        """Say loudly that a task does not end."""
+        logger.error("%s: does not end (%s); it goes on, and cannot write its end", claimed, why)
 
     def _find(self, name: str) -> Runner:
         task = self._tasks.get(name)
@@ -77,62 +179,127 @@ class Executor:
     def _runner(self, task: procrastinate.tasks.Task[Any, Any, Any]) -> Runner:
         """How this task is run, decided once: the plain case pays for nothing that others use."""
         is_async = inspect.iscoroutinefunction(task.func)
+        execution = _execution(task)
         around_task = self._worker._resolve_task_middlewares(task, is_async)
         around_job = self._worker.worker_middleware
-        if is_async and not (task.pass_context or around_task or around_job):
+        if is_async and execution.plain and not (task.pass_context or around_task or around_job):
             func = task.func
             return lambda claimed: func(**claimed.args)
 
         async def run(claimed: Claimed) -> Any:
             context = self._context(claimed)
-            arguments = [context] if task.pass_context else []
-            call = partial(task, *arguments, **claimed.args)
-            wrapped = middleware.compose(around_task, call, context, self._worker)
-            job = wrapped if is_async else partial(self._in_thread, wrapped)
-            result = await middleware.compose(around_job, job, context, self._worker)()
-            # a sync function may return an awaitable, as procrastinate has it
-            return await result if inspect.isawaitable(result) else result
+            if execution.run_in:
+                job = partial(self._in_process, claimed, task, execution, context)
+            elif is_async:
+                job = partial(self._on_loop, claimed, task, execution, context, around_task)
+            else:
+                job = partial(self._in_thread, claimed, task, execution, context, around_task)
+            return await middleware.compose(around_job, job, context, self._worker)()
 
         return run
 
-    async def _in_thread(self, call: Callable[[], Any]) -> Any:
-        context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, call)
+    async def _on_loop(self, claimed: Claimed, task: Any, execution: Execution, context: Any, around: Any) -> Any:
+        def call(*injected: Any) -> Awaitable[Any]:
+            arguments = [*injected, context] if task.pass_context else injected
+            bound = partial(task, *arguments, **claimed.args)
+            result: Awaitable[Any] = middleware.compose(around, bound, context, self._worker)()
+            return result
 
-    def _context(self, claimed: Claimed) -> procrastinate.JobContext:
+        work = (
+            call()
+            if execution.transaction is None
+            else self._transactions.run_async(claimed, execution.transaction, call, partial(_dumped, claimed))
+        )
+        soft, hard = execution.soft_seconds, execution.hard_seconds
+        if soft is None and hard is None:
+            return await work
+        return await run_limited(
+            work,  # type: ignore[arg-type]
+            soft_limit=soft,
+            time_limit=hard,
+            grace=GRACE_SECONDS,
+            on_abandoned=lambda _: self._abandoned(claimed, "time_limit"),
+        )
+
+    async def _in_thread(self, claimed: Claimed, task: Any, execution: Execution, context: Any, around: Any) -> Any:
+        def call(*injected: Any) -> Any:
+            arguments = [*injected, context] if task.pass_context else injected
+            return middleware.compose(around, partial(task, *arguments, **claimed.args), context, self._worker)()
+
+        work = (
+            call
+            if execution.transaction is None
+            else partial(self._transactions.run_sync, claimed, execution.transaction, call, partial(_dumped, claimed))
+        )
+        result = await self._threads.run(
+            claimed.id,
+            work,
+            soft_limit=execution.soft_seconds,
+            time_limit=execution.hard_seconds,
+            on_stuck=lambda: self.report_stuck(claimed, "time_limit; its slot is free when its thread ends"),
+        )
+        # a sync function may return an awaitable, as procrastinate has it
+        return await result if inspect.isawaitable(result) else result
+
+    async def _in_process(self, claimed: Claimed, task: Any, execution: Execution, context: Any) -> Any:
+        return await self._processes.run(
+            claimed.id,
+            task,
+            claimed.job,
+            claimed.args,
+            context={"worker_name": context.worker_name, "worker_queues": context.worker_queues},
+            soft_time_limit=execution.soft_seconds,
+            time_limit=execution.hard_seconds,
+            max_memory=execution.max_memory,
+        )
+
+    def _context(self, claimed: Claimed) -> JobContext:
         worker = self._worker
-        return procrastinate.JobContext(
+        return JobContext(
             app=worker.app,
             worker_name=worker.worker_name,
             worker_queues=worker.queues,
             additional_context=dict(worker.additional_context or {}),
             job=claimed.job,
-            abort_reason=lambda: self.aborts.get(claimed.id),
+            abort_reason=partial(self._abort_reason, claimed.id),
             start_timestamp=time.time(),
         )
 
-    def _dumped(self, claimed: Claimed, result: Any) -> str | None:
-        try:
-            return dump_result(result)
-        except ValueError as error:
-            # the work is done: failing the job now would do it again
-            logger.warning("%s: its result is not kept, for it is not JSON: %s", claimed.job.call_string, error)
+    def _abort_reason(self, job_id: int) -> AbortReason | None:
+        stop = self.stops.get(job_id)
+        if stop is None:
             return None
+        return AbortReason.USER_REQUEST if stop in (Stop.ABORT, Stop.TERMINATE) else AbortReason.SHUTDOWN
+
+    def _abandoned(self, claimed: Claimed, why: str) -> None:
+        self.report_stuck(claimed, why)
+        self.abandoned.add(str(claimed))
 
     def _interrupted(self, claimed: Claimed, error: BaseException) -> Outcome:
-        reason = self.aborts.get(claimed.id)
-        if reason is AbortReason.SHUTDOWN:
-            logger.info("%s: given back, the worker stops", claimed.job.call_string)
+        stop = self.stops.get(claimed.id)
+        if stop is Stop.SHUTDOWN:
+            logger.info("%s: given back, the worker stops", claimed)
             return Outcome(claimed, "todo")
-        if reason is AbortReason.USER_REQUEST:
-            logger.info("%s: aborted on request", claimed.job.call_string)
+        if stop is Stop.LEASE:
+            return Outcome(claimed, "lost")
+        stopped = isinstance(error, asyncio.CancelledError | Interrupted | exceptions.JobAborted)
+        if stop is not None and stopped:
+            logger.info("%s: aborted on request", claimed)
             return Outcome(claimed, "aborted", error=describe(error, claimed.attempts + 1, discarded=False))
         return self._failed(claimed, error)
 
     def _failed(self, claimed: Claimed, error: BaseException) -> Outcome:
+        if isinstance(error, LeaseLost):
+            return Outcome(claimed, "lost")
+        if isinstance(error, ProcessCrashed):
+            return Outcome(claimed, "crashed", cause=error.cause)
         task = self._tasks.get(claimed.task)
+        if problem := _misfit(task, claimed, error):
+            logger.error("%s: quarantined: %s", claimed, problem)
+            told = describe(error, claimed.attempts + 1, discarded=True)
+            return Outcome(claimed, "failed", error=told, cause=problem)
         aborted = isinstance(error, exceptions.JobAborted)
-        asked = self.aborts.get(claimed.id) is AbortReason.USER_REQUEST
+        asked = claimed.id in self.stops
         retry = task.get_retry_exception(exception=error, job=claimed.job) if task and not (aborted and asked) else None
         policy = task.retry_strategy if task else None
         discarded = isinstance(policy, Retry) and policy.discards(error)
@@ -141,7 +308,37 @@ class Executor:
             logger.warning("%s: attempt failed, to be retried: %r", claimed.job.call_string, error, exc_info=error)
             return Outcome(claimed, "todo", error=told, retry=retry.retry_decision)
         if aborted:
-            logger.info("%s: aborted", claimed.job.call_string)
+            logger.info("%s: aborted", claimed)
             return Outcome(claimed, "aborted", error=told)
         logger.error("%s: failed: %r", claimed.job.call_string, error, exc_info=error)
         return Outcome(claimed, "failed", error=told)
+
+
+def _execution(task: procrastinate.tasks.Task[Any, Any, Any]) -> Execution:
+    return task.execution if isinstance(task, Task) else PLAIN
+
+
+def _dumped(claimed: Claimed, result: Any) -> str | None:
+    try:
+        return dump_result(result)
+    except ValueError as error:
+        # the work is done: failing the job now would do it again
+        logger.warning("%s: its result is not kept, for it is not JSON: %s", claimed, error)
+        return None
+
+
+def _misfit(task: Any, claimed: Claimed, error: BaseException) -> str | None:
+    """What is wrong with the stored arguments, if they and not the task are to blame for the error."""
+    if not isinstance(error, TypeError | ValueError):
+        return None
+    try:
+        arguments = claimed.args
+    except ValueError as unreadable:
+        return f"its arguments cannot be read: {unreadable}"
+    if not isinstance(error, TypeError) or not isinstance(task, Task):
+        return None
+    try:
+        task.signature.bind(**arguments)
+    except TypeError as unfit:
+        return f"its arguments do not fit {task.name}{task.signature}: {unfit}"
+    return None

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import psycopg
 from procrastinate import utils
 
-from workrow.worker.link import Link, persist
+from workrow.worker.lease import Lease
+from workrow.worker.link import LOST, Link, persist, told
 from workrow.worker.outcome import Outcome
 
 logger = logging.getLogger(__name__)
@@ -16,6 +18,11 @@ logger = logging.getLogger(__name__)
 BATCH = 1000
 TICK_SECONDS = 0.01
 """While there is more to run, outcomes are gathered for so long: commits of a few jobs each cost more."""
+AGAIN_SECONDS = 1.0
+"""How long an outcome waits whose row somebody else holds, or that PostgreSQL refuses for a reason that may pass."""
+
+HELD = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.QueryCanceled)
+"""Somebody holds one of the rows: the connection is well, and the other rows can be written."""
 
 
 class Finisher:
@@ -23,29 +30,38 @@ class Finisher:
 
     Args:
         link: where the statements run.
-        worker_id: whose jobs they must be.
+        lease: whose jobs they must be.
         worker: the worker's name, for the history.
+        max_crashes: so many crashes put a job into quarantine.
         deletes: whether a job that ended with this status is deleted instead of kept.
         busy: whether more outcomes will follow at once.
         unlocked: called when jobs with locks have ended.
+
+    Attributes:
+        in_doubt: the last attempt to write ended with a lost connection; it may have taken effect unheard.
+        unwritten: the ids of the jobs whose ends are not written yet.
     """
 
     def __init__(
         self,
         link: Link,
-        worker_id: int,
+        lease: Lease,
         worker: str | None,
+        max_crashes: int,
         deletes: Callable[[str], bool],
         busy: Callable[[], bool],
         unlocked: Callable[[], None],
     ) -> None:
         self._link = link
-        self._owner: dict[str, Any] = {"worker_id": worker_id}
+        self._lease = lease
         self._worker = worker
+        self._max_crashes = max_crashes
         self._deletes = deletes
         self._busy = busy
         self._unlocked = unlocked
         self._buffer: list[Outcome] = []
+        self.in_doubt = False
+        self._done: set[int] = set()
         self._wake = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -53,6 +69,10 @@ class Finisher:
 
     def add(self, outcome: Outcome) -> None:
         """Take an outcome; it is written soon."""
+        if outcome.written:
+            if outcome.claimed.lock is not None:
+                self._unlocked()
+            return
         self._buffer.append(outcome)
         self.unwritten.add(outcome.claimed.id)
         if not self._wake.is_set():
@@ -75,43 +95,90 @@ class Finisher:
             if len(self._buffer) < BATCH and self._busy():
                 await asyncio.sleep(TICK_SECONDS)
             batch, self._buffer = self._buffer[:BATCH], self._buffer[BATCH:]
-            await persist("finishing jobs", lambda batch=batch: self._write(batch))  # type: ignore[misc]
+            try:
+                postponed = await persist("finishing jobs", partial(self._write, batch))
+            except BaseException:
+                self._buffer = batch + self._buffer
+                raise
+            self.in_doubt = False
+            self._done.clear()
+            self._buffer += postponed
             self.unwritten.difference_update(outcome.claimed.id for outcome in batch)
+            self.unwritten.update(outcome.claimed.id for outcome in self._buffer)
             if any(outcome.claimed.lock is not None for outcome in batch):
                 self._unlocked()
             if not self._buffer:
                 self._wake.clear()
                 self._empty.set()
+            elif len(postponed) == len(self._buffer):
+                await asyncio.sleep(AGAIN_SECONDS)
 
-    async def _write(self, batch: list[Outcome]) -> None:
+    async def _write(self, batch: list[Outcome]) -> list[Outcome]:
+        """Write a batch; return what is to be tried again later."""
+        batch = self._still_ours(batch)
+        if not batch:
+            return []
         try:
             await self._write_at_once(batch)
-        except (psycopg.DataError, psycopg.IntegrityError) as error:
+        except HELD as error:
             if len(batch) == 1:
-                await self._give_up(batch[0], error)
-                return
-            # one outcome that PostgreSQL refuses must not keep the others
-            for outcome in batch:
-                await self._write([outcome])
+                logger.warning("%s: its finish waits: %s", batch[0].claimed, told(error))
+                return batch
+        except LOST:
+            self.in_doubt = True
+            raise
+        except psycopg.Error as error:
+            if len(batch) == 1:
+                return await self._give_up(batch[0], error)
+        else:
+            return []
+        # one outcome that PostgreSQL refuses must not keep the others
+        half = len(batch) // 2
+        return await self._write(batch[:half]) + await self._write(batch[half:])
 
-    async def _give_up(self, outcome: Outcome, error: psycopg.Error) -> None:
+    def _still_ours(self, batch: list[Outcome]) -> list[Outcome]:
+        """Without what is written, and without what an earlier lease claimed: with its row every right to it is
+        gone."""
+        ours: list[Outcome] = []
+        for outcome in batch:
+            if outcome.status == "lost" or outcome.claimed.owner != self._lease.worker_id:
+                self.refuse(outcome)
+            elif outcome.claimed.id not in self._done:
+                ours.append(outcome)
+        return ours
+
+    def refuse(self, outcome: Outcome) -> None:
+        """Count a finish that is not written, for the job is no longer ours."""
+        self._lease.refused += 1
+        logger.warning("%s: the finish was refused (%s): the job is no longer ours", outcome.claimed, outcome.status)
+
+    async def _give_up(self, outcome: Outcome, error: psycopg.Error) -> list[Outcome]:
         """The row refuses its outcome: keep what can be kept, so that the job does not hang in doing."""
-        logger.error("job %s: its outcome cannot be stored: %s", outcome.claimed.id, error)
-        await self._write_at_once([Outcome(outcome.claimed, "failed", ended_at=outcome.ended_at)])
+        logger.error("%s: its outcome cannot be stored: %s", outcome.claimed, told(error))
+        try:
+            await self._write_at_once([Outcome(outcome.claimed, "failed", ended_at=outcome.ended_at)])
+        except LOST:
+            raise
+        except psycopg.Error:
+            return [outcome]
+        return []
 
     async def _write_at_once(self, batch: list[Outcome]) -> None:
         kept: list[Outcome] = []
         deleted: list[Outcome] = []
         again: list[Outcome] = []
         back: list[Outcome] = []
+        done = self._done
         for outcome in batch:
             if outcome.status == "todo":
                 (again if outcome.retry else back).append(outcome)
+            elif outcome.status == "crashed":
+                done |= await self._crash(outcome)
             else:
                 (deleted if self._deletes(outcome.status) else kept).append(outcome)
-        done: set[int] = set()
         if again:
             done |= await self._retry(again)
+            done |= await self._supersede(again, done)
             # a retry is refused as well when the job was asked to abort: it then ends
             refused = [each for each in again if each.claimed.id not in done]
             kept += [Outcome(each.claimed, "failed", error=each.error, ended_at=each.ended_at) for each in refused]
@@ -121,10 +188,12 @@ class Finisher:
             done |= await self._ids("delete_finished_jobs", deleted)
         if back:
             done |= await self._ids("release_jobs", back)
+            done |= await self._supersede(back, done)
             await self._link.run("notify_queues", queues=sorted({each.claimed.queue for each in back}))
         for outcome in batch:
-            if outcome.claimed.id not in done:
-                logger.warning("job %s: the finish was refused: it is no longer this worker's", outcome.claimed.id)
+            # after a lost connection the statement may have taken effect unheard
+            if outcome.claimed.id not in done and not self.in_doubt:
+                self.refuse(outcome)
 
     async def _finish(self, outcomes: list[Outcome]) -> set[int]:
         return await self._ids(
@@ -134,6 +203,7 @@ class Finisher:
             statuses=literal(each.status for each in outcomes),
             results=unless_all_null([each.result for each in outcomes]),
             errors=unless_all_null([each.error for each in outcomes]),
+            quarantines=unless_all_null([each.cause for each in outcomes]),
             waited=literal(f"{each.claimed.started_at - each.claimed.claimed_at:.6f}" for each in outcomes),
             lasted=literal(f"{each.ended_at - each.claimed.started_at:.6f}" for each in outcomes),
         )
@@ -152,9 +222,32 @@ class Finisher:
             errors=[each.error for each in outcomes],
         )
 
+    async def _supersede(self, outcomes: list[Outcome], done: set[int]) -> set[int]:
+        left = [each for each in outcomes if each.claimed.id not in done and each.claimed.queueing_lock is not None]
+        superseded = await self._ids("supersede_jobs", left) if left else set()
+        if superseded:
+            logger.info("jobs %s end: newer ones wait under their queueing locks", sorted(superseded))
+        return superseded
+
+    async def _crash(self, outcome: Outcome) -> set[int]:
+        claimed = outcome.claimed
+        rows = await self._link.run(
+            "crash_job",
+            id=claimed.id,
+            worker_id=claimed.owner,
+            token=claimed.token,
+            max_crashes=self._max_crashes,
+            cause=outcome.cause,
+        )
+        for _, verdict in rows:
+            logger.error("%s: its process died (%s): %s", claimed, outcome.cause, verdict)
+        return {row[0] for row in rows}
+
     async def _ids(self, statement: str, outcomes: list[Outcome], **params: Any) -> set[int]:
         ids = literal(str(each.claimed.id) for each in outcomes)
-        return {row[0] for row in await self._link.run(statement, ids=ids, **self._owner, **params)}
+        tokens = literal(str(each.claimed.token) for each in outcomes)
+        rows = await self._link.run(statement, ids=ids, tokens=tokens, worker_id=outcomes[0].claimed.owner, **params)
+        return {row[0] for row in rows}
 
 
 def literal(words: Iterable[str]) -> str:

@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from workrow.worker.claimer import Claimer
-from workrow.worker.executor import Executor
+from workrow.worker.executor import Executor, Stop
 from workrow.worker.finisher import Finisher
+from workrow.worker.lease import Lease
 from workrow.worker.outcome import Claimed, Outcome
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class Lane:
         claimer: what claims them.
         executor: what runs them.
         finisher: what writes down how they ended.
+        lease: what makes them ours.
         concurrency: slots.
         longest_pause: seconds between two looks while idle.
         guarded: awaits a claim, alone in this worker, until it works.
@@ -51,6 +53,7 @@ class Lane:
         claimer: Claimer,
         executor: Executor,
         finisher: Finisher,
+        lease: Lease,
         concurrency: int,
         longest_pause: float,
         guarded: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]],
@@ -60,11 +63,13 @@ class Lane:
         self.claimer = claimer
         self.running: dict[int, tuple[Claimed, asyncio.Task[None]]] = {}
         self.waiting: deque[Claimed] = deque()
+        self._twice: list[Claimed] = []
         self.ended = 0
         self._executor = executor
         self._finisher = finisher
+        self._lease = lease
         self._concurrency = concurrency
-        self._longest_pause = longest_pause
+        self.longest_pause = longest_pause
         self._guarded = guarded
         self._fall_asleep = fall_asleep
         self._wake_up = wake_up
@@ -73,6 +78,11 @@ class Lane:
         self._burst, self._burst_at = 0, 0.0
         self._changed = asyncio.Event()
         self._stopping = False
+
+    @property
+    def known(self) -> set[int]:
+        """The ids of all jobs that it has claimed and that have not ended."""
+        return {*self.running, *(claimed.id for claimed in (*self.waiting, *self._twice))}
 
     def ring(self) -> None:
         """Something may be there to claim."""
@@ -84,11 +94,26 @@ class Lane:
         self._give_back()
         self._changed.set()
 
+    def interrupt(self, job_id: int, stop: Stop) -> None:
+        """Make a job of this lane end, if it runs here."""
+        if job_id in self.running:
+            claimed, job = self.running[job_id]
+            self._executor.interrupt(claimed, job, stop, lambda: self._abandon(claimed, stop))
+
+    def drop(self) -> None:
+        """The lease is lost: everything here belongs to others."""
+        for claimed in self.waiting:
+            self._finisher.refuse(Outcome(claimed, "lost"))
+        self.waiting.clear()
+        for job_id in list(self.running):
+            self.interrupt(job_id, Stop.LEASE)
+
     async def run(self, *, forever: bool) -> None:
         """Claim and run jobs until `stop`; or, not ``forever``, until there is none left."""
         pause = FIRST_PAUSE
         while not self._stopping:
             self._changed.clear()
+            self._start()
             room = self._room()
             if room <= 0:
                 await self._change(STALE_SECONDS / 2)
@@ -107,7 +132,7 @@ class Lane:
             else:
                 due = self.claimer.due_in
                 rung = await self._change(pause if due is None else min(pause, max(due, FIRST_PAUSE)))
-                pause = FIRST_PAUSE if rung else min(self._longest_pause, pause * PAUSE_GROWTH)
+                pause = FIRST_PAUSE if rung else min(self.longest_pause, pause * PAUSE_GROWTH)
                 self.claimer.look_again()
                 self._give_back_stale()
 
@@ -154,7 +179,7 @@ class Lane:
 
     def _room(self) -> int:
         """How many jobs to claim now."""
-        if self._finisher.backlog > BACKLOG_MAX:
+        if self._finisher.backlog > BACKLOG_MAX or not self._lease.valid:
             return 0
         self._measure()
         room = self._concurrency - len(self.running) + self._prefetch - len(self.waiting)
@@ -173,13 +198,31 @@ class Lane:
             self._paced_at, self._paced_ended = now, self.ended
 
     def _start(self) -> None:
+        if self.waiting and not self._lease.valid:
+            return  # others may have them by now: the next heartbeat tells
         while self.waiting and len(self.running) < self._concurrency:
             claimed = self.waiting.popleft()
+            if claimed.id in self.running:
+                # somebody put the job back while it runs here, and we claimed it again: the first run has lost it
+                self.interrupt(claimed.id, Stop.LEASE)
+                self._twice.append(claimed)
+                continue
             self.running[claimed.id] = (claimed, asyncio.create_task(self._work(claimed)))
 
     async def _work(self, claimed: Claimed) -> None:
-        outcome = await self._executor.run(claimed)
+        self._end(claimed, await self._executor.run(claimed))
+
+    def _abandon(self, claimed: Claimed, stop: Stop) -> None:
+        """Give the slot of a task that does not end to others; what it says when it ends is not heard."""
+        self._end(claimed, self._executor.stopped(claimed, stop))
+
+    def _end(self, claimed: Claimed, outcome: Outcome) -> None:
+        if self.running.get(claimed.id, (None, None))[0] is not claimed:
+            return  # abandoned before
         del self.running[claimed.id]
+        if self._twice:
+            self.waiting.extendleft(self._twice)
+            self._twice.clear()
         self.ended += 1
         self._finisher.add(outcome)
         if self.waiting and not self._stopping:
@@ -204,5 +247,7 @@ class Lane:
             self._give_back()
 
     def _give_back(self) -> None:
+        self.waiting.extend(self._twice)
+        self._twice.clear()
         while self.waiting:
             self._finisher.add(Outcome(self.waiting.popleft(), "todo"))

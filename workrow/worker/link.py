@@ -17,12 +17,17 @@ logger = logging.getLogger(__name__)
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
+Connect = Callable[[], Awaitable[psycopg.AsyncConnection]]
 
-LOST = (psycopg.OperationalError, psycopg.InterfaceError, OSError)
-"""What says that the database is away, or this connection to it."""
+LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction, OSError)
+"""What says that the database is away, or this connection to it, or that it is no primary any more. A statement that
+takes too long is a TimeoutError, which is an OSError."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 """Seconds between attempts to reach a database that is away: full jitter below a doubling span."""
+STATEMENT_SECONDS = 60.0
+"""A network that swallows packets says nothing. After so long without an answer the connection counts as lost."""
+CLOSE_SECONDS = 2.0
 
 
 class Link:
@@ -30,20 +35,24 @@ class Link:
 
     Args:
         connect: makes a connection.
-        setup: statements that each new connection starts with.
+        setup: statements that each new connection starts with; not behind a pooler, where the session is not ours.
         json_loads: reads ``jsonb`` values.
+        timeout: seconds until a statement without an answer counts as lost with its connection.
     """
 
     def __init__(
         self,
-        connect: Callable[[], Awaitable[psycopg.AsyncConnection]],
+        connect: Connect,
         *setup: str,
         json_loads: Callable[[bytes | str], Any] | None = None,
+        timeout: float = STATEMENT_SECONDS,
     ) -> None:
         self._connect = connect
         self._json_loads = json_loads or pydantic_core.from_json
         self._setup = setup
+        self._timeout = timeout
         self._connection: psycopg.AsyncConnection | None = None
+        self._pooled = False
         self._turn = asyncio.Lock()
 
     async def run(self, name: str, /, **params: Any) -> list[Row]:
@@ -51,13 +60,15 @@ class Link:
 
         Raises:
             psycopg.Error: the statement failed; whether it took effect is unknown if the connection was lost.
+            TimeoutError: there was no answer.
         """
         async with self._turn:
-            connection = await self._open()
             try:
-                cursor = psycopg.AsyncCursor(connection, row_factory=tuple_row)
-                await cursor.execute(sql.load(name), params, prepare=True, binary=True)
-                return await cursor.fetchall()
+                async with asyncio.timeout(self._timeout):
+                    connection = await self._open()
+                    cursor = psycopg.AsyncCursor(connection, row_factory=tuple_row)
+                    await cursor.execute(sql.load(name), params, prepare=not self._pooled, binary=True)
+                    return await cursor.fetchall()
             except (*LOST, asyncio.CancelledError):
                 # cancelled in the middle of a statement, a connection is of no more use either
                 await self._drop()
@@ -70,17 +81,42 @@ class Link:
 
     async def _open(self) -> psycopg.AsyncConnection:
         if self._connection is None or self._connection.closed:
-            self._connection = await self._connect()
+            self._connection = connection = await self._connect()
             # twice as fast as json.loads, and it takes the bytes as they come
-            set_json_loads(self._json_loads, self._connection)
-            for statement in self._setup:
-                await self._connection.execute(statement)
+            set_json_loads(self._json_loads, connection)
+            self._pooled = await is_pooled(connection)
+            if not self._pooled:
+                for statement in self._setup:
+                    await connection.execute(statement)
         return self._connection
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
+            await close(connection)
+
+
+async def is_pooled(connection: psycopg.AsyncConnection) -> bool:
+    """Whether a pooler such as PgBouncer stands between: the server process is then not the one we logged in to.
+
+    Behind a pooler in transaction mode neither settings of the session nor prepared statements nor LISTEN last.
+    """
+    row = await (await connection.execute("SELECT pg_backend_pid()", prepare=False)).fetchone()
+    return row is not None and row[0] != connection.info.backend_pid
+
+
+async def close(connection: psycopg.AsyncConnection) -> None:
+    """Close a connection whatever state it is in, and do not wait for a network that does not answer."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
             await connection.close()
+    except Exception:
+        connection.pgconn.finish()
+
+
+def told(error: BaseException) -> str:
+    """An error's message in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 async def persist(what: str, attempt: Callable[[], Awaitable[T]]) -> T:
@@ -92,6 +128,5 @@ async def persist(what: str, attempt: Callable[[], Awaitable[T]]) -> T:
         except LOST as error:
             pause = random.uniform(0, span)
             span = min(LONGEST_PAUSE, span * 2)
-            reason = " ".join(str(error).split())
-            logger.warning("%s: the database is away (%s); trying again in %.1f s", what, reason, pause)
+            logger.warning("%s: the database is away (%s); trying again in %.1f s", what, told(error), pause)
             await asyncio.sleep(pause)

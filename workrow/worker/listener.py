@@ -1,55 +1,91 @@
 """Hear of new jobs and of jobs to abort."""
 
+import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+import uuid
+from collections.abc import Callable
 
 import psycopg
 from procrastinate.manager import get_channel_for_queues
 from psycopg import sql
 
+from workrow.worker.link import Connect, close, is_pooled
+
 logger = logging.getLogger(__name__)
 
-CHECK_SECONDS = 30.0
-"""How often a silent connection is asked whether it lives."""
+CHECK_SECONDS = 20.0
+"""How often a silent connection is asked whether it still hears: it notifies itself."""
+ANSWER_SECONDS = 5.0
 
 
 class Listener:
     """Listens on a connection of its own.
 
     Args:
-        connect: makes a connection in autocommit mode.
+        connect: makes a connection in autocommit mode, to the server itself and not to a pooler.
         queues: whose notifications; None for all.
         on_job: called with the id of a new job; 0 if it is not known which.
         on_abort: called with the id of a job to abort.
+        on_deaf: called when there is a pooler between, behind which nothing can be heard.
     """
 
     def __init__(
         self,
-        connect: Callable[[], Awaitable[psycopg.AsyncConnection]],
+        connect: Connect,
         queues: list[str] | None,
         on_job: Callable[[int], None],
         on_abort: Callable[[int], None],
+        on_deaf: Callable[[], None],
     ) -> None:
         self._connect = connect
-        self._queues = queues
+        self._channels = [*get_channel_for_queues(queues)]
+        self._canary = f"workrow_canary_{uuid.uuid4().hex}"
+        self._alive = False
         self._on_job = on_job
         self._on_abort = on_abort
+        self._on_deaf = on_deaf
 
     async def run(self) -> None:
         """Listen until the connection is lost.
 
         Raises:
-            psycopg.OperationalError: it was lost.
+            psycopg.OperationalError: it was lost, or does not hear any more.
         """
-        async with await self._connect() as connection:
-            for channel in get_channel_for_queues(self._queues):
-                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+        connection = await self._connect()
+        try:
+            if await is_pooled(connection):
+                logger.warning(
+                    "a pooler stands before the database, LISTEN does not work through it: polling instead; "
+                    "App(…, direct_url=…) names the server itself"
+                )
+                self._on_deaf()
+                await asyncio.Event().wait()
+            async with asyncio.timeout(CHECK_SECONDS):
+                for channel in (*self._channels, self._canary):
+                    await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
             self._on_job(0)  # what came while nobody listened
             while True:
-                async for notification in connection.notifies(timeout=CHECK_SECONDS):
-                    self._hear(notification.payload)
-                await connection.execute("SELECT 1")
+                await self._hear_for(connection, CHECK_SECONDS)
+                await self._ask(connection)
+        finally:
+            await close(connection)
+
+    async def _hear_for(self, connection: psycopg.AsyncConnection, seconds: float) -> None:
+        async for notification in connection.notifies(timeout=seconds):
+            self._alive = True
+            if notification.channel != self._canary:
+                self._hear(notification.payload)
+            elif seconds < CHECK_SECONDS:
+                return
+
+    async def _ask(self, connection: psycopg.AsyncConnection) -> None:
+        self._alive = False
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await connection.execute("SELECT pg_notify(%s, '')", [self._canary])
+        await self._hear_for(connection, ANSWER_SECONDS)
+        if not self._alive:
+            raise psycopg.OperationalError("the listening connection does not hear its own notification")
 
     def _hear(self, payload: str) -> None:
         try:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+import pydantic_core
 from procrastinate import jobs
 from procrastinate.retry import RetryDecision
 
@@ -19,18 +20,49 @@ TRACEBACK_MAX = 30_000
 
 
 class Claimed:
-    """A job that this worker has claimed: a row of one of the ``claim_*.sql`` statements."""
+    """A job that this worker has claimed: a row of one of the ``claim_*.sql`` statements.
 
-    def __init__(self, row: Row) -> None:
-        self.id, self.queue, self.task, self.priority, self.lock, _, self.args, _, self.attempts = row
+    Args:
+        row: the row; its ``args`` may still be JSON text.
+        owner: the id of the worker that claimed it. With ``token`` it is what every change of the job is fenced by.
+    """
+
+    def __init__(self, row: Row, owner: int) -> None:
+        (
+            self.id,
+            self.queue,
+            self.task,
+            self.priority,
+            self.lock,
+            self.queueing_lock,
+            _,
+            _,
+            self.attempts,
+            self.token,
+            self.crashes,
+        ) = row
+        self.owner = owner
         self._row = row
         self.claimed_at = time.monotonic()
         self.started_at = 0.0
 
     @cached_property
+    def args(self) -> dict[str, Any]:
+        """The arguments; parsed here, so that a text that Python cannot read is this job's trouble only.
+
+        Raises:
+            ValueError: they are no JSON object.
+        """
+        args = self._row[6]
+        value = pydantic_core.from_json(args) if isinstance(args, bytes | str) else args
+        if not isinstance(value, dict):
+            raise ValueError(f"the arguments are {type(value).__name__}, not a JSON object")
+        return value
+
+    @cached_property
     def job(self) -> jobs.Job:
         """The same as procrastinate's value; made only if somebody asks."""
-        id_, queue, task, priority, lock, queueing_lock, args, scheduled_at, attempts = self._row
+        id_, queue, task, priority, lock, queueing_lock, _, scheduled_at, attempts, _, _ = self._row
         return jobs.Job(
             id=id_,
             status=jobs.Status.DOING.value,
@@ -39,10 +71,13 @@ class Claimed:
             lock=lock,
             queueing_lock=queueing_lock,
             task_name=task,
-            task_kwargs=args,
+            task_kwargs=self.args,
             scheduled_at=scheduled_at,
             attempts=attempts,
         )
+
+    def __str__(self) -> str:
+        return f"{self.task}[{self.id}]"
 
 
 @dataclass(slots=True)
@@ -51,11 +86,13 @@ class Outcome:
 
     Attributes:
         claimed: the job.
-        status: "succeeded", "failed", "aborted"; or "todo", to be tried again if there is a ``retry``, and else to be
-            given back without counting the attempt.
+        status: "succeeded", "failed", "aborted"; "todo", to be tried again if there is a ``retry``, and else to be
+            given back without counting the attempt; "crashed", its process died; "lost", nothing is to be written.
         result: JSON text.
         error: one attempt's entry of ``errors``, as JSON text.
         retry: when and where it is tried again.
+        cause: why it crashed, or is quarantined.
+        written: the transaction of the task has done so.
         ended_at: seconds of the monotonic clock.
     """
 
@@ -64,6 +101,8 @@ class Outcome:
     result: str | None = None
     error: str | None = None
     retry: RetryDecision | None = None
+    cause: str | None = None
+    written: bool = False
     ended_at: float = 0.0
 
 

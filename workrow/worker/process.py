@@ -5,31 +5,39 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from functools import partial
 from typing import Any
 
-import psycopg
-from procrastinate import jobs, signals
+from procrastinate import jobs
 from procrastinate.app import App
-from procrastinate.job_context import AbortReason
 
+from workrow.maintenance.rescuer import Rescuer
 from workrow.maintenance.scheduler import Scheduler
 from workrow.worker.claimer import Claimer
-from workrow.worker.executor import Executor
+from workrow.worker.executor import Executor, Stop
 from workrow.worker.finisher import Finisher
 from workrow.worker.lane import Lane
-from workrow.worker.link import LOST, Link, persist
+from workrow.worker.lease import Lease
+from workrow.worker.link import LOST, Connect, Link, persist
 from workrow.worker.listener import Listener
+from workrow.worker.outcome import Claimed, Outcome
+from workrow.worker.signals import on_stop
+from workrow.worker.supervision import supervise
+from workrow.worker.transactions import AsyncSessions, SyncSessions, Transactions
 from workrow.worker.upstream import UpstreamWorker
 
 logger = logging.getLogger(__name__)
 
-Connect = Callable[[], Awaitable[psycopg.AsyncConnection]]
-
 POLL_SECONDS = 2.0
 """An idle worker looks so often: together with its heartbeat that is less than a statement a second."""
+DEAF_POLL_SECONDS = 0.5
+"""The same where nothing can be heard of new jobs."""
 RATE_SECONDS = 10.0
-RESTART_SECONDS = 1.0
+GOODBYE_SECONDS = 5.0
+UNFINISHED = os.EX_TEMPFAIL
+"""The exit code of a worker that had to leave tasks behind which did not end: they were given back while they went
+on."""
 
 
 class Worker(UpstreamWorker):
@@ -38,9 +46,14 @@ class Worker(UpstreamWorker):
     Args:
         app: the app whose tasks it runs.
         connect: makes a connection in autocommit mode.
+        connect_directly: makes one that bypasses a pooler, to listen on.
         scheduler: ticks the schedules.
         upkeep: the loop that keeps the history in order.
         version: what to say of oneself in ``workrow.workers``.
+        lease: seconds without a heartbeat after which others take this worker for dead.
+        max_crashes: so many crashes put a job into quarantine.
+        sessions: makes the ``AsyncSession`` of transactional tasks.
+        sync_sessions: makes their ``Session``.
         queue_concurrency: slots for each queue, instead of ``queues`` and ``concurrency``.
         **options: as `procrastinate.App.run_worker_async`.
     """
@@ -50,28 +63,66 @@ class Worker(UpstreamWorker):
         app: App,
         *,
         connect: Connect,
+        connect_directly: Connect,
         scheduler: Scheduler,
         upkeep: Callable[[], Awaitable[None]],
         version: str,
+        lease: float,
+        max_crashes: int,
+        sessions: AsyncSessions | None = None,
+        sync_sessions: SyncSessions | None = None,
         queue_concurrency: Mapping[str, int] | None = None,
         **options: Any,
     ) -> None:
         self._longest_pause = options.get("fetch_job_polling_interval", POLL_SECONDS)
         if queue_concurrency:
             options |= {"queues": list(queue_concurrency), "concurrency": sum(queue_concurrency.values())}
+        options = {"stalled_worker_timeout": lease, "update_heartbeat_interval": lease, **options}
         super().__init__(app, **options)
+        self._queues = list(self.queues) if self.queues else None
         self._connect = connect
+        self._connect_directly = connect_directly
         self._scheduler = scheduler
         self._upkeep = upkeep
-        self._version = version
+        self._max_crashes = max_crashes
         self._queue_concurrency = queue_concurrency
+        self._lease = Lease(
+            connect,
+            self.stalled_worker_timeout,
+            self.update_heartbeat_interval,
+            self._on_lease_lost,
+            name=self.worker_name,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            queues=self._queues,
+            concurrency=self.concurrency,
+            version=version,
+            tasks=sorted(app.tasks),
+        )
+        # a claim that a crash of the server undoes leaves the job ready, so that it need not wait for the disk
+        self._claims = Link(connect, "SET synchronous_commit = off", json_loads=_as_text)
+        self._finishes = Link(connect, "SET lock_timeout = '2s'")
+        self._chores = Link(connect, "SET synchronous_commit = off")
+        transactions = Transactions(app.connector, sessions, sync_sessions, self.worker_name, self._deletes)
+        self._executor = Executor(self, self.concurrency, transactions, self._mark, max_crashes)
+        self._finisher = Finisher(
+            self._finishes, self._lease, self.worker_name, max_crashes, self._deletes, self._is_busy, self._on_unlock
+        )
         self._lanes: list[Lane] = []
         self._claiming = asyncio.Lock()
         self._claims_in_doubt = False
         self._asleep = False
+        self._lease_lost = asyncio.Event()
+        self._aborts_asked = asyncio.Event()
+        self._hurry = asyncio.Event()
 
     async def run(self) -> None:
-        """Run until `stop`; with ``wait=False`` until no job is left. Cancelling it is a request to stop."""
+        """Run until `stop`; with ``wait=False`` until no job is left. Cancelling it is a request to stop.
+
+        Raises:
+            ConfigurationError: the app lacks what one of its tasks needs.
+        """
+        self._executor.check()
         self._stop_event.clear()
         self._loop = asyncio.get_running_loop()
         self.run_task = asyncio.current_task()
@@ -84,43 +135,53 @@ class Worker(UpstreamWorker):
             raise
         finally:
             self._loop = None
+        if self._executor.abandoned and self.install_signal_handlers:
+            self._leave()
+
+    def problems(self) -> list[str]:
+        """What is wrong with this worker now, in words; nothing if all is well."""
+        problems = [self._lease.problem] if self._lease.problem else []
+        if self._claims_in_doubt:
+            problems.append("claiming: the database is away")
+        if self._finisher.in_doubt:
+            problems.append(f"{self._finisher.backlog} finished jobs are not written: the database is away")
+        return problems + [f"{job} does not end" for job in sorted(self._executor.abandoned)]
 
     async def _run(self) -> None:
-        self.worker_id = worker_id = await self._register()
-        queues = list(self.queues) if self.queues else None
-        # a claim that a crash of the server undoes leaves the job ready, so that it need not wait for the disk
-        self._claims = Link(self._connect, "SET synchronous_commit = off")
-        self._finishes = Link(self._connect)
-        self._chores = Link(self._connect, "SET synchronous_commit = off")
-        self._executor = Executor(self, self.concurrency)
-        self._finisher = Finisher(
-            self._finishes, worker_id, self.worker_name, self._deletes, self._is_busy, self._on_unlock
-        )
-        self._lanes = [self._lane(each, slots) for each, slots in self._shares(queues)]
+        handlers = on_stop(self.stop, self._hurry.set) if self.install_signal_handlers else contextlib.nullcontext()
+        with handlers:
+            await self._lease.register()
+            self.worker_id = self._lease.worker_id
+            self._lanes = [self._lane(each, slots) for each, slots in self._shares()]
+            sides = [asyncio.create_task(loop, name=name) for name, loop in self._side_loops().items()]
+            logger.info(
+                "worker %s started, %s slots on %s", self.worker_id, self.concurrency, self._queues or "all queues"
+            )
+            try:
+                await self._work()
+            finally:
+                await self._shut_down(sides)
+
+    def _side_loops(self) -> dict[str, Coroutine[Any, Any, None]]:
+        rescuer = Rescuer(self._chores.run, self._lease.seconds, self._max_crashes, lambda: self._lease.steady_for)
         loops: dict[str, Callable[[], Awaitable[None]]] = {
             "finisher": self._finisher.run,
-            "heartbeat": self._beat,
+            "lease": self._renew_lease,
+            "rescuer": rescuer.run,
             "scheduler": self._scheduler.run,
-            "periodic": self._periodic_deferrer,
             "upkeep": self._upkeep,
             "aborts": self._watch_aborts,
             "rate": self._tell_rate,
         }
         if self.listen_notify:
-            listener = Listener(self._connect, queues, self._on_job, self._on_abort)
+            listener = Listener(self._connect_directly, self._queues, self._on_job, self._on_abort, self._on_deaf)
             loops["listener"] = lambda: persist("listening", listener.run)
-        sides = [asyncio.create_task(supervise(name, loop), name=name) for name, loop in loops.items()]
-        logger.info("worker %s started, %s slots on %s", worker_id, self.concurrency, queues or "all queues")
-        handlers = signals.on_stop(self.stop) if self.install_signal_handlers else contextlib.nullcontext()
-        try:
-            with handlers:
-                await self._work()
-        finally:
-            await self._shut_down(sides)
+        sides = {name: supervise(name, loop) for name, loop in loops.items()}
+        return {**sides, "periodic": supervise("periodic", self._periodic_deferrer, endless=False)}
 
     async def _work(self) -> None:
         lanes = [
-            asyncio.create_task(supervise("lane", lambda lane=lane: lane.run(forever=self.wait)))  # type: ignore[misc]
+            asyncio.create_task(supervise("lane", partial(lane.run, forever=self.wait), endless=False))
             for lane in self._lanes
         ]
         stopped: asyncio.Future[Any] = asyncio.create_task(self._stop_event.wait())
@@ -128,8 +189,12 @@ class Worker(UpstreamWorker):
         await asyncio.wait({all_over, stopped}, return_when=asyncio.FIRST_COMPLETED)
         for lane in self._lanes:
             lane.stop()
-        stopped.cancel()
-        await all_over
+        if not all_over.done():
+            # a lane may wait for a database that is away; what a claim took meanwhile is found again by the rescuers
+            await asyncio.wait({all_over}, timeout=GOODBYE_SECONDS)
+        for task in (stopped, *lanes):
+            task.cancel()
+        await asyncio.gather(all_over, return_exceptions=True)
 
     async def _shut_down(self, sides: list[asyncio.Task[None]]) -> None:
         """Let what runs end, for ``shutdown_graceful_timeout`` seconds; give back the rest; write everything down."""
@@ -137,52 +202,53 @@ class Worker(UpstreamWorker):
         running = [task for lane in self._lanes for _, task in lane.running.values()]
         if running:
             logger.info("waiting for %d running jobs", len(running))
-            await asyncio.wait(running, timeout=self.shutdown_graceful_timeout)
+            await self._unless_hurried(asyncio.wait(running, timeout=self.shutdown_graceful_timeout))
         for lane in self._lanes:
             for job_id in list(lane.running):
-                self._interrupt(job_id, AbortReason.SHUTDOWN)
-        await asyncio.gather(*(task for lane in self._lanes for _, task in lane.running.values()))
-        await self._finisher.drained()
+                lane.interrupt(job_id, Stop.SHUTDOWN)
+        while any(lane.running for lane in self._lanes):
+            await asyncio.wait([task for lane in self._lanes for _, task in lane.running.values()], timeout=0.1)
+        await self._unless_hurried(self._finisher.drained())
+        if self._finisher.backlog:
+            logger.error("%d finished jobs were not written; others will run them again", self._finisher.backlog)
+        await self._lease.stop()
         for side in sides:
             side.cancel()
         await asyncio.gather(*sides, return_exceptions=True)
-        self._executor.close()
+        await self._executor.close()
         with contextlib.suppress(*LOST):
-            await self._chores.run("wake_up", worker_id=self.worker_id)
-            await self.app.job_manager.unregister_worker(self.worker_id or 0)
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await self._chores.run("unregister_worker", worker_id=self._lease.worker_id)
         for link in (self._claims, self._finishes, self._chores):
             await link.close()
         logger.info("worker %s stopped", self.worker_id)
         self.worker_id = None
 
-    async def _register(self) -> int:
-        await self.app.job_manager.prune_stalled_workers(self.stalled_worker_timeout)
-        worker_id = await self.app.job_manager.register_worker()
-        link = Link(self._connect)
-        await link.run(
-            "describe_worker",
-            worker_id=worker_id,
-            name=self.worker_name,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            queues=list(self.queues) if self.queues else None,
-            concurrency=self.concurrency,
-            version=self._version,
-        )
-        await link.close()
-        return worker_id
+    async def _unless_hurried(self, waiting: Any) -> None:
+        """Await until done, or until a second signal."""
+        tasks = [asyncio.ensure_future(waiting), asyncio.ensure_future(self._hurry.wait())]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _shares(self, queues: list[str] | None) -> Iterable[tuple[list[str] | None, int]]:
+    def _leave(self) -> None:
+        """asyncio.run() would wait for ever for a coroutine that refuses to be cancelled."""
+        logger.error("leaving %s behind, exit code %d", ", ".join(sorted(self._executor.abandoned)), UNFINISHED)
+        logging.shutdown()
+        os._exit(UNFINISHED)
+
+    def _shares(self) -> Iterable[tuple[list[str] | None, int]]:
         if self._queue_concurrency:
             return [([queue], slots) for queue, slots in self._queue_concurrency.items()]
-        return [(queues, self.concurrency)]
+        return [(self._queues, self.concurrency)]
 
     def _lane(self, queues: list[str] | None, slots: int) -> Lane:
-        assert self.worker_id is not None
         return Lane(
-            Claimer(self._claims, self.worker_id, queues),
+            Claimer(self._claims, self._lease, queues, sorted(self.app.tasks)),
             self._executor,
             self._finisher,
+            self._lease,
             slots,
             self._longest_pause,
             self._guarded,
@@ -194,12 +260,19 @@ class Worker(UpstreamWorker):
         successful = self.delete_jobs is jobs.DeleteJobCondition.SUCCESSFUL and status == jobs.Status.SUCCEEDED.value
         return successful or self.delete_jobs is jobs.DeleteJobCondition.ALWAYS
 
+    async def _mark(self, claimed: Claimed) -> bool:
+        params = {"id": claimed.id, "worker_id": claimed.owner, "token": claimed.token}
+        return bool(await persist("marking a job", lambda: self._finishes.run("mark_job", **params)))
+
     async def _guarded(self, claim: Callable[[], Awaitable[None]]) -> None:
         """Claim when no other lane does; after a lost connection, first give back what nobody knows was claimed."""
 
         async def attempt() -> None:
             if self._claims_in_doubt:
-                await self._claims.run("release_lost_claims", worker_id=self.worker_id, known=list(self._known()))
+                owner = self._lease.worker_id
+                lost = await self._claims.run("find_lost_claims", worker_id=owner, known=list(self._known()))
+                for row in lost:
+                    self._finisher.add(Outcome(Claimed(row, owner), "todo"))
                 self._claims_in_doubt = False
             try:
                 await claim()
@@ -216,24 +289,24 @@ class Worker(UpstreamWorker):
     def _known(self) -> set[int]:
         known = set(self._finisher.unwritten)
         for lane in self._lanes:
-            known.update(lane.running, (claimed.id for claimed in lane.waiting))
+            known |= lane.known
         return known
 
     async def _fall_asleep(self) -> bool:
         if self._asleep or not self.listen_notify:
             return False
-        await self._chores.run(
-            "fall_asleep", worker_id=self.worker_id, queues=list(self.queues) if self.queues else None
-        )
+        await self._chores.run("fall_asleep", worker_id=self._lease.worker_id, queues=self._queues)
         self._asleep = True
         return True
 
     async def _wake_up(self) -> None:
         if self._asleep:
             self._asleep = False
-            await self._chores.run("wake_up", worker_id=self.worker_id)
+            await self._chores.run("wake_up", worker_id=self._lease.worker_id)
 
     def _on_job(self, job_id: int) -> None:
+        if not job_id:
+            self._asleep = False  # a server that crashed has forgotten who sleeps
         for lane in self._lanes:
             if job_id:
                 lane.claimer.notify(job_id)
@@ -244,30 +317,40 @@ class Worker(UpstreamWorker):
             lane.claimer.unlock()
             lane.ring()
 
-    def _on_abort(self, job_id: int) -> None:
-        self._interrupt(job_id, AbortReason.USER_REQUEST)
-
-    def _interrupt(self, job_id: int, reason: AbortReason) -> None:
+    def _on_deaf(self) -> None:
+        self.listen_notify = False
         for lane in self._lanes:
-            if job_id in lane.running and job_id not in self._executor.aborts:
-                claimed, task = lane.running[job_id]
-                self._executor.aborts[job_id] = reason
-                # a task that has not taken its first step sees the request when it does
-                if claimed.started_at and self._executor.is_async(claimed):
-                    task.cancel()
+            lane.longest_pause = min(lane.longest_pause, DEAF_POLL_SECONDS)
+
+    def _on_abort(self, job_id: int) -> None:
+        self._aborts_asked.set()
+
+    def _on_lease_lost(self) -> None:
+        self._lease_lost.set()
+
+    async def _renew_lease(self) -> None:
+        while True:
+            await self._lease_lost.wait()
+            async with self._claiming:
+                logger.error("worker %s was taken for dead: it drops its jobs and registers anew", self.worker_id)
+                for lane in self._lanes:
+                    lane.drop()
+                await self._lease.register()
+                self.worker_id = self._lease.worker_id
+                self._asleep = False
+                self._lease_lost.clear()
+            logger.warning("worker %s goes on", self.worker_id)
 
     async def _watch_aborts(self) -> None:
         while True:
-            await asyncio.sleep(self.abort_job_polling_interval)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.abort_job_polling_interval):
+                    await self._aborts_asked.wait()
+            self._aborts_asked.clear()
             ids = [job_id for lane in self._lanes for job_id in lane.running]
-            if ids:
-                for (job_id,) in await self._chores.run("list_aborts", ids=ids):
-                    self._on_abort(job_id)
-
-    async def _beat(self) -> None:
-        while True:
-            await asyncio.sleep(self.update_heartbeat_interval)
-            await self._chores.run("update_heartbeat", worker_id=self.worker_id)
+            for job_id, terminate in await self._chores.run("list_aborts", ids=ids) if ids else []:
+                for lane in self._lanes:
+                    lane.interrupt(job_id, Stop.TERMINATE if terminate else Stop.ABORT)
 
     async def _tell_rate(self) -> None:
         before = 0
@@ -279,13 +362,6 @@ class Worker(UpstreamWorker):
             before = ended
 
 
-async def supervise(name: str, loop: Callable[[], Awaitable[None]]) -> None:
-    """Run a loop; report what ends it unexpectedly, and start it again."""
-    while True:
-        try:
-            return await loop()
-        except LOST as error:
-            logger.warning("%s: the database is away (%s)", name, " ".join(str(error).split()))
-        except Exception:
-            logger.exception("%s failed; starting it again", name)
-        await asyncio.sleep(RESTART_SECONDS)
+def _as_text(text: bytes | str) -> bytes | str:
+    """Arguments are parsed job by job, when they are needed."""
+    return text if isinstance(text, str) else bytes(text)

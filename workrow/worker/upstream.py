@@ -5,6 +5,7 @@ from typing import Any
 import psycopg
 from procrastinate import PsycopgConnector
 from procrastinate.worker import Worker
+from psycopg.conninfo import conninfo_to_dict
 
 __all__ = ["UpstreamWorker", "connect"]
 
@@ -21,11 +22,25 @@ class UpstreamWorker(Worker):
         return super()._resolve_task_middlewares(task, task_is_async)
 
 
-async def connect(connector: PsycopgConnector) -> psycopg.AsyncConnection:
-    """A connection beside the connector's pool, made as the pool makes its own, in autocommit mode."""
+PATIENCE: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""A server that vanished is noticed after 20 s (s, s, probes, ms), and not after the kernel's two hours. What the URL
+says about any of these wins. https://www.postgresql.org/docs/current/libpq-connect.html"""
+
+
+async def connect(connector: PsycopgConnector, url: str | None = None) -> psycopg.AsyncConnection:
+    """A connection beside the connector's pool, made as the pool makes its own, in autocommit mode; or one to
+    ``url``."""
     pool = connector.pool
-    kwargs = {**await pool._resolve_kwargs(), "autocommit": True}
-    connection: psycopg.AsyncConnection = await pool.connection_class.connect(await pool._resolve_conninfo(), **kwargs)
+    conninfo = url or await pool._resolve_conninfo()
+    given = {**conninfo_to_dict(conninfo), **await pool._resolve_kwargs()}
+    kwargs = {**PATIENCE, **given, "autocommit": True}
+    connection: psycopg.AsyncConnection = await pool.connection_class.connect("", **kwargs)
     if configure := connector._pool_args.get("configure"):
         await configure(connection)
     return connection

@@ -8,7 +8,7 @@ from importlib import resources
 
 from workrow.schema import upstream
 
-LATEST = 2
+LATEST = 3
 
 
 def up(version: int) -> list[str]:

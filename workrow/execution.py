@@ -1,0 +1,88 @@
+"""How a task is run: where, for how long, and in whose transaction."""
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from workrow.errors import OptionError
+
+TransactionKind = Literal["AsyncSession", "Session", "AsyncConnection", "Connection"]
+"""What a transactional task's first argument is: SQLAlchemy's two sessions, psycopg's two connections."""
+
+MEMORY_LEAST = 32
+"""MiB; an interpreter with nothing but the task's imports needs about so much."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """How the jobs of one task are run. Checked when made.
+
+    Args:
+        transaction: the task's writes and the job's end commit together, in a transaction that the worker opens and
+            gives to the task as its first argument; None: no such transaction.
+        run_in: "process" runs the task in a child process, which can be killed; None runs async tasks on the event loop
+            and sync ones in threads.
+        soft_time_limit: after so many seconds, or this timedelta, `SoftTimeLimitExceeded` is raised inside the task.
+        time_limit: after so long the task is ended.
+        max_memory: MiB of resident memory at which the task's process is killed; for ``run_in="process"``.
+
+    Raises:
+        OptionError: a value that cannot work, or options that contradict each other.
+    """
+
+    transaction: TransactionKind | None = None
+    run_in: Literal["process"] | None = None
+    soft_time_limit: float | timedelta | None = None
+    time_limit: float | timedelta | None = None
+    max_memory: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.run_in not in (None, "process"):
+            raise OptionError(f"run_in={self.run_in!r}: must be 'process', or left out for the event loop or a thread")
+        for name in ("soft_time_limit", "time_limit"):
+            seconds = _seconds(getattr(self, name), name)
+            object.__setattr__(self, name, seconds)
+        soft, hard = self.soft_seconds, self.hard_seconds
+        if soft is not None and hard is not None and soft >= hard:
+            raise OptionError(f"soft_time_limit={soft:g} must be shorter than time_limit={hard:g}")
+        if self.transaction and self.run_in:
+            raise OptionError(
+                "transactional=True and run_in='process' do not go together: the transaction is the worker's; "
+                "let a process task return its result to a transactional one"
+            )
+        if self.max_memory is not None:
+            self._check_memory(self.max_memory)
+
+    def _check_memory(self, max_memory: int) -> None:
+        if self.run_in != "process":
+            raise OptionError(f"max_memory={max_memory!r} needs run_in='process': only a process can be held to it")
+        if not isinstance(max_memory, int) or isinstance(max_memory, bool) or max_memory < MEMORY_LEAST:
+            raise OptionError(f"max_memory={max_memory!r}: must be a whole number of MiB, at least {MEMORY_LEAST}")
+
+    @property
+    def soft_seconds(self) -> float | None:
+        """The soft limit in seconds."""
+        return self.soft_time_limit  # type: ignore[return-value]  # made a number in __post_init__
+
+    @property
+    def hard_seconds(self) -> float | None:
+        """The hard limit in seconds."""
+        return self.time_limit  # type: ignore[return-value]
+
+    @property
+    def plain(self) -> bool:
+        """Whether there is nothing special about it."""
+        return self == PLAIN
+
+
+def _seconds(value: object, name: str) -> float | None:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds <= 0:
+        raise OptionError(f"{name}={value!r}: must be a positive number of seconds or a timedelta")
+    return float(seconds)
+
+
+PLAIN = Execution()

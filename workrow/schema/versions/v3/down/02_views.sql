@@ -1,0 +1,1 @@
+DROP VIEW workrow.quarantine, workrow.unroutable, workrow.workers, workrow.tasks

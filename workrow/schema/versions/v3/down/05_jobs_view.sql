@@ -1,0 +1,1 @@
+%(again:v2/up/40_jobs_view.sql)s

@@ -1,0 +1,1 @@
+%(again:v1/up/24_workers_view.sql)s

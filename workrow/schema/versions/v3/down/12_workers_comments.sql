@@ -1,0 +1,1 @@
+%(again:v1/up/33_workers_comments.sql)s

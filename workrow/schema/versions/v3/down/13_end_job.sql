@@ -1,0 +1,1 @@
+%(again:v2/up/33_end_job.sql)s

@@ -1,0 +1,1 @@
+%(again:v2/up/32_sweep_finished.sql)s

@@ -1,0 +1,1 @@
+DROP INDEX procrastinate_jobs_ownerless_idx_w3

@@ -1,0 +1,43 @@
+-- The last statement of a transactional task's own transaction, fenced as finish_jobs is: no row, no commit.
+WITH ended AS (
+    DELETE FROM procrastinate_jobs
+    WHERE
+        id = CAST(%(id)s AS bigint)
+        AND status = 'doing'
+        AND worker_id = CAST(%(worker_id)s AS bigint)
+        AND claims = CAST(%(token)s AS integer)
+    RETURNING
+        id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, worker_id,
+        created_at, started_at, errors, claims, crashes
+),
+
+kept AS (
+    INSERT INTO workrow.history (
+        id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id,
+        worker, created_at, started_at, finished_at, result, errors, claims, crashes
+    )
+    SELECT
+        ended.id,
+        ended.queue_name,
+        ended.task_name,
+        ended.priority,
+        ended.lock,
+        ended.queueing_lock,
+        ended.args,
+        'succeeded',
+        ended.scheduled_at,
+        ended.attempts + 1,
+        ended.worker_id,
+        CAST(%(worker)s AS text),
+        ended.created_at,
+        ended.started_at + CAST(%(waited)s AS double precision) * INTERVAL '1 second',
+        clock_timestamp(),
+        CAST(%(result)s AS jsonb),
+        ended.errors,
+        ended.claims,
+        ended.crashes
+    FROM ended
+    WHERE CAST(%(keep)s AS boolean)
+)
+
+SELECT id FROM ended

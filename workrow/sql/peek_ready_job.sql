@@ -1,0 +1,13 @@
+-- The job that claim_jobs would take next.
+SELECT id
+FROM procrastinate_jobs
+WHERE
+    status = 'todo'
+    AND lock IS NULL
+    AND (scheduled_at IS NULL OR staged_at = scheduled_at)
+    AND task_name = ANY(CAST(%(tasks)s AS text[]))
+    AND queue_name = %(queue)s
+    AND priority = %(priority)s
+    AND id + 0 > %(after)s
+ORDER BY id + 0
+LIMIT 1

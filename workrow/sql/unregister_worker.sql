@@ -1,0 +1,2 @@
+-- The worker has given everything back and is gone.
+DELETE FROM procrastinate_workers WHERE id = %(worker_id)s RETURNING id

@@ -1,0 +1,137 @@
+"""The lease: what makes the jobs that this worker claimed its own, and the heartbeats that keep it."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from workrow.worker.link import LOST as DATABASE_AWAY
+from workrow.worker.link import Connect, Link, persist, told
+
+logger = logging.getLogger(__name__)
+
+BEATS = 4
+"""Heartbeats in the time of one lease: three may be lost."""
+
+
+class Lease:
+    """A row in ``procrastinate_workers`` that lives while this worker does.
+
+    The heart beats in a thread with an event loop and a connection of its own, so that neither a task that blocks the
+    worker's loop nor a full pool stops it. Only code that holds the GIL for longer than the lease does.
+
+    Args:
+        connect: makes a connection in autocommit mode.
+        seconds: without a heartbeat for so long, others take this worker for dead.
+        interval: seconds between two heartbeats.
+        on_lost: called, in the event loop of `register`, when the row is gone.
+        **described: what the worker says of itself, see ``register_worker.sql``.
+    """
+
+    def __init__(
+        self, connect: Connect, seconds: float, interval: float, on_lost: Callable[[], None], **described: Any
+    ) -> None:
+        self.seconds = seconds
+        self.interval = min(interval, seconds / BEATS)
+        self.refused = 0
+        self.problem: str | None = None
+        self._connect = connect
+        self._on_lost = on_lost
+        self._described = described
+        self._worker_id: int | None = None
+        self._beaten_at = 0.0
+        self._steady_since: float | None = None
+        self._thread: threading.Thread | None = None
+        self._stopped = threading.Event()
+        self._heart: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+
+    @property
+    def worker_id(self) -> int:
+        """The worker's id; a new one after each time the lease was lost."""
+        assert self._worker_id is not None
+        return self._worker_id
+
+    @property
+    def valid(self) -> bool:
+        """Whether nobody can have taken this worker for dead yet, as far as its own clock knows."""
+        return time.monotonic() - self._beaten_at < self.seconds
+
+    @property
+    def steady_for(self) -> float:
+        """Seconds for which every heartbeat has arrived."""
+        return 0.0 if self._steady_since is None else time.monotonic() - self._steady_since
+
+    async def register(self) -> None:
+        """Take a new lease; waits for a database that is away."""
+        link = Link(self._connect)
+        began = time.monotonic()
+
+        async def attempt() -> int:
+            nonlocal began
+            began = time.monotonic()
+            rows = await link.run("register_worker", lease=self.seconds, **self._described)
+            return int(rows[0][0])
+
+        try:
+            self._worker_id = await persist("registering", attempt)
+        finally:
+            await link.close()
+        self._beaten_at = self._steady_since = began
+        if self._thread is None:
+            loop = asyncio.get_running_loop()
+            self._thread = threading.Thread(
+                target=lambda: asyncio.run(self._live(loop)), name="workrow-heart", daemon=True
+            )
+            self._thread.start()
+
+    async def stop(self) -> None:
+        """Stop the heart; the row stays."""
+        self._stopped.set()
+        if self._heart:
+            loop, wake = self._heart
+            loop.call_soon_threadsafe(wake.set)
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join, self.interval)
+
+    async def _live(self, worker_loop: asyncio.AbstractEventLoop) -> None:
+        wake = asyncio.Event()
+        self._heart = asyncio.get_running_loop(), wake
+        link = Link(self._connect, "SET synchronous_commit = off", timeout=max(1.0, self.seconds / 2))
+        while not self._stopped.is_set():
+            try:
+                async with asyncio.timeout(self.interval if self.problem is None else min(1.0, self.interval)):
+                    await wake.wait()
+            except TimeoutError:
+                await self._beat(link, worker_loop)
+        await link.close()
+
+    async def _beat(self, link: Link, worker_loop: asyncio.AbstractEventLoop) -> None:
+        began, worker_id = time.monotonic(), self._worker_id
+        try:
+            rows = await link.run("update_heartbeat", worker_id=worker_id, refused=self.refused)
+        except DATABASE_AWAY as error:
+            self._note(f"no heartbeat for {began - self._beaten_at:.0f} s: {told(error)}")
+            return
+        except Exception:
+            self._note("the heartbeat fails")
+            logger.exception("the heartbeat failed")
+            return
+        if self.problem is not None:
+            logger.warning("the heartbeat is back")
+            self.problem, self._steady_since = None, began
+        if rows:
+            self._beaten_at = began
+        elif worker_id == self._worker_id:
+            self._beaten_at = 0.0
+            worker_loop.call_soon_threadsafe(self._lost, worker_id)
+
+    def _note(self, problem: str) -> None:
+        if self.problem is None:
+            logger.warning("%s", problem)
+        self.problem, self._steady_since = problem, None
+
+    def _lost(self, worker_id: int | None) -> None:
+        if worker_id == self._worker_id:
+            self._on_lost()

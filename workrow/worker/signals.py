@@ -1,0 +1,38 @@
+"""What SIGTERM and SIGINT mean to a worker: the first asks it to stop, the second to hurry."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+
+logger = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@contextlib.contextmanager
+def on_stop(stop: Callable[[], None], hurry: Callable[[], None]) -> Iterator[None]:
+    """Call ``stop`` at the first signal and ``hurry`` at every later one; the handlers of before are put back."""
+    if threading.current_thread() is not threading.main_thread():
+        logger.warning("no signal handlers: this is not the main thread")
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    signalled = False
+
+    def handle() -> None:
+        nonlocal signalled
+        (hurry if signalled else stop)()
+        signalled = True
+
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        loop.add_signal_handler(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)

@@ -1,0 +1,39 @@
+"""Keep a loop going, whatever ends it."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+
+from workrow.worker.link import LOST, told
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+"""Seconds until a loop that failed starts again: half to all of a doubling span. One that ran for longer than the
+longest starts from the first."""
+
+
+async def supervise(name: str, loop: Callable[[], Awaitable[None]], *, endless: bool = True) -> None:
+    """Run a loop; report what ends it unexpectedly, and start it again.
+
+    Args:
+        name: for the reports.
+        loop: runs until cancelled.
+        endless: False lets it return when it is done.
+    """
+    span = FIRST_PAUSE
+    while True:
+        began = time.monotonic()
+        try:
+            await loop()
+            if not endless:
+                return
+            logger.error("%s ended by itself; starting it again", name)
+        except LOST as error:
+            logger.warning("%s: the database is away (%s)", name, told(error))
+        except Exception:
+            logger.exception("%s failed; starting it again", name)
+        span = FIRST_PAUSE if time.monotonic() - began > LONGEST_PAUSE else min(LONGEST_PAUSE, span * 2)
+        await asyncio.sleep(random.uniform(span / 2, span))

@@ -1,0 +1,226 @@
+"""Transactional tasks: the task's writes, the jobs it enqueues, its result and the job's end commit together or not at
+all."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from typing import Any, NoReturn
+
+import psycopg
+from procrastinate.connector import BaseConnector
+from sqlalchemy import event
+from sqlalchemy import exc as sa_exc
+from sqlalchemy.orm import Session
+
+from workrow import transaction
+from workrow.connector import Connector, SyncConnector
+from workrow.errors import ConfigurationError, LeaseLost, TransactionError
+from workrow.execution import TransactionKind
+from workrow.worker.outcome import Claimed, Outcome
+
+logger = logging.getLogger(__name__)
+
+AsyncSessions = Callable[[], Any]
+SyncSessions = Callable[[], Session]
+
+CONFLICT_TRIES = 3
+CONFLICT_PAUSE = 0.1
+"""A serialization failure or a deadlock is nobody's fault: the attempt is repeated so often, after up to so many
+seconds times the try. https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html"""
+CONFLICTS = (psycopg.errors.SerializationFailure.sqlstate, psycopg.errors.DeadlockDetected.sqlstate)
+GONE = ("08", "57P", "53")
+"""SQLSTATE prefixes of a connection that is lost: connection exception, operator intervention, insufficient
+resources."""
+
+COMMITS = "workrow commits"
+
+
+class Transactions:
+    """Opens the transactions of transactional tasks, and ends them with the fenced finish of the job.
+
+    Args:
+        connector: the app's, for tasks that take a psycopg connection.
+        sessions: makes an SQLAlchemy ``AsyncSession``.
+        sync_sessions: makes an SQLAlchemy ``Session``.
+        worker: the worker's name, for the history.
+        deletes: whether a job that ended with this status is deleted instead of kept.
+    """
+
+    def __init__(
+        self,
+        connector: BaseConnector,
+        sessions: AsyncSessions | None,
+        sync_sessions: SyncSessions | None,
+        worker: str | None,
+        deletes: Callable[[str], bool],
+    ) -> None:
+        self._connector = connector
+        self._sessions = sessions
+        self._sync_sessions = sync_sessions
+        self._worker = worker
+        self._deletes = deletes
+
+    async def run_async(
+        self, claimed: Claimed, kind: TransactionKind, call: Callable[[Any], Awaitable[Any]], dump: Callable[[Any], Any]
+    ) -> Outcome:
+        """Await ``call(session)`` in a transaction that ends with the job.
+
+        Args:
+            claimed: the job.
+            kind: what ``call`` takes.
+            call: the task with its other arguments.
+            dump: from what it returns to JSON text.
+
+        Raises:
+            LeaseLost: the job is no longer ours; everything was rolled back.
+            Exception: what the task raised; everything was rolled back.
+        """
+        for repetition in range(1, CONFLICT_TRIES + 1):
+            try:
+                async with self._open_async(kind) as on:
+                    result = dump(await call(on))
+                    rows = await transaction.run_async(on, "finish_job", self._params(claimed, result))
+                    self._fence(claimed, rows, on)
+                return Outcome(claimed, "succeeded", written=True)
+            except Exception as error:
+                pause = self._pause(claimed, error, repetition)
+                if pause is None:
+                    return self._interrupted(claimed, error)
+                await asyncio.sleep(pause)
+        raise AssertionError("the last repetition raises")
+
+    def run_sync(
+        self, claimed: Claimed, kind: TransactionKind, call: Callable[[Any], Any], dump: Callable[[Any], Any]
+    ) -> Outcome:
+        """The same, in this thread."""
+        for repetition in range(1, CONFLICT_TRIES + 1):
+            try:
+                with self._open_sync(kind) as on:
+                    result = dump(call(on))
+                    rows = transaction.run(on, "finish_job", self._params(claimed, result))
+                    self._fence(claimed, rows, on)
+                return Outcome(claimed, "succeeded", written=True)
+            except Exception as error:
+                pause = self._pause(claimed, error, repetition)
+                if pause is None:
+                    return self._interrupted(claimed, error)
+                time.sleep(pause)
+        raise AssertionError("the last repetition raises")
+
+    def check(self, task: str, kind: TransactionKind) -> None:
+        """Raise ConfigurationError if there is nothing to open such a transaction with."""
+        needed: tuple[object, str] = {
+            "AsyncSession": (self._sessions, "App(…, sessions=async_sessionmaker(engine))"),
+            "Session": (self._sync_sessions, "App(…, sync_sessions=sessionmaker(engine))"),
+            "AsyncConnection": (isinstance(self._connector, Connector) or None, "App('postgresql://…')"),
+            "Connection": (isinstance(self._connector, Connector) or None, "App('postgresql://…')"),
+        }[kind]
+        if needed[0] is None:
+            raise ConfigurationError(f"task {task} is transactional and takes a {kind}: make the app with {needed[1]}")
+
+    def _params(self, claimed: Claimed, result: str | None) -> dict[str, Any]:
+        return {
+            "id": claimed.id,
+            "worker_id": claimed.owner,
+            "token": claimed.token,
+            "worker": self._worker,
+            "waited": claimed.started_at - claimed.claimed_at,
+            "result": result,
+            "keep": not self._deletes("succeeded"),
+        }
+
+    @staticmethod
+    def _fence(claimed: Claimed, rows: list[Any], on: Any) -> None:
+        if not rows:
+            raise LeaseLost(f"{claimed}: the job is no longer ours; what it did was rolled back")
+        if hasattr(on, "info") and isinstance(on.info, dict):
+            on.info[COMMITS] = True
+
+    @staticmethod
+    def _pause(claimed: Claimed, error: Exception, repetition: int) -> float | None:
+        """Seconds until the attempt is repeated; None if it is not."""
+        if state(error) not in CONFLICTS or repetition == CONFLICT_TRIES:
+            return None
+        logger.info("%s: conflict with another transaction, again: %s", claimed, error)
+        return random.uniform(0, CONFLICT_PAUSE * repetition)
+
+    @staticmethod
+    def _interrupted(claimed: Claimed, error: Exception) -> Outcome:
+        """A lost connection ended the transaction, or it is not known whether the commit arrived: the fence knows."""
+        if not connection_lost(error):
+            raise error
+        logger.warning("%s: its connection was lost, it goes back to the queue: %s", claimed, error)
+        return Outcome(claimed, "todo")
+
+    def _open_async(self, kind: TransactionKind) -> AbstractAsyncContextManager[Any]:
+        if kind == "AsyncSession":
+            return self._async_session()
+        return self._async_connection()
+
+    def _open_sync(self, kind: TransactionKind) -> AbstractContextManager[Any]:
+        return self._session() if kind == "Session" else self._connection()
+
+    @asynccontextmanager
+    async def _async_session(self) -> AsyncIterator[Any]:
+        assert self._sessions is not None
+        async with self._sessions() as session, session.begin():
+            event.listen(session.sync_session, "before_commit", _refuse_commit)
+            yield session
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        assert self._sync_sessions is not None
+        with self._sync_sessions() as session, session.begin():
+            event.listen(session, "before_commit", _refuse_commit)
+            yield session
+
+    @asynccontextmanager
+    async def _async_connection(self) -> AsyncIterator[psycopg.AsyncConnection]:
+        assert isinstance(self._connector, Connector)
+        async with self._connector.pool.connection() as connection, connection.transaction():
+            yield connection
+
+    @contextmanager
+    def _connection(self) -> Iterator[psycopg.Connection]:
+        connector = self._connector.get_sync_connector()
+        assert isinstance(connector, SyncConnector)
+        with connector.pool.connection() as connection, connection.transaction():
+            yield connection
+
+
+def _refuse_commit(session: Session) -> None:
+    if not session.info.get(COMMITS) and not session.in_nested_transaction():
+        _no_commit()
+
+
+def _no_commit() -> NoReturn:
+    raise TransactionError(
+        "a transactional task does not commit: the worker does, together with the end of the job; "
+        "use session.flush() to send what is pending, or session.begin_nested() for a part that may fail"
+    )
+
+
+def _original(error: BaseException) -> BaseException:
+    return error.orig if isinstance(error, sa_exc.DBAPIError) and error.orig else error
+
+
+def state(error: BaseException) -> str | None:
+    """The SQLSTATE of a driver's or SQLAlchemy's error."""
+    original = _original(error)
+    found = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
+    return found if isinstance(found, str) else None
+
+
+def connection_lost(error: BaseException) -> bool:
+    """Whether an error of psycopg or SQLAlchemy says that the connection is gone."""
+    if isinstance(error, sa_exc.DBAPIError) and error.connection_invalidated:
+        return True
+    if not isinstance(error, psycopg.Error | sa_exc.DBAPIError):
+        return False
+    code = state(error)
+    if code is not None:
+        return code.startswith(GONE)
+    return isinstance(_original(error), psycopg.OperationalError | psycopg.InterfaceError)
