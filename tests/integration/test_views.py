@@ -8,8 +8,6 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from workrow import sql as statements
-
 Row = dict[str, Any]
 VIEWS = ("jobs", "queues", "tasks", "workers")
 
