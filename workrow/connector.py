@@ -73,7 +73,7 @@ class Connector(procrastinate.PsycopgConnector):
 
     def __init__(self, url: URL, *, min_size: int = 1, max_size: int = 10) -> None:
         self._url = url if callable(url) else libpq_url(url)
-        super().__init__(conninfo=lambda: self.url, configure=_autocommit, min_size=min_size, max_size=max_size)
+        super().__init__(conninfo=lambda: self.url, configure=_configure, min_size=min_size, max_size=max_size)
 
     @cached_property
     def url(self) -> str:
@@ -84,7 +84,11 @@ class Connector(procrastinate.PsycopgConnector):
         """A connector with a pool of its own, so that ``.delay()`` works inside a running event loop too."""
         if self._sync_connector is None:
             self._sync_connector = SyncConnector(
-                conninfo=lambda: self.url, kwargs={"autocommit": True}, min_size=1, max_size=4
+                conninfo=lambda: self.url,
+                kwargs={"autocommit": True},
+                configure=_configure_sync,
+                min_size=1,
+                max_size=4,
             )
         return self._sync_connector
 
@@ -147,9 +151,29 @@ class Connector(procrastinate.PsycopgConnector):
         raise DatabaseUnavailable(unavailable(self.url, problem))
 
 
-async def _autocommit(connection: psycopg.AsyncConnection) -> None:
+_SERVER_PROCESS = "SELECT pg_backend_pid()"
+
+
+async def is_pooled(connection: psycopg.AsyncConnection) -> bool:
+    """Whether a pooler such as PgBouncer stands between: the server process is then not the one we logged in to.
+
+    Behind a pooler in transaction mode neither settings of the session nor prepared statements nor LISTEN last.
+    """
+    row = await (await connection.execute(_SERVER_PROCESS, prepare=False)).fetchone()
+    return row is not None and row[0] != connection.info.backend_pid
+
+
+async def _configure(connection: psycopg.AsyncConnection) -> None:
     # every statement of procrastinate's is a transaction of its own; this saves the round trips of BEGIN and COMMIT
     await connection.set_autocommit(True)
+    if await is_pooled(connection):
+        connection.prepare_threshold = None
+
+
+def _configure_sync(connection: psycopg.Connection) -> None:
+    row = connection.execute(_SERVER_PROCESS, prepare=False).fetchone()
+    if row is not None and row[0] != connection.info.backend_pid:
+        connection.prepare_threshold = None
 
 
 def _has_ended(connection: psycopg.Connection | psycopg.AsyncConnection) -> bool:

@@ -94,6 +94,9 @@ def test_jobs_tells_the_row(conn: psycopg.Connection[Row]) -> None:
         "traceback": "tb 2",
         "errors": [first, last],
         "discarded": True,
+        "claims": 0,
+        "crashes": 0,
+        "quarantine": None,
     }
 
 

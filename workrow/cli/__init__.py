@@ -3,6 +3,7 @@
 import click
 
 from workrow.cli.errors import OneLineErrors
+from workrow.cli.jobs import cancel, release
 from workrow.cli.psql import psql
 from workrow.cli.schema import schema
 from workrow.cli.status import status
@@ -25,3 +26,5 @@ main.add_command(status)
 main.add_command(schema)
 main.add_command(psql)
 main.add_command(worker)
+main.add_command(cancel)
+main.add_command(release)

@@ -1,8 +1,8 @@
-"""``workrow status``: queues, tasks, workers and the latest failures, from the public views."""
+"""``workrow status``: queues, tasks, workers, the latest failures and what cannot run, from the public views."""
 
 import json
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
@@ -18,7 +18,7 @@ from workrow.schema import check
 from workrow.schema.targets import connect
 
 Row = dict[str, Any]
-SECTIONS = ("queues", "tasks", "workers", "failures")
+SECTIONS = ("queues", "tasks", "workers", "failures", "quarantine", "unroutable")
 PIPE_WIDTH = 200
 """Columns of text when the output is no terminal."""
 
@@ -27,7 +27,7 @@ PIPE_WIDTH = 200
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def status(database: Database, as_json: bool) -> None:
-    """Show queues, tasks, workers and the latest failures."""
+    """Show queues, tasks, workers, the latest failures, and what cannot run."""
     found = read(database.url)
     if as_json:
         click.echo(json.dumps(found, default=lambda value: value.isoformat(), ensure_ascii=False, indent=2))
@@ -37,6 +37,9 @@ def status(database: Database, as_json: bool) -> None:
     console.print(_tasks(found["tasks"]))
     console.print(_workers(found["workers"]))
     console.print(_failures(found["failures"]))
+    for section in ("quarantine", "unroutable"):
+        if found[section]:
+            console.print(_plain(section.capitalize(), found[section]))
 
 
 def read(url: str) -> dict[str, list[Row]]:
@@ -108,6 +111,15 @@ def _failures(rows: list[Row]) -> Table:
             f"{row['finished_at']:%Y-%m-%d %H:%M:%S%z}",
             ("discarded, " if row["discarded"] else "") + error.partition("\n")[0],
             row["attempts"],
+        )
+    return table
+
+
+def _plain(title: str, rows: list[Row]) -> Table:
+    table = _table(title, list(rows[0]), [])
+    for row in rows:
+        _add(
+            table, *(f"{value:%Y-%m-%d %H:%M:%S%z}" if isinstance(value, datetime) else value for value in row.values())
         )
     return table
 

@@ -11,6 +11,9 @@ SELECT
     last_heartbeat,
     heartbeat_age_seconds,
     alive,
-    running
+    running,
+    lease_seconds,
+    tasks,
+    refused
 FROM workrow.workers
 ORDER BY id

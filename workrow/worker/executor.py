@@ -247,7 +247,7 @@ class Executor:
             task,
             claimed.job,
             claimed.args,
-            context={"worker_name": context.worker_name, "worker_queues": context.worker_queues},
+            worker=(context.worker_name, list(context.worker_queues) if context.worker_queues else None),
             soft_time_limit=execution.soft_seconds,
             time_limit=execution.hard_seconds,
             max_memory=execution.max_memory,

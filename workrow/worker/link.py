@@ -12,6 +12,7 @@ from psycopg.rows import tuple_row
 from psycopg.types.json import set_json_loads
 
 from workrow import sql
+from workrow.connector import is_pooled
 
 logger = logging.getLogger(__name__)
 
@@ -94,15 +95,6 @@ class Link:
         connection, self._connection = self._connection, None
         if connection is not None:
             await close(connection)
-
-
-async def is_pooled(connection: psycopg.AsyncConnection) -> bool:
-    """Whether a pooler such as PgBouncer stands between: the server process is then not the one we logged in to.
-
-    Behind a pooler in transaction mode neither settings of the session nor prepared statements nor LISTEN last.
-    """
-    row = await (await connection.execute("SELECT pg_backend_pid()", prepare=False)).fetchone()
-    return row is not None and row[0] != connection.info.backend_pid
 
 
 async def close(connection: psycopg.AsyncConnection) -> None:

@@ -10,7 +10,8 @@ import psycopg
 from procrastinate.manager import get_channel_for_queues
 from psycopg import sql
 
-from workrow.worker.link import Connect, close, is_pooled
+from workrow.connector import is_pooled
+from workrow.worker.link import Connect, close
 
 logger = logging.getLogger(__name__)
 

@@ -150,7 +150,9 @@ class Worker(UpstreamWorker):
     async def _run(self) -> None:
         handlers = on_stop(self.stop, self._hurry.set) if self.install_signal_handlers else contextlib.nullcontext()
         with handlers:
-            await self._lease.register()
+            # a signal must end the wait for a database that is away
+            if not await self._unless(self._stop_event, self._lease.register()):
+                return
             self.worker_id = self._lease.worker_id
             self._lanes = [self._lane(each, slots) for each, slots in self._shares()]
             sides = [asyncio.create_task(loop, name=name) for name, loop in self._side_loops().items()]
@@ -202,13 +204,13 @@ class Worker(UpstreamWorker):
         running = [task for lane in self._lanes for _, task in lane.running.values()]
         if running:
             logger.info("waiting for %d running jobs", len(running))
-            await self._unless_hurried(asyncio.wait(running, timeout=self.shutdown_graceful_timeout))
+            await self._unless(self._hurry, asyncio.wait(running, timeout=self.shutdown_graceful_timeout))
         for lane in self._lanes:
             for job_id in list(lane.running):
                 lane.interrupt(job_id, Stop.SHUTDOWN)
         while any(lane.running for lane in self._lanes):
             await asyncio.wait([task for lane in self._lanes for _, task in lane.running.values()], timeout=0.1)
-        await self._unless_hurried(self._finisher.drained())
+        await self._unless(self._hurry, self._finisher.drained())
         if self._finisher.backlog:
             logger.error("%d finished jobs were not written; others will run them again", self._finisher.backlog)
         await self._lease.stop()
@@ -224,13 +226,18 @@ class Worker(UpstreamWorker):
         logger.info("worker %s stopped", self.worker_id)
         self.worker_id = None
 
-    async def _unless_hurried(self, waiting: Any) -> None:
-        """Await until done, or until a second signal."""
-        tasks = [asyncio.ensure_future(waiting), asyncio.ensure_future(self._hurry.wait())]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    @staticmethod
+    async def _unless(event: asyncio.Event, waiting: Coroutine[Any, Any, Any]) -> bool:
+        """Await until done, or until the event; whether it was done."""
+        work, interrupted = asyncio.ensure_future(waiting), asyncio.ensure_future(event.wait())
+        await asyncio.wait({work, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+        done = work.done()
+        interrupted.cancel()
+        work.cancel()
+        await asyncio.gather(work, interrupted, return_exceptions=True)
+        if done:
+            work.result()
+        return done
 
     def _leave(self) -> None:
         """asyncio.run() would wait for ever for a coroutine that refuses to be cancelled."""

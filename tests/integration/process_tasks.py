@@ -1,0 +1,82 @@
+"""Functions for child processes."""
+
+import asyncio
+import ctypes
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import workrow
+
+
+class Unpicklable(Exception):
+    def __init__(self, first: int, second: int) -> None:
+        super().__init__(f"{first} and {second}")
+
+
+def double(n: int) -> int:
+    return 2 * n
+
+
+async def double_async(n: int) -> int:
+    await asyncio.sleep(0)
+    return 2 * n
+
+
+def pid() -> int:
+    return os.getpid()
+
+
+def fail(message: str) -> None:
+    raise LookupError(message)
+
+
+def fail_unpicklably() -> None:
+    raise Unpicklable(1, 2)
+
+
+def return_a_function() -> Any:
+    return lambda: None
+
+
+def sleep(seconds: float) -> str:
+    time.sleep(seconds)
+    return "slept"
+
+
+def sleep_softly(seconds: float) -> str:
+    try:
+        time.sleep(seconds)
+    except workrow.SoftTimeLimitExceeded:
+        return "cleaned up"
+    return "slept"
+
+
+async def sleep_softly_async(seconds: float) -> str:
+    try:
+        await asyncio.sleep(seconds)
+    except workrow.SoftTimeLimitExceeded:
+        return "cleaned up"
+    return "slept"
+
+
+def allocate(megabytes: int) -> int:
+    held = []
+    for _ in range(megabytes // 16):
+        held.append(bytearray(os.urandom(1) * 16 * 2**20))
+        time.sleep(0.01)
+    return len(held)
+
+
+def segfault() -> None:
+    ctypes.string_at(0)
+
+
+def leave(code: int) -> None:
+    os._exit(code)
+
+
+def note_pid_and_sleep(path: str) -> None:
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(60)

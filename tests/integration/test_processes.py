@@ -1,0 +1,244 @@
+"""run_in="process": what a child may do to itself, and what is done to it."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import procrastinate
+import psutil
+import pytest
+from procrastinate.jobs import Job
+
+import workrow
+from tests.integration import process_tasks
+from tests.integration.test_heart import Running, until
+from tests.integration.test_trust import status
+from tests.integration.test_worker import row, run
+from workrow.errors import MemoryLimitExceeded, ProcessCrashed, TimeLimitExceeded
+from workrow.worker.processes import Processes, RemoteError, check_importable
+
+blueprint = workrow.Blueprint("processes")
+
+
+class Pool:
+    """Runs functions of process_tasks in children."""
+
+    def __init__(self, size: int = 2, **options: Any) -> None:
+        self.processes = Processes(size, **options)
+        self.count = 0
+
+    async def __call__(self, function: Any, limits: dict[str, Any] | None = None, **arguments: Any) -> Any:
+        self.count += 1
+        name = f"t{self.count}"
+        task: Any = procrastinate.tasks.Task(function, blueprint=blueprint, name=name, queue="q")
+        job = Job(id=self.count, lock=None, queueing_lock=None, task_name=name, queue="q")
+        return await self.processes.run(self.count, task, job, arguments, **(limits or {}))
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Pool]:
+    pool = Pool()
+    yield pool
+    await pool.processes.close()
+    await pool.processes.close()
+
+
+async def test_results_and_errors_come_back(pool: Pool) -> None:
+    assert await pool(process_tasks.double, n=21) == 42
+    assert await pool(process_tasks.double_async, n=21) == 42
+    with pytest.raises(LookupError, match="^no") as raised:
+        await pool(process_tasks.fail, message="no")
+    assert "In the child process" in raised.value.__notes__[0]
+    assert "process_tasks.py" in raised.value.__notes__[0]
+    with pytest.raises(RemoteError, match="Unpicklable: 1 and 2"):
+        await pool(process_tasks.fail_unpicklably)
+    with pytest.raises(Exception, match="pickle"):
+        await pool(process_tasks.return_a_function)
+    with pytest.raises(TypeError, match="missing 1 required"):
+        await pool(process_tasks.double)
+    assert await pool(process_tasks.pid) == await pool(process_tasks.pid) != os.getpid()
+
+
+async def test_the_soft_limit_is_raised_inside(pool: Pool) -> None:
+    for function in (process_tasks.sleep_softly, process_tasks.sleep_softly_async):
+        assert await pool(function, {"soft_time_limit": 0.1}, seconds=30) == "cleaned up"
+    with pytest.raises(workrow.SoftTimeLimitExceeded, match=r"soft_time_limit of 0\.1 s"):
+        await pool(process_tasks.sleep, {"soft_time_limit": 0.1}, seconds=30)
+
+
+async def test_the_time_limit_kills(pool: Pool) -> None:
+    first = await pool(process_tasks.pid)
+    began = time.monotonic()
+    with pytest.raises(TimeLimitExceeded, match=r"time_limit of 0\.2 s"):
+        await pool(process_tasks.sleep, {"time_limit": 0.2}, seconds=30)
+    assert time.monotonic() - began < 1
+    assert await pool(process_tasks.pid) != first
+
+
+async def test_who_takes_too_much_memory_dies_alone(pool: Pool) -> None:
+    neighbour = asyncio.create_task(pool(process_tasks.sleep, seconds=1.5))
+    with pytest.raises(MemoryLimitExceeded, match=r"its max_memory is 256"):
+        await pool(process_tasks.allocate, {"max_memory": 256}, megabytes=1024)
+    assert await neighbour == "slept"
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "cause"),
+    [
+        (process_tasks.segfault, {}, "killed by SIGSEGV"),
+        (process_tasks.leave, {"code": 3}, "exit code 3"),
+        (process_tasks.leave, {"code": 0}, "exit code 0"),
+    ],
+)
+async def test_a_child_that_dies_tells_how_and_the_next_one_works(
+    pool: Pool, function: Any, arguments: Any, cause: str
+) -> None:
+    with pytest.raises(ProcessCrashed) as raised:
+        await pool(function, **arguments)
+    assert raised.value.cause == cause
+    assert await pool(process_tasks.double, n=1) == 2
+
+
+async def test_killed_from_outside_busy_or_idle(pool: Pool) -> None:
+    child = await pool(process_tasks.pid)
+    os.kill(child, signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(child)] if psutil.pid_exists(child) else [], timeout=5)
+    assert await pool(process_tasks.pid) != child
+    sleeping = asyncio.create_task(pool(process_tasks.sleep, seconds=30))
+    await until(lambda: len(psutil.Process().children(recursive=True)) > 0)
+    await asyncio.sleep(0.2)
+    for process in psutil.Process().children():
+        if "spawn_main" in " ".join(process.cmdline()):
+            process.kill()
+    with pytest.raises(ProcessCrashed, match="killed by SIGKILL, perhaps for want of memory"):
+        await sleeping
+
+
+async def test_signals_of_the_whole_group_are_the_parents_to_answer(pool: Pool) -> None:
+    child = await pool(process_tasks.pid)
+    os.kill(child, signal.SIGTERM)
+    os.kill(child, signal.SIGINT)
+    assert await pool(process_tasks.pid) == child
+
+
+async def test_recycling() -> None:
+    pool = Pool(1, max_jobs=2)
+    pids = [await pool(process_tasks.pid) for _ in range(3)]
+    assert pids[0] == pids[1] != pids[2]
+    await pool.processes.close()
+
+
+async def test_cancel_and_kill(pool: Pool) -> None:
+    cancelled = asyncio.create_task(pool(process_tasks.sleep, seconds=30))
+    killed = asyncio.create_task(pool(process_tasks.sleep, seconds=30))
+    await asyncio.sleep(1)
+    cancelled.cancel()
+    pool.processes.kill(2)
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    with pytest.raises(procrastinate.exceptions.JobAborted):
+        await killed
+    assert await pool(process_tasks.double, n=1) == 2
+
+
+async def test_nothing_is_left_behind() -> None:
+    def descriptors() -> int:
+        return len(list(Path(f"/proc/{os.getpid()}/fd").iterdir()))
+
+    async def some(pool: Pool) -> None:
+        for number in range(10):
+            if number % 2:
+                await pool(process_tasks.double, n=1)
+            else:
+                with pytest.raises(ProcessCrashed):
+                    await pool(process_tasks.leave, code=1)
+        await pool.processes.close()
+
+    await some(Pool())
+    before = descriptors()
+    await some(Pool())
+    assert descriptors() <= before
+    assert not [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE]
+
+
+def test_the_child_dies_with_its_parent(tmp_path: Path) -> None:
+    noted = tmp_path / "pid"
+    script = f"""
+import asyncio
+from tests.integration.test_processes import Pool
+from tests.integration import process_tasks
+if __name__ == "__main__":
+    asyncio.run(Pool()(process_tasks.note_pid_and_sleep, path={str(noted)!r}))
+"""
+    (tmp_path / "parent.py").write_text(script)
+    with subprocess.Popen(
+        [sys.executable, tmp_path / "parent.py"], env={**os.environ, "PYTHONPATH": os.getcwd()}
+    ) as parent:
+        deadline = time.monotonic() + 20
+        while not noted.exists() or not noted.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        parent.kill()
+    child = int(noted.read_text())
+    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_what_no_child_can_find_says_so() -> None:
+    def inner() -> None: ...
+
+    task: Any = procrastinate.tasks.Task(inner, blueprint=blueprint, name="inner", queue="q")
+    with pytest.raises(workrow.OptionError, match=r"task inner: .* is inside another function"):
+        check_importable(task)
+    task = procrastinate.tasks.Task(process_tasks.double, blueprint=blueprint, name="d", queue="q", pass_context=True)
+    task.blueprint = object()
+    with pytest.raises(workrow.OptionError, match=r"task d: .* its context needs the app"):
+        check_importable(task)
+
+
+class TestInAWorker:
+    async def test_a_job_runs_and_its_result_is_kept(self, open_app: workrow.App, conn: Any) -> None:
+        double = open_app.task(name="double", run_in="process")(process_tasks.double)
+        jobs = await double.enqueue_many(None, [{"n": n} for n in range(6)])
+        wrong = await open_app.configure_task("double").defer_async(m=1)
+        await run(open_app, concurrency=2)
+        assert [row(conn, job)["result"] for job in jobs] == [0, 2, 4, 6, 8, 10]
+        assert "do not fit double(n: int)" in row(conn, workrow.Job(wrong, "", ""))["quarantine"]
+
+    async def test_a_job_that_kills_its_process_is_quarantined(self, open_app: workrow.App, conn: Any) -> None:
+        leave = open_app.task(name="leave", run_in="process")(process_tasks.leave)
+        double = open_app.task(name="double", run_in="process")(process_tasks.double)
+        job, other = await leave.enqueue(None, code=3), await double.enqueue(None, n=1)
+        await run(open_app, concurrency=2)
+        found = row(conn, job)
+        assert (found["status"], found["crashes"], status(conn, other)) == ("failed", 3, "succeeded")
+        assert found["quarantine"] == "crashed 3 times, the last time: exit code 3"
+
+    async def test_a_sync_task_can_be_stopped(self, open_app: workrow.App, conn: Any) -> None:
+        sleep = open_app.task(name="sleep", run_in="process")(process_tasks.sleep)
+        job = await sleep.enqueue(None, seconds=60)
+        async with Running(open_app):
+            await until(lambda: status(conn, job) == "doing")
+            await asyncio.sleep(0.5)
+            await open_app.cancel_async(job.id, terminate=True)
+            await until(lambda: status(conn, job) == "aborted")
+
+    async def test_a_stop_kills_it_and_gives_it_back(self, open_app: workrow.App, conn: Any) -> None:
+        sleep = open_app.task(name="sleep", run_in="process")(process_tasks.sleep)
+        job = await sleep.enqueue(None, seconds=60)
+        async with Running(open_app, shutdown_graceful_timeout=0):
+            await until(lambda: status(conn, job) == "doing")
+        assert (status(conn, job), row(conn, job)["attempts"], row(conn, job)["crashes"]) == ("todo", 0, 0)
+
+    async def test_too_much_memory_is_a_failed_attempt(self, open_app: workrow.App, conn: Any) -> None:
+        allocate = open_app.task(name="allocate", run_in="process", max_memory=256)(process_tasks.allocate)
+        job = await allocate.enqueue(None, megabytes=1024)
+        await run(open_app)
+        assert (status(conn, job), row(conn, job)["error_type"]) == ("failed", "workrow.errors.MemoryLimitExceeded")

@@ -1,0 +1,183 @@
+"""What runs in a child process: one job after the other, as the parent sends them."""
+
+import asyncio
+import ctypes
+import importlib
+import inspect
+import logging
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+from procrastinate.job_context import AbortReason
+from procrastinate.jobs import Job
+
+from workrow.context import JobContext
+from workrow.errors import SoftTimeLimitExceeded
+from workrow.worker.coroutines import run_limited
+
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the parent sends.
+
+    Attributes:
+        module, name: where the task's function is found.
+        app: ``module:attribute`` of the App; None: the task takes no context.
+        job: for the context.
+        worker: its name and its queues, for the context.
+        arguments: by name.
+        soft_limit: seconds.
+    """
+
+    module: str
+    name: str
+    app: str | None
+    job: Job
+    worker: tuple[str | None, list[str] | None]
+    arguments: dict[str, Any]
+    soft_limit: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the child sends back: pickled, for it may hold anything of the task's.
+
+    Attributes:
+        result: what the task returned, pickled; None if it raised.
+        error: what it raised, pickled; None if that cannot be.
+        told: the error in words: the type's name, the message and the traceback.
+    """
+
+    result: bytes | None = None
+    error: bytes | None = None
+    told: tuple[str, str, str] | None = None
+
+
+ABORT = "abort"
+"""The other thing that the parent sends: the job that runs is asked to abort."""
+READY = "ready"
+"""The first thing that the child sends: it has started."""
+
+
+def main(connection: Connection, parent: int, level: int) -> None:
+    """Serve the parent until the connection ends. The entry point of a child process."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # a terminal's Ctrl-C reaches everybody; what becomes of the jobs is the parent's to say
+        signal.signal(number, signal.SIG_IGN)
+    _die_with(parent)
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
+    inbox = _Inbox(connection)
+    connection.send(READY)
+    while True:
+        call = inbox.next()
+        connection.send(_run(call, inbox))
+
+
+class _Inbox:
+    """Receives in a thread: the end of the parent, and a request to abort, must not wait for the task."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.asked = False
+        self._connection = connection
+        self._calls: deque[Call] = deque()
+        self._arrived = threading.Semaphore(0)
+        threading.Thread(target=self._receive, daemon=True).start()
+
+    def next(self) -> Call:
+        self._arrived.acquire()
+        return self._calls.popleft()
+
+    def _receive(self) -> None:
+        while True:
+            try:
+                message = self._connection.recv()
+            except (EOFError, OSError):
+                os._exit(0)
+            if message == ABORT:
+                self.asked = True
+            else:
+                self.asked = False
+                self._calls.append(message)
+                self._arrived.release()
+
+
+def _run(call: Call, inbox: _Inbox) -> Answer:
+    try:
+        return Answer(result=pickle.dumps(_result(call, inbox)))
+    except BaseException as error:
+        told = (type(error).__name__, str(error), "".join(traceback.format_exception(error)))
+        try:
+            # an exception may be pickled and not be made again
+            pickled = pickle.dumps(error)
+            pickle.loads(pickled)
+        except Exception:
+            return Answer(told=told)
+        return Answer(error=pickled, told=told)
+
+
+def _result(call: Call, inbox: _Inbox) -> Any:
+    function = resolve(call.module, call.name)
+    injected = [_context(call, inbox)] if call.app else []
+    if inspect.iscoroutinefunction(function):
+        return asyncio.run(_await(function(*injected, **call.arguments), call.soft_limit))
+    if call.soft_limit is None:
+        return function(*injected, **call.arguments)
+    return _limited(lambda: function(*injected, **call.arguments), call.soft_limit)
+
+
+async def _await(coroutine: Any, soft_limit: float | None) -> Any:
+    return await run_limited(coroutine, soft_limit=soft_limit, time_limit=None, grace=0, on_abandoned=lambda _: None)
+
+
+def _limited(call: Callable[[], Any], seconds: float) -> Any:
+    def raise_inside(*_: object) -> None:
+        raise SoftTimeLimitExceeded(f"the task ran into its soft_time_limit of {seconds:g} s")
+
+    signal.signal(signal.SIGALRM, raise_inside)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        return call()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _context(call: Call, inbox: _Inbox) -> JobContext:
+    assert call.app is not None
+    module, _, attribute = call.app.partition(":")
+    worker_name, queues = call.worker
+    return JobContext(
+        app=getattr(importlib.import_module(module), attribute),
+        worker_name=worker_name,
+        worker_queues=queues,
+        job=call.job,
+        abort_reason=lambda: AbortReason.USER_REQUEST if inbox.asked else None,
+        start_timestamp=time.time(),
+    )
+
+
+def resolve(module: str, name: str) -> Callable[..., Any]:
+    """The function of that name; where the name holds its task, the task's function."""
+    found: Any = sys.modules["__mp_main__"] if module == "__main__" else importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    function: Callable[..., Any] = getattr(found, "func", found)
+    return function
+
+
+def _die_with(parent: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
