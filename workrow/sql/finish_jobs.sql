@@ -57,5 +57,5 @@ SELECT
     ended.crashes,
     outcome.quarantine
 FROM ended
-INNER JOIN outcome ON ended.id = outcome.id
+INNER JOIN outcome ON ended.id = outcome.id AND ended.claims = outcome.token
 RETURNING id

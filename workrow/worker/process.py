@@ -127,14 +127,20 @@ class Worker(UpstreamWorker):
         self._loop = asyncio.get_running_loop()
         self.run_task = asyncio.current_task()
         work = asyncio.create_task(self._run(), name="worker")
+        cancelled: asyncio.CancelledError | None = None
         try:
-            await asyncio.shield(work)
-        except asyncio.CancelledError:
-            self.stop()  # type: ignore[no-untyped-call]
-            await work
-            raise
+            while not work.done():
+                try:
+                    await asyncio.shield(work)
+                except asyncio.CancelledError as error:
+                    if cancelled:
+                        self._hurry.set()
+                    cancelled = error
+                    self.stop()  # type: ignore[no-untyped-call]
         finally:
             self._loop = None
+        if cancelled:
+            raise cancelled
         if self._executor.abandoned and self.install_signal_handlers:
             self._leave()
 

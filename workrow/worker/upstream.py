@@ -42,5 +42,9 @@ async def connect(connector: PsycopgConnector, url: str | None = None) -> psycop
     kwargs = {**PATIENCE, **given, "autocommit": True}
     connection: psycopg.AsyncConnection = await pool.connection_class.connect("", **kwargs)
     if configure := connector._pool_args.get("configure"):
-        await configure(connection)
+        try:
+            await configure(connection)
+        except BaseException:
+            await connection.close()
+            raise
     return connection
