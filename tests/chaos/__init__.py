@@ -1,0 +1,1 @@
+"""The chaos suite: producers and workers under a seeded sequence of faults, and a judge who reads the books."""

@@ -1,0 +1,123 @@
+"""The app whose workers are put to the test: a task of every sort, each leaving a trace that the judge reads.
+
+``CHAOS_URL`` is the database, ``CHAOS_PROCESSES=0`` leaves out the task that runs in child processes.
+"""
+
+import asyncio
+import os
+import threading
+from datetime import timedelta
+
+import psycopg
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+import workrow
+
+URL = os.environ.get("CHAOS_URL", "postgresql://postgres@127.0.0.1:1/chaos")
+LEASE_SECONDS = 4.0
+TICK = timedelta(seconds=2)
+EFFECT = "INSERT INTO chaos.effects (job_id, attempt, key, pid) VALUES (%s, %s, %s, %s)"
+ALWAYS = workrow.Retry(max_attempts=None, wait=0.5)
+CONNECT_SECONDS = 5
+ASK_SECONDS = 30
+"""A task waits no longer than this for an answer of the database."""
+
+# prepare_threshold: prepared statements do not last behind PgBouncer
+engine = create_async_engine(
+    URL.replace("postgresql://", "postgresql+psycopg://"),
+    pool_size=12,
+    pool_pre_ping=True,
+    connect_args={"prepare_threshold": None, "connect_timeout": CONNECT_SECONDS},
+)
+app = workrow.App(URL, lease=LEASE_SECONDS, sessions=async_sessionmaker(engine, expire_on_commit=False))
+_own = threading.local()
+
+
+class Flaky(Exception):
+    """What the retrying task fails with."""
+
+
+def write_effect(ctx: workrow.JobContext, key: str) -> None:
+    """Write down that the job ran; on a connection that each thread keeps."""
+    values = (ctx.job.id, ctx.job.attempts, key, os.getpid())
+    connection: psycopg.Connection | None = getattr(_own, "connection", None)
+    if connection is None or connection.closed or connection.broken:
+        _own.connection = connection = psycopg.connect(
+            URL, autocommit=True, connect_timeout=CONNECT_SECONDS, prepare_threshold=None
+        )
+    try:
+        connection.execute(EFFECT, values)
+    except psycopg.Error:
+        connection.close()
+        raise
+
+
+async def write_effect_async(ctx: workrow.JobContext, key: str) -> None:
+    """The same, from the event loop."""
+    async with asyncio.timeout(ASK_SECONDS), engine.begin() as connection:
+        await connection.execute(
+            text("INSERT INTO chaos.effects (job_id, attempt, key, pid) VALUES (:job, :attempt, :key, :pid)"),
+            {"job": ctx.job.id, "attempt": ctx.job.attempts, "key": key, "pid": os.getpid()},
+        )
+
+
+@app.task(name="chaos.coroutine", retry=ALWAYS)
+async def coroutine(ctx: workrow.JobContext, key: str) -> None:
+    """A task on the event loop."""
+    await write_effect_async(ctx, key)
+
+
+@app.task(name="chaos.thread", retry=ALWAYS)
+def thread(ctx: workrow.JobContext, key: str) -> None:
+    """A task in a thread."""
+    write_effect(ctx, key)
+
+
+@app.task(name="chaos.flaky", retry=ALWAYS)
+async def flaky(ctx: workrow.JobContext, key: str, failures: int) -> None:
+    """A task whose first attempts fail after they had their effect."""
+    await write_effect_async(ctx, key)
+    if ctx.job.attempts < failures:
+        raise Flaky(f"attempt {ctx.job.attempts + 1} of {failures + 1}")
+
+
+@app.task(name="chaos.transactional", transactional=True, retry=ALWAYS)
+async def transactional(session: AsyncSession, ctx: workrow.JobContext, key: str) -> None:
+    """A task whose effect and end are one."""
+    await session.execute(
+        text("INSERT INTO chaos.ledger (job_id, key) VALUES (:job, :key)"), {"job": ctx.job.id, "key": key}
+    )
+
+
+@app.task(name="chaos.locked", transactional=True, retry=ALWAYS)
+async def locked(session: AsyncSession, ctx: workrow.JobContext, key: str) -> None:
+    """A task that nobody else with its lock runs beside."""
+    began = (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
+    await asyncio.sleep(0.01)
+    await session.execute(
+        text(
+            """INSERT INTO chaos.holds (lock, job_id, began, ended) VALUES (:lock, :job, :began, clock_timestamp())"""
+        ),
+        {"lock": ctx.job.lock, "job": ctx.job.id, "began": began},
+    )
+    await session.execute(
+        text("INSERT INTO chaos.ledger (job_id, key) VALUES (:job, :key)"), {"job": ctx.job.id, "key": key}
+    )
+
+
+@app.task(name="chaos.tick", transactional=True, retry=ALWAYS, every=TICK, priority=5)
+async def tick(session: AsyncSession, ctx: workrow.JobContext, timestamp: int) -> None:
+    """What the schedule enqueues."""
+    await session.execute(
+        text("INSERT INTO chaos.ticks (due, job_id) VALUES (to_timestamp(:due), :job)"),
+        {"due": timestamp, "job": ctx.job.id},
+    )
+
+
+if os.environ.get("CHAOS_PROCESSES", "1") == "1":
+
+    @app.task(name="chaos.process", retry=ALWAYS, run_in="process", time_limit=60)
+    def process(ctx: workrow.JobContext, key: str) -> None:
+        """A task in a child process."""
+        write_effect(ctx, key)

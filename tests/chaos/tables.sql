@@ -1,0 +1,13 @@
+CREATE SCHEMA chaos;
+-- the business rows: one job for each, in the same transaction
+CREATE TABLE chaos.orders (key text PRIMARY KEY, kind text NOT NULL, producer int NOT NULL, at timestamptz NOT NULL DEFAULT now());
+-- what transactional tasks write; no unique constraint, the judge is to see doubles
+CREATE TABLE chaos.ledger (job_id bigint NOT NULL, key text NOT NULL, at timestamptz NOT NULL DEFAULT now());
+-- what the others write, in transactions of their own
+CREATE TABLE chaos.effects (job_id bigint NOT NULL, attempt int NOT NULL, key text NOT NULL, pid int NOT NULL, at timestamptz NOT NULL DEFAULT now());
+-- who held a lock, and when
+CREATE TABLE chaos.holds (lock text NOT NULL, job_id bigint NOT NULL, began timestamptz NOT NULL, ended timestamptz NOT NULL);
+-- which due times ran
+CREATE TABLE chaos.ticks (due timestamptz NOT NULL, job_id bigint NOT NULL, at timestamptz NOT NULL DEFAULT now());
+CREATE INDEX ON chaos.ledger (job_id);
+CREATE INDEX ON chaos.effects (job_id)
