@@ -216,7 +216,10 @@ class Worker(UpstreamWorker):
                 lane.interrupt(job_id, Stop.SHUTDOWN)
         while any(lane.running for lane in self._lanes):
             await asyncio.wait([task for lane in self._lanes for _, task in lane.running.values()], timeout=0.1)
-        await self._unless(self._hurry, self._finisher.drained())
+        if not await self._unless(self._hurry, self._finisher.drained()):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE_SECONDS):
+                    await self._finisher.drained()
         if self._finisher.backlog:
             logger.error("%d finished jobs were not written; others will run them again", self._finisher.backlog)
         await self._lease.stop()

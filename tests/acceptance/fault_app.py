@@ -1,0 +1,44 @@
+"""An app for workers that are killed, stopped and cut off; its database is named by FAULT_DATABASE_URL."""
+
+import asyncio
+import os
+import signal
+import time
+from datetime import timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+import workrow
+from workrow.urls import libpq_url
+
+url = libpq_url(os.environ["FAULT_DATABASE_URL"])
+engine = create_async_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+app = workrow.App(url, lease=2, sessions=async_sessionmaker(engine))
+
+
+@app.task(name="noop")
+async def noop() -> None: ...
+
+
+@app.task(name="sleep")
+async def sleep(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+
+
+@app.task(name="sleep_in_thread")
+def sleep_in_thread(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+@app.task(name="effect", transactional=True)
+async def effect(session: AsyncSession, ctx: workrow.JobContext, seconds: float, dies: bool) -> None:
+    await session.execute(text("INSERT INTO effects (job_id) VALUES (:job)"), {"job": ctx.job.id})
+    await asyncio.sleep(seconds)
+    if dies and ctx.job.attempts == 0 and not os.environ.get("SURVIVES"):
+        await session.flush()
+        os.kill(os.getpid(), signal.SIGKILL)  # between the last write and the commit
+
+
+@app.task(name="tick", every=timedelta(seconds=1))
+async def tick() -> None: ...
