@@ -26,6 +26,7 @@ SETTINGS = {
     "max_wal_senders": 5,
     "hot_standby": "on",
     "wal_receiver_timeout": "5s",
+    "wal_retrieve_retry_interval": "500ms",
     "log_line_prefix": "%m [%p] %a ",
     "jit": "off",
 }

@@ -1,6 +1,6 @@
 """The producers: business rows and their jobs, in one transaction, a fifth of them rolled back on purpose.
 
-    python -m tests.chaos.workload PRODUCER SEED RATE ACKNOWLEDGED_FILE
+python -m tests.chaos.workload PRODUCER SEED RATE ACKNOWLEDGED_FILE
 """
 
 import itertools
@@ -48,9 +48,7 @@ class Producer:
         self._keys = itertools.count()
         self._connection: psycopg.Connection | None = None
         self._stopped = False
-        self._tasks: dict[str, Task[Any, Any]] = {
-            name: getattr(chaos, name) for name in KINDS if hasattr(chaos, name)
-        }
+        self._tasks: dict[str, Task[Any, Any]] = {name: getattr(chaos, name) for name in KINDS if hasattr(chaos, name)}
 
     def stop(self, *_: object) -> None:
         self._stopped = True

@@ -1,0 +1,240 @@
+"""The workers and producers as processes: started, watched, started again."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos.child import die_with_parent
+
+ROOT = Path(__file__).parent.parent.parent
+SHIM = Path(__file__).parent / "shim"
+SHUTDOWN_SECONDS = 5
+DEPLOY_SECONDS = 20.0
+"""A worker that was told to stop, with its database there, is gone by then."""
+RESTART_SECONDS = 0.5
+ORPHAN_SECONDS = 10.0
+CONCURRENCY = 8
+CLOCK_OFF_SECONDS = 3600
+
+Log = Callable[[str], None]
+
+
+@dataclass
+class Worker:
+    """One of the workers: the process of the moment, and what it has been told."""
+
+    number: int
+    process: subprocess.Popen[bytes]
+    log: Path
+    offset: int
+    killed: bool = False
+    told_to_stop: float | None = None
+    stopped: bool = False
+    clock_off: int = 0
+
+    @property
+    def calm(self) -> bool:
+        """Whether nobody does anything to it at the moment."""
+        return not (self.killed or self.stopped or self.told_to_stop) and self.process.poll() is None
+
+    def words(self) -> str:
+        """What this process has logged."""
+        with self.log.open("rb") as log:
+            log.seek(self.offset)
+            return log.read().decode(errors="replace")
+
+
+class Fleet:
+    """Keeps a number of workers running.
+
+    Args:
+        urls: the database's URL for each.
+        logs: the directory of their logs.
+        environment: what they are told besides.
+        say: where it is told what happens.
+        away: whether the database may be out of reach; who starts then may give up.
+    """
+
+    def __init__(
+        self, urls: list[str], logs: Path, environment: dict[str, str], say: Log, away: Callable[[], bool]
+    ) -> None:
+        self._urls = urls
+        self._logs = logs
+        self._environment = environment
+        self._say = say
+        self._away = away
+        self._pending: dict[int, tuple[float, int]] = {}
+        self._sessions: dict[int, float] = {}
+        self._ending = False
+        self.workers: dict[int, Worker] = {}
+        self.violations: list[str] = []
+        self.orphans: list[str] = []
+        self.refused_starts = 0
+        self.starts = 0
+
+    def start(self, number: int, clock_off: int = 0) -> None:
+        """Start worker `number`, its clock wrong by so many seconds."""
+        log = self._logs / f"worker-{number}.log"
+        name, slots = f"w{number}", str(CONCURRENCY)
+        if number % 2:
+            program = [
+                sys.executable,
+                "-m",
+                "workrow",
+                "--app",
+                "tests.chaos.app.app",
+                "worker",
+                "-n",
+                name,
+                "-c",
+                slots,
+            ]
+            program += ["--shutdown-timeout", str(SHUTDOWN_SECONDS)]
+        else:
+            program = [sys.executable, "-m", "procrastinate", "-v", "--app=tests.chaos.app.app"]
+            program += ["--log-format", "%(asctime)s %(levelname)-7s %(name)s %(message)s"]
+            program += ["worker", "--name", name, "--concurrency", slots]
+            program += ["--shutdown-graceful-timeout", str(SHUTDOWN_SECONDS)]
+        environment = {**os.environ, **self._environment, "CHAOS_URL": self._urls[number]}
+        if clock_off:
+            environment |= {"CHAOS_CLOCK_OFF": str(clock_off), "PYTHONPATH": str(SHIM)}
+        with log.open("ab") as output:
+            offset = output.seek(0, os.SEEK_END)
+            process = spawn(program, environment, output)
+        self.workers[number] = Worker(number, process, log, offset, clock_off=clock_off)
+        self._pending.pop(number, None)
+        self.starts += 1
+
+    def signal(self, number: int, what: signal.Signals, *, everyone: bool = False) -> None:
+        """Send a signal to a worker, or to it and its children; remembers what to expect of it."""
+        worker = self.workers[number]
+        if what is signal.SIGKILL:
+            worker.killed = True
+        elif what is signal.SIGTERM:
+            worker.told_to_stop = time.monotonic()
+        elif what is signal.SIGSTOP:
+            worker.stopped = True
+        elif what is signal.SIGCONT:
+            worker.stopped = False
+        if everyone:
+            os.killpg(worker.process.pid, what)
+        elif worker.process.poll() is None:
+            worker.process.send_signal(what)
+
+    def next_clock(self, number: int, clock_off: int) -> None:
+        """The next process of this worker starts with its clock wrong by so many seconds."""
+        self._pending[number] = (float("inf"), clock_off)
+
+    def poll(self) -> None:
+        """Start again who has ended; note who should not have."""
+        now = time.monotonic()
+        for number, worker in list(self.workers.items()):
+            if worker.process.poll() is None:
+                self._check_deadline(worker, now)
+            else:
+                del self.workers[number]
+                self._judge(worker)
+                self._sessions[worker.process.pid] = now
+                _, clock = self._pending.get(number, (0.0, 0))
+                self._pending[number] = (now + RESTART_SECONDS, clock)
+        if not self._ending:
+            for number, (due, clock) in list(self._pending.items()):
+                if number not in self.workers and now >= due:
+                    self.start(number, clock)
+        self._look_for_orphans(now)
+
+    def stop(self) -> None:
+        """Tell all workers to stop, and wait for them."""
+        self._ending = True
+        for number in list(self.workers):
+            self.signal(number, signal.SIGTERM)
+        while self.workers:
+            self.poll()
+            time.sleep(0.05)
+        deadline = time.monotonic() + ORPHAN_SECONDS
+        while self._sessions and time.monotonic() < deadline:
+            self._look_for_orphans(time.monotonic())
+            time.sleep(0.1)
+        self._look_for_orphans(float("inf"))
+
+    def destroy(self) -> None:
+        """End whatever is left, at once."""
+        self._ending = True
+        for worker in self.workers.values():
+            os.killpg(worker.process.pid, signal.SIGKILL)
+            worker.process.wait()
+        for session in [worker.process.pid for worker in self.workers.values()] + list(self._sessions):
+            for pid in members(session):
+                os.kill(pid, signal.SIGKILL)
+
+    def _check_deadline(self, worker: Worker, now: float) -> None:
+        if worker.told_to_stop is None or worker.killed:
+            return
+        if self._away():
+            worker.told_to_stop = now  # it may wait until it can write down what it did
+        elif now - worker.told_to_stop > DEPLOY_SECONDS:
+            self._violation(worker, f"has not stopped {DEPLOY_SECONDS:.0f} s after SIGTERM")
+            self.signal(worker.number, signal.SIGKILL)
+
+    def _judge(self, worker: Worker) -> None:
+        code = worker.process.returncode
+        if worker.killed and code == -signal.SIGKILL:
+            return
+        if worker.told_to_stop is not None:
+            if code != 0:
+                self._violation(worker, f"was told to stop and ended with code {code}")
+        elif " started, " not in worker.words() and self._away():
+            self.refused_starts += 1
+            self._say(f"worker {worker.number} could not start: the database is away")
+        else:
+            self._violation(worker, f"ended by itself with code {code}")
+
+    def _violation(self, worker: Worker, what: str) -> None:
+        last = (worker.words().strip().splitlines() or [""])[-1]
+        text = f"worker {worker.number} (pid {worker.process.pid}) {what}; last line: {last[:200]}"
+        self.violations.append(text)
+        self._say(f"VIOLATION {text}")
+
+    def _look_for_orphans(self, now: float) -> None:
+        for session, since in list(self._sessions.items()):
+            left = members(session)
+            if not left:
+                del self._sessions[session]
+            elif now - since > ORPHAN_SECONDS:
+                del self._sessions[session]
+                self.orphans.append(f"worker process {session} left behind {left}")
+                self._say(f"VIOLATION {self.orphans[-1]}")
+                for pid in left:
+                    os.kill(pid, signal.SIGKILL)
+
+
+def spawn(program: list[str], environment: dict[str, str], output: object) -> subprocess.Popen[bytes]:
+    """Start a process in a session of its own that does not outlive this one."""
+    return subprocess.Popen(
+        program,
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,  # type: ignore[call-overload]
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=die_with_parent,
+    )
+
+
+def members(session: int) -> list[int]:
+    """The processes of a session; on Linux only."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == session and fields[0] != "Z":
+            found.append(int(path.parent.name))
+    return found
