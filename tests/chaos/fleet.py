@@ -207,7 +207,7 @@ class Fleet:
                 del self._sessions[session]
             elif now - since > ORPHAN_SECONDS:
                 del self._sessions[session]
-                self.orphans.append(f"worker process {session} left behind {left}")
+                self.orphans.append(f"worker process {session} left behind {', '.join(map(described, left))}")
                 self._say(f"VIOLATION {self.orphans[-1]}")
                 for pid in left:
                     os.kill(pid, signal.SIGKILL)
@@ -238,3 +238,14 @@ def members(session: int) -> list[int]:
         if int(fields[3]) == session and fields[0] != "Z":
             found.append(int(path.parent.name))
     return found
+
+
+def described(pid: int) -> str:
+    """What is known of a process: its state, parent, where it waits, and the end of its command."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        waits = Path(f"/proc/{pid}/wchan").read_text()
+    except OSError:
+        return f"{pid} (gone)"
+    return f"{pid} (state {fields[0]}, parent {fields[1]}, in {waits}: …{command[-60:]})"
