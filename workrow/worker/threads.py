@@ -5,8 +5,8 @@ import contextlib
 import contextvars
 import ctypes
 import threading
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
@@ -23,16 +23,32 @@ class Interrupted(BaseException):
     it."""
 
 
-@dataclass(slots=True, eq=False)
 class Work:
     """One call on its way through a thread."""
 
-    key: int
-    call: Callable[[], Any]
-    loop: asyncio.AbstractEventLoop
-    done: asyncio.Future[Any]
-    started: Callable[[], None] | None
-    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+    __slots__ = ("call", "context", "done", "ended", "error", "key", "ran", "result", "started", "told")
+
+    def __init__(self, key: int, call: Callable[[], Any], started: Callable[[], None] | None) -> None:
+        self.key = key
+        self.call = call
+        self.started = started
+        self.context = contextvars.copy_context()
+        self.done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.ran = self.told = self.ended = False
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def settle(self) -> None:
+        """In the event loop: the thread has ended it."""
+        self.ended = True
+        if self.done.done():
+            return
+        if self.error is None:
+            self.done.set_result(self.result)
+        elif isinstance(self.error, StopIteration):
+            self.done.set_exception(RuntimeError(f"the task raised {self.error!r}"))  # which a future cannot carry
+        else:
+            self.done.set_exception(self.error)
 
 
 class Threads:
@@ -46,11 +62,15 @@ class Threads:
 
     def __init__(self, size: int) -> None:
         self._size = size
+        self._loop: asyncio.AbstractEventLoop
         self._count = 0
         self._idle = 0
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._running: dict[int, int] = {}
+        self._interrupted: set[int] = set()
+        self._ended: deque[Work] = deque()
+        self._told = False
 
     @property
     def running(self) -> list[int]:
@@ -79,32 +99,32 @@ class Threads:
             TimeLimitExceeded: it ran into its time limit, however it ended then.
             Exception: what the call raised.
         """
-        loop = asyncio.get_running_loop()
-        limits = _Limits(self, key, loop, soft_limit, time_limit, on_stuck)
-        limited = soft_limit is not None or time_limit is not None
-        work = Work(key, call, loop, loop.create_future(), limits.start if limited else None)
-        self._submit(work)
+        self._loop = asyncio.get_running_loop()
+        if soft_limit is None and time_limit is None:
+            return cast("T", await self._run(Work(key, call, None)))
+        limits = _Limits(self, key, self._loop, soft_limit, time_limit, on_stuck)
         try:
-            return cast("T", await self._end(work.done))
+            result = await self._run(Work(key, call, limits.start))
         except BaseException as error:
             if limits.exceeded:
                 raise limits.error() from error
             raise
         finally:
             limits.stop()
+        if limits.exceeded:
+            raise limits.error()
+        return cast("T", result)
 
-    @staticmethod
-    async def _end(done: asyncio.Future[Any]) -> Any:
+    async def _run(self, work: Work) -> Any:
+        self._submit(work)
         try:
-            return await asyncio.shield(done)
+            return await work.done
         except asyncio.CancelledError:
             # the slot is free when the thread is, and not before
-            while not done.done():
-                try:
-                    await asyncio.wait([done])
-                except asyncio.CancelledError:
-                    continue
-            done.exception()  # heard
+            while not work.ended:
+                work.done = self._loop.create_future()
+                with contextlib.suppress(BaseException):
+                    await work.done
             raise
 
     def interrupt(self, key: int, exception: type[BaseException]) -> bool:
@@ -114,6 +134,7 @@ class Threads:
             ident = self._running.get(key)
             if ident is None:
                 return False
+            self._interrupted.add(key)
             return bool(_raise_in(ident, exception))
 
     def close(self) -> None:
@@ -132,42 +153,52 @@ class Threads:
 
     def _live(self) -> None:
         while (work := self._queue.get()) is not None:
-            result: Any = None
-            error: BaseException | None = None
-            try:
-                result = self._call(work)
-            except BaseException as raised:
-                error = raised
-            self._finish(work, result, error)
-            del work, result, error
+            while not work.told:
+                try:
+                    self._serve(work)
+                except (Interrupted, SoftTimeLimitExceeded) as error:
+                    # it may arrive between any two instructions of ours
+                    if not work.ran:
+                        work.ran, work.error = True, error
+            del work
 
-    def _call(self, work: Work) -> Any:
+    def _serve(self, work: Work) -> None:
         ident = threading.get_ident()
-        with self._lock:
-            self._running[work.key] = ident
-        try:
-            if work.started:
-                work.started()
-            return work.context.run(work.call)
-        finally:
-            self._forget(work.key, ident)
-
-    def _forget(self, key: int, ident: int) -> None:
-        """From here on nobody interrupts; what was raised too late is taken back."""
-        while True:
+        if not work.ran:
             try:
-                with self._lock:
-                    self._running.pop(key, None)
-                    _raise_in(ident, None)
-                return
-            except (Interrupted, SoftTimeLimitExceeded):
-                continue
-
-    def _finish(self, work: Work, result: Any, error: BaseException | None) -> None:
+                self._running[work.key] = ident
+                if work.started:
+                    work.started()
+                work.result = work.context.run(work.call)
+            except BaseException as error:
+                work.error = error
+            work.ran = True
         with self._lock:
+            # from here on nobody interrupts; what was raised too late is taken back
+            self._running.pop(work.key, None)
+            if work.key in self._interrupted:
+                self._interrupted.discard(work.key)
+                _raise_in(ident, None)
+        self._tell(work)
+
+    def _tell(self, work: Work) -> None:
+        with self._lock:
+            work.told = True
             self._idle += 1
+            self._ended.append(work)
+            if self._told:
+                return
+            self._told = True
         with contextlib.suppress(RuntimeError):  # the loop is closed: the worker has left this task behind
-            work.loop.call_soon_threadsafe(_settle, work.done, result, error)
+            self._loop.call_soon_threadsafe(self._settle)
+
+    def _settle(self) -> None:
+        """All that have ended meanwhile, with one wake-up of the loop."""
+        with self._lock:
+            self._told = False
+            ended, self._ended = self._ended, deque()
+        for work in ended:
+            work.settle()
 
 
 class _Limits:
@@ -223,17 +254,6 @@ class _Limits:
         self._threads.interrupt(self._key, Interrupted)
         if self._on_stuck:
             self._later(STUCK_SECONDS, self._on_stuck)
-
-
-def _settle(done: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-    if done.cancelled():
-        return
-    if error is None:
-        done.set_result(result)
-    elif isinstance(error, StopIteration):
-        done.set_exception(RuntimeError(f"the task raised {error!r}"))  # which a future cannot carry
-    else:
-        done.set_exception(error)
 
 
 def _raise_in(ident: int, exception: type[BaseException] | None) -> int:
