@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 ARGS ?=
+MINUTES ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test check lint format bench psql lock clean
+.PHONY: help demo dev test chaos check lint format bench psql lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +30,10 @@ dev: $(READY) ## the service, a worker and a mail sink until Ctrl-C, restarted w
 
 test: $(READY) ## the whole suite on a real PostgreSQL; ARGS="-k enqueue" narrows it
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+chaos: $(READY) ## workers under faults for MINUTES=10, then the judge; SEED=, STANDBY=1, PGBOUNCER=1
+	@$(BIN)/python -m tests.chaos.run --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) \
+		$(if $(STANDBY),--standby) $(if $(PGBOUNCER),--pgbouncer) $(ARGS)
 
 lint: $(READY) ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check .

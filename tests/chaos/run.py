@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.chaos import report
+from tests.chaos import guard, report
 from tests.chaos.app import TICK
 from tests.chaos.bouncer import Bouncer, Missing
 from tests.chaos.cluster import HOST, Cluster, url_of
@@ -32,7 +32,8 @@ from workrow import schema
 WORKERS = 3
 END_SECONDS = 22.0
 """Set aside for the jobs that are left, the orderly stop and the judge."""
-DRAIN_SECONDS = 120.0
+DRAIN_SECONDS = 45.0
+"""For the jobs that are left; in a run of more than two minutes a third of its time."""
 STEP_SECONDS = 0.05
 SETTLED = """SELECT
     (SELECT count(*) FROM procrastinate_jobs
@@ -86,7 +87,10 @@ def _world(options: argparse.Namespace, logs: Path) -> Iterator[World]:
     directory = Path(tempfile.mkdtemp(prefix="workrow-chaos-"))
     directory.chmod(0o755)
     with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        watching = guard.watch(directory)
+        stack.callback(watching.wait)
+        assert watching.stdin is not None
+        stack.callback(watching.stdin.close)
         cluster = Cluster(directory, logs, standby=options.standby)
         stack.callback(cluster.destroy)
         bouncer = Bouncer(directory, cluster.primary.port, logs / "pgbouncer.log") if options.pgbouncer else None
@@ -100,7 +104,9 @@ def _world(options: argparse.Namespace, logs: Path) -> Iterator[World]:
         proxy = Proxy(bouncer.port if bouncer else cluster.primary.port, WORKERS + 1, logs / "proxy.log")
         stack.callback(proxy.close)
         world = World(options.seed, cluster, proxy, bouncer, logs / "faults.log")
-        world.say(f"seed {options.seed}, {options}, server at {cluster.url}, proxy {HOST}:{proxy.ports}")
+        world.say(
+            f"seed {options.seed}, {options}, data in {directory}, server at {cluster.url}, proxy {HOST}:{proxy.ports}"
+        )
         yield world
 
 
@@ -127,8 +133,9 @@ def _play(world: World, logs: Path, options: argparse.Namespace, began: float) -
         schedule.finish()
         world.say("all faults are healed")
         crew.stop()
-        settled = _until(world, lambda: _settled(world), DRAIN_SECONDS)
-        world.say("all jobs are done" if settled else f"VIOLATION not all jobs are done after {DRAIN_SECONDS:.0f} s")
+        limit = max(DRAIN_SECONDS, min(180.0, options.minutes * 20))
+        settled = _until(world, lambda: _settled(world), limit)
+        world.say("all jobs are done" if settled else f"VIOLATION not all jobs are done after {limit:.0f} s")
         down = time.time()
         fleet.stop()
         return Facts(

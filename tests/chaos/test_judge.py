@@ -1,0 +1,197 @@
+"""The judge finds each way in which the books can be wrong."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.chaos.judge import INVARIANTS, RECOVERY_SECONDS, Disturbance, Facts, due_times, judge
+from workrow import schema
+
+BEGAN = 1_800_000_000.0
+ENDED = BEGAN + 60
+JOBS = {
+    1: "chaos.coroutine",
+    2: "chaos.thread",
+    3: "chaos.transactional",
+    4: "chaos.locked",
+    5: "chaos.locked",
+    6: "chaos.flaky",
+}
+
+
+@pytest.fixture(scope="module")
+def books_url(cluster_url: str) -> Iterator[str]:
+    """A database of the suite's, empty."""
+    from tests.conftest import new_database
+
+    with new_database(cluster_url) as url:
+        schema.upgrade(url)
+        with psycopg.connect(url) as connection:
+            connection.execute(Path(__file__).with_name("tables.sql").read_bytes())
+        yield url
+
+
+@pytest.fixture
+def books(books_url: str) -> Iterator[psycopg.Connection]:
+    """Books in which all is well; what a test does to them is rolled back."""
+    with psycopg.connect(books_url) as connection:
+        write(connection)
+        yield connection
+        connection.rollback()
+
+
+def write(conn: psycopg.Connection) -> None:
+    """An order, a job and an effect for each; ticks all the time."""
+    for number, task in JOBS.items():
+        key = f"k{number}"
+        kind = task.removeprefix("chaos.")
+        conn.execute("INSERT INTO chaos.orders (key, kind, producer) VALUES (%s, %s, 0)", [key, kind])
+        finish(conn, number, task, f'{{"key": "{key}"}}', claims=2 if kind == "flaky" else 1)
+        if kind in ("transactional", "locked"):
+            conn.execute("INSERT INTO chaos.ledger (job_id, key) VALUES (%s, %s)", [number, key])
+        else:
+            conn.execute("INSERT INTO chaos.effects VALUES (%s, 0, %s, 1)", [number, key])
+        if kind == "locked":
+            conn.execute(
+                """INSERT INTO chaos.holds
+                   VALUES ('a', %s, now() + %s * interval '1 s', now() + %s * interval '1 s')""",
+                [number, number, number + 1],
+            )
+    for number, due in enumerate(range(int(BEGAN), int(ENDED), 2), 100):
+        finish(conn, number, "chaos.tick", f'{{"timestamp": {due}}}')
+        conn.execute("INSERT INTO chaos.ticks VALUES (to_timestamp(%s), %s)", [due, number])
+
+
+def finish(conn: psycopg.Connection, number: int, task: str, args: str, claims: int = 1) -> None:
+    conn.execute(
+        """INSERT INTO workrow.history (
+               id, queue_name, task_name, priority, args, status, attempts, worker, created_at, started_at, finished_at,
+               claims, crashes
+           )
+           VALUES (%s, 'q', %s, 0, %s, 'succeeded', %s, 'w', now() - interval '3 s', now() - interval '2 s',
+                   now() - interval '1 s', %s, 0)""",
+        [number, task, args, claims, claims],
+    )
+
+
+def facts(**others: Any) -> Facts:
+    acknowledged = {f"k{number}" for number in JOBS}
+    return Facts(**{"acknowledged": acknowledged, "began": BEGAN, "ended": ENDED, **others})
+
+
+def violated(conn: psycopg.Connection, known: Facts | None = None) -> list[str]:
+    return [name for name, examples in judge(conn, known or facts()).items() if examples]
+
+
+CORRUPTIONS: list[tuple[str, tuple[str, ...]]] = [
+    ("INSERT INTO chaos.orders (key, kind, producer) VALUES ('k9', 'x', 0)", ("every committed order has its job",)),
+    (
+        "DELETE FROM workrow.history WHERE id = 1",
+        ("every committed order has its job", "other effects once for each claim at most"),
+    ),
+    (
+        'UPDATE workrow.history SET args = \'{"key": "rolled back"}\' WHERE id = 2',
+        ("every committed order has its job", "no job of a rolled-back order, none twice"),
+    ),
+    (
+        "INSERT INTO procrastinate_jobs (id, queue_name, task_name, args, status) "
+        "VALUES (77, 'q', 'chaos.thread', '{\"key\": \"k2\"}', 'todo')",
+        ("no job of a rolled-back order, none twice", "every job is done"),
+    ),
+    (
+        "WITH gone AS (DELETE FROM chaos.orders WHERE key = 'k1') DELETE FROM workrow.history WHERE id = 1",
+        ("what was committed stays (PostgreSQL)", "other effects once for each claim at most"),
+    ),
+    ("UPDATE workrow.history SET status = 'failed' WHERE id = 2", ("every job is done",)),
+    ("UPDATE workrow.history SET status = 'cancelled' WHERE id = 1", ("every job is done",)),
+    (
+        "UPDATE workrow.history SET status = 'failed', quarantine = 'crashed 3 times', crashes = 3 WHERE id = 3",
+        ("transactional effects exactly once",),
+    ),
+    ("INSERT INTO chaos.ledger (job_id, key) VALUES (3, 'k3')", ("transactional effects exactly once",)),
+    ("DELETE FROM chaos.ledger WHERE job_id = 4", ("transactional effects exactly once",)),
+    ("INSERT INTO chaos.ledger (job_id, key) VALUES (999, 'k999')", ("transactional effects exactly once",)),
+    ("UPDATE chaos.ledger SET key = 'k4' WHERE job_id = 3", ("transactional effects exactly once",)),
+    ("INSERT INTO chaos.ticks SELECT due, 99 FROM chaos.ticks LIMIT 1", ("transactional effects exactly once",)),
+    ("INSERT INTO chaos.effects VALUES (1, 1, 'k1', 1)", ("other effects once for each claim at most",)),
+    ("DELETE FROM chaos.effects WHERE job_id = 6", ("other effects once for each claim at most",)),
+    ("INSERT INTO chaos.effects VALUES (888, 0, 'k888', 1)", ("other effects once for each claim at most",)),
+    ("UPDATE chaos.holds SET ended = ended + interval '1 s' WHERE job_id = 4", ("one holder of a lock at any time",)),
+    ("UPDATE chaos.holds SET began = began - interval '5 s' WHERE job_id = 5", ("one holder of a lock at any time",)),
+    (
+        "UPDATE workrow.history SET args = (SELECT args FROM workrow.history WHERE id = 120) WHERE id = 121",
+        ("no due time twice", "no due time missed"),
+    ),
+    ("DELETE FROM workrow.history WHERE id = 125", ("no due time missed",)),
+    ("UPDATE workrow.history SET started_at = created_at - interval '1 s' WHERE id = 1", ("history complete",)),
+    ("UPDATE workrow.history SET finished_at = now() + interval '1 h' WHERE id = 1", ("history complete",)),
+    ("UPDATE workrow.history SET started_at = NULL WHERE id = 1", ("history complete",)),
+    ("UPDATE workrow.history SET worker = NULL WHERE id = 1", ("history complete",)),
+    (
+        "INSERT INTO procrastinate_jobs (id, queue_name, task_name, args, status) "
+        "VALUES (110, 'q', 'chaos.tick', '{\"timestamp\": 0}', 'todo')",
+        ("history complete",),
+    ),
+    (
+        "INSERT INTO procrastinate_jobs (id, queue_name, task_name, args, status) "
+        "VALUES (50, 'q', 'chaos.tick', '{\"timestamp\": 0}', 'doing')",
+        ("nothing stuck in doing",),
+    ),
+    ("INSERT INTO procrastinate_workers DEFAULT VALUES", ("no dead worker registered",)),
+]
+
+
+def test_it_finds_nothing_where_all_is_well(books: psycopg.Connection) -> None:
+    assert violated(books) == []
+
+
+@pytest.mark.parametrize(("corruption", "expected"), CORRUPTIONS)
+def test_it_finds_what_is_wrong(books: psycopg.Connection, corruption: str, expected: tuple[str, ...]) -> None:
+    books.execute(corruption.encode())
+    found = violated(books)
+    assert len(found) == len(expected)
+    assert all(any(name.startswith(start) for name in found) for start in expected), found
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ({"exits": ["worker 1 ended by itself with code 0"]}, "no worker ended by itself"),
+        ({"together": ["jobs [1, 2] ran together under a"]}, "one holder of a lock at any time"),
+        ({"orphans": ["worker process 1 left behind 2"]}, "no child outlives its worker"),
+        ({"acknowledged": {"k1", "gone"}}, "what was committed stays (PostgreSQL)"),
+    ],
+)
+def test_it_finds_what_was_seen(books: psycopg.Connection, known: dict[str, Any], expected: str) -> None:
+    assert violated(books, facts(**known)) == [expected]
+
+
+def test_a_job_that_was_there_when_three_workers_died_is_excused(books: psycopg.Connection) -> None:
+    books.execute(
+        "UPDATE workrow.history SET status = 'failed', quarantine = 'crashed 3 times', crashes = 3 WHERE id = 1"
+    )
+    assert violated(books) == []
+    books.execute("UPDATE workrow.history SET crashes = 2 WHERE id = 1")
+    assert violated(books) == ["every job is done"]
+
+
+def test_due_times_are_owed_while_a_worker_is_undisturbed() -> None:
+    all_of_them = list(due_times(facts()))
+    assert all_of_them[0] > BEGAN + RECOVERY_SECONDS
+    assert all_of_them[-1] == ENDED - 4
+    one = [Disturbance(0, BEGAN, ENDED)]
+    assert list(due_times(facts(disturbances=one))) == all_of_them
+    each = [Disturbance(number, BEGAN, ENDED) for number in range(3)]
+    assert list(due_times(facts(disturbances=each))) == []
+    everybody = [Disturbance(None, BEGAN + 30, BEGAN + 31)]
+    left = list(due_times(facts(disturbances=everybody)))
+    assert left == [due for due in all_of_them if due + 2 <= BEGAN + 30 or due >= BEGAN + 31 + RECOVERY_SECONDS]
+
+
+def test_every_invariant_is_corrupted_above() -> None:
+    found = {start for _, expected in CORRUPTIONS for start in expected}
+    seen_otherwise = {"no worker ended by itself", "no child outlives its worker"}
+    assert {name for name in INVARIANTS if not any(name.startswith(start) for start in found)} == seen_otherwise
