@@ -399,6 +399,7 @@ class TestNothingRefusedByAccident:
         assert [status(conn, each) for each in (older, newer[0])] == ["cancelled", "todo"]
         kept = row(conn, older)["errors"][-1]
         assert kept["type"] == "workrow.Superseded"
+        assert (row(conn, older)["attempts"], row(conn, older)["errors"][0]["type"]) == (1, "RuntimeError")
         assert f"job {newer[0].id} waits under the same queueing lock one" == kept["message"]
 
     async def test_given_back_or_rescued_it_meets_a_newer_one_too(self, open_app: workrow.App, conn: Any) -> None:

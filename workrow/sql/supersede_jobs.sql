@@ -1,10 +1,14 @@
 -- End jobs that should wait again, but a newer one waits under the same queueing lock; fenced as finish_jobs is.
+-- "errors": of the attempts that have just failed, NULL for a job that is only given back.
 WITH claimed AS (
-    SELECT id, token
-    FROM unnest(CAST(%(ids)s AS bigint[]), CAST(%(tokens)s AS integer[])) AS given (id, token)
+    SELECT id, token, error
+    FROM unnest(CAST(%(ids)s AS bigint[]), CAST(%(tokens)s AS integer[]), CAST(%(errors)s AS text[])) AS given (id, token, error)
 )
 
-SELECT workrow.supersede_job_v1(id) AS id
+SELECT
+    workrow.supersede_job_v1(
+        id, CAST((SELECT claimed.error FROM claimed WHERE claimed.id = procrastinate_jobs.id LIMIT 1) AS jsonb)
+    ) AS id
 FROM procrastinate_jobs
 WHERE
     queueing_lock IS NOT NULL

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,9 @@ TICK_SECONDS = 0.01
 """While there is more to run, outcomes are gathered for so long: commits of a few jobs each cost more."""
 AGAIN_SECONDS = 1.0
 """How long an outcome waits whose row somebody else holds, or that PostgreSQL refuses for a reason that may pass."""
+
+RACES = 3
+"""How often an outcome may lose a race with jobs that come and go under its queueing lock."""
 
 HELD = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.QueryCanceled)
 """Somebody holds one of the rows: the connection is well, and the other rows can be written."""
@@ -113,7 +116,7 @@ class Finisher:
             elif len(postponed) == len(self._buffer):
                 await asyncio.sleep(AGAIN_SECONDS)
 
-    async def _write(self, batch: list[Outcome]) -> list[Outcome]:
+    async def _write(self, batch: list[Outcome], races: int = RACES) -> list[Outcome]:
         """Write a batch; return what is to be tried again later."""
         batch = self._still_ours(batch)
         if not batch:
@@ -129,6 +132,9 @@ class Finisher:
             raise
         except psycopg.Error as error:
             if len(batch) == 1:
+                if isinstance(error, psycopg.errors.UniqueViolation) and races:
+                    # a newer job under the same queueing lock was not committed yet when we looked: now it is
+                    return await self._write(batch, races - 1)
                 return await self._give_up(batch[0], error)
         else:
             return []
@@ -177,8 +183,7 @@ class Finisher:
             else:
                 (deleted if self._deletes(outcome.status) else kept).append(outcome)
         if again:
-            done |= await self._retry(again)
-            done |= await self._supersede(again, done)
+            await self._send_back(again, self._retry)
             # a retry is refused as well when the job was asked to abort: it then ends
             refused = [each for each in again if each.claimed.id not in done]
             kept += [Outcome(each.claimed, "failed", error=each.error, ended_at=each.ended_at) for each in refused]
@@ -187,8 +192,7 @@ class Finisher:
         if deleted:
             done |= await self._ids("delete_finished_jobs", deleted)
         if back:
-            done |= await self._ids("release_jobs", back)
-            done |= await self._supersede(back, done)
+            await self._send_back(back, partial(self._ids, "release_jobs"))
             await self._link.run("notify_queues", queues=sorted({each.claimed.queue for each in back}))
         for outcome in batch:
             # after a lost connection the statement may have taken effect unheard
@@ -222,12 +226,26 @@ class Finisher:
             errors=[each.error for each in outcomes],
         )
 
-    async def _supersede(self, outcomes: list[Outcome], done: set[int]) -> set[int]:
-        left = [each for each in outcomes if each.claimed.id not in done and each.claimed.queueing_lock is not None]
-        superseded = await self._ids("supersede_jobs", left) if left else set()
-        if superseded:
-            logger.info("jobs %s end: newer ones wait under their queueing locks", sorted(superseded))
-        return superseded
+    async def _send_back(
+        self, outcomes: list[Outcome], statement: Callable[[list[Outcome]], Awaitable[set[int]]]
+    ) -> None:
+        """Back to the queue, or, where a newer job waits under the same queueing lock, to an end in its favour."""
+        left = outcomes
+        for _ in range(RACES):
+            self._done |= await statement(left)
+            left = [
+                each for each in left if each.claimed.id not in self._done and each.claimed.queueing_lock is not None
+            ]
+            if not left:
+                return
+            superseded = await self._ids("supersede_jobs", left, errors=unless_all_null([each.error for each in left]))
+            self._done |= superseded
+            if superseded:
+                logger.info("jobs %s end: newer ones wait under their queueing locks", sorted(superseded))
+            left = [each for each in left if each.claimed.id not in superseded]
+            if not left:
+                return
+            # the newer one was there for the first statement, and gone for the second
 
     async def _crash(self, outcome: Outcome) -> set[int]:
         claimed = outcome.claimed

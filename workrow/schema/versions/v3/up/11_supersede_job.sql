@@ -1,9 +1,20 @@
 -- A job that should wait again while a newer one waits under the same queueing lock ends instead: the newer one will do
--- its work. Returns its id.
-CREATE FUNCTION workrow.supersede_job_v1(job_id bigint) RETURNS bigint
-LANGUAGE sql
+-- its work. "error": of the attempt that has just failed, if one has. Returns its id.
+CREATE FUNCTION workrow.supersede_job_v1(job_id bigint, error jsonb DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql
 AS $$
-    SELECT workrow.end_job_v2(
+DECLARE
+    key text;
+    newer bigint;
+BEGIN
+    UPDATE procrastinate_jobs
+    SET
+        attempts = attempts + CAST(error IS NOT NULL AS integer),
+        errors = CASE WHEN error IS NULL THEN errors ELSE coalesce(errors, '[]') || error END
+    WHERE id = job_id
+    RETURNING queueing_lock INTO key;
+    SELECT id INTO newer FROM procrastinate_jobs WHERE status = 'todo' AND queueing_lock = key;
+    RETURN workrow.end_job_v2(
         job_id,
         ARRAY['todo', 'doing']::procrastinate_job_status[],
         'cancelled',
@@ -12,15 +23,7 @@ AS $$
                 'attempt', job.attempts,
                 'at', clock_timestamp(),
                 'type', 'workrow.Superseded',
-                'message', format(
-                    'job %s waits under the same queueing lock %s',
-                    coalesce((
-                        SELECT CAST(newer.id AS text) FROM procrastinate_jobs AS newer
-                        WHERE newer.status = 'todo' AND newer.queueing_lock = job.queueing_lock
-                        LIMIT 1
-                    ), '(gone already)'),
-                    job.queueing_lock
-                ),
+                'message', format('job %s waits under the same queueing lock %s', coalesce(newer, 0), key),
                 'traceback', NULL,
                 'discarded', true
             )
@@ -28,5 +31,6 @@ AS $$
             WHERE job.id = job_id
         ),
         NULL
-    )
+    );
+END;
 $$

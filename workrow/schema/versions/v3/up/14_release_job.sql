@@ -8,5 +8,7 @@ BEGIN
     END IF;
     PERFORM procrastinate_retry_job_v2(job_id, now(), NULL, NULL, NULL);
     RETURN job_id;
+EXCEPTION WHEN unique_violation THEN
+    RAISE 'job % stays in quarantine: a newer job waits under its queueing lock', job_id USING ERRCODE = 'unique_violation';
 END;
 $$
