@@ -17,7 +17,8 @@ SHUTDOWN_SECONDS = 5
 DEPLOY_SECONDS = 20.0
 """A worker that was told to stop, with its database there, is gone by then."""
 RESTART_SECONDS = 0.5
-ORPHAN_SECONDS = 10.0
+ORPHAN_SECONDS = 20.0
+"""A child that is killed while it starts has to end its imports first: several seconds on a busy machine."""
 CONCURRENCY = 8
 CLOCK_OFF_SECONDS = 3600
 
