@@ -37,11 +37,18 @@ class Worker:
     told_to_stop: float | None = None
     stopped: bool = False
     clock_off: int = 0
+    met_away: bool = False
+
+    @property
+    def started(self) -> bool:
+        """Whether it has registered."""
+        return " started, " in self.words()
 
     @property
     def calm(self) -> bool:
-        """Whether nobody does anything to it at the moment."""
-        return not (self.killed or self.stopped or self.told_to_stop) and self.process.poll() is None
+        """Whether it runs, and nobody does anything to it at the moment."""
+        told = self.killed or self.stopped or self.told_to_stop
+        return not told and self.process.poll() is None and self.started
 
     def words(self) -> str:
         """What this process has logged."""
@@ -135,6 +142,7 @@ class Fleet:
         """Start again who has ended; note who should not have."""
         now = time.monotonic()
         for number, worker in list(self.workers.items()):
+            worker.met_away |= self._away()
             if worker.process.poll() is None:
                 self._check_deadline(worker, now)
             else:
@@ -189,7 +197,7 @@ class Fleet:
         if worker.told_to_stop is not None:
             if code != 0:
                 self._violation(worker, f"was told to stop and ended with code {code}")
-        elif " started, " not in worker.words() and self._away():
+        elif worker.met_away and not worker.started:
             self.refused_starts += 1
             self._say(f"worker {worker.number} could not start: the database is away")
         else:
