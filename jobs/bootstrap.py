@@ -1,6 +1,7 @@
 """The composition root: settings → app → every domain's tasks."""
 
 import workrow
+from jobs import database
 from jobs.emails.tasks import emails
 from jobs.settings import get_settings
 from jobs.users.tasks import users
@@ -8,7 +9,7 @@ from jobs.users.tasks import users
 
 def create_app() -> workrow.App:
     """The app with every task on it. Opens nothing and reads no setting: its URL is asked for when it is opened."""
-    app = workrow.App(database_url)
+    app = workrow.App(database_url, sessions=database.session, lease=lambda: get_settings().lease)
     app.include(emails, users)
     return app
 

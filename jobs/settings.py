@@ -42,6 +42,7 @@ class Settings(BaseSettings):
         None, validation_alias="DATABASE_URL", description="unset: the embedded PostgreSQL under .workrow/"
     )
     database_pool_size: int = Field(20, ge=1, description="most connections of one process, besides the worker's own")
+    lease: float = Field(20.0, ge=2, description="seconds after which a silent worker's jobs go back to the queue")
     secret_key: Annotated[SecretStr, Field(min_length=16)] | None = Field(
         None, description="signs the links in e-mails; may be unset while the database is on this machine"
     )

@@ -1,7 +1,7 @@
 """The assembly: an app is tasks, a database, and the workers that run them."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
 from typing import Any, Self, Unpack, cast
@@ -25,6 +25,7 @@ from workrow.worker import Worker
 from workrow.worker.transactions import AsyncSessions, SyncSessions
 from workrow.worker.upstream import connect
 
+Lease = float | timedelta
 LEASE_LEAST = 2.0
 CRASHES_LEAST = 2
 
@@ -43,7 +44,7 @@ class App(Tasks, procrastinate.App):
         sync_sessions: makes an SQLAlchemy ``Session``, such as a ``sessionmaker``; for sync transactional tasks.
         direct_url: where ``url`` leads to a pooler (PgBouncer), the URL of the server itself: workers listen there.
         lease: a worker without a heartbeat for so long, seconds or a timedelta, is dead: its jobs go back to the queue.
-            At least 2 s.
+            At least 2 s. Or a function that returns it when a worker starts.
         max_crashes: a job that so many workers have died under is quarantined; at least 2, for the first one may have
             been its neighbour's fault.
         periodic_defaults: ``max_delay``: how many seconds late a due time may still be made up for (600).
@@ -65,7 +66,7 @@ class App(Tasks, procrastinate.App):
         sessions: AsyncSessions | None = None,
         sync_sessions: SyncSessions | None = None,
         direct_url: str | None = None,
-        lease: float | timedelta = 20.0,
+        lease: Lease | Callable[[], Lease] = 20.0,
         max_crashes: int = 3,
     ) -> None:
         if (url is None) == (connector is None):
@@ -80,10 +81,10 @@ class App(Tasks, procrastinate.App):
         self.sessions = sessions
         self.sync_sessions = sync_sessions
         self.direct_url = libpq_url(direct_url) if direct_url else None
-        self.lease = lease.total_seconds() if isinstance(lease, timedelta) else float(lease)
+        self._lease = lease
+        if not callable(lease):
+            _lease_seconds(lease)
         self.max_crashes = max_crashes
-        if self.lease < LEASE_LEAST:
-            raise ConfigurationError(f"lease={lease!r}: must be at least {LEASE_LEAST} s: a heartbeat may be late")
         if max_crashes < CRASHES_LEAST:
             raise ConfigurationError(
                 f"max_crashes={max_crashes!r}: must be at least {CRASHES_LEAST}: a job is not to blame for the "
@@ -175,7 +176,7 @@ class App(Tasks, procrastinate.App):
             version=__version__,
             sessions=self.sessions,
             sync_sessions=self.sync_sessions,
-            lease=self.lease,
+            lease=_lease_seconds(self._lease() if callable(self._lease) else self._lease),
             max_crashes=self.max_crashes,
             **options,
         )
@@ -192,3 +193,10 @@ class App(Tasks, procrastinate.App):
             return
         # outside the except clause, so that procrastinate's CLI prints this line and not its whole ancestry
         raise problem.with_traceback(None)
+
+
+def _lease_seconds(lease: Lease) -> float:
+    seconds = lease.total_seconds() if isinstance(lease, timedelta) else lease
+    if not isinstance(seconds, int | float) or not seconds >= LEASE_LEAST:
+        raise ConfigurationError(f"lease={lease!r}: must be seconds, at least {LEASE_LEAST:g}: a heartbeat may be late")
+    return float(seconds)

@@ -14,7 +14,6 @@ from examples.demo.database import query
 from examples.demo.processes import Child, Processes
 from examples.demo.progress import Screen
 from examples.demo.registration import Registration
-from examples.demo.rescue import rescue_jobs_of
 from examples.demo.services import start_worker
 
 PATIENCE_SECONDS = 60.0
@@ -93,7 +92,7 @@ class Story:
         self._screen.say(f"nothing has happened for {PATIENCE_SECONDS:.0f} seconds: closing the books")
 
     async def _kill_in_the_middle(self, connection: psycopg.AsyncConnection) -> list[int]:
-        """Kill the victim while it runs jobs, start another worker, and rescue what the victim left."""
+        """Kill the victim while it runs jobs, and start another worker; whoever lives rescues what the victim left."""
         await self._registration.middle.wait()
         (worker_id,) = await _row(connection, "worker_of_process", pid=self._victim.pid)
         while not await self._caught_at_work(connection, worker_id):
@@ -106,8 +105,9 @@ class Story:
         left = [job_id for (job_id,) in await cursor.fetchall()]
         self._screen.say(f"{self._victim} killed with -9 while it ran {len(left)} jobs")
         replacement = start_worker(self._processes, "worker-3", self._environment)
-        await rescue_jobs_of(worker_id, self._environment["DATABASE_URL"])
-        self._screen.say(f"{replacement} started; the {len(left)} jobs are back in the queue")
+        self._screen.say(
+            f"{replacement} started; the lease of {self._victim} ends soon, then its {len(left)} jobs are rescued"
+        )
         return left
 
     async def _caught_at_work(self, connection: psycopg.AsyncConnection, worker_id: int) -> bool:

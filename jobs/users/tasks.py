@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 import workrow
-from jobs import database
 from jobs.settings import get_settings
 from jobs.users import service
 
@@ -12,8 +13,7 @@ users = workrow.Blueprint(
 )
 
 
-@users.task(cron="0 3 * * *", timezone="Europe/Berlin")
-async def deactivate_inactive() -> service.DeactivationReport:
-    """Every night: deactivate the users who were not seen for ``inactive_after_days``."""
-    async with database.session() as session, session.begin():
-        return await service.deactivate_inactive(session, timedelta(days=get_settings().inactive_after_days))
+@users.task(cron="0 3 * * *", timezone="Europe/Berlin", transactional=True)
+async def deactivate_inactive(session: AsyncSession) -> service.DeactivationReport:
+    """Every night: deactivate the users who were not seen for ``inactive_after_days``; exactly once."""
+    return await service.deactivate_inactive(session, timedelta(days=get_settings().inactive_after_days))

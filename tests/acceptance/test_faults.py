@@ -10,11 +10,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 
 from tests.acceptance.commands import start, wait_for
-from tests.chaos.cluster import Cluster
+from tests.chaos.cluster import Cluster, free_port
 from workrow import schema
 
 LEASE = 2.0
@@ -148,7 +149,8 @@ def cluster() -> Iterator[Cluster]:
 
 
 def test_a_restart_and_an_outage_are_survived(cluster: Cluster) -> None:
-    with worker(cluster.url) as process:
+    port = free_port()
+    with worker(cluster.url, f"--health=127.0.0.1:{port}") as process:
         for outage in (0.0, 8.0):
             with psycopg.connect(cluster.url, autocommit=True) as conn:
                 first = enqueue(conn, "noop")
@@ -156,6 +158,10 @@ def test_a_restart_and_an_outage_are_survived(cluster: Cluster) -> None:
             cluster.crash()
             time.sleep(outage)
             assert process.poll() is None
+            if outage:
+                told = httpx.get(f"http://127.0.0.1:{port}/")
+                assert told.status_code == 503
+                assert any("no heartbeat for" in problem for problem in told.json()["problems"])
             cluster.restart()
             with psycopg.connect(cluster.url, autocommit=True) as conn:
                 # it listens again: what comes is heard, and not found by the two-second look of an idle worker
@@ -165,6 +171,7 @@ def test_a_restart_and_an_outage_are_survived(cluster: Cluster) -> None:
                 ticked = "SELECT max(id) FROM workrow.jobs WHERE task = 'tick'"
                 before = conn.execute(ticked).fetchone()
                 wait_for(lambda: conn.execute(ticked).fetchone() != before)  # noqa: B023
+                wait_for(lambda: httpx.get(f"http://127.0.0.1:{port}/").json() == {"status": "ok", "problems": []})
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
 

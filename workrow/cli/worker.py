@@ -22,6 +22,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 @click.option(
     "--shutdown-timeout", type=click.FloatRange(min=0), help="Seconds to let jobs end; else as long as it takes."
 )
+@click.option("--health", metavar="HOST:PORT", help="Tell over HTTP what is wrong with the worker: 200 or 503.")
 @click.option("--one-shot", is_flag=True, help="End when no job is left.")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True)
 @click.pass_obj
@@ -32,6 +33,7 @@ def worker(
     processes: int,
     name: str | None,
     shutdown_timeout: float | None,
+    health: str | None,
     one_shot: bool,
     log_level: str,
 ) -> None:
@@ -41,6 +43,10 @@ def worker(
     """
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
     shares = read_queues(queues)
+    if processes > 1 and health:
+        raise OptionError(
+            f"--health={health} and --processes={processes}: the processes cannot share one port; leave one out"
+        )
     if processes > 1:
         sys.exit(Supervisor(_command_of_one(database), processes, name or "worker", restarts=not one_shot).run())
     options: dict[str, Any] = {
@@ -48,6 +54,7 @@ def worker(
         "concurrency": concurrency,
         "name": name,
         "shutdown_graceful_timeout": shutdown_timeout,
+        "health": health,
     }
     if any(shares.values()):
         default = concurrency or 1

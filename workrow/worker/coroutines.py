@@ -10,59 +10,73 @@ from workrow.errors import SoftTimeLimitExceeded, TimeLimitExceeded
 T = TypeVar("T")
 
 
+class _SoftCancellation(SoftTimeLimitExceeded, asyncio.CancelledError):
+    """What arrives inside a coroutine at its soft limit.
+
+    A cancellation as well, because whoever waits there is often a library which cleans up for nothing else: TaskGroup
+    ends its tasks, wait_for() what it waits for, psycopg the statement that the server still runs.
+    """
+
+
 class _Interruptible:
-    """Drives a coroutine, and can turn one cancellation of its task into another exception."""
+    """Drives a coroutine, and can turn one cancellation of its task into the soft limit's exception."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
         self._coroutine = coroutine
-        self._pending: BaseException | None = None
-        self.cancelled_for: BaseException | None = None
+        self._pending: _SoftCancellation | None = None
+        self._overtaken: _SoftCancellation | None = None
 
-    def interrupt(self, task: asyncio.Task[Any], error: BaseException) -> None:
+    def interrupt(self, task: asyncio.Task[Any], error: _SoftCancellation) -> None:
         """Raise ``error`` inside the coroutine, where it awaits now."""
         if not task.done():
             self._pending = error
             task.cancel()
 
+    async def run(self) -> Any:
+        try:
+            return await self
+        except _SoftCancellation as error:
+            # a task that raises any kind of CancelledError counts as cancelled
+            raise SoftTimeLimitExceeded(*error.args).with_traceback(error.__traceback__) from error.__cause__
+        except asyncio.CancelledError as error:
+            if self._overtaken:
+                raise SoftTimeLimitExceeded(*self._overtaken.args) from error
+            raise
+
     def __await__(self) -> Generator[Any, Any, Any]:
         coroutine = self._coroutine
         resume: Callable[[], Any] = partial(coroutine.send, None)
-        try:
-            while True:
-                try:
-                    awaited = resume()
-                except StopIteration as end:
-                    return end.value
-                try:
-                    resume = partial(coroutine.send, (yield awaited))
-                except BaseException as error:
-                    resume = partial(coroutine.throw, self._translated(error))
-        finally:
-            coroutine.close()
+        while True:
+            try:
+                awaited = resume()
+            except StopIteration as end:
+                return end.value
+            try:
+                sent = yield awaited
+            except BaseException as error:
+                resume = partial(coroutine.throw, error if self._pending is None else self._translated(error))
+            else:
+                # a pending one here: what it awaits has swallowed our cancellation, and so we raise it ourselves
+                resume = (
+                    partial(coroutine.send, sent)
+                    if self._pending is None
+                    else partial(coroutine.throw, self._translated(None))
+                )
 
-    def _translated(self, error: BaseException) -> BaseException:
-        if self._pending is None or not isinstance(error, asyncio.CancelledError):
-            return error
+    def _translated(self, error: BaseException | None) -> BaseException:
         pending, self._pending = self._pending, None
+        assert pending is not None
         task = asyncio.current_task()
-        assert task is not None
-        if _in_task_group(self._coroutine):
-            self.cancelled_for = pending
+        if task is None or isinstance(error, GeneratorExit):
+            assert error is not None  # the loop is gone
             return error
-        if task.uncancel():
+        others = task.uncancel()
+        if others and isinstance(error, asyncio.CancelledError):
+            self._overtaken = pending
             return error  # somebody else wants its end as well
+        if error is not None and not isinstance(error, asyncio.CancelledError):
+            pending.__cause__ = error  # what it awaits has answered our cancellation with this
         return pending
-
-
-def _in_task_group(coroutine: Any) -> bool:
-    """Whether it waits at the end of an ``asyncio.TaskGroup``, which ends its tasks for a cancellation and nothing
-    else."""
-    while coroutine is not None:
-        frame = getattr(coroutine, "cr_frame", None)
-        if frame is not None and frame.f_globals.get("__name__") == "asyncio.taskgroups":
-            return True
-        coroutine = getattr(coroutine, "cr_await", None)
-    return False
 
 
 async def run_limited(
@@ -70,15 +84,15 @@ async def run_limited(
     *,
     soft_limit: float | None,
     time_limit: float | None,
-    grace: float,
+    grace: float = 5.0,
     on_abandoned: Callable[[asyncio.Task[Any]], None],
 ) -> T:
     """Await a coroutine for a limited time.
 
     Args:
         coroutine: what to run, in a task of its own.
-        soft_limit: seconds after which SoftTimeLimitExceeded is raised inside it, at its current ``await``; at the end
-            of an ``asyncio.TaskGroup`` it arrives as a cancellation, and ends as SoftTimeLimitExceeded.
+        soft_limit: seconds after which SoftTimeLimitExceeded is raised inside it, at its current ``await``, once. It is
+            an ``asyncio.CancelledError`` there too, so that what it awaits is cleaned up as for a cancellation.
         time_limit: seconds after which it is cancelled.
         grace: seconds it may take to end after that, or after a cancellation from outside.
         on_abandoned: called with its task if it takes longer; it goes on then, and nobody hears how it ends.
@@ -88,40 +102,54 @@ async def run_limited(
         asyncio.CancelledError: this was cancelled.
         Exception: what the coroutine raised.
     """
-    loop = asyncio.get_running_loop()
     interruptible = _Interruptible(coroutine)
-
-    async def drive() -> T:
-        try:
-            return await interruptible  # type: ignore[no-any-return]
-        except asyncio.CancelledError:
-            if interruptible.cancelled_for is None:
-                raise
-            raise interruptible.cancelled_for from None
-
-    task = asyncio.create_task(drive())
+    task: asyncio.Task[T] = asyncio.create_task(interruptible.run())
+    task.add_done_callback(lambda _: coroutine.close())  # for a task that was cancelled before its first step
     timer = None
     if soft_limit is not None:
-        error = SoftTimeLimitExceeded(f"the task ran into its soft_time_limit of {soft_limit:g} s")
-        timer = loop.call_later(soft_limit, interruptible.interrupt, task, error)
+        error = _SoftCancellation(f"the task ran into its soft_time_limit of {soft_limit:g} s")
+        timer = asyncio.get_running_loop().call_later(soft_limit, interruptible.interrupt, task, error)
+    try:
+        exceeded = await _wait(task, time_limit, timer, grace)
+    finally:
+        if not task.done():
+            on_abandoned(task)
+    if not exceeded:
+        return task.result()
+    cause = None if task.cancelled() or not task.done() else task.exception()
+    raise TimeLimitExceeded(f"the task ran into its time_limit of {time_limit:g} s") from cause
+
+
+async def _wait(
+    task: asyncio.Task[Any], time_limit: float | None, timer: asyncio.TimerHandle | None, grace: float
+) -> bool:
+    """Wait for its end, or make it end at the limit; True then."""
+    exceeded = False
     try:
         await asyncio.wait([task], timeout=time_limit)
-    except asyncio.CancelledError:
-        if not await stop(task, grace):
-            on_abandoned(task)
-        raise
-    finally:
         if timer:
             timer.cancel()
-    if task.done():
-        return task.result()
-    if not await stop(task, grace):
-        on_abandoned(task)
-    raise TimeLimitExceeded(f"the task ran into its time_limit of {time_limit:g} s")
+        if task.done():
+            return False
+        exceeded = True
+        await stop(task, grace)
+    except asyncio.CancelledError:
+        if timer:
+            timer.cancel()
+        if exceeded:
+            # it has been told already; once more would disturb its cleaning up
+            await asyncio.wait([task], timeout=grace)
+        else:
+            await stop(task, grace)
+        raise
+    return True
 
 
 async def stop(task: asyncio.Task[Any], grace: float) -> bool:
-    """Cancel a task and wait for its end, ``grace`` seconds at most; False if it refuses."""
+    """Cancel a task and wait for its end, ``grace`` seconds at most; False if it refuses.
+
+    Its exception, now or later, is taken: asyncio does not report it.
+    """
     task.add_done_callback(_hear)
     task.cancel()
     await asyncio.wait([task], timeout=grace)
@@ -129,6 +157,5 @@ async def stop(task: asyncio.Task[Any], grace: float) -> bool:
 
 
 def _hear(task: asyncio.Task[Any]) -> None:
-    """Take the exception, so that asyncio does not report it as never retrieved."""
     if not task.cancelled():
         task.exception()

@@ -14,16 +14,14 @@ from procrastinate import exceptions, middleware
 from procrastinate.job_context import AbortReason
 
 from workrow.context import JobContext
-from workrow.errors import LeaseLost, ProcessCrashed
 from workrow.execution import PLAIN, Execution
-from workrow.payload import dump_result
-from workrow.retry import Retry
 from workrow.tasks import Task
 from workrow.worker.coroutines import run_limited
 from workrow.worker.outcome import Claimed, Outcome, describe
 from workrow.worker.processes import Processes, check_importable
 from workrow.worker.threads import Interrupted, Threads
 from workrow.worker.transactions import Transactions
+from workrow.worker.verdict import dumped, failed
 
 if TYPE_CHECKING:
     from procrastinate.worker import Worker as UpstreamWorker
@@ -99,11 +97,15 @@ class Executor:
         try:
             runner = self._runners.get(claimed.task) or self._find(claimed.task)
             result = await (self._run_suspect(claimed, runner) if claimed.crashes else runner(claimed))
-            outcome = result if isinstance(result, Outcome) else Outcome(claimed, "succeeded", _dumped(claimed, result))
+            outcome = result if isinstance(result, Outcome) else Outcome(claimed, "succeeded", dumped(claimed, result))
         except asyncio.CancelledError as error:
             outcome = self._interrupted(claimed, error)
         except BaseException as error:  # SystemExit and its kin in a task are that task's failure, not the worker's
-            outcome = self._interrupted(claimed, error) if claimed.id in self.stops else self._failed(claimed, error)
+            outcome = (
+                self._interrupted(claimed, error)
+                if claimed.id in self.stops
+                else failed(self._tasks.get(claimed.task), claimed, error, asked=False)
+            )
         outcome.ended_at = time.monotonic()
         self.stops.pop(claimed.id, None)
         return outcome
@@ -208,7 +210,7 @@ class Executor:
         work = (
             call()
             if execution.transaction is None
-            else self._transactions.run_async(claimed, execution.transaction, call, partial(_dumped, claimed))
+            else self._transactions.run_async(claimed, execution.transaction, call, partial(dumped, claimed))
         )
         soft, hard = execution.soft_seconds, execution.hard_seconds
         if soft is None and hard is None:
@@ -229,7 +231,7 @@ class Executor:
         work = (
             call
             if execution.transaction is None
-            else partial(self._transactions.run_sync, claimed, execution.transaction, call, partial(_dumped, claimed))
+            else partial(self._transactions.run_sync, claimed, execution.transaction, call, partial(dumped, claimed))
         )
         result = await self._threads.run(
             claimed.id,
@@ -286,59 +288,8 @@ class Executor:
         if stop is not None and stopped:
             logger.info("%s: aborted on request", claimed)
             return Outcome(claimed, "aborted", error=describe(error, claimed.attempts + 1, discarded=False))
-        return self._failed(claimed, error)
-
-    def _failed(self, claimed: Claimed, error: BaseException) -> Outcome:
-        if isinstance(error, LeaseLost):
-            return Outcome(claimed, "lost")
-        if isinstance(error, ProcessCrashed):
-            return Outcome(claimed, "crashed", cause=error.cause)
-        task = self._tasks.get(claimed.task)
-        if problem := _misfit(task, claimed, error):
-            logger.error("%s: quarantined: %s", claimed, problem)
-            told = describe(error, claimed.attempts + 1, discarded=True)
-            return Outcome(claimed, "failed", error=told, cause=problem)
-        aborted = isinstance(error, exceptions.JobAborted)
-        asked = claimed.id in self.stops
-        retry = task.get_retry_exception(exception=error, job=claimed.job) if task and not (aborted and asked) else None
-        policy = task.retry_strategy if task else None
-        discarded = isinstance(policy, Retry) and policy.discards(error)
-        told = describe(error, claimed.attempts + 1, discarded=discarded)
-        if retry:
-            logger.warning("%s: attempt failed, to be retried: %r", claimed.job.call_string, error, exc_info=error)
-            return Outcome(claimed, "todo", error=told, retry=retry.retry_decision)
-        if aborted:
-            logger.info("%s: aborted", claimed)
-            return Outcome(claimed, "aborted", error=told)
-        logger.error("%s: failed: %r", claimed.job.call_string, error, exc_info=error)
-        return Outcome(claimed, "failed", error=told)
+        return failed(self._tasks.get(claimed.task), claimed, error, asked=claimed.id in self.stops)
 
 
 def _execution(task: procrastinate.tasks.Task[Any, Any, Any]) -> Execution:
     return task.execution if isinstance(task, Task) else PLAIN
-
-
-def _dumped(claimed: Claimed, result: Any) -> str | None:
-    try:
-        return dump_result(result)
-    except ValueError as error:
-        # the work is done: failing the job now would do it again
-        logger.warning("%s: its result is not kept, for it is not JSON: %s", claimed, error)
-        return None
-
-
-def _misfit(task: Any, claimed: Claimed, error: BaseException) -> str | None:
-    """What is wrong with the stored arguments, if they and not the task are to blame for the error."""
-    if not isinstance(error, TypeError | ValueError):
-        return None
-    try:
-        arguments = claimed.args
-    except ValueError as unreadable:
-        return f"its arguments cannot be read: {unreadable}"
-    if not isinstance(error, TypeError) or not isinstance(task, Task):
-        return None
-    try:
-        task.signature.bind(**arguments)
-    except TypeError as unfit:
-        return f"its arguments do not fit {task.name}{task.signature}: {unfit}"
-    return None

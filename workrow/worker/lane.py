@@ -4,13 +4,14 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
 
 from workrow.worker.claimer import Claimer
+from workrow.worker.claims import Claims
 from workrow.worker.executor import Executor, Stop
 from workrow.worker.finisher import Finisher
 from workrow.worker.lease import Lease
 from workrow.worker.outcome import Claimed, Outcome
+from workrow.worker.sleep import Sleep
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +44,8 @@ class Lane:
         lease: what makes them ours.
         concurrency: slots.
         longest_pause: seconds between two looks while idle.
-        guarded: awaits a claim, alone in this worker, until it works.
-        fall_asleep: tells the database to notify this worker; True if it was not told already.
-        wake_up: tells it to stop that.
+        claims: lets one lane claim at a time.
+        sleep: tells the database whether to notify this worker.
     """
 
     def __init__(
@@ -56,9 +56,8 @@ class Lane:
         lease: Lease,
         concurrency: int,
         longest_pause: float,
-        guarded: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]],
-        fall_asleep: Callable[[], Awaitable[bool]],
-        wake_up: Callable[[], Awaitable[None]],
+        claims: Claims,
+        sleep: Sleep,
     ) -> None:
         self.claimer = claimer
         self.running: dict[int, tuple[Claimed, asyncio.Task[None]]] = {}
@@ -70,9 +69,8 @@ class Lane:
         self._lease = lease
         self._concurrency = concurrency
         self.longest_pause = longest_pause
-        self._guarded = guarded
-        self._fall_asleep = fall_asleep
-        self._wake_up = wake_up
+        self._claims = claims
+        self._sleep = sleep
         self._prefetch = 0
         self._paced_at, self._paced_ended = time.monotonic(), 0
         self._burst, self._burst_at = 0, 0.0
@@ -127,7 +125,7 @@ class Lane:
             elif self._streaming():
                 await self._change(FIRST_PAUSE)
                 self.claimer.look_again()
-            elif await self._fall_asleep():
+            elif await self._sleep.fall_asleep():
                 self.claimer.look_again()  # what came between the last look and falling asleep
             else:
                 due = self.claimer.due_in
@@ -148,7 +146,7 @@ class Lane:
         self._burst += got
         if self._burst >= BURST_JOBS:
             self._burst_at = now  # the stream goes on
-            await self._wake_up()
+            await self._sleep.wake_up()
 
     async def _is_over(self) -> bool:
         """With nothing left to claim: wait for what runs, and say whether that was all."""
@@ -168,7 +166,7 @@ class Lane:
             got = len(claimed)
             self.waiting.extend(claimed)
 
-        await self._guarded(claim)
+        await self._claims.run(claim)
         if self._stopping:
             self._give_back()
         else:

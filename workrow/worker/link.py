@@ -106,6 +106,11 @@ async def close(connection: psycopg.AsyncConnection) -> None:
         connection.pgconn.finish()
 
 
+def as_text(text: bytes | str) -> bytes | str:
+    """``json_loads`` for a link whose JSON is to stay text."""
+    return text if isinstance(text, str) else bytes(text)
+
+
 def told(error: BaseException) -> str:
     """An error's message in one line."""
     return " ".join(str(error).split()) or type(error).__name__

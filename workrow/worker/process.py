@@ -15,15 +15,18 @@ from procrastinate.app import App
 from workrow.maintenance.rescuer import Rescuer
 from workrow.maintenance.scheduler import Scheduler
 from workrow.worker.claimer import Claimer
+from workrow.worker.claims import Claims
 from workrow.worker.executor import Executor, Stop
 from workrow.worker.finisher import Finisher
+from workrow.worker.health import serve
 from workrow.worker.lane import Lane
 from workrow.worker.lease import Lease
-from workrow.worker.link import LOST, Connect, Link, persist
+from workrow.worker.link import LOST, Connect, Link, as_text, persist
 from workrow.worker.listener import Listener
-from workrow.worker.outcome import Claimed, Outcome
+from workrow.worker.outcome import Claimed
 from workrow.worker.signals import on_stop
-from workrow.worker.supervision import supervise
+from workrow.worker.sleep import Sleep
+from workrow.worker.supervision import supervise, unless
 from workrow.worker.transactions import AsyncSessions, SyncSessions, Transactions
 from workrow.worker.upstream import UpstreamWorker
 
@@ -54,6 +57,7 @@ class Worker(UpstreamWorker):
         max_crashes: so many crashes put a job into quarantine.
         sessions: makes the ``AsyncSession`` of transactional tasks.
         sync_sessions: makes their ``Session``.
+        health: ``host:port`` where `problems` are told over HTTP.
         queue_concurrency: slots for each queue, instead of ``queues`` and ``concurrency``.
         **options: as `procrastinate.App.run_worker_async`.
     """
@@ -71,6 +75,7 @@ class Worker(UpstreamWorker):
         max_crashes: int,
         sessions: AsyncSessions | None = None,
         sync_sessions: SyncSessions | None = None,
+        health: str | None = None,
         queue_concurrency: Mapping[str, int] | None = None,
         **options: Any,
     ) -> None:
@@ -85,6 +90,7 @@ class Worker(UpstreamWorker):
         self._scheduler = scheduler
         self._upkeep = upkeep
         self._max_crashes = max_crashes
+        self._health = health
         self._queue_concurrency = queue_concurrency
         self._lease = Lease(
             connect,
@@ -100,7 +106,7 @@ class Worker(UpstreamWorker):
             tasks=sorted(app.tasks),
         )
         # a claim that a crash of the server undoes leaves the job ready, so that it need not wait for the disk
-        self._claims = Link(connect, "SET synchronous_commit = off", json_loads=_as_text)
+        claiming = Link(connect, "SET synchronous_commit = off", json_loads=as_text)
         self._finishes = Link(connect, "SET lock_timeout = '2s'")
         self._chores = Link(connect, "SET synchronous_commit = off")
         transactions = Transactions(app.connector, sessions, sync_sessions, self.worker_name, self._deletes)
@@ -109,9 +115,8 @@ class Worker(UpstreamWorker):
             self._finishes, self._lease, self.worker_name, max_crashes, self._deletes, self._is_busy, self._on_unlock
         )
         self._lanes: list[Lane] = []
-        self._claiming = asyncio.Lock()
-        self._claims_in_doubt = False
-        self._asleep = False
+        self._claims = Claims(claiming, self._lease, self._known, self._finisher)
+        self._sleep = Sleep(self._chores, self._lease, self._queues, possible=self.listen_notify)
         self._lease_lost = asyncio.Event()
         self._aborts_asked = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -147,7 +152,7 @@ class Worker(UpstreamWorker):
     def problems(self) -> list[str]:
         """What is wrong with this worker now, in words; nothing if all is well."""
         problems = [self._lease.problem] if self._lease.problem else []
-        if self._claims_in_doubt:
+        if self._claims.in_doubt:
             problems.append("claiming: the database is away")
         if self._finisher.in_doubt:
             problems.append(f"{self._finisher.backlog} finished jobs are not written: the database is away")
@@ -155,9 +160,9 @@ class Worker(UpstreamWorker):
 
     async def _run(self) -> None:
         handlers = on_stop(self.stop, self._hurry.set) if self.install_signal_handlers else contextlib.nullcontext()
-        with handlers:
+        with serve(self._health, self.problems), handlers:
             # a signal must end the wait for a database that is away
-            if not await self._unless(self._stop_event, self._lease.register()):
+            if not await unless(self._stop_event, self._lease.register()):
                 return
             self.worker_id = self._lease.worker_id
             self._lanes = [self._lane(each, slots) for each, slots in self._shares()]
@@ -210,13 +215,13 @@ class Worker(UpstreamWorker):
         running = [task for lane in self._lanes for _, task in lane.running.values()]
         if running:
             logger.info("waiting for %d running jobs", len(running))
-            await self._unless(self._hurry, asyncio.wait(running, timeout=self.shutdown_graceful_timeout))
+            await unless(self._hurry, asyncio.wait(running, timeout=self.shutdown_graceful_timeout))
         for lane in self._lanes:
             for job_id in list(lane.running):
                 lane.interrupt(job_id, Stop.SHUTDOWN)
         while any(lane.running for lane in self._lanes):
             await asyncio.wait([task for lane in self._lanes for _, task in lane.running.values()], timeout=0.1)
-        if not await self._unless(self._hurry, self._finisher.drained()):
+        if not await unless(self._hurry, self._finisher.drained()):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(GOODBYE_SECONDS):
                     await self._finisher.drained()
@@ -230,23 +235,10 @@ class Worker(UpstreamWorker):
         with contextlib.suppress(*LOST):
             async with asyncio.timeout(GOODBYE_SECONDS):
                 await self._chores.run("unregister_worker", worker_id=self._lease.worker_id)
-        for link in (self._claims, self._finishes, self._chores):
+        for link in (self._claims.link, self._finishes, self._chores):
             await link.close()
         logger.info("worker %s stopped", self.worker_id)
         self.worker_id = None
-
-    @staticmethod
-    async def _unless(event: asyncio.Event, waiting: Coroutine[Any, Any, Any]) -> bool:
-        """Await until done, or until the event; whether it was done."""
-        work, interrupted = asyncio.ensure_future(waiting), asyncio.ensure_future(event.wait())
-        await asyncio.wait({work, interrupted}, return_when=asyncio.FIRST_COMPLETED)
-        done = work.done()
-        interrupted.cancel()
-        work.cancel()
-        await asyncio.gather(work, interrupted, return_exceptions=True)
-        if done:
-            work.result()
-        return done
 
     def _leave(self) -> None:
         """asyncio.run() would wait for ever for a coroutine that refuses to be cancelled."""
@@ -261,15 +253,14 @@ class Worker(UpstreamWorker):
 
     def _lane(self, queues: list[str] | None, slots: int) -> Lane:
         return Lane(
-            Claimer(self._claims, self._lease, queues, sorted(self.app.tasks)),
+            Claimer(self._claims.link, self._lease, queues, sorted(self.app.tasks)),
             self._executor,
             self._finisher,
             self._lease,
             slots,
             self._longest_pause,
-            self._guarded,
-            self._fall_asleep,
-            self._wake_up,
+            self._claims,
+            self._sleep,
         )
 
     def _deletes(self, status: str) -> bool:
@@ -280,25 +271,6 @@ class Worker(UpstreamWorker):
         params = {"id": claimed.id, "worker_id": claimed.owner, "token": claimed.token}
         return bool(await persist("marking a job", lambda: self._finishes.run("mark_job", **params)))
 
-    async def _guarded(self, claim: Callable[[], Awaitable[None]]) -> None:
-        """Claim when no other lane does; after a lost connection, first give back what nobody knows was claimed."""
-
-        async def attempt() -> None:
-            if self._claims_in_doubt:
-                owner = self._lease.worker_id
-                lost = await self._claims.run("find_lost_claims", worker_id=owner, known=list(self._known()))
-                for row in lost:
-                    self._finisher.add(Outcome(Claimed(row, owner), "todo"))
-                self._claims_in_doubt = False
-            try:
-                await claim()
-            except LOST:
-                self._claims_in_doubt = True
-                raise
-
-        async with self._claiming:
-            await persist("claiming jobs", attempt)
-
     def _is_busy(self) -> bool:
         return any(lane.waiting for lane in self._lanes)
 
@@ -308,21 +280,9 @@ class Worker(UpstreamWorker):
             known |= lane.known
         return known
 
-    async def _fall_asleep(self) -> bool:
-        if self._asleep or not self.listen_notify:
-            return False
-        await self._chores.run("fall_asleep", worker_id=self._lease.worker_id, queues=self._queues)
-        self._asleep = True
-        return True
-
-    async def _wake_up(self) -> None:
-        if self._asleep:
-            self._asleep = False
-            await self._chores.run("wake_up", worker_id=self._lease.worker_id)
-
     def _on_job(self, job_id: int) -> None:
         if not job_id:
-            self._asleep = False  # a server that crashed has forgotten who sleeps
+            self._sleep.forget()  # a server that crashed has forgotten who sleeps
         for lane in self._lanes:
             if job_id:
                 lane.claimer.notify(job_id)
@@ -334,7 +294,7 @@ class Worker(UpstreamWorker):
             lane.ring()
 
     def _on_deaf(self) -> None:
-        self.listen_notify = False
+        self._sleep.possible = False
         for lane in self._lanes:
             lane.longest_pause = min(lane.longest_pause, DEAF_POLL_SECONDS)
 
@@ -347,13 +307,13 @@ class Worker(UpstreamWorker):
     async def _renew_lease(self) -> None:
         while True:
             await self._lease_lost.wait()
-            async with self._claiming:
+            async with self._claims.turn:
                 logger.error("worker %s was taken for dead: it drops its jobs and registers anew", self.worker_id)
                 for lane in self._lanes:
                     lane.drop()
                 await self._lease.register()
                 self.worker_id = self._lease.worker_id
-                self._asleep = False
+                self._sleep.forget()
                 self._lease_lost.clear()
             logger.warning("worker %s goes on", self.worker_id)
 
@@ -376,8 +336,3 @@ class Worker(UpstreamWorker):
             if ended > before:
                 logger.info("%d jobs in %.0f s, %.0f/s", ended - before, RATE_SECONDS, (ended - before) / RATE_SECONDS)
             before = ended
-
-
-def _as_text(text: bytes | str) -> bytes | str:
-    """Arguments are parsed job by job, when they are needed."""
-    return text if isinstance(text, str) else bytes(text)

@@ -4,7 +4,8 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from workrow.worker.link import LOST, told
 
@@ -37,3 +38,16 @@ async def supervise(name: str, loop: Callable[[], Awaitable[None]], *, endless: 
             logger.exception("%s failed; starting it again", name)
         span = FIRST_PAUSE if time.monotonic() - began > LONGEST_PAUSE else min(LONGEST_PAUSE, span * 2)
         await asyncio.sleep(random.uniform(span / 2, span))
+
+
+async def unless(event: asyncio.Event, waiting: Coroutine[Any, Any, Any]) -> bool:
+    """Await until done, or until the event; whether it was done."""
+    work, interrupted = asyncio.ensure_future(waiting), asyncio.ensure_future(event.wait())
+    await asyncio.wait({work, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+    done = work.done()
+    interrupted.cancel()
+    work.cancel()
+    await asyncio.gather(work, interrupted, return_exceptions=True)
+    if done:
+        work.result()
+    return done
