@@ -38,6 +38,7 @@ class Worker:
     stopped: bool = False
     clock_off: int = 0
     met_away: bool = False
+    stops_without_database: bool = False
 
     @property
     def started(self) -> bool:
@@ -185,7 +186,9 @@ class Fleet:
         if worker.told_to_stop is None or worker.killed:
             return
         if self._away():
-            worker.told_to_stop = now  # it may wait until it can write down what it did
+            # it may wait until it can write down what it did, and leave a thread behind that waits for the database
+            worker.told_to_stop = now
+            worker.stops_without_database = True
         elif now - worker.told_to_stop > DEPLOY_SECONDS:
             self._violation(worker, f"has not stopped {DEPLOY_SECONDS:.0f} s after SIGTERM")
             self.signal(worker.number, signal.SIGKILL)
@@ -195,7 +198,7 @@ class Fleet:
         if worker.killed and code == -signal.SIGKILL:
             return
         if worker.told_to_stop is not None:
-            if code != 0:
+            if code != 0 and not (worker.stops_without_database and code == os.EX_TEMPFAIL):
                 self._violation(worker, f"was told to stop and ended with code {code}")
         elif worker.met_away and not worker.started:
             self.refused_starts += 1

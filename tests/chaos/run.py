@@ -30,7 +30,7 @@ from tests.chaos.world import Sampler, World
 from workrow import schema
 
 WORKERS = 3
-END_SECONDS = 22.0
+END_SECONDS = 18.0
 """Set aside for the jobs that are left, the orderly stop and the judge."""
 DRAIN_SECONDS = 45.0
 """For the jobs that are left; in a run of more than two minutes a third of its time."""
