@@ -19,7 +19,7 @@ from workrow.errors import OptionError
 
 MODULE = """
 import asyncio, os, workrow
-app = workrow.App({url!r})
+app = workrow.App({url!r}, lease=2)
 
 @app.task(name="who")
 async def who() -> int:
@@ -95,6 +95,20 @@ def test_several_processes_a_crash_and_a_drain(module: Path, conn: Any) -> None:
     )
     alive = [pid for _, pid in first if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
     assert alive == []
+
+
+def test_how_a_worker_died_is_known_to_its_jobs(module: Path, conn: Any) -> None:
+    with command(module, "--processes", "2", "--name", "w"):
+        until(lambda: len(workers(conn)) == 2)
+        slow = enqueue(conn, "slow", '{"seconds": 1}')
+        holder = "SELECT pid FROM workrow.workers JOIN workrow.jobs ON workers.id = worker_id AND status = 'doing'"
+        (pid,) = until(lambda: conn.execute(holder).fetchone())
+        os.kill(pid, signal.SIGKILL)
+        until(
+            lambda: conn.execute("SELECT status FROM workrow.jobs WHERE id = %s", [slow]).fetchone() == ("succeeded",)
+        )
+    (errors,) = conn.execute("SELECT errors FROM workrow.jobs WHERE id = %s", [slow]).fetchone()
+    assert re.fullmatch(r"killed by SIGKILL of w-\d \d+", errors[0]["message"])
 
 
 @pytest.mark.parametrize(

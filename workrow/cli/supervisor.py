@@ -3,7 +3,9 @@
 import logging
 import signal
 import subprocess
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from workrow.retry import exponential
@@ -36,12 +38,16 @@ class Supervisor:
         processes: how many.
         name: what their names begin with.
         restarts: whether one that ends by itself without an error is started again.
+        bury: called in a thread with the name and process id of a worker that a signal has killed, and with the cause.
     """
 
-    def __init__(self, command: list[str], processes: int, name: str, *, restarts: bool) -> None:
+    def __init__(
+        self, command: list[str], processes: int, name: str, *, restarts: bool, bury: Callable[[str, int, str], None]
+    ) -> None:
         self._command = command
         self._children = [Child(f"{name}-{number}") for number in range(1, processes + 1)]
         self._restarts = restarts
+        self._bury = bury
         self._signal: int | None = None
         self._exit_code = 0
 
@@ -56,7 +62,7 @@ class Supervisor:
         return self._exit_code
 
     def _pass_on(self, number: int, _frame: object) -> None:
-        # a worker drains at the first signal; at the second one it ends at once, by the signal's default action
+        # a worker drains at the first signal, and hurries at the second one
         self._signal = number
         for child in self._children:
             if child.process is not None and child.process.poll() is None:
@@ -76,6 +82,9 @@ class Supervisor:
         code = child.process.poll()
         if code is None:
             return
+        if code < 0:
+            cause = f"killed by {signal.Signals(-code).name}"
+            threading.Thread(target=self._bury, args=(child.name, child.process.pid, cause), daemon=True).start()
         child.process = None
         if self._signal is not None or (code == 0 and not self._restarts):
             self._exit_code = self._exit_code or (code if code > 0 else 0 if code == 0 else 128 - code)

@@ -2,14 +2,20 @@
 
 import logging
 import os
+import socket
 import sys
+from functools import partial
 from typing import Any
 
 import click
 
+from workrow import sql
 from workrow.cli.supervisor import Supervisor
 from workrow.cli.where import Database
 from workrow.errors import OptionError
+from workrow.schema.targets import connect
+
+logger = logging.getLogger(__name__)
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -48,7 +54,14 @@ def worker(
             f"--health={health} and --processes={processes}: the processes cannot share one port; leave one out"
         )
     if processes > 1:
-        sys.exit(Supervisor(_command_of_one(database), processes, name or "worker", restarts=not one_shot).run())
+        supervisor = Supervisor(
+            _command_of_one(database),
+            processes,
+            name or "worker",
+            restarts=not one_shot,
+            bury=partial(_bury, database.load().database_url),
+        )
+        sys.exit(supervisor.run())
     options: dict[str, Any] = {
         "queues": list(shares) or None,
         "concurrency": concurrency,
@@ -89,3 +102,13 @@ def _command_of_one(database: Database) -> list[str]:
     if database.app and "WORKROW_APP" not in os.environ and not any("app" in each for each in kept):
         kept = ["--app", database.app, *kept]
     return [sys.executable, "-m", "workrow", *kept]
+
+
+def _bury(url: str, name: str, pid: int, cause: str) -> None:
+    """Tell the database how a worker died; if that fails, its lease ends as any other."""
+    try:
+        with connect(url) as connection:
+            params = {"name": name, "host": socket.gethostname(), "pid": pid, "cause": cause}
+            connection.execute(sql.load("bury_worker"), params)
+    except Exception as error:
+        logger.warning("%s, process %d, was %s, and the database was not told: %s", name, pid, cause, error)
