@@ -7,7 +7,13 @@ WITH claimed AS (
 
 SELECT
     workrow.supersede_job_v1(
-        id, CAST((SELECT claimed.error FROM claimed WHERE claimed.id = procrastinate_jobs.id LIMIT 1) AS jsonb)
+        id,
+        CAST((
+            SELECT claimed.error
+            FROM claimed
+            WHERE claimed.id = procrastinate_jobs.id AND claimed.token = procrastinate_jobs.claims
+            LIMIT 1
+        ) AS jsonb)
     ) AS id
 FROM procrastinate_jobs
 WHERE

@@ -53,29 +53,29 @@ class _Interruptible:
                 return end.value
             try:
                 sent = yield awaited
+            except GeneratorExit:  # the loop is gone
+                coroutine.close()
+                raise
             except BaseException as error:
-                resume = partial(coroutine.throw, error if self._pending is None else self._translated(error))
+                resume = partial(coroutine.throw, self._translated(error) if self._pending else error)
             else:
                 # a pending one here: what it awaits has swallowed our cancellation, and so we raise it ourselves
+                pending = self._pending
                 resume = (
-                    partial(coroutine.send, sent)
-                    if self._pending is None
-                    else partial(coroutine.throw, self._translated(None))
+                    partial(coroutine.throw, self._translated(pending)) if pending else partial(coroutine.send, sent)
                 )
 
-    def _translated(self, error: BaseException | None) -> BaseException:
+    def _translated(self, error: BaseException) -> BaseException:
+        """What to raise inside instead of ``error``, with which our cancellation was answered."""
         pending, self._pending = self._pending, None
-        assert pending is not None
         task = asyncio.current_task()
-        if task is None or isinstance(error, GeneratorExit):
-            assert error is not None  # the loop is gone
-            return error
-        others = task.uncancel()
-        if others and isinstance(error, asyncio.CancelledError):
+        assert pending is not None
+        assert task is not None
+        if task.uncancel():
             self._overtaken = pending
             return error  # somebody else wants its end as well
-        if error is not None and not isinstance(error, asyncio.CancelledError):
-            pending.__cause__ = error  # what it awaits has answered our cancellation with this
+        if not isinstance(error, asyncio.CancelledError):
+            pending.__cause__ = error
         return pending
 
 
@@ -116,8 +116,7 @@ async def run_limited(
             on_abandoned(task)
     if not exceeded:
         return task.result()
-    cause = None if task.cancelled() or not task.done() else task.exception()
-    raise TimeLimitExceeded(f"the task ran into its time_limit of {time_limit:g} s") from cause
+    raise TimeLimitExceeded(f"the task ran into its time_limit of {time_limit:g} s") from _error(task)
 
 
 async def _wait(
@@ -143,6 +142,16 @@ async def _wait(
             await stop(task, grace)
         raise
     return True
+
+
+def _error(task: asyncio.Task[Any]) -> BaseException | None:
+    """What ended it; its traceback says where."""
+    if task.done():
+        try:
+            task.result()
+        except BaseException as error:
+            return error
+    return None
 
 
 async def stop(task: asyncio.Task[Any], grace: float) -> bool:

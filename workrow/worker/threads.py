@@ -7,6 +7,7 @@ import ctypes
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
@@ -26,7 +27,7 @@ class Interrupted(BaseException):
 class Work:
     """One call on its way through a thread."""
 
-    __slots__ = ("call", "context", "done", "ended", "error", "key", "ran", "result", "started", "told")
+    __slots__ = ("call", "context", "done", "ended", "error", "ident", "interrupted", "key", "over", "result", "started")
 
     def __init__(self, key: int, call: Callable[[], Any], started: Callable[[], None] | None) -> None:
         self.key = key
@@ -34,7 +35,8 @@ class Work:
         self.started = started
         self.context = contextvars.copy_context()
         self.done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.ran = self.told = self.ended = False
+        self.ident = 0
+        self.over = self.interrupted = self.ended = False
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -52,7 +54,7 @@ class Work:
 
 
 class Threads:
-    """A pool of daemon threads, started as they are needed.
+    """A pool of daemon threads, started as they are needed; for one event loop.
 
     Not a ThreadPoolExecutor: the interpreter waits for that one's threads at exit, and so for a task that goes on.
 
@@ -62,13 +64,13 @@ class Threads:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._loop: asyncio.AbstractEventLoop
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._count = 0
         self._idle = 0
+        self._closed = False
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self._lock = threading.Lock()
-        self._running: dict[int, int] = {}
-        self._interrupted: set[int] = set()
+        self._running: dict[int, Work] = {}
         self._ended: deque[Work] = deque()
         self._told = False
 
@@ -89,31 +91,53 @@ class Threads:
         """Run ``call`` in a thread, and wait until the thread has ended it even if this is cancelled.
 
         Args:
-            key: what `interrupt` calls it by.
+            key: what `interrupt` calls it by; with two of a key, that is the later one.
             call: sees the caller's context variables.
             soft_limit: seconds after which SoftTimeLimitExceeded is raised inside.
             time_limit: seconds after which `Interrupted` is raised inside.
-            on_stuck: called if that does not end it.
+            on_stuck: called if that has not ended it `STUCK_SECONDS` later.
 
         Raises:
-            TimeLimitExceeded: it ran into its time limit, however it ended then.
+            TimeLimitExceeded: it was still running at its time limit, however it ended then.
+            asyncio.CancelledError: this was cancelled, and the thread has ended.
+            RuntimeError: the pool is closed, or belongs to another event loop.
             Exception: what the call raised.
         """
-        self._loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._bind(loop)
         if soft_limit is None and time_limit is None:
             return cast("T", await self._run(Work(key, call, None)))
-        limits = _Limits(self, key, self._loop, soft_limit, time_limit, on_stuck)
+        work = Work(key, call, None)
+        limits = _Limits(loop, partial(self._interrupt, work), soft_limit, time_limit, on_stuck)
+        work.started = limits.start
         try:
-            result = await self._run(Work(key, call, limits.start))
+            result = await self._run(work)
         except BaseException as error:
-            if limits.exceeded:
-                raise limits.error() from error
-            raise
+            raise limits.translated(error) from error.__cause__
         finally:
             limits.stop()
         if limits.exceeded:
             raise limits.error()
         return cast("T", result)
+
+    def interrupt(self, key: int, exception: type[BaseException]) -> bool:
+        """Raise ``exception`` inside the thread that runs ``key``, as soon as it is in Python code; False if none
+        does. From any thread."""
+        work = self._running.get(key)
+        return work is not None and self._interrupt(work, exception)
+
+    def close(self) -> None:
+        """Let the threads end, the busy ones after their call."""
+        with self._lock:
+            self._closed = True
+            for _ in range(self._count):
+                self._queue.put(None)
+
+    def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is not None:
+            raise RuntimeError("these threads belong to another event loop")
+        self._loop = loop
 
     async def _run(self, work: Work) -> Any:
         self._submit(work)
@@ -122,73 +146,67 @@ class Threads:
         except asyncio.CancelledError:
             # the slot is free when the thread is, and not before
             while not work.ended:
-                work.done = self._loop.create_future()
+                work.done = asyncio.get_running_loop().create_future()
                 with contextlib.suppress(BaseException):
                     await work.done
             raise
 
-    def interrupt(self, key: int, exception: type[BaseException]) -> bool:
-        """Raise ``exception`` inside the thread that runs ``key``, as soon as it is in Python code; False if none
-        does."""
-        with self._lock:
-            ident = self._running.get(key)
-            if ident is None:
-                return False
-            self._interrupted.add(key)
-            return bool(_raise_in(ident, exception))
-
-    def close(self) -> None:
-        """Let the threads end, the busy ones after their call."""
-        for _ in range(self._count):
-            self._queue.put(None)
-
     def _submit(self, work: Work) -> None:
         with self._lock:
+            if self._closed:
+                raise RuntimeError("these threads are closed")
             if self._idle:
                 self._idle -= 1
             elif self._count < self._size:
                 self._count += 1
                 threading.Thread(target=self._live, name=f"workrow-task-{self._count}", daemon=True).start()
-        self._queue.put(work)
+            self._queue.put(work)
+
+    def _interrupt(self, work: Work, exception: type[BaseException]) -> bool:
+        with self._lock:
+            if work.over or not work.ident:
+                return False
+            work.interrupted = True
+            return bool(_raise_in(work.ident, exception))
 
     def _live(self) -> None:
         while (work := self._queue.get()) is not None:
-            while not work.told:
+            # After the call, two exceptions at most may still arrive, between any two instructions of ours: one that
+            # waits already, and one whose sender has looked at work.over before it was set.
+            try:
+                self._serve(work)
+            except BaseException:
                 try:
-                    self._serve(work)
-                except (Interrupted, SoftTimeLimitExceeded) as error:
-                    # it may arrive between any two instructions of ours
-                    if not work.ran:
-                        work.ran, work.error = True, error
+                    self._retire(work)
+                except BaseException:
+                    self._retire(work)
             del work
 
     def _serve(self, work: Work) -> None:
-        ident = threading.get_ident()
-        if not work.ran:
-            try:
-                self._running[work.key] = ident
-                if work.started:
-                    work.started()
-                work.result = work.context.run(work.call)
-            except BaseException as error:
-                work.error = error
-            work.ran = True
-        with self._lock:
-            # from here on nobody interrupts; what was raised too late is taken back
-            self._running.pop(work.key, None)
-            if work.key in self._interrupted:
-                self._interrupted.discard(work.key)
-                _raise_in(ident, None)
-        self._tell(work)
+        try:
+            self._running[work.key] = work
+            work.ident = threading.get_ident()
+            if work.started:
+                work.started()
+            work.result = work.context.run(work.call)
+        except BaseException as error:
+            work.error = error
+        work.over = True
+        self._retire(work)
 
-    def _tell(self, work: Work) -> None:
+    def _retire(self, work: Work) -> None:
         with self._lock:
-            work.told = True
+            if self._running.get(work.key) is work:
+                del self._running[work.key]
+            if work.interrupted:
+                # nobody interrupts any more; what was raised too late is taken back
+                _raise_in(work.ident, None)
             self._idle += 1
             self._ended.append(work)
             if self._told:
                 return
             self._told = True
+        assert self._loop is not None
         with contextlib.suppress(RuntimeError):  # the loop is closed: the worker has left this task behind
             self._loop.call_soon_threadsafe(self._settle)
 
@@ -206,16 +224,14 @@ class _Limits:
 
     def __init__(
         self,
-        threads: Threads,
-        key: int,
         loop: asyncio.AbstractEventLoop,
+        interrupt: Callable[[type[BaseException]], bool],
         soft_limit: float | None,
         time_limit: float | None,
         on_stuck: Callable[[], None] | None,
     ) -> None:
-        self._threads = threads
-        self._key = key
         self._loop = loop
+        self._interrupt = interrupt
         self._soft_limit = soft_limit
         self._time_limit = time_limit
         self._on_stuck = on_stuck
@@ -225,7 +241,7 @@ class _Limits:
 
     def start(self) -> None:
         """Called in the thread."""
-        self._loop.call_soon_threadsafe(self._set)
+        self._loop.call_soon_threadsafe(self._set, self._loop.time())
 
     def stop(self) -> None:
         self._over = True
@@ -235,25 +251,36 @@ class _Limits:
     def error(self) -> TimeLimitExceeded:
         return TimeLimitExceeded(f"the task ran into its time_limit of {self._time_limit:g} s")
 
-    def _set(self) -> None:
+    def translated(self, error: BaseException) -> BaseException:
+        """What to raise instead of how it ended."""
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+            return error  # who waited is cancelled, and is not to be held up by a limit
+        if self.exceeded:
+            limit = self.error()
+            limit.__cause__ = error
+            return limit
+        if isinstance(error, SoftTimeLimitExceeded) and not error.args:
+            # a thread is sent a type, which has no message
+            error.args = (f"the task ran into its soft_time_limit of {self._soft_limit:g} s",)
+        return error
+
+    def _set(self, began: float) -> None:
         if self._over:
             return
         if self._soft_limit is not None:
-            self._later(self._soft_limit, self._interrupt_softly)
+            self._at(began + self._soft_limit, partial(self._interrupt, SoftTimeLimitExceeded))
         if self._time_limit is not None:
-            self._later(self._time_limit, self._interrupt)
+            self._at(began + self._time_limit, self._end)
 
-    def _later(self, seconds: float, call: Callable[[], object]) -> None:
-        self._timers.append(self._loop.call_later(seconds, call))
+    def _at(self, when: float, call: Callable[[], object]) -> None:
+        self._timers.append(self._loop.call_at(when, call))
 
-    def _interrupt_softly(self) -> None:
-        self._threads.interrupt(self._key, SoftTimeLimitExceeded)
-
-    def _interrupt(self) -> None:
-        self.exceeded = True
-        self._threads.interrupt(self._key, Interrupted)
-        if self._on_stuck:
-            self._later(STUCK_SECONDS, self._on_stuck)
+    def _end(self) -> None:
+        # if it has ended just now, it has ended in time: its end may be on the way to us
+        self.exceeded = self._interrupt(Interrupted)
+        if self.exceeded and self._on_stuck:
+            self._at(self._loop.time() + STUCK_SECONDS, self._on_stuck)
 
 
 def _raise_in(ident: int, exception: type[BaseException] | None) -> int:
