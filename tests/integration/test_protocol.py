@@ -55,7 +55,7 @@ def without(statement: str, *conditions: str) -> Callable[[str], str]:
 
 
 def test_the_protocol_holds(world: World) -> None:
-    run(world, sql.load, 50)
+    run(world, sql.load, 40)
 
 
 def claim_twice(machine: Protocol) -> list[Claim]:
