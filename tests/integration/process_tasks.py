@@ -3,11 +3,16 @@
 import asyncio
 import ctypes
 import os
+import subprocess
+import sys
 import time
+import types
 from pathlib import Path
 from typing import Any
 
 import workrow
+
+kept: list[bytes] = []
 
 
 class Unpicklable(Exception):
@@ -80,3 +85,25 @@ def leave(code: int) -> None:
 def note_pid_and_sleep(path: str) -> None:
     Path(path).write_text(str(os.getpid()))
     time.sleep(60)
+
+
+def fail_with_a_class_of_the_child() -> None:
+    module = sys.modules["only_in_the_child"] = types.ModuleType("only_in_the_child")
+    error = type("Strange", (Exception,), {"__module__": module.__name__})
+    module.Strange = error  # type: ignore[attr-defined]
+    raise error("boo")
+
+
+def terminate_a_program() -> int:
+    with subprocess.Popen(["sleep", "60"]) as program:
+        program.terminate()
+        return program.wait(10)
+
+
+def stdin() -> str:
+    return os.readlink("/proc/self/fd/0")
+
+
+def keep(megabytes: int) -> int:
+    kept.append(b"x" * (megabytes * 2**20))
+    return os.getpid()

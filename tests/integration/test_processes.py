@@ -127,6 +127,31 @@ async def test_signals_of_the_whole_group_are_the_parents_to_answer(pool: Pool) 
     assert await pool(process_tasks.pid) == child
 
 
+async def test_an_error_that_only_the_child_knows_is_told(pool: Pool) -> None:
+    with pytest.raises(RemoteError, match="Strange: boo"):
+        await pool(process_tasks.fail_with_a_class_of_the_child)
+
+
+async def test_what_a_task_starts_is_like_started_anywhere(pool: Pool) -> None:
+    assert await pool(process_tasks.terminate_a_program) == -signal.SIGTERM
+    if sys.platform == "linux":
+        assert await pool(process_tasks.stdin) == os.devnull
+
+
+async def test_no_job_dies_for_the_memory_that_another_one_kept() -> None:
+    pool = Pool(1)
+    fat = await pool(process_tasks.keep, megabytes=300)
+    assert await pool(process_tasks.pid, {"max_memory": 256}) != fat
+    await pool.processes.close()
+
+
+async def test_a_closed_pool_starts_nothing() -> None:
+    pool = Pool(1)
+    await pool.processes.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await pool(process_tasks.pid)
+
+
 async def test_recycling() -> None:
     pool = Pool(1, max_jobs=2)
     pids = [await pool(process_tasks.pid) for _ in range(3)]

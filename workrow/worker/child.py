@@ -1,6 +1,7 @@
 """What runs in a child process: one job after the other, as the parent sends them."""
 
 import asyncio
+import contextlib
 import ctypes
 import importlib
 import inspect
@@ -74,15 +75,21 @@ READY = "ready"
 def main(connection: Connection, parent: int, level: int) -> None:
     """Serve the parent until the connection ends. The entry point of a child process."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        # a terminal's Ctrl-C reaches everybody; what becomes of the jobs is the parent's to say
-        signal.signal(number, signal.SIG_IGN)
+        # a terminal's Ctrl-C reaches everybody; what becomes of the jobs is the parent's to say. A handler, because
+        # what is ignored stays ignored in the programs that a task starts, and they could not be terminated
+        signal.signal(number, _nothing)
+        signal.siginterrupt(number, False)
+    _close_stdin()
+    os.set_inheritable(connection.fileno(), False)
     _die_with(parent)
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
     inbox = _Inbox(connection)
     connection.send(READY)
     while True:
         call = inbox.next()
-        connection.send(_run(call, inbox))
+        answer = _run(call, inbox)
+        _flush()  # the end of a child is always sudden
+        connection.send(answer)
 
 
 class _Inbox:
@@ -105,6 +112,9 @@ class _Inbox:
                 message = self._connection.recv()
             except (EOFError, OSError):
                 os._exit(0)
+            except BaseException:
+                traceback.print_exc()  # without this thread the parent would wait for ever
+                os._exit(1)
             if message == ABORT:
                 self.asked = True
             else:
@@ -142,14 +152,18 @@ async def _await(coroutine: Any, soft_limit: float | None) -> Any:
 
 
 def _limited(call: Callable[[], Any], seconds: float) -> Any:
+    running = True
+
     def raise_inside(*_: object) -> None:
-        raise SoftTimeLimitExceeded(f"the task ran into its soft_time_limit of {seconds:g} s")
+        if running:
+            raise SoftTimeLimitExceeded(f"the task ran into its soft_time_limit of {seconds:g} s")
 
     signal.signal(signal.SIGALRM, raise_inside)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         return call()
     finally:
+        running = False
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
@@ -174,6 +188,22 @@ def resolve(module: str, name: str) -> Callable[..., Any]:
         found = getattr(found, part)
     function: Callable[..., Any] = getattr(found, "func", found)
     return function
+
+
+def _nothing(*_: object) -> None: ...
+
+
+def _close_stdin() -> None:
+    # multiprocessing replaces sys.stdin only; programs that a task starts would read from descriptor 0
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
 
 
 def _die_with(parent: int) -> None:

@@ -1,6 +1,7 @@
 """Child processes for tasks with run_in="process": they can be killed, and may die, alone."""
 
 import asyncio
+import contextlib
 import pickle
 import sys
 from typing import Any
@@ -62,6 +63,7 @@ class Processes:
             MemoryLimitExceeded: it was killed at its memory limit.
             JobAborted: it was killed by `kill`.
             ProcessCrashed: it died by itself.
+            RuntimeError: the pool is closed, or the child did not start.
             Exception: what the function raised.
         """
         call = Call(
@@ -74,7 +76,9 @@ class Processes:
             soft_time_limit,
         )
         async with self._free:
-            used = self._take()
+            if self._closed:
+                raise RuntimeError("the pool of processes is closed")
+            used = self._take(max_memory)
             self._busy[job_id] = used
             try:
                 answer = await used.run(call, time_limit, max_memory)
@@ -105,18 +109,25 @@ class Processes:
             each.kill()
         await asyncio.gather(*(each.gone() for each in children))
 
-    def _take(self) -> "Spawned":
+    def _take(self, max_memory: int | None) -> "Spawned":
         while self._idle:
-            if (used := self._idle.pop()).lives():
+            used = self._idle.pop()
+            if used.lives() and not _swollen(used, max_memory):
                 return used
+            used.kill()
         return Spawned()
 
     def _put_back(self, used: "Spawned", max_memory: int | None) -> None:
-        swollen = max_memory is not None and used.memory() > max_memory * MIB / 2
-        if used.alive and used.jobs < self._max_jobs and not swollen and not self._closed:
+        fit = used.alive and used.jobs < self._max_jobs and not _swollen(used, max_memory)
+        if fit and not self._closed:
             self._idle.append(used)
         else:
             used.kill()
+
+
+def _swollen(used: Spawned, max_memory: int | None) -> bool:
+    """Whether what earlier jobs left in it takes too much of a job's max_memory (MiB)."""
+    return max_memory is not None and used.memory() > max_memory * MIB / 2
 
 
 def check_importable(task: procrastinate.tasks.Task[Any, Any, Any]) -> None:
@@ -152,6 +163,10 @@ def _opened(answer: Answer) -> Any:
         return pickle.loads(answer.result)
     assert answer.told is not None
     name, message, told = answer.told
-    error = pickle.loads(answer.error) if answer.error else RemoteError(f"{name}: {message}")
+    error: BaseException = RemoteError(f"{name}: {message}")
+    if answer.error:
+        # its class may exist in the child only
+        with contextlib.suppress(Exception):
+            error = pickle.loads(answer.error)
     error.add_note(f"In the child process:\n{told}")
     raise error
