@@ -139,11 +139,12 @@ class Cluster:
         self.primary.start()
         with psycopg.connect(url_of(self.primary.port, "postgres"), autocommit=True) as connection:
             connection.execute("CREATE DATABASE chaos")
-        if self.standby:
-            self._follow()
-            with psycopg.connect(self.url, autocommit=True) as connection:
+            if self.standby:
+                # before the copy is made: the standby has to ask for one too, once it is the primary
                 connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
                 connection.execute("SELECT pg_reload_conf()")
+        if self.standby:
+            self._follow()
 
     def crash(self) -> None:
         """The primary stops as if it had lost its power."""
@@ -166,13 +167,13 @@ class Cluster:
         self._follow()
 
     def wait_for_standby(self) -> None:
-        """Wait until the standby has what the primary has.
+        """Wait until the standby follows, and commits wait for it.
 
         Raises:
             Failed: it does not come.
         """
         deadline = time.monotonic() + WAIT_SECONDS
-        query = "SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'"
+        query = "SELECT 1 FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = 'sync'"
         while time.monotonic() < deadline:
             with psycopg.connect(url_of(self.primary.port, "postgres")) as connection:
                 if connection.execute(query).fetchone():

@@ -1,0 +1,43 @@
+"""The standby of the chaos suite is what it is said to be."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.chaos.cluster import Cluster
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """A primary and its standby; not under pytest's own directory, which PostgreSQL's account may not enter."""
+    directory = Path(tempfile.mkdtemp(prefix="workrow-chaos-"))
+    directory.chmod(0o755)
+    cluster = Cluster(directory, directory, standby=True)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.destroy()
+        shutil.rmtree(directory)
+
+
+def test_commits_wait_for_the_standby_after_each_failover(cluster: Cluster) -> None:
+    def commit(number: int) -> None:
+        with psycopg.connect(cluster.url, autocommit=True) as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS kept (number int)")
+            connection.execute("INSERT INTO kept VALUES (%s)", [number])
+            # what a commit waits for: asked of the server, and of the standby as the server sees it
+            assert connection.execute("SHOW synchronous_standby_names").fetchone() == ("*",)
+            assert connection.execute("SELECT sync_state FROM pg_stat_replication").fetchall() == [("sync",)]
+
+    commit(0)
+    for number in (1, 2):
+        cluster.fail_over()
+        cluster.rebuild()
+        commit(number)
+    with psycopg.connect(cluster.url) as connection:
+        assert connection.execute("SELECT number FROM kept ORDER BY number").fetchall() == [(0,), (1,), (2,)]
