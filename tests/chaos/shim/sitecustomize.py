@@ -3,6 +3,7 @@
 The monotonic clock is right, as on a host whose clock is set.
 """
 
+import copyreg
 import datetime
 import os
 import time
@@ -43,7 +44,17 @@ class WrongDatetime(_real, metaclass=_Wrong):  # type: ignore[misc]
         return _real.today() + _delta
 
 
+def _again(*fields: Any) -> Any:
+    return _real(*fields)
+
+
+def _reduced(moment: Any) -> Any:
+    # by a function: its class is no longer what is found under the class's name, which pickle refuses
+    return _again, moment.__reduce_ex__(4)[1]
+
+
 if OFFSET:
+    copyreg.pickle(_real, _reduced)
     time.time = lambda: _time() + OFFSET
     time.time_ns = lambda: _time_ns() + int(OFFSET * 1e9)
     datetime.datetime = WrongDatetime  # type: ignore[misc]
