@@ -441,7 +441,7 @@ class TestNothingRefusedByAccident:
         causes = [cause for (cause,) in conn.execute("SELECT cause FROM workrow.quarantine ORDER BY id").fetchall()]
         assert causes == [
             "its arguments do not fit strict(user_id: int) -> None: missing a required argument: 'user_id'",
-            "its arguments cannot be read: the arguments are list, not a JSON object",
+            "its arguments cannot be read: they are a JSON list, not an object",
         ]
         assert (status(conn, own), row(conn, own)["attempts"], row(conn, own)["quarantine"]) == ("failed", 2, None)
 

@@ -107,7 +107,7 @@ class Finisher:
             self._done.clear()
             self._buffer += postponed
             self.unwritten.difference_update(outcome.claimed.id for outcome in batch)
-            self.unwritten.update(outcome.claimed.id for outcome in self._buffer)
+            self.unwritten.update(outcome.claimed.id for outcome in postponed)
             if any(outcome.claimed.lock is not None for outcome in batch):
                 self._unlocked()
             if not self._buffer:
@@ -143,15 +143,22 @@ class Finisher:
         return await self._write(batch[:half]) + await self._write(batch[half:])
 
     def _still_ours(self, batch: list[Outcome]) -> list[Outcome]:
-        """Without what is written, and without what an earlier lease claimed: with its row every right to it is
-        gone."""
-        ours: list[Outcome] = []
+        """Without what is written; what an earlier lease claimed, with whose row every right to it is gone; and what we
+        have claimed once more since.
+        """
+        ours: dict[int, Outcome] = {}
+        owner = self._lease.worker_id
         for outcome in batch:
-            if outcome.status == "lost" or outcome.claimed.owner != self._lease.worker_id:
+            claimed = outcome.claimed
+            if claimed.owner != owner or outcome.status == "lost":
                 self.refuse(outcome)
-            elif outcome.claimed.id not in self._done:
-                ours.append(outcome)
-        return ours
+            elif (other := ours.setdefault(claimed.id, outcome)) is not outcome:
+                older, newer = sorted((other, outcome), key=lambda each: each.claimed.token)
+                ours[claimed.id] = newer
+                self.refuse(older)
+        for written in self._done & ours.keys():
+            del ours[written]
+        return list(ours.values())
 
     def refuse(self, outcome: Outcome) -> None:
         """Count a finish that is not written, for the job is no longer ours."""

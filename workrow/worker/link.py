@@ -106,9 +106,12 @@ async def close(connection: psycopg.AsyncConnection) -> None:
         connection.pgconn.finish()
 
 
-def as_text(text: bytes | str) -> bytes | str:
-    """``json_loads`` for a link whose JSON is to stay text."""
-    return text if isinstance(text, str) else bytes(text)
+def read_json(text: bytes | str) -> Any:
+    """The value; or the ValueError, which is then the trouble of this row and not of the whole statement."""
+    try:
+        return pydantic_core.from_json(text)
+    except ValueError as error:
+        return error
 
 
 def told(error: BaseException) -> str:

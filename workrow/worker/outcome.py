@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-import pydantic_core
 from procrastinate import jobs
 from procrastinate.retry import RetryDecision
 
@@ -23,8 +22,12 @@ class Claimed:
     """A job that this worker has claimed: a row of one of the ``claim_*.sql`` statements.
 
     Args:
-        row: the row; its ``args`` may still be JSON text.
+        row: the row.
         owner: the id of the worker that claimed it. With ``token`` it is what every change of the job is fenced by.
+
+    Attributes:
+        args: the arguments; or, for a row that no task can be called with, what is there instead: other JSON, or the
+            ValueError of reading it.
     """
 
     def __init__(self, row: Row, owner: int) -> None:
@@ -35,7 +38,7 @@ class Claimed:
             self.priority,
             self.lock,
             self.queueing_lock,
-            _,
+            self.args,
             _,
             self.attempts,
             self.token,
@@ -45,19 +48,6 @@ class Claimed:
         self._row = row
         self.claimed_at = time.monotonic()
         self.started_at = 0.0
-
-    @cached_property
-    def args(self) -> dict[str, Any]:
-        """The arguments; parsed here, so that a text that Python cannot read is this job's trouble only.
-
-        Raises:
-            ValueError: they are no JSON object.
-        """
-        args = self._row[6]
-        value = pydantic_core.from_json(args) if isinstance(args, bytes | str) else args
-        if not isinstance(value, dict):
-            raise ValueError(f"the arguments are {type(value).__name__}, not a JSON object")
-        return value
 
     @cached_property
     def job(self) -> jobs.Job:

@@ -21,7 +21,7 @@ from workrow.worker.finisher import Finisher
 from workrow.worker.health import serve
 from workrow.worker.lane import Lane
 from workrow.worker.lease import Lease
-from workrow.worker.link import LOST, Connect, Link, as_text, persist
+from workrow.worker.link import LOST, Connect, Link, persist, read_json
 from workrow.worker.listener import Listener
 from workrow.worker.outcome import Claimed
 from workrow.worker.signals import on_stop
@@ -106,7 +106,7 @@ class Worker(UpstreamWorker):
             tasks=sorted(app.tasks),
         )
         # a claim that a crash of the server undoes leaves the job ready, so that it need not wait for the disk
-        claiming = Link(connect, "SET synchronous_commit = off", json_loads=as_text)
+        claiming = Link(connect, "SET synchronous_commit = off", json_loads=read_json)
         self._finishes = Link(connect, "SET lock_timeout = '2s'")
         self._chores = Link(connect, "SET synchronous_commit = off")
         transactions = Transactions(app.connector, sessions, sync_sessions, self.worker_name, self._deletes)

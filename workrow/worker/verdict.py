@@ -61,16 +61,16 @@ def dumped(claimed: Claimed, result: Any) -> str | None:
 
 def _misfit(task: Any, claimed: Claimed, error: BaseException) -> str | None:
     """What is wrong with the stored arguments, if they and not the task are to blame for the error."""
-    if not isinstance(error, TypeError | ValueError):
+    if not isinstance(error, TypeError):
+        return None
+    if not isinstance(claimed.args, dict):
+        unread = isinstance(claimed.args, ValueError)
+        problem = claimed.args if unread else f"they are a JSON {type(claimed.args).__name__}, not an object"
+        return f"its arguments cannot be read: {problem}"
+    if not isinstance(task, Task):
         return None
     try:
-        arguments = claimed.args
-    except ValueError as unreadable:
-        return f"its arguments cannot be read: {unreadable}"
-    if not isinstance(error, TypeError) or not isinstance(task, Task):
-        return None
-    try:
-        task.signature.bind(**arguments)
+        task.signature.bind(**claimed.args)
     except TypeError as unfit:
         return f"its arguments do not fit {task.name}{task.signature}: {unfit}"
     return None
