@@ -38,6 +38,12 @@ class _Interruptible:
         except _SoftCancellation as error:
             # a task that raises any kind of CancelledError counts as cancelled
             raise SoftTimeLimitExceeded(*error.args).with_traceback(error.__traceback__) from error.__cause__
+        except BaseExceptionGroup as error:
+            # raised in the body of a TaskGroup, where before 3.13 everything but a mere CancelledError ends in a group
+            soft, others = error.split(_SoftCancellation)
+            if soft is None or others is not None:
+                raise
+            raise SoftTimeLimitExceeded(*_first(soft).args) from error
         except asyncio.CancelledError as error:
             if self._overtaken:
                 raise SoftTimeLimitExceeded(*self._overtaken.args) from error
@@ -79,6 +85,12 @@ class _Interruptible:
         return pending
 
 
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 async def run_limited(
     coroutine: Coroutine[Any, Any, T],
     *,
@@ -92,7 +104,9 @@ async def run_limited(
     Args:
         coroutine: what to run, in a task of its own.
         soft_limit: seconds after which SoftTimeLimitExceeded is raised inside it, at its current ``await``, once. It is
-            an ``asyncio.CancelledError`` there too, so that what it awaits is cleaned up as for a cancellation.
+            an ``asyncio.CancelledError`` there too, so that what it awaits is cleaned up as for a cancellation. In the
+            body of a TaskGroup, before Python 3.13, it ends in the group's ExceptionGroup, as every exception does;
+            ``except*`` around the group takes it on every version.
         time_limit: seconds after which it is cancelled.
         grace: seconds it may take to end after that, or after a cancellation from outside.
         on_abandoned: called with its task if it takes longer; it goes on then, and nobody hears how it ends.

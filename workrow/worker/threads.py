@@ -27,7 +27,10 @@ class Interrupted(BaseException):
 class Work:
     """One call on its way through a thread."""
 
-    __slots__ = ("call", "context", "done", "ended", "error", "ident", "interrupted", "key", "over", "result", "started")
+    __slots__ = (
+        *("call", "context", "key", "started"),
+        *("done", "ended", "error", "ident", "interrupted", "over", "result"),
+    )
 
     def __init__(self, key: int, call: Callable[[], Any], started: Callable[[], None] | None) -> None:
         self.key = key
@@ -45,12 +48,13 @@ class Work:
         self.ended = True
         if self.done.done():
             return
-        if self.error is None:
+        error, self.error = self.error, None
+        if error is None:
             self.done.set_result(self.result)
-        elif isinstance(self.error, StopIteration):
-            self.done.set_exception(RuntimeError(f"the task raised {self.error!r}"))  # which a future cannot carry
+        elif isinstance(error, StopIteration):
+            self.done.set_exception(RuntimeError(f"the task raised {error!r}"))  # which a future cannot carry
         else:
-            self.done.set_exception(self.error)
+            self.done.set_exception(error)
 
 
 class Threads:
@@ -114,7 +118,10 @@ class Threads:
         try:
             result = await self._run(work)
         except BaseException as error:
-            raise limits.translated(error) from error.__cause__
+            translated = limits.translated(error)
+            if translated is error:
+                raise
+            raise translated from error
         finally:
             limits.stop()
         if limits.exceeded:
@@ -150,6 +157,8 @@ class Threads:
                 with contextlib.suppress(BaseException):
                     await work.done
             raise
+        finally:
+            del work
 
     def _submit(self, work: Work) -> None:
         with self._lock:
@@ -158,8 +167,8 @@ class Threads:
             if self._idle:
                 self._idle -= 1
             elif self._count < self._size:
+                threading.Thread(target=self._live, name=f"workrow-task-{self._count + 1}", daemon=True).start()
                 self._count += 1
-                threading.Thread(target=self._live, name=f"workrow-task-{self._count}", daemon=True).start()
             self._queue.put(work)
 
     def _interrupt(self, work: Work, exception: type[BaseException]) -> bool:
@@ -184,8 +193,8 @@ class Threads:
 
     def _serve(self, work: Work) -> None:
         try:
-            self._running[work.key] = work
             work.ident = threading.get_ident()
+            self._running[work.key] = work
             if work.started:
                 work.started()
             work.result = work.context.run(work.call)
@@ -193,6 +202,7 @@ class Threads:
             work.error = error
         work.over = True
         self._retire(work)
+        del work  # an error's traceback keeps this frame, and the work keeps the error
 
     def _retire(self, work: Work) -> None:
         with self._lock:
@@ -257,9 +267,7 @@ class _Limits:
         if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
             return error  # who waited is cancelled, and is not to be held up by a limit
         if self.exceeded:
-            limit = self.error()
-            limit.__cause__ = error
-            return limit
+            return self.error()
         if isinstance(error, SoftTimeLimitExceeded) and not error.args:
             # a thread is sent a type, which has no message
             error.args = (f"the task ran into its soft_time_limit of {self._soft_limit:g} s",)
