@@ -9,6 +9,10 @@ from psycopg.rows import tuple_row
 
 Connection = psycopg.Connection[Any]
 EXAMPLES = 5
+MAX_DELAY_SECONDS = 600
+"""A due time that was missed is made up for no later than this."""
+YOUNG_SECONDS = 10
+"""A tick enqueued so long before the workers were told to stop may be left."""
 RECOVERY_SECONDS = 15.0
 """After a disturbance a worker may need so long until its schedules tick again."""
 
@@ -35,6 +39,8 @@ class Facts:
         exits: workers that ended though nobody asked, or otherwise than asked.
         together: jobs that were seen running under the same lock.
         orphans: child processes that outlived their worker.
+        unsettled: what was not over when the workers had had their time to finish.
+        starts: how many worker processes there were.
         samples: how often the locks were looked at.
     """
 
@@ -47,6 +53,8 @@ class Facts:
     exits: list[str] = field(default_factory=list)
     together: list[str] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
+    unsettled: list[str] = field(default_factory=list)
+    starts: int = 0
     samples: int = 0
 
 
@@ -85,12 +93,14 @@ def commits_forgotten(conn: Connection, facts: Facts) -> Finding:
 
 def not_done(conn: Connection, facts: Facts) -> Finding:
     """Jobs that did not succeed; one that was there when three workers died may be quarantined."""
-    return _told(
+    return facts.unsettled + _told(
         conn,
         f"""SELECT 'job ' || id || ' (' || task || ') is ' || status || ', claims ' || claims || ', crashes ' || crashes
                    || coalesce(': ' || error, '')
             FROM workrow.jobs
-            WHERE {ORDERED} AND status <> 'succeeded'
+            WHERE task LIKE 'chaos.%%' AND status <> 'succeeded'
+              AND NOT (task = 'chaos.tick' AND status = 'todo'
+                       AND created_at > to_timestamp({facts.ended - YOUNG_SECONDS}))
               AND NOT (status = 'failed' AND quarantine LIKE 'crashed%%' AND crashes >= 3)""",
     )
 
@@ -107,8 +117,12 @@ def transactional_effects(conn: Connection, facts: Facts) -> Finding:
             WHERE (CASE WHEN status = 'succeeded' THEN 1 ELSE 0 END) <> coalesce(effects, 0)
                OR written.key IS DISTINCT FROM CASE WHEN status = 'succeeded' THEN args ->> 'key' END
             UNION ALL
-            SELECT 'tick of ' || due || ' had ' || count(*) || ' effects' FROM chaos.ticks
-            GROUP BY due HAVING count(*) > 1""",
+            SELECT 'tick ' || coalesce(id, job_id) || ' (' || coalesce(status::text, 'unknown') || ', due '
+                   || coalesce(args ->> 'timestamp', '?') || ') had ' || coalesce(effects, 0) || ' effects'
+            FROM (SELECT * FROM workrow.jobs WHERE task = 'chaos.tick') AS job
+            FULL JOIN (SELECT job_id, count(*) AS effects FROM chaos.ticks GROUP BY job_id) AS tick
+                   ON tick.job_id = job.id
+            WHERE (CASE WHEN status = 'succeeded' THEN 1 ELSE 0 END) <> coalesce(effects, 0)""",
     )
 
 
@@ -156,6 +170,20 @@ def ticks_missing(conn: Connection, facts: Facts) -> Finding:
     made = {int(due) for (due,) in conn.execute(query).fetchall()}
     missing = [due for due in due_times(facts) if due not in made]
     return [f"due time {due} was missed, {due - facts.began:.0f} s after the start" for due in missing[:EXAMPLES]]
+
+
+def ticks_at_a_wrong_time(conn: Connection, facts: Facts) -> Finding:
+    """Due times that are none, or that were enqueued too early or too late: by a clock that is wrong."""
+    return _told(
+        conn,
+        f"""SELECT 'job ' || id || ' was enqueued ' || created_at || ' for ' || due
+            FROM (
+                SELECT id, created_at, to_timestamp(CAST(args ->> 'timestamp' AS bigint)) AS due
+                FROM workrow.jobs WHERE task = 'chaos.tick'
+            ) AS ticks
+            WHERE created_at < due OR created_at > due + interval '{MAX_DELAY_SECONDS} s'
+               OR mod(CAST(extract(epoch FROM due) AS bigint), {int(facts.tick_seconds)}) <> 0""",
+    )
 
 
 def due_times(facts: Facts) -> Iterable[int]:
@@ -224,6 +252,7 @@ INVARIANTS: dict[str, Invariant] = {
     "one holder of a lock at any time": lock_holders,
     "no due time twice": ticks_twice,
     "no due time missed": ticks_missing,
+    "ticks at due times, by the right clock": ticks_at_a_wrong_time,
     "history complete, its times in order": history_incomplete,
     "nothing stuck in doing": stuck,
     "no dead worker registered": dead_workers,

@@ -10,7 +10,7 @@ import pytest
 from tests.chaos.judge import INVARIANTS, RECOVERY_SECONDS, Disturbance, Facts, due_times, judge
 from workrow import schema
 
-BEGAN = 1_800_000_000.0
+BEGAN = 1_700_000_000.0
 ENDED = BEGAN + 60
 JOBS = {
     1: "chaos.coroutine",
@@ -61,19 +61,21 @@ def write(conn: psycopg.Connection) -> None:
                 [number, number, number + 1],
             )
     for number, due in enumerate(range(int(BEGAN), int(ENDED), 2), 100):
-        finish(conn, number, "chaos.tick", f'{{"timestamp": {due}}}')
+        finish(conn, number, "chaos.tick", f'{{"timestamp": {due}}}', created=due + 0.1)
         conn.execute("INSERT INTO chaos.ticks VALUES (to_timestamp(%s), %s)", [due, number])
 
 
-def finish(conn: psycopg.Connection, number: int, task: str, args: str, claims: int = 1) -> None:
+def finish(
+    conn: psycopg.Connection, number: int, task: str, args: str, claims: int = 1, created: float | None = None
+) -> None:
     conn.execute(
         """INSERT INTO workrow.history (
                id, queue_name, task_name, priority, args, status, attempts, worker, created_at, started_at, finished_at,
                claims, crashes
            )
-           VALUES (%s, 'q', %s, 0, %s, 'succeeded', %s, 'w', now() - interval '3 s', now() - interval '2 s',
-                   now() - interval '1 s', %s, 0)""",
-        [number, task, args, claims, claims],
+           VALUES (%s, 'q', %s, 0, %s, 'succeeded', %s, 'w', coalesce(to_timestamp(%s), now() - interval '3 s'),
+                   now() - interval '2 s', now() - interval '1 s', %s, 0)""",
+        [number, task, args, claims, created, claims],
     )
 
 
@@ -125,19 +127,47 @@ CORRUPTIONS: list[tuple[str, tuple[str, ...]]] = [
         "UPDATE workrow.history SET args = (SELECT args FROM workrow.history WHERE id = 120) WHERE id = 121",
         ("no due time twice", "no due time missed"),
     ),
-    ("DELETE FROM workrow.history WHERE id = 125", ("no due time missed",)),
+    (
+        "DELETE FROM workrow.history WHERE id = 125",
+        ("no due time missed", "transactional effects exactly once"),
+    ),
+    ("DELETE FROM chaos.ticks WHERE job_id = 105", ("transactional effects exactly once",)),
+    (
+        "UPDATE workrow.history SET status = 'failed' WHERE id = 105",
+        ("every job is done", "transactional effects exactly once"),
+    ),
+    (
+        "INSERT INTO procrastinate_jobs (id, queue_name, task_name, args, status, created_at) "
+        f"VALUES (900, 'q', 'chaos.tick', '{{\"timestamp\": {int(BEGAN) - 2}}}', 'todo', to_timestamp({BEGAN}))",
+        ("every job is done",),
+    ),
+    (
+        "UPDATE workrow.history SET args = jsonb_build_object('timestamp', (args ->> 'timestamp')::bigint + 3600) "
+        "WHERE id = 129",
+        ("ticks at due times, by the right clock",),
+    ),
+    (
+        "UPDATE workrow.history SET args = jsonb_build_object('timestamp', (args ->> 'timestamp')::bigint - 3600) "
+        "WHERE id = 129",
+        ("ticks at due times, by the right clock",),
+    ),
+    (
+        "UPDATE workrow.history SET args = jsonb_build_object('timestamp', (args ->> 'timestamp')::bigint - 1) "
+        "WHERE id = 129",
+        ("ticks at due times, by the right clock",),
+    ),
     ("UPDATE workrow.history SET started_at = created_at - interval '1 s' WHERE id = 1", ("history complete",)),
     ("UPDATE workrow.history SET finished_at = now() + interval '1 h' WHERE id = 1", ("history complete",)),
     ("UPDATE workrow.history SET started_at = NULL WHERE id = 1", ("history complete",)),
     ("UPDATE workrow.history SET worker = NULL WHERE id = 1", ("history complete",)),
     (
         "INSERT INTO procrastinate_jobs (id, queue_name, task_name, args, status) "
-        "VALUES (110, 'q', 'chaos.tick', '{\"timestamp\": 0}', 'todo')",
+        "VALUES (110, 'q', 'other', '{}', 'todo')",
         ("history complete",),
     ),
     (
         "INSERT INTO procrastinate_jobs (id, queue_name, task_name, args, status) "
-        "VALUES (50, 'q', 'chaos.tick', '{\"timestamp\": 0}', 'doing')",
+        "VALUES (50, 'q', 'other', '{}', 'doing')",
         ("nothing stuck in doing",),
     ),
     ("INSERT INTO procrastinate_workers DEFAULT VALUES", ("no dead worker registered",)),
@@ -163,6 +193,7 @@ def test_it_finds_what_is_wrong(books: psycopg.Connection, corruption: str, expe
         ({"together": ["jobs [1, 2] ran together under a"]}, "one holder of a lock at any time"),
         ({"orphans": ["worker process 1 left behind 2"]}, "no child outlives its worker"),
         ({"acknowledged": {"k1", "gone"}}, "what was committed stays (PostgreSQL)"),
+        ({"unsettled": ["after 45 s there were 1 jobs"]}, "every job is done"),
     ],
 )
 def test_it_finds_what_was_seen(books: psycopg.Connection, known: dict[str, Any], expected: str) -> None:
