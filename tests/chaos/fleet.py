@@ -1,6 +1,8 @@
 """The workers and producers as processes: started, watched, started again."""
 
+import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +22,8 @@ RESTART_SECONDS = 0.5
 ORPHAN_SECONDS = 20.0
 """A child that is killed while it starts has to end its imports first: several seconds on a busy machine."""
 CONCURRENCY = 8
+REFUSED = re.compile("cannot connect to|the database says|DatabaseUnavailable")
+"""What a worker says that gives up because it cannot reach the database to start with."""
 CLOCK_OFF_SECONDS = 3600
 
 Log = Callable[[str], None]
@@ -131,7 +135,8 @@ class Fleet:
         elif what is signal.SIGCONT:
             worker.stopped = False
         if everyone:
-            os.killpg(worker.process.pid, what)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(worker.process.pid, what)
         elif worker.process.poll() is None:
             worker.process.send_signal(what)
 
@@ -176,11 +181,10 @@ class Fleet:
         """End whatever is left, at once."""
         self._ending = True
         for worker in self.workers.values():
-            os.killpg(worker.process.pid, signal.SIGKILL)
+            worker.process.kill()
             worker.process.wait()
         for session in [worker.process.pid for worker in self.workers.values()] + list(self._sessions):
-            for pid in members(session):
-                os.kill(pid, signal.SIGKILL)
+            kill(members(session))
 
     def _check_deadline(self, worker: Worker, now: float) -> None:
         if worker.told_to_stop is None or worker.killed:
@@ -200,7 +204,7 @@ class Fleet:
         if worker.told_to_stop is not None:
             if code != 0 and not (worker.stops_without_database and code == os.EX_TEMPFAIL):
                 self._violation(worker, f"was told to stop and ended with code {code}")
-        elif worker.met_away and not worker.started:
+        elif code == 1 and worker.met_away and not worker.started and REFUSED.search(worker.words()):
             self.refused_starts += 1
             self._say(f"worker {worker.number} could not start: the database is away")
         else:
@@ -221,8 +225,7 @@ class Fleet:
                 del self._sessions[session]
                 self.orphans.append(f"worker process {session} left behind {', '.join(map(described, left))}")
                 self._say(f"VIOLATION {self.orphans[-1]}")
-                for pid in left:
-                    os.kill(pid, signal.SIGKILL)
+                kill(left)
 
 
 def spawn(program: list[str], environment: dict[str, str], output: object) -> subprocess.Popen[bytes]:
@@ -250,6 +253,13 @@ def members(session: int) -> list[int]:
         if int(fields[3]) == session and fields[0] != "Z":
             found.append(int(path.parent.name))
     return found
+
+
+def kill(pids: list[int]) -> None:
+    """End them, if they have not by now."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def described(pid: int) -> str:

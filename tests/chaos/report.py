@@ -8,7 +8,25 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tests.chaos.judge import Facts, Finding, due_times
+from tests.chaos.judge import (
+    INVARIANTS,
+    Facts,
+    Finding,
+    Invariant,
+    commits_forgotten,
+    due_times,
+    history_incomplete,
+    jobs_from_nowhere,
+    jobs_lost,
+    lock_holders,
+    not_done,
+    plain_effects,
+    stuck,
+    ticks_at_a_wrong_time,
+    ticks_missing,
+    ticks_twice,
+    transactional_effects,
+)
 
 TOTALS = {
     "jobs": "SELECT count(*) FROM workrow.jobs",
@@ -29,11 +47,44 @@ def totals(conn: psycopg.Connection, facts: Facts) -> dict[str, object]:
     for name, query in TOTALS.items():
         row = conn.execute(query.encode()).fetchone()
         found[name] = row[0] if row else None
-    return found | {"ticks nothing excused from": len(list(due_times(facts))), "looks at the locks": facts.samples}
+    return found | {"looks at the locks": facts.samples}
+
+
+JUDGED: dict[Invariant, str] = {
+    jobs_lost: "SELECT count(*) FROM chaos.orders",
+    jobs_from_nowhere: "SELECT count(*) FROM workrow.jobs",
+    not_done: "SELECT count(*) FROM workrow.jobs",
+    transactional_effects: "SELECT (SELECT count(*) FROM chaos.ledger) + (SELECT count(*) FROM chaos.ticks)",
+    plain_effects: "SELECT count(*) FROM chaos.effects",
+    lock_holders: "SELECT count(*) FROM chaos.holds",
+    ticks_twice: "SELECT count(*) FROM chaos.ticks",
+    ticks_at_a_wrong_time: "SELECT count(*) FROM chaos.ticks",
+    history_incomplete: "SELECT count(*) FROM workrow.history",
+    stuck: "SELECT count(*) FROM workrow.jobs",
+}
+
+
+def judged(conn: psycopg.Connection, facts: Facts) -> dict[str, int]:
+    """How many things each invariant was judged by: one that had none says nothing."""
+    found: dict[str, int] = {}
+    for name, check in INVARIANTS.items():
+        if query := JUDGED.get(check):
+            row = conn.execute(query.encode()).fetchone()
+            found[name] = int(row[0]) if row else 0
+        elif check is ticks_missing:
+            found[name] = len(list(due_times(facts)))
+        else:
+            found[name] = len(facts.acknowledged) if check is commits_forgotten else facts.starts
+    return found
 
 
 def show(
-    seed: int, faults: Mapping[str, int], found: Mapping[str, Finding], totals_: Mapping[str, object], logs: Path
+    seed: int,
+    faults: Mapping[str, int],
+    found: Mapping[str, Finding],
+    judged_: Mapping[str, int],
+    totals_: Mapping[str, object],
+    logs: Path,
 ) -> None:
     """Print faults, invariants and totals."""
     console = Console()
@@ -46,12 +97,16 @@ def show(
     for name, value in totals_.items():
         table.add_row(name, str(value))
     console.print(table)
-    table = Table("invariant", "")
+    table = Table("invariant", "", "judged by")
     for name, examples in found.items():
-        table.add_row(name, "[red]VIOLATED[/red]" if examples else "[green]held[/green]")
+        held = "[green]held[/green]" if judged_[name] else "[yellow]nothing to judge[/yellow]"
+        table.add_row(name, "[red]VIOLATED[/red]" if examples else held, str(judged_[name]))
     console.print(table)
     for name, examples in found.items():
         for example in examples:
             console.print(f"[red]{escape(name)}[/red]: {escape(example)}", highlight=False, soft_wrap=True)
     verdict = "[red]violated[/red]" if any(found.values()) else "[green]all invariants held[/green]"
+    empty = [name for name, examples in found.items() if not examples and not judged_[name]]
+    if empty:
+        verdict += f" of those that had something to judge, not: {', '.join(empty)}"
     console.print(f"seed {seed}: {verdict}; logs in {escape(str(logs))}", soft_wrap=True)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.chaos.fleet import ROOT
 
-SECONDS_MOST = 110
+SECONDS_MOST = 90
 SEED = os.environ.get("CHAOS_SEED", "4")
 
 
