@@ -159,9 +159,13 @@ class Executor:
         _, going_on = await asyncio.wait([job], timeout=1.0 if stop is Stop.SHUTDOWN else GRACE_SECONDS)
         if going_on:
             self.report_stuck(claimed, stop.value)
-            if stop is not Stop.TERMINATE or inspect.iscoroutinefunction(self._tasks[claimed.task].func):
-                self.abandoned.add(str(claimed))
-                abandon()
+            in_thread = claimed.id in self._threads.running
+            if in_thread and stop is Stop.TERMINATE:
+                return  # its slot is free when its thread ends
+            if in_thread:
+                self._threads.replace()
+            self.abandoned.add(str(claimed))
+            abandon()
 
     def stopped(self, claimed: Claimed, stop: Stop) -> Outcome:
         """The outcome of a job that was made to end, whatever it says itself."""

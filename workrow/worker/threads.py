@@ -134,6 +134,11 @@ class Threads:
         work = self._running.get(key)
         return work is not None and self._interrupt(work, exception)
 
+    def replace(self) -> None:
+        """Allow one thread more: one is lost to a call that does not end, and whose slot was given to others."""
+        with self._lock:
+            self._size += 1
+
     def close(self) -> None:
         """Let the threads end, the busy ones after their call."""
         with self._lock:
