@@ -5,7 +5,9 @@
 
 import asyncio
 import os
+import random
 import threading
+import time
 from datetime import timedelta
 
 import psycopg
@@ -38,6 +40,11 @@ class Flaky(Exception):
     """What the retrying task fails with."""
 
 
+def slowness() -> float:
+    """Seconds: one job in eight takes long enough for a fault to find it in the middle."""
+    return random.uniform(0.2, 1.5) if random.random() < 1 / 8 else 0.0
+
+
 def write_effect(ctx: workrow.JobContext, key: str) -> None:
     """Write down that the job ran; on a connection that each thread keeps."""
     values = (ctx.job.id, ctx.job.attempts, key, os.getpid())
@@ -65,12 +72,14 @@ async def write_effect_async(ctx: workrow.JobContext, key: str) -> None:
 @app.task(name="chaos.coroutine", retry=ALWAYS)
 async def coroutine(ctx: workrow.JobContext, key: str) -> None:
     """A task on the event loop."""
+    await asyncio.sleep(slowness())
     await write_effect_async(ctx, key)
 
 
 @app.task(name="chaos.thread", retry=ALWAYS)
 def thread(ctx: workrow.JobContext, key: str) -> None:
     """A task in a thread."""
+    time.sleep(slowness())
     write_effect(ctx, key)
 
 
@@ -88,13 +97,14 @@ async def transactional(session: AsyncSession, ctx: workrow.JobContext, key: str
     await session.execute(
         text("INSERT INTO chaos.ledger (job_id, key) VALUES (:job, :key)"), {"job": ctx.job.id, "key": key}
     )
+    await asyncio.sleep(slowness())
 
 
 @app.task(name="chaos.locked", transactional=True, retry=ALWAYS)
 async def locked(session: AsyncSession, ctx: workrow.JobContext, key: str) -> None:
     """A task that nobody else with its lock runs beside."""
     began = (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.01 + slowness())
     await session.execute(
         text(
             """INSERT INTO chaos.holds (lock, job_id, began, ended) VALUES (:lock, :job, :began, clock_timestamp())"""
@@ -120,4 +130,5 @@ if os.environ.get("CHAOS_PROCESSES", "1") == "1":
     @app.task(name="chaos.process", retry=ALWAYS, run_in="process", time_limit=60)
     def process(ctx: workrow.JobContext, key: str) -> None:
         """A task in a child process."""
+        time.sleep(slowness())
         write_effect(ctx, key)

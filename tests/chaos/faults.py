@@ -27,11 +27,13 @@ class Fault:
         name: for log and table.
         group: there is one of each group at a time.
         inject: does it and returns after how many seconds to call what to heal it; None if it cannot be done now.
+        single: it leaves all workers but one alone.
     """
 
     name: str
     group: Group
     inject: Callable[[World], tuple[float, Heal] | None]
+    single: bool = False
 
 
 def _some_worker(world: World) -> int | None:
@@ -208,6 +210,20 @@ def blackhole_all(world: World) -> tuple[float, Heal] | None:
     return _on_all(world, "network swallows everything for all", world.random.uniform(3, 7), world.proxy.heal)
 
 
+def slow_all(world: World) -> tuple[float, Heal] | None:
+    """Everything takes longer for everybody; the database is there, so nobody is excused from stopping or starting."""
+    began = time.time()
+    world.proxy.slow()
+    world.say("the network is slow for all")
+
+    def done() -> None:
+        world.proxy.heal()
+        world.note(None, began)
+        world.say("the network is slow for all: over")
+
+    return world.random.uniform(4, 8), done
+
+
 def _with_connection(world: World, what: str, seconds: float, *statements: str) -> tuple[float, Heal] | None:
     connection = world.connect()
     for statement in statements:
@@ -270,21 +286,22 @@ def crowd(world: World) -> tuple[float, Heal] | None:
 
 
 FAULTS = (
-    Fault("worker: kill -9", "worker", kill),
-    Fault("worker: SIGSTOP for two leases", "worker", pause),
-    Fault("worker: SIGTERM (deploy)", "worker", deploy),
-    Fault("worker: clock off by an hour", "worker", wrong_clock),
+    Fault("worker: kill -9", "worker", kill, single=True),
+    Fault("worker: SIGSTOP for two leases", "worker", pause, single=True),
+    Fault("worker: SIGTERM (deploy)", "worker", deploy, single=True),
+    Fault("worker: clock off by an hour", "worker", wrong_clock, single=True),
     Fault("server: some connections terminated", "server", terminate_some),
     Fault("server: all connections terminated", "server", terminate_all),
     Fault("server: immediate stop, restart", "server", crash),
     Fault("server: outage of seconds", "server", outage),
     Fault("server: too many connections", "server", crowd),
-    Fault("network: cut for one worker", "network", cut_one),
-    Fault("network: one worker partitioned", "network", partition),
+    Fault("network: cut for one worker", "network", cut_one, single=True),
+    Fault("network: one worker partitioned", "network", partition, single=True),
     Fault("network: cut for all", "network", cut_all),
     Fault("network: blackhole for all", "network", blackhole_all),
-    Fault("other: snapshot held open", "other", snapshot),
-    Fault("other: enqueued, not committed", "other", uncommitted),
+    Fault("network: slow for all", "network", slow_all),
+    Fault("other: snapshot held open", "other", snapshot, single=True),
+    Fault("other: enqueued, not committed", "other", uncommitted, single=True),
 )
 LONG_OUTAGE = Fault("server: outage of a minute", "server", long_outage)
 FAILOVER = Fault("server: failover to the standby", "server", failover)

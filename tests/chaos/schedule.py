@@ -8,8 +8,9 @@ from tests.chaos.faults import BOUNCE, FAILOVER, FAULTS, LONG_OUTAGE, Fault, Hea
 from tests.chaos.world import World
 
 GAP_SECONDS = (0.3, 2.0)
-CALM_EVERY, CALM_SECONDS = 90.0, 40.0
-"""Of so many seconds the last ones have faults of workers only: the others see whether schedules tick all the time."""
+CALM_EVERY, CALM_SECONDS = 60.0, 25.0
+"""Of so many seconds the first ones have faults of single workers only: whatever a stale one still holds is not taken
+from it by the next fault of the server, and the others show whether schedules tick all the time."""
 LONG_RUN_SECONDS = 260.0
 
 
@@ -70,11 +71,10 @@ class Schedule:
             self._had_long_outage = True
             return [LONG_OUTAGE]
         allowed = {"worker", "server", "network", "other"} - busy
-        elapsed = now - self._began
-        if self._seconds > CALM_EVERY and elapsed % CALM_EVERY > CALM_EVERY - CALM_SECONDS:
-            allowed -= {"server", "network"}
         if "server" in busy:
             allowed.discard("other")  # they need a server that answers
         candidates = [fault for fault in self._faults if fault.group in allowed]
+        if (now - self._began) % min(CALM_EVERY, self._seconds) < min(CALM_SECONDS, self._seconds * 0.4):
+            candidates = [fault for fault in candidates if fault.single]
         self._world.random.shuffle(candidates)
         return sorted(candidates, key=lambda fault: self._world.injected[fault.name])
