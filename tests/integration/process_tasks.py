@@ -2,7 +2,9 @@
 
 import asyncio
 import ctypes
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +15,11 @@ from typing import Any
 import workrow
 
 kept: list[bytes] = []
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no words")
 
 
 class Unpicklable(Exception):
@@ -80,6 +87,51 @@ def segfault() -> None:
 
 def leave(code: int) -> None:
     os._exit(code)
+
+
+def fail_without_words() -> None:
+    raise Unprintable
+
+
+def return_an_awaitable(n: int) -> Any:
+    return double_async(n)
+
+
+def die_of_a_real_time_signal() -> None:
+    os.kill(os.getpid(), signal.SIGRTMIN + 3)
+
+
+def leave_a_fork_behind(path: str) -> None:
+    fork = os.fork()
+    if fork == 0:
+        time.sleep(60)
+        os._exit(0)
+    Path(path).write_text(str(fork))
+    os._exit(3)
+
+
+def start_a_program_and_sleep(path: str) -> None:
+    with subprocess.Popen(["sleep", "60"]) as program:
+        Path(path).write_text(str(program.pid))
+        program.wait()
+
+
+def double_in_a_pool(n: int) -> list[int]:
+    with multiprocessing.get_context("fork").Pool(2) as pool:  # ends its workers by SIGTERM
+        return pool.map(double, range(n))
+
+
+def length(text: str) -> int:
+    return len(text)
+
+
+def wait_for_abort(context: workrow.JobContext, seconds: float) -> str:
+    until = time.monotonic() + seconds
+    while not context.should_abort():
+        if time.monotonic() > until:
+            return "never asked"
+        time.sleep(0.02)
+    return f"job {context.job.id} of {type(context.app).__name__} was asked"
 
 
 def note_pid_and_sleep(path: str) -> None:

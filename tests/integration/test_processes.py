@@ -1,11 +1,18 @@
 """run_in="process": what a child may do to itself, and what is done to it."""
 
 import asyncio
+import contextlib
+import functools
+import inspect
+import multiprocessing.spawn
 import os
+import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
+import types
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +28,7 @@ from tests.integration.test_heart import Running, until
 from tests.integration.test_trust import status
 from tests.integration.test_worker import row, run
 from workrow.errors import MemoryLimitExceeded, ProcessCrashed, TimeLimitExceeded
+from workrow.worker import spawned
 from workrow.worker.processes import Processes, RemoteError, check_importable
 
 blueprint = workrow.Blueprint("processes")
@@ -36,9 +44,27 @@ class Pool:
     async def __call__(self, function: Any, limits: dict[str, Any] | None = None, **arguments: Any) -> Any:
         self.count += 1
         name = f"t{self.count}"
-        task: Any = procrastinate.tasks.Task(function, blueprint=blueprint, name=name, queue="q")
+        wants_context = "context" in inspect.signature(function).parameters
+        task: Any = procrastinate.tasks.Task(
+            function, blueprint=blueprint, name=name, queue="q", pass_context=wants_context
+        )
         job = Job(id=self.count, lock=None, queueing_lock=None, task_name=name, queue="q")
         return await self.processes.run(self.count, task, job, arguments, **(limits or {}))
+
+
+def descriptors() -> int:
+    return psutil.Process().num_fds()
+
+
+def lives(noted: Path) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(int(noted.read_text())).status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def lasts(thread: threading.Thread) -> bool:
+    thread.join(5)
+    return thread.is_alive()
 
 
 @pytest.fixture
@@ -94,6 +120,12 @@ async def test_who_takes_too_much_memory_dies_alone(pool: Pool) -> None:
         (process_tasks.segfault, {}, "killed by SIGSEGV"),
         (process_tasks.leave, {"code": 3}, "exit code 3"),
         (process_tasks.leave, {"code": 0}, "exit code 0"),
+        pytest.param(
+            process_tasks.die_of_a_real_time_signal,
+            {},
+            f"killed by signal {signal.SIGRTMIN + 3 if sys.platform == 'linux' else 0}",
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="Linux's signals"),
+        ),
     ],
 )
 async def test_a_child_that_dies_tells_how_and_the_next_one_works(
@@ -108,7 +140,8 @@ async def test_a_child_that_dies_tells_how_and_the_next_one_works(
 async def test_killed_from_outside_busy_or_idle(pool: Pool) -> None:
     child = await pool(process_tasks.pid)
     os.kill(child, signal.SIGKILL)
-    psutil.wait_procs([psutil.Process(child)] if psutil.pid_exists(child) else [], timeout=5)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(child).wait(5)  # collects it, as a library in the worker may do
     assert await pool(process_tasks.pid) != child
     sleeping = asyncio.create_task(pool(process_tasks.sleep, seconds=30))
     await until(lambda: len(psutil.Process().children(recursive=True)) > 0)
@@ -116,7 +149,7 @@ async def test_killed_from_outside_busy_or_idle(pool: Pool) -> None:
     for process in psutil.Process().children():
         if "spawn_main" in " ".join(process.cmdline()):
             process.kill()
-    with pytest.raises(ProcessCrashed, match="killed by SIGKILL, perhaps for want of memory"):
+    with pytest.raises(ProcessCrashed, match="killed by SIGKILL, perhaps out of memory"):
         await sleeping
 
 
@@ -143,6 +176,93 @@ async def test_no_job_dies_for_the_memory_that_another_one_kept() -> None:
     fat = await pool(process_tasks.keep, megabytes=300)
     assert await pool(process_tasks.pid, {"max_memory": 256}) != fat
     await pool.processes.close()
+
+
+async def test_errors_and_results_of_other_kinds(pool: Pool) -> None:
+    assert await pool(process_tasks.return_an_awaitable, n=21) == 42
+    with pytest.raises(RemoteError, match="Unprintable: .*no words"):
+        await pool(process_tasks.fail_without_words)
+    with pytest.raises(pickle.PicklingError, match="the result, of type function, cannot leave the process"):
+        await pool(process_tasks.return_a_function)
+
+
+async def test_a_task_may_have_a_pool_of_forks(pool: Pool) -> None:
+    assert await pool(process_tasks.double_in_a_pool, {"time_limit": 30}, n=3) == [0, 2, 4]
+
+
+async def test_a_crash_is_heard_though_a_fork_lives_on_and_the_fork_dies(pool: Pool, tmp_path: Path) -> None:
+    began = time.monotonic()
+    with pytest.raises(ProcessCrashed, match="exit code 3"):
+        await pool(process_tasks.leave_a_fork_behind, path=str(tmp_path / "pid"))
+    assert time.monotonic() - began < 30
+    await until(lambda: not lives(tmp_path / "pid"))
+
+
+async def test_the_time_limit_kills_what_the_task_has_started(pool: Pool, tmp_path: Path) -> None:
+    with pytest.raises(TimeLimitExceeded):
+        await pool(process_tasks.start_a_program_and_sleep, {"time_limit": 1}, path=str(tmp_path / "pid"))
+    await until(lambda: not lives(tmp_path / "pid"))
+
+
+async def test_abort_is_asked_for_also_while_the_child_starts(pool: Pool) -> None:
+    for pause in (0, 0.3):  # the second one finds a child that has been started, and runs already
+        waiting = asyncio.create_task(pool(process_tasks.wait_for_abort, seconds=20))
+        await asyncio.sleep(pause)
+        if not pause:
+            await asyncio.sleep(0)
+        pool.processes.interrupt(pool.count)
+        assert await waiting == f"job {pool.count} of Blueprint was asked"
+    with pytest.raises(asyncio.TimeoutError):  # nothing of it is left for the next job
+        await asyncio.wait_for(pool(process_tasks.wait_for_abort, seconds=20), 0.5)
+
+
+async def test_a_job_that_waits_for_a_child_can_be_killed_too() -> None:
+    pool = Pool(1)
+    first = asyncio.create_task(pool(process_tasks.sleep, seconds=60))
+    second = asyncio.create_task(pool(process_tasks.double, n=1))
+    await asyncio.sleep(0.1)
+    pool.processes.kill(2)
+    pool.processes.kill(1)
+    for each in (first, second):
+        with pytest.raises(procrastinate.exceptions.JobAborted):
+            await each
+    await pool.processes.close()
+
+
+async def test_a_child_that_does_not_read_does_not_hold_the_loop(pool: Pool) -> None:
+    assert await pool(process_tasks.length, text="x" * 10**6) == 10**6
+    os.kill(await pool(process_tasks.pid), signal.SIGSTOP)
+    with pytest.raises(TimeLimitExceeded):
+        await pool(process_tasks.length, {"time_limit": 0.5}, text="x" * 10**7)
+
+
+class TestStart:
+    async def test_a_program_that_is_not_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        pool = Pool()
+        await pool(process_tasks.pid)
+        await pool.processes.close()
+        monkeypatch.setattr(multiprocessing.spawn, "_python_exe", b"/nowhere/python")
+        before, pool = descriptors(), Pool()
+        for _ in range(3):
+            with pytest.raises((RuntimeError, ProcessCrashed), match="did not start"):
+                await pool(process_tasks.double, n=1)
+        await pool.processes.close()
+        assert descriptors() <= before
+
+    async def test_one_that_does_not_get_ready(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(spawned, "START_SECONDS", 0.01)
+        pool = Pool()
+        with pytest.raises(RuntimeError, match=r"did not start: not ready after 0\.01 s; does the main module"):
+            await pool(process_tasks.double, n=1)
+        await pool.processes.close()
+
+    async def test_ended_while_it_starts(self) -> None:
+        pool = Pool()
+        starting = asyncio.create_task(pool(process_tasks.double, n=1))
+        await asyncio.sleep(0)
+        await pool.processes.close()
+        with pytest.raises(procrastinate.exceptions.JobAborted, match="closed"):
+            await starting
 
 
 async def test_a_closed_pool_starts_nothing() -> None:
@@ -173,22 +293,23 @@ async def test_cancel_and_kill(pool: Pool) -> None:
 
 
 async def test_nothing_is_left_behind() -> None:
-    def descriptors() -> int:
-        return len(list(Path(f"/proc/{os.getpid()}/fd").iterdir()))
-
-    async def some(pool: Pool) -> None:
-        for number in range(10):
-            if number % 2:
+    async def some(pool: Pool, jobs: int) -> None:
+        for number in range(jobs):
+            if number % 5:
                 await pool(process_tasks.double, n=1)
+            elif number % 2:
+                with pytest.raises(TimeLimitExceeded):
+                    await pool(process_tasks.sleep, {"time_limit": 0.05}, seconds=60)
             else:
                 with pytest.raises(ProcessCrashed):
                     await pool(process_tasks.leave, code=1)
         await pool.processes.close()
 
-    await some(Pool())
+    await some(Pool(), 3)
     before = descriptors()
-    await some(Pool())
+    await some(Pool(), 30)
     assert descriptors() <= before
+    assert not [thread for thread in threading.enumerate() if "workrow-child" in thread.name and lasts(thread)]
     assert not [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE]
 
 
@@ -221,6 +342,19 @@ def test_what_no_child_can_find_says_so() -> None:
 
     task: Any = procrastinate.tasks.Task(inner, blueprint=blueprint, name="inner", queue="q")
     with pytest.raises(workrow.OptionError, match=r"task inner: .* is inside another function"):
+        check_importable(task)
+    hidden: Any = types.FunctionType(process_tasks.double.__code__, {}, "double")
+    hidden.__module__, hidden.__qualname__ = process_tasks.__name__, "double"
+    for function, told in (
+        (hidden, "process_tasks.double is something else"),
+        (functools.partial(process_tasks.double, 1), "has none"),
+    ):
+        task = procrastinate.tasks.Task(function, blueprint=blueprint, name="h", queue="q")
+        with pytest.raises(workrow.OptionError, match=told):
+            check_importable(task)
+    hidden.__qualname__ = "triple"
+    task = procrastinate.tasks.Task(hidden, blueprint=blueprint, name="h", queue="q")
+    with pytest.raises(workrow.OptionError, match=r"process_tasks.triple is not there"):
         check_importable(task)
     task = procrastinate.tasks.Task(process_tasks.double, blueprint=blueprint, name="d", queue="q", pass_context=True)
     task.blueprint = object()

@@ -14,7 +14,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -27,6 +27,8 @@ from workrow.errors import SoftTimeLimitExceeded
 from workrow.worker.coroutines import run_limited
 
 PR_SET_PDEATHSIG = 1
+PARENTS_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""A terminal's Ctrl-C reaches everybody; what becomes of the jobs is the parent's to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +76,9 @@ READY = "ready"
 
 def main(connection: Connection, parent: int, level: int) -> None:
     """Serve the parent until the connection ends. The entry point of a child process."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # a terminal's Ctrl-C reaches everybody; what becomes of the jobs is the parent's to say. A handler, because
-        # what is ignored stays ignored in the programs that a task starts, and they could not be terminated
-        signal.signal(number, _nothing)
-        signal.siginterrupt(number, False)
+    with contextlib.suppress(OSError):
+        os.setpgid(0, 0)  # what a task starts is killed with it
+    _ignore_signals()
     _close_stdin()
     os.set_inheritable(connection.fileno(), False)
     _die_with(parent)
@@ -107,6 +107,8 @@ class _Inbox:
         return self._calls.popleft()
 
     def _receive(self) -> None:
+        # a signal that arrives here would not wake the main thread
+        signal.pthread_sigmask(signal.SIG_BLOCK, (*PARENTS_SIGNALS, signal.SIGALRM))
         while True:
             try:
                 message = self._connection.recv()
@@ -125,16 +127,30 @@ class _Inbox:
 
 def _run(call: Call, inbox: _Inbox) -> Answer:
     try:
-        return Answer(result=pickle.dumps(_result(call, inbox)))
+        result = _result(call, inbox)
     except BaseException as error:
-        told = (type(error).__name__, str(error), "".join(traceback.format_exception(error)))
-        try:
-            # an exception may be pickled and not be made again
-            pickled = pickle.dumps(error)
-            pickle.loads(pickled)
-        except Exception:
-            return Answer(told=told)
-        return Answer(error=pickled, told=told)
+        return _failure(error)
+    try:
+        return Answer(result=pickle.dumps(result))
+    except Exception as error:
+        kind = type(result).__qualname__
+        return _failure(pickle.PicklingError(f"the result, of type {kind}, cannot leave the process: {error}"))
+
+
+def _failure(error: BaseException) -> Answer:
+    text = "".join(traceback.format_exception(error))
+    try:
+        message = str(error)
+    except Exception as unprintable:
+        return Answer(told=(type(error).__name__, f"(its message fails: {unprintable})", text))
+    told = (type(error).__name__, message, text)
+    try:
+        # an exception may be pickled and not be made again
+        pickled = pickle.dumps(error)
+        again = pickle.loads(pickled)
+    except Exception:
+        return Answer(told=told)
+    return Answer(error=pickled if isinstance(again, BaseException) else None, told=told)
 
 
 def _result(call: Call, inbox: _Inbox) -> Any:
@@ -142,13 +158,21 @@ def _result(call: Call, inbox: _Inbox) -> Any:
     injected = [_context(call, inbox)] if call.app else []
     if inspect.iscoroutinefunction(function):
         return asyncio.run(_await(function(*injected, **call.arguments), call.soft_limit))
-    if call.soft_limit is None:
-        return function(*injected, **call.arguments)
-    return _limited(lambda: function(*injected, **call.arguments), call.soft_limit)
+
+    def run() -> Any:
+        result = function(*injected, **call.arguments)
+        # a sync function may return an awaitable, as procrastinate has it
+        return asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
+
+    return run() if call.soft_limit is None else _limited(run, call.soft_limit)
 
 
 async def _await(coroutine: Any, soft_limit: float | None) -> Any:
     return await run_limited(coroutine, soft_limit=soft_limit, time_limit=None, grace=0, on_abandoned=lambda _: None)
+
+
+async def _awaited(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
 
 
 def _limited(call: Callable[[], Any], seconds: float) -> Any:
@@ -183,14 +207,32 @@ def _context(call: Call, inbox: _Inbox) -> JobContext:
 
 def resolve(module: str, name: str) -> Callable[..., Any]:
     """The function of that name; where the name holds its task, the task's function."""
-    found: Any = sys.modules["__mp_main__"] if module == "__main__" else importlib.import_module(module)
+    found: Any = importlib.import_module("__mp_main__" if module == "__main__" else module)
     for part in name.split("."):
         found = getattr(found, part)
     function: Callable[..., Any] = getattr(found, "func", found)
     return function
 
 
+def _ignore_signals() -> None:
+    for number in PARENTS_SIGNALS:
+        # a handler, because what is ignored stays ignored in the programs that a task starts, and they could not be
+        # terminated
+        signal.signal(number, _nothing)
+        signal.siginterrupt(number, False)
+    os.register_at_fork(after_in_child=_heed_signals)
+    # the parent blocks them until here
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PARENTS_SIGNALS)
+
+
 def _nothing(*_: object) -> None: ...
+
+
+def _heed_signals() -> None:
+    """In a fork, such as a worker of a multiprocessing.Pool, which is ended by SIGTERM."""
+    for number in PARENTS_SIGNALS:
+        if signal.getsignal(number) is _nothing:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _close_stdin() -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import inspect
 import pickle
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import procrastinate
@@ -11,12 +13,23 @@ from procrastinate.exceptions import JobAborted
 from procrastinate.jobs import Job
 
 from workrow.errors import OptionError
-from workrow.worker.child import Answer, Call
+from workrow.worker.child import Answer, Call, resolve
 from workrow.worker.spawned import MIB, Spawned
+
+TERMINATED = "the job was terminated"
 
 
 class RemoteError(Exception):
     """Stands for an exception of a child process that cannot be carried over: its type and its message."""
+
+
+@dataclass(slots=True)
+class _Running:
+    """A job: its child, once there is one for it, and what has been asked of it until then."""
+
+    child: Spawned | None = None
+    asked: bool = False
+    killed: bool = False
 
 
 class Processes:
@@ -31,7 +44,9 @@ class Processes:
         self._free = asyncio.Semaphore(size)
         self._max_jobs = max_jobs
         self._idle: list[Spawned] = []
-        self._busy: dict[int, Spawned] = {}
+        self._all: set[Spawned] = set()
+        self._running: dict[int, _Running] = {}
+        self._apps: dict[str, str | None] = {}
         self._closed = False
 
     async def run(
@@ -69,45 +84,63 @@ class Processes:
         call = Call(
             task.func.__module__,
             task.func.__qualname__,
-            find_app(task) if task.pass_context else None,
+            self._app(task) if task.pass_context else None,
             job,
             worker,
             arguments,
             soft_time_limit,
         )
-        async with self._free:
-            if self._closed:
-                raise RuntimeError("the pool of processes is closed")
-            used = self._take(max_memory)
-            self._busy[job_id] = used
-            try:
-                answer = await used.run(call, time_limit, max_memory)
-            except BaseException:
-                used.kill()
-                raise
-            finally:
-                del self._busy[job_id]
-                self._put_back(used, max_memory)
+        running = self._running[job_id] = _Running()
+        try:
+            async with self._free:
+                answer = await self._run(running, call, time_limit, max_memory)
+        finally:
+            # a job that this worker has lost and claimed again may be here twice
+            if self._running.get(job_id) is running:
+                del self._running[job_id]
         return _opened(answer)
+
+    async def _run(self, running: _Running, call: Call, time_limit: float | None, max_memory: int | None) -> Answer:
+        if self._closed:
+            raise RuntimeError("the pool of processes is closed")
+        if running.killed:
+            raise JobAborted(TERMINATED)
+        used = running.child = self._take(max_memory)
+        try:
+            return await used.run(call, time_limit, max_memory, asked=running.asked)
+        except BaseException:
+            used.kill()
+            raise
+        finally:
+            self._put_back(used, max_memory)
 
     def interrupt(self, job_id: int) -> None:
         """Ask the job to abort: its context's ``should_abort()`` becomes true."""
-        if job_id in self._busy:
-            self._busy[job_id].ask()
+        if running := self._running.get(job_id):
+            running.asked = True
+            if running.child:
+                running.child.ask()
 
     def kill(self, job_id: int) -> None:
         """Kill the job's child."""
-        if job_id in self._busy:
-            self._busy[job_id].end(JobAborted("the job was terminated"))
+        if running := self._running.get(job_id):
+            running.killed = True
+            if running.child:
+                running.child.end(JobAborted(TERMINATED))
 
     async def close(self) -> None:
         """End all children."""
         self._closed = True
-        children = [*self._idle, *self._busy.values()]
         self._idle.clear()
+        children = list(self._all)
         for each in children:
-            each.kill()
+            each.end(JobAborted("the pool of processes was closed"))
         await asyncio.gather(*(each.gone() for each in children))
+
+    def _app(self, task: procrastinate.tasks.Task[Any, Any, Any]) -> str | None:
+        if task.name not in self._apps:
+            self._apps[task.name] = find_app(task)
+        return self._apps[task.name]
 
     def _take(self, max_memory: int | None) -> "Spawned":
         while self._idle:
@@ -115,7 +148,9 @@ class Processes:
             if used.lives() and not _swollen(used, max_memory):
                 return used
             used.kill()
-        return Spawned()
+        used = Spawned(self._all.discard)
+        self._all.add(used)
+        return used
 
     def _put_back(self, used: "Spawned", max_memory: int | None) -> None:
         fit = used.alive and used.jobs < self._max_jobs and not _swollen(used, max_memory)
@@ -136,11 +171,26 @@ def check_importable(task: procrastinate.tasks.Task[Any, Any, Any]) -> None:
     Raises:
         OptionError: it cannot.
     """
-    function = task.func
-    if "<" in function.__qualname__:
+    name = getattr(task.func, "__qualname__", None)
+    if name is None:
         raise OptionError(
-            f"task {task.name}: run_in='process' finds the function by its name, and {function.__qualname__} is inside "
-            "another function; define it at the top of a module"
+            f"task {task.name}: run_in='process' finds the function by its name, and {task.func!r} has none; define a "
+            "function at the top of a module"
+        )
+    if "<" in name:
+        raise OptionError(
+            f"task {task.name}: run_in='process' finds the function by its name, and {name} is inside another "
+            "function; define it at the top of a module"
+        )
+    module = task.func.__module__
+    try:
+        found = resolve(module, name)
+    except (ImportError, AttributeError):
+        found = None
+    if found is None or inspect.unwrap(found) is not inspect.unwrap(task.func):
+        raise OptionError(
+            f"task {task.name}: run_in='process' finds the function by its name, and {module}.{name} is "
+            f"{'not there' if found is None else 'something else'}; give it a name of its own at the top of a module"
         )
     if task.pass_context and find_app(task) is None:
         raise OptionError(
@@ -151,22 +201,27 @@ def check_importable(task: procrastinate.tasks.Task[Any, Any, Any]) -> None:
 
 def find_app(task: procrastinate.tasks.Task[Any, Any, Any]) -> str | None:
     """``module:attribute`` of the task's app, as far as it is one."""
-    for name, module in sorted(sys.modules.items(), key=lambda item: item[0] == "__main__"):
+    mains = ("__main__", "__mp_main__")
+    for name, module in sorted(sys.modules.items(), key=lambda item: item[0] in mains):
         for attribute, value in list(getattr(module, "__dict__", {}).items()):
             if value is task.blueprint:
-                return f"{'__mp_main__' if name == '__main__' else name}:{attribute}"
+                return f"{'__mp_main__' if name in mains else name}:{attribute}"
     return None
 
 
 def _opened(answer: Answer) -> Any:
     if answer.result is not None:
-        return pickle.loads(answer.result)
+        try:
+            return pickle.loads(answer.result)
+        except Exception as unknown:
+            raise RemoteError(f"the result is of a type that only its process knows: {unknown}") from unknown
     assert answer.told is not None
     name, message, told = answer.told
     error: BaseException = RemoteError(f"{name}: {message}")
     if answer.error:
         # its class may exist in the child only
         with contextlib.suppress(Exception):
-            error = pickle.loads(answer.error)
+            again = pickle.loads(answer.error)
+            error = again if isinstance(again, BaseException) else error
     error.add_note(f"In the child process:\n{told}")
     raise error
