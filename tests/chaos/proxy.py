@@ -3,7 +3,8 @@
     python -m tests.chaos.proxy TARGET_PORT DOOR_PORT…
 
 Reads commands from stdin and answers each with a line on stdout: ``cut DOOR`` resets its connections, ``blackhole
-DOOR`` keeps them and lets nothing through, ``heal DOOR``, ``target PORT``; DOOR is a number from 0, or ``all``.
+DOOR`` keeps them and lets nothing through, ``slow DOOR`` delays all that is sent, ``heal DOOR``, ``target PORT``; DOOR
+is a number from 0, or ``all``.
 """
 
 import asyncio
@@ -19,6 +20,8 @@ from tests.chaos.child import die_with_parent
 from tests.chaos.cluster import HOST, free_port
 
 CHUNK_BYTES = 65_536
+LATENCY_SECONDS = 0.05
+"""What each message takes longer, in each direction, where the network is slow."""
 
 
 class Door:
@@ -29,6 +32,7 @@ class Door:
         self._open = asyncio.Event()
         self._open.set()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._latency = 0.0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass on what one client and the server say to each other."""
@@ -58,6 +62,8 @@ class Door:
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(CHUNK_BYTES):
+                if self._latency:
+                    await asyncio.sleep(self._latency)
                 await self._open.wait()
                 sink.write(data)
                 await sink.drain()
@@ -69,7 +75,11 @@ class Door:
     def blackhole(self) -> None:
         self._open.clear()
 
+    def slow(self) -> None:
+        self._latency = LATENCY_SECONDS
+
     def heal(self) -> None:
+        self._latency = 0.0
         self._open.set()
 
     @staticmethod
@@ -160,6 +170,10 @@ class Proxy:
     def blackhole(self, door: int | str = "all") -> None:
         """From now on nothing gets through; connections stay."""
         self._tell(f"blackhole {door}")
+
+    def slow(self, door: int | str = "all") -> None:
+        """From now on everything takes longer."""
+        self._tell(f"slow {door}")
 
     def heal(self, door: int | str = "all") -> None:
         """Everything gets through, what was held back first."""
