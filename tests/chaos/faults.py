@@ -283,26 +283,3 @@ def crowd(world: World) -> tuple[float, Heal] | None:
             connection.close()
 
     return _on_all(world, f"too many connections ({len(held)} of ours)", 4.0, leave)
-
-
-FAULTS = (
-    Fault("worker: kill -9", "worker", kill, single=True),
-    Fault("worker: SIGSTOP for two leases", "worker", pause, single=True),
-    Fault("worker: SIGTERM (deploy)", "worker", deploy, single=True),
-    Fault("worker: clock off by an hour", "worker", wrong_clock, single=True),
-    Fault("server: some connections terminated", "server", terminate_some),
-    Fault("server: all connections terminated", "server", terminate_all),
-    Fault("server: immediate stop, restart", "server", crash),
-    Fault("server: outage of seconds", "server", outage),
-    Fault("server: too many connections", "server", crowd),
-    Fault("network: cut for one worker", "network", cut_one, single=True),
-    Fault("network: one worker partitioned", "network", partition, single=True),
-    Fault("network: cut for all", "network", cut_all),
-    Fault("network: blackhole for all", "network", blackhole_all),
-    Fault("network: slow for all", "network", slow_all),
-    Fault("other: snapshot held open", "other", snapshot, single=True),
-    Fault("other: enqueued, not committed", "other", uncommitted, single=True),
-)
-LONG_OUTAGE = Fault("server: outage of a minute", "server", long_outage)
-FAILOVER = Fault("server: failover to the standby", "server", failover)
-BOUNCE = Fault("pgbouncer: killed or stopped", "server", bounce)

@@ -4,7 +4,8 @@ import heapq
 import itertools
 import time
 
-from tests.chaos.faults import BOUNCE, FAILOVER, FAULTS, LONG_OUTAGE, Fault, Heal
+from tests.chaos import faults
+from tests.chaos.faults import Fault, Heal
 from tests.chaos.world import World
 
 GAP_SECONDS = (0.3, 2.0)
@@ -12,6 +13,28 @@ CALM_EVERY, CALM_SECONDS = 60.0, 25.0
 """Of so many seconds the first ones have faults of single workers only: whatever a stale one still holds is not taken
 from it by the next fault of the server, and the others show whether schedules tick all the time."""
 LONG_RUN_SECONDS = 260.0
+
+FAULTS = (
+    Fault("worker: kill -9", "worker", faults.kill, single=True),
+    Fault("worker: SIGSTOP for two leases", "worker", faults.pause, single=True),
+    Fault("worker: SIGTERM (deploy)", "worker", faults.deploy, single=True),
+    Fault("worker: clock off by an hour", "worker", faults.wrong_clock, single=True),
+    Fault("server: some connections terminated", "server", faults.terminate_some),
+    Fault("server: all connections terminated", "server", faults.terminate_all),
+    Fault("server: immediate stop, restart", "server", faults.crash),
+    Fault("server: outage of seconds", "server", faults.outage),
+    Fault("server: too many connections", "server", faults.crowd),
+    Fault("network: cut for one worker", "network", faults.cut_one, single=True),
+    Fault("network: one worker partitioned", "network", faults.partition, single=True),
+    Fault("network: cut for all", "network", faults.cut_all),
+    Fault("network: blackhole for all", "network", faults.blackhole_all),
+    Fault("network: slow for all", "network", faults.slow_all),
+    Fault("other: snapshot held open", "other", faults.snapshot, single=True),
+    Fault("other: enqueued, not committed", "other", faults.uncommitted, single=True),
+)
+LONG_OUTAGE = Fault("server: outage of a minute", "server", faults.long_outage)
+FAILOVER = Fault("server: failover to the standby", "server", faults.failover)
+BOUNCE = Fault("pgbouncer: killed or stopped", "server", faults.bounce)
 
 
 class Schedule:
