@@ -39,7 +39,8 @@ class Fault:
 def _some_worker(world: World) -> int | None:
     calm = [number for number, worker in sorted(world.fleet.workers.items()) if worker.calm]
     # one is always left alone by the faults of workers, so that there is somebody to take over
-    return world.random.choice(calm) if len(calm) > 1 else None
+    others = [number for number in calm if number != world.spared]
+    return world.random.choice(others) if len(calm) > 1 and others else None
 
 
 def _on_worker(

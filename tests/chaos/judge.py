@@ -189,7 +189,7 @@ def ticks_at_a_wrong_time(conn: Connection, facts: Facts) -> Finding:
 def due_times(facts: Facts) -> Iterable[int]:
     """The due times that nothing excuses from."""
     step = int(facts.tick_seconds)
-    first = (int(facts.began + RECOVERY_SECONDS) // step + 1) * step
+    first = (int(facts.began) // step + 2) * step
     for due in range(first, int(facts.ended - facts.tick_seconds), step):
         idle = {
             each.worker

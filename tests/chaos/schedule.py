@@ -9,9 +9,9 @@ from tests.chaos.faults import Fault, Heal
 from tests.chaos.world import World
 
 GAP_SECONDS = (0.3, 2.0)
-CALM_EVERY, CALM_SECONDS = 60.0, 25.0
+CALM_EVERY, CALM_SECONDS = 60.0, 30.0
 """Of so many seconds the first ones have faults of single workers only: whatever a stale one still holds is not taken
-from it by the next fault of the server, and the others show whether schedules tick all the time."""
+from it by the next fault of the server, and one that is spared shows whether schedules tick all the time."""
 LONG_RUN_SECONDS = 260.0
 
 FAULTS = (
@@ -97,7 +97,10 @@ class Schedule:
         if "server" in busy:
             allowed.discard("other")  # they need a server that answers
         candidates = [fault for fault in self._faults if fault.group in allowed]
-        if (now - self._began) % min(CALM_EVERY, self._seconds) < min(CALM_SECONDS, self._seconds * 0.4):
+        period, elapsed = divmod(now - self._began, min(CALM_EVERY, self._seconds))
+        calm = elapsed < min(CALM_SECONDS, self._seconds * 0.4)
+        self._world.spared = int(period) % len(self._world.proxy.ports[:-1]) if calm else None
+        if calm:
             candidates = [fault for fault in candidates if fault.single]
         self._world.random.shuffle(candidates)
         return sorted(candidates, key=lambda fault: self._world.injected[fault.name])

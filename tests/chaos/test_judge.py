@@ -211,7 +211,7 @@ def test_a_job_that_was_there_when_three_workers_died_is_excused(books: psycopg.
 
 def test_due_times_are_owed_while_a_worker_is_undisturbed() -> None:
     all_of_them = list(due_times(facts()))
-    assert all_of_them[0] > BEGAN + RECOVERY_SECONDS
+    assert all_of_them[0] == BEGAN + 4
     assert all_of_them[-1] == ENDED - 4
     one = [Disturbance(0, BEGAN, ENDED)]
     assert list(due_times(facts(disturbances=one))) == all_of_them

@@ -44,6 +44,8 @@ class World:
         self.troubles: set[str] = set()
         """What keeps the database out of reach at the moment."""
         self.troubled_at = 0.0
+        self.spared: int | None = None
+        """The worker that no fault of single workers may hit at the moment."""
         self._log = log.open("a", buffering=1)
         self._began = time.monotonic()
 
