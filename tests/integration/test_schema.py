@@ -24,7 +24,7 @@ from workrow.errors import (
     SchemaTooNew,
     UpstreamMismatch,
 )
-from workrow.schema import migrate, versions
+from workrow.schema import migrate, targets, versions
 
 Upgrade = Callable[[str], None]
 
@@ -215,6 +215,11 @@ def test_bad_urls_are_named_without_their_password() -> None:
     for error in (malformed, down):
         assert "secret" not in str(error.value)
         assert "\n" not in str(error.value)
+
+
+def test_a_connection_lost_meanwhile_is_a_database_that_is_away(empty_database_url: str) -> None:
+    with pytest.raises(DatabaseUnavailable, match="terminating connection"), targets.opened(empty_database_url) as run:
+        run("SELECT pg_terminate_backend(pg_backend_pid())")
 
 
 def test_the_second_of_two_upgraders_waits_and_finds_it_done(empty_database_url: str) -> None:

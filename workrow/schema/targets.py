@@ -43,12 +43,18 @@ def opened(target: Target) -> Iterator[Run]:
 
     Raises:
         ConfigurationError: the URL is malformed.
-        DatabaseUnavailable: nothing answers at the URL.
+        DatabaseUnavailable: nothing answers at the URL, or no longer.
         SchemaError: ``target`` is nothing of the above, or cannot keep a transaction.
     """
     if isinstance(target, str):
-        with connect(target) as connection:
-            yield _on_psycopg(connection)
+        connection = connect(target)
+        try:
+            with connection:
+                yield _on_psycopg(connection)
+        except psycopg.OperationalError as error:
+            if not connection.broken:
+                raise
+            raise DatabaseUnavailable(unavailable(target, error)) from error
     elif isinstance(target, psycopg.Connection):
         with target.transaction() if target.autocommit else nullcontext():
             yield _on_psycopg(target)

@@ -8,7 +8,7 @@ WITH mail_jobs AS (
         created_at,
         started_at,
         finished_at,
-        jsonb_path_exists(errors, '$[*] ? (@.discarded == false)') AS retried
+        jsonb_path_exists(errors, '$[*] ? (@.type like_regex "DeliveryDeferred$")') AS retried
     FROM workrow.jobs
     WHERE task IN ('emails.send_welcome', 'emails.send_verification')
 ),
