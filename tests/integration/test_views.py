@@ -97,6 +97,11 @@ def test_jobs_tells_the_row(conn: psycopg.Connection[Row]) -> None:
         "claims": 0,
         "crashes": 0,
         "quarantine": None,
+        "version": 1,
+        "unique_key": None,
+        "expires_at": None,
+        "progress": None,
+        "line": None,
     }
 
 

@@ -8,13 +8,14 @@ WITH ended AS (
         AND claims = CAST(%(token)s AS integer)
     RETURNING
         id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, worker_id,
-        created_at, started_at, errors, claims, crashes
+        created_at, started_at, errors, claims, crashes, version, unique_key, expires_at, progress, line
 ),
 
 kept AS (
     INSERT INTO workrow.history (
         id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id,
-        worker, created_at, started_at, finished_at, result, errors, claims, crashes
+        worker, created_at, started_at, finished_at, result, errors, claims, crashes,
+        version, unique_key, expires_at, progress, line
     )
     SELECT
         ended.id,
@@ -35,7 +36,12 @@ kept AS (
         CAST(%(result)s AS jsonb),
         ended.errors,
         ended.claims,
-        ended.crashes
+        ended.crashes,
+        ended.version,
+        ended.unique_key,
+        ended.expires_at,
+        ended.progress,
+        ended.line
     FROM ended
     WHERE CAST(%(keep)s AS boolean)
 )

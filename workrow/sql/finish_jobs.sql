@@ -25,12 +25,13 @@ ended AS (
         AND CASE WHEN (id, claims) IN (SELECT outcome.id, outcome.token FROM outcome) THEN true ELSE false END
     RETURNING
         id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, worker_id,
-        created_at, started_at, errors, claims, crashes
+        created_at, started_at, errors, claims, crashes, version, unique_key, expires_at, progress, line
 )
 
 INSERT INTO workrow.history (
     id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id, worker,
-    created_at, started_at, finished_at, result, errors, claims, crashes, quarantine
+    created_at, started_at, finished_at, result, errors, claims, crashes, quarantine,
+    version, unique_key, expires_at, progress, line
 )
 SELECT
     ended.id,
@@ -55,7 +56,12 @@ SELECT
     END,
     ended.claims,
     ended.crashes,
-    outcome.quarantine
+    outcome.quarantine,
+    ended.version,
+    ended.unique_key,
+    ended.expires_at,
+    ended.progress,
+    ended.line
 FROM ended
 INNER JOIN outcome ON ended.id = outcome.id AND ended.claims = outcome.token
 RETURNING id

@@ -6,7 +6,13 @@ WITH claimed AS (
 )
 
 UPDATE procrastinate_jobs AS job
-SET status = 'todo', worker_id = NULL, abort_requested = false, terminate_requested = false
+SET
+    status = 'todo',
+    worker_id = NULL,
+    abort_requested = false,
+    terminate_requested = false,
+    scheduled_at = CASE WHEN job.line IS NULL THEN job.scheduled_at ELSE '9000-01-01 00:00:00+00' END,
+    due_at = CASE WHEN job.line IS NULL THEN NULL ELSE clock_timestamp() END
 WHERE
     job.id = ANY(CAST(%(ids)s AS bigint[]))
     AND job.status = 'doing'

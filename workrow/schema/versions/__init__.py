@@ -8,7 +8,7 @@ from importlib import resources
 
 from workrow.schema import upstream
 
-LATEST = 3
+LATEST = 4
 
 
 def up(version: int) -> list[str]:

@@ -1,0 +1,1 @@
+DROP VIEW workrow.tasks, workrow.all_jobs, workrow.queues

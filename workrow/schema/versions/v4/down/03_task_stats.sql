@@ -1,0 +1,1 @@
+DROP FUNCTION workrow.task_stats_v1

@@ -1,0 +1,1 @@
+%(again:v2/up/41_queues_view.sql)s

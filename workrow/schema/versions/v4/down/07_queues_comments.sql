@@ -1,0 +1,1 @@
+%(again:v1/up/31_queues_comments.sql)s

@@ -1,0 +1,1 @@
+%(again:v1/up/22_task_stats.sql)s

@@ -1,0 +1,1 @@
+%(again:v1/up/23_tasks_view.sql)s

@@ -1,0 +1,1 @@
+%(again:v1/up/32_tasks_comments.sql)s

@@ -1,0 +1,1 @@
+%(again:v3/up/16_sweep_finished.sql)s

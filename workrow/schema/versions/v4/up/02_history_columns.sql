@@ -1,0 +1,6 @@
+ALTER TABLE workrow.history
+    ADD COLUMN version smallint,
+    ADD COLUMN unique_key text,
+    ADD COLUMN expires_at timestamptz,
+    ADD COLUMN progress jsonb,
+    ADD COLUMN line text
