@@ -8,17 +8,20 @@ from typing import Any, Self, Unpack, cast
 
 import procrastinate
 from procrastinate.app import WorkerOptions
-from procrastinate.connector import BaseConnector
+from procrastinate.connector import BaseConnector, Pool
+from procrastinate.utils import AwaitableContext
 from procrastinate.worker import Worker as UpstreamWorker
 
-from workrow import schema, sql
+from workrow import schema
 from workrow.blueprint import TaskNameTaken, Tasks
 from workrow.connector import URL, Connector
 from workrow.enqueue import JobManager
 from workrow.errors import ConfigurationError, SchemaError
 from workrow.maintenance.historian import Historian
 from workrow.maintenance.scheduler import Scheduler
+from workrow.results import Results
 from workrow.tasks import Task
+from workrow.types import Job
 from workrow.urls import libpq_url
 from workrow.version import __version__
 from workrow.worker import Worker
@@ -91,6 +94,21 @@ class App(Tasks, procrastinate.App):
                 "first death of a worker that it ran in"
             )
         self.job_manager: JobManager = JobManager(connector=self.connector)
+        self._results = Results(self)
+
+    @property
+    def producer(self) -> Self:
+        """Itself: what the handle of a job finds where it looks for its app."""
+        return self
+
+    @property
+    def results(self) -> Results:
+        """What the handles of jobs ask."""
+        return self._results
+
+    def job(self, job_id: int) -> Job[Any]:
+        """The handle of a job by its id; whether it exists is found out when the handle is asked."""
+        return Job(job_id, "", "", self)
 
     @property
     def database_url(self) -> str:
@@ -131,16 +149,31 @@ class App(Tasks, procrastinate.App):
         Returns:
             "cancelled", "aborting", or None for a job that has ended or never existed.
         """
-        rows = await self.connector.execute_query_all_async(
-            query=sql.load("cancel_job"), id=job_id, terminate=terminate
-        )
-        return cast("str | None", rows[0]["verdict"])
+        return await self.results.ask(self.results.cancel(job_id, terminate))
 
     def cancel(self, job_id: int, *, terminate: bool = False) -> str | None:
         """`cancel_async`, blocking."""
-        connector = self.connector.get_sync_connector()
-        rows = connector.execute_query_all(query=sql.load("cancel_job"), id=job_id, terminate=terminate)
-        return cast("str | None", rows[0]["verdict"])
+        return self.results.ask_sync(self.results.cancel(job_id, terminate))
+
+    def open_async(self, pool: Pool | None = None) -> AwaitableContext[procrastinate.App]:
+        """Open the connections; ``async with app.open_async():`` closes them too.
+
+        Raises:
+            DatabaseUnavailable: nothing answers there, or it refuses us.
+        """
+        return AwaitableContext(
+            open_coro=partial(self.connector.open_async, pool=pool), close_coro=self.close_async, return_value=self
+        )
+
+    async def close_async(self) -> None:
+        """Close the connections, and those of who waits for results."""
+        await self.results.close_async()
+        await super().close_async()
+
+    def close(self) -> None:
+        """The same for an app that was opened without ``async``."""
+        self.results.close()
+        super().close()
 
     async def check_connection_async(self) -> bool:
         """Whether the database is reached and migrated; ``procrastinate healthchecks`` asks this.

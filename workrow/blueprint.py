@@ -49,6 +49,7 @@ class TaskDefaults(TypedDict, total=False):
     soft_time_limit: float | timedelta | None
     time_limit: float | timedelta | None
     max_memory: int | None
+    results: bool
 
 
 class TaskOptions(TaskDefaults, total=False):
@@ -134,6 +135,7 @@ class Tasks(procrastinate.Blueprint):
             time_limit: the same, after which the task is ended: a coroutine is cancelled, a process is killed; in a
                 thread an exception is raised, and its slot is free when the thread ends.
             max_memory: MiB of resident memory at which the task's process is killed; needs ``run_in="process"``.
+            results: False keeps no result: ``job.result()`` raises `NoResult` when the job has succeeded.
 
         Raises:
             OptionError: an option is unknown or cannot work.

@@ -12,6 +12,11 @@
     ├── TimeLimitExceeded        a task was ended at its time_limit
     ├── MemoryLimitExceeded      a task's process was ended at its max_memory
     ├── ProcessCrashed           a task's process died by itself: a signal, or out of memory
+    ├── JobFailed                job.result(): the job failed for good
+    ├── JobCancelled             job.result(): the job was cancelled or aborted
+    ├── NoResult                 job.result(): the job succeeded, and no result is kept
+    ├── ResultTimeout            job.result(): the job has not ended in time
+    ├── JobNotFound              there is no such job, or it cannot be seen
     └── SchemaError
         ├── SchemaMissing        the database was never migrated
         ├── SchemaOutdated       the database is older than this package
@@ -82,6 +87,73 @@ class ProcessCrashed(WorkrowError):
     def __init__(self, cause: str) -> None:
         super().__init__(cause)
         self.cause = cause
+
+
+class JobFailed(WorkrowError):
+    """A job failed for good.
+
+    Attributes:
+        job_id: the job.
+        task: its task's name.
+        attempts: how many attempts have ended.
+        error_type: the type's name of the last attempt's exception, such as "ValueError" or "emails.errors.BadAddress";
+            None if nothing is known of it, as for a job that a stock procrastinate worker ran.
+        message: the exception's message.
+        traceback: its traceback, as text.
+    """
+
+    def __init__(
+        self,
+        job_id: int,
+        task: str,
+        attempts: int,
+        error_type: str | None = None,
+        message: str | None = None,
+        traceback: str | None = None,
+    ) -> None:
+        super().__init__(job_id, task, attempts, error_type, message, traceback)
+        self.job_id = job_id
+        self.task = task
+        self.attempts = attempts
+        self.error_type = error_type
+        self.message = message
+        self.traceback = traceback
+
+    def __str__(self) -> str:
+        times = f"{self.attempts} attempt" + ("" if self.attempts == 1 else "s")
+        cause = ": ".join(part for part in (self.error_type, self.message) if part) or "its error is not known"
+        return f"{self.task}[{self.job_id}] failed after {times}: {cause}"
+
+
+class JobCancelled(WorkrowError):
+    """A job was cancelled before it ran, or aborted while it did.
+
+    Attributes:
+        job_id: the job.
+        task: its task's name.
+        status: "cancelled" or "aborted".
+    """
+
+    def __init__(self, job_id: int, task: str, status: str) -> None:
+        super().__init__(job_id, task, status)
+        self.job_id = job_id
+        self.task = task
+        self.status = status
+
+    def __str__(self) -> str:
+        return f"{self.task}[{self.job_id}] was {self.status}"
+
+
+class NoResult(WorkrowError):
+    """A job succeeded, and its result is not kept."""
+
+
+class ResultTimeout(WorkrowError, TimeoutError):
+    """A job has not ended in the time that its caller would wait."""
+
+
+class JobNotFound(WorkrowError):
+    """There is no such job: it never existed, is not committed yet, was rolled back or deleted."""
 
 
 class SchemaError(WorkrowError):

@@ -1,7 +1,7 @@
 """How a task is run: where, for how long, and in whose transaction."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
@@ -26,6 +26,7 @@ class Execution:
         soft_time_limit: after so many seconds, or this timedelta, `SoftTimeLimitExceeded` is raised inside the task.
         time_limit: after so long the task is ended.
         max_memory: MiB of resident memory at which the task's process is killed; for ``run_in="process"``.
+        results: what the task returns is kept; False: it is not.
 
     Raises:
         OptionError: a value that cannot work, or options that contradict each other.
@@ -36,8 +37,11 @@ class Execution:
     soft_time_limit: float | timedelta | None = None
     time_limit: float | timedelta | None = None
     max_memory: int | None = None
+    results: bool = True
 
     def __post_init__(self) -> None:
+        if not isinstance(self.results, bool):
+            raise OptionError(f"results={self.results!r}: must be True, or False to keep no result")
         if self.run_in not in (None, "process"):
             raise OptionError(f"run_in={self.run_in!r}: must be 'process', or left out for the event loop or a thread")
         for name in ("soft_time_limit", "time_limit"):
@@ -72,8 +76,8 @@ class Execution:
 
     @property
     def plain(self) -> bool:
-        """Whether there is nothing special about it."""
-        return self == PLAIN
+        """Whether there is nothing special about it, whether its result is kept or not."""
+        return replace(self, results=True) == PLAIN
 
 
 def _seconds(value: object, name: str) -> float | None:

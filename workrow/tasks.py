@@ -27,7 +27,7 @@ from workrow.execution import PLAIN, Execution
 from workrow.options import EnqueueOptions, Options
 from workrow.schedule import Cron, Every
 from workrow.transaction import AsyncTransaction, SyncTransaction
-from workrow.types import Job
+from workrow.types import Job, Results
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,6 +37,10 @@ class Producer(Protocol):
     """What a bound task needs of its app."""
 
     job_manager: JobManager
+
+    @property
+    def results(self) -> Results:
+        """What the handles of its jobs ask."""
 
 
 class Call(Generic[P, R]):
@@ -146,7 +150,7 @@ class Call(Generic[P, R]):
         name, manager = self._task.name, self._task.producer.job_manager
         own = manager.insert_own(row_params(name, self._options, arguments))
         if own is not None:
-            return Job(own[0], name, self._options.queue)
+            return self._handle(own[0])
         return self._jobs(manager.batch_defer_jobs(as_upstream_jobs(name, self._options, arguments)))[0]
 
     def apply_async(
@@ -187,12 +191,12 @@ class Call(Generic[P, R]):
             return []
         if on is not None:
             ids = await insert_async(on, row_params(task.name, self._options, arguments))
-            return [Job(id_, task.name, self._options.queue) for id_ in ids]
+            return [self._handle(id_) for id_ in ids]
         manager = task.producer.job_manager
         try:
             own = await manager.insert_own_async(row_params(task.name, self._options, arguments))
             if own is not None:
-                return [Job(id_, task.name, self._options.queue) for id_ in own]
+                return [self._handle(id_) for id_ in own]
             return self._jobs(
                 await manager.batch_defer_jobs_async(as_upstream_jobs(task.name, self._options, arguments))
             )
@@ -206,10 +210,13 @@ class Call(Generic[P, R]):
         if not arguments:
             return []
         ids = insert(on, row_params(self._task.name, self._options, arguments))
-        return [Job(id_, self._task.name, self._options.queue) for id_ in ids]
+        return [self._handle(id_) for id_ in ids]
 
     def _jobs(self, rows: list[procrastinate.jobs.Job]) -> list[Job[R]]:
-        return [Job(cast("int", row.id), row.task_name, row.queue) for row in rows]
+        return [self._handle(cast("int", row.id)) for row in rows]
+
+    def _handle(self, job_id: int) -> Job[R]:
+        return Job(job_id, self._task.name, self._options.queue, self._task)
 
 
 @dataclass(frozen=True, slots=True)

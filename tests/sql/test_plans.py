@@ -89,6 +89,21 @@ def test_one_job_is_found_by_its_id(large: psycopg.Connection[Any]) -> None:
     assert "Seq Scan on procrastinate_jobs" not in text, text
 
 
+@pytest.mark.parametrize("plan", ["custom", "generic"])
+def test_ends_are_read_by_id_on_both_sides(plan: str, large: psycopg.Connection[Any]) -> None:
+    large.execute(
+        """INSERT INTO workrow.history (id, queue_name, task_name, status, attempts, finished_at)
+           SELECT 10000000 + n, 'q', 't', 'succeeded', 1, now() FROM generate_series(1, 20000) AS n"""
+    )
+    large.execute("ANALYZE workrow.history")
+    large.execute(f"SET LOCAL plan_cache_mode = force_{plan}_plan")
+    ids = list(range(1, 1000))
+    text = "\n".join(row[0] for row in large.execute(f"EXPLAIN {sql.load('read_ends')}", {"ids": ids}).fetchall())
+    assert "procrastinate_jobs_pkey" in text, text
+    assert "Seq Scan on procrastinate_jobs" not in text, text
+    assert "Seq Scan on history" not in text, text
+
+
 def test_the_stock_fetch_walks_over_no_backlog(conn: psycopg.Connection[Any]) -> None:
     def buffers(statement: str) -> int:
         plan = conn.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}").fetchone()

@@ -179,7 +179,8 @@ class Executor:
         task = self._tasks.get(name)
         if task is None:
             raise exceptions.TaskNotFound(f"no task is named {name!r} in this worker's app")
-        runner = self._runners[name] = self._runner(task)
+        runner = self._runner(task)
+        runner = self._runners[name] = runner if _execution(task).results else _forgetting(runner)
         return runner
 
     def _runner(self, task: procrastinate.tasks.Task[Any, Any, Any]) -> Runner:
@@ -214,7 +215,7 @@ class Executor:
         work = (
             call()
             if execution.transaction is None
-            else self._transactions.run_async(claimed, execution.transaction, call, partial(dumped, claimed))
+            else self._transactions.run_async(claimed, execution.transaction, call, _dump(claimed, execution))
         )
         soft, hard = execution.soft_seconds, execution.hard_seconds
         if soft is None and hard is None:
@@ -235,7 +236,7 @@ class Executor:
         work = (
             call
             if execution.transaction is None
-            else partial(self._transactions.run_sync, claimed, execution.transaction, call, partial(dumped, claimed))
+            else partial(self._transactions.run_sync, claimed, execution.transaction, call, _dump(claimed, execution))
         )
         result = await self._threads.run(
             claimed.id,
@@ -297,3 +298,18 @@ class Executor:
 
 def _execution(task: procrastinate.tasks.Task[Any, Any, Any]) -> Execution:
     return task.execution if isinstance(task, Task) else PLAIN
+
+
+def _dump(claimed: Claimed, execution: Execution) -> Callable[[Any], str | None]:
+    """What a transactional task's result is made into."""
+    return partial(dumped, claimed) if execution.results else lambda _: None
+
+
+def _forgetting(runner: Runner) -> Runner:
+    """The same without its result."""
+
+    async def run(claimed: Claimed) -> Any:
+        result = await runner(claimed)
+        return result if isinstance(result, Outcome) else None
+
+    return run

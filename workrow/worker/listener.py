@@ -1,10 +1,10 @@
-"""Hear of new jobs and of jobs to abort."""
+"""Hear of what happens in the database: of new jobs, of jobs to abort, of the ends of jobs."""
 
 import asyncio
 import json
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import psycopg
 from procrastinate.manager import get_channel_for_queues
@@ -25,26 +25,26 @@ class Listener:
 
     Args:
         connect: makes a connection in autocommit mode, to the server itself and not to a pooler.
-        queues: whose notifications; None for all.
-        on_job: called with the id of a new job; 0 if it is not known which.
-        on_abort: called with the id of a job to abort.
+        channels: what to listen to.
+        hear: called with the payload of each notification.
+        on_ready: called when it listens, at first and after each lost connection: before that, nothing was heard.
         on_deaf: called when there is a pooler between, behind which nothing can be heard.
     """
 
     def __init__(
         self,
         connect: Connect,
-        queues: list[str] | None,
-        on_job: Callable[[int], None],
-        on_abort: Callable[[int], None],
+        channels: Iterable[str],
+        hear: Callable[[str], None],
+        on_ready: Callable[[], None],
         on_deaf: Callable[[], None],
     ) -> None:
         self._connect = connect
-        self._channels = [*get_channel_for_queues(queues)]
+        self._channels = [*channels]
         self._canary = f"workrow_canary_{uuid.uuid4().hex}"
         self._alive = False
-        self._on_job = on_job
-        self._on_abort = on_abort
+        self._hear = hear
+        self._on_ready = on_ready
         self._on_deaf = on_deaf
 
     async def run(self) -> None:
@@ -65,7 +65,7 @@ class Listener:
             async with asyncio.timeout(CHECK_SECONDS):
                 for channel in (*self._channels, self._canary):
                     await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
-            self._on_job(0)  # what came while nobody listened
+            self._on_ready()
             while True:
                 await self._hear_for(connection, CHECK_SECONDS)
                 await self._ask(connection)
@@ -88,7 +88,17 @@ class Listener:
         if not self._alive:
             raise psycopg.OperationalError("the listening connection does not hear its own notification")
 
-    def _hear(self, payload: str) -> None:
+
+def job_channels(queues: list[str] | None) -> list[str]:
+    """Where procrastinate, and our triggers, tell of jobs in these queues; None for all."""
+    return [*get_channel_for_queues(queues)]
+
+
+def of_jobs(on_job: Callable[[int], None], on_abort: Callable[[int], None]) -> Callable[[str], None]:
+    """What to do with the payloads of these channels: call ``on_job`` with the id of a new job, ``on_abort`` with the
+    id of one to abort."""
+
+    def hear(payload: str) -> None:
         try:
             message = json.loads(payload)
             job_id = int(message["job_id"])
@@ -96,6 +106,8 @@ class Listener:
             logger.warning("ignoring a notification that is not procrastinate's: %.100r", payload)
             return
         if message.get("type") == "abort_job_requested":
-            self._on_abort(job_id)
+            on_abort(job_id)
         else:
-            self._on_job(job_id)
+            on_job(job_id)
+
+    return hear

@@ -22,7 +22,7 @@ from workrow.worker.health import serve
 from workrow.worker.lane import Lane
 from workrow.worker.lease import Lease
 from workrow.worker.link import LOST, Connect, Link, persist, read_json
-from workrow.worker.listener import Listener
+from workrow.worker.listener import Listener, job_channels, of_jobs
 from workrow.worker.outcome import Claimed
 from workrow.worker.signals import on_stop
 from workrow.worker.sleep import Sleep
@@ -187,7 +187,13 @@ class Worker(UpstreamWorker):
             "rate": self._tell_rate,
         }
         if self.listen_notify:
-            listener = Listener(self._connect_directly, self._queues, self._on_job, self._on_abort, self._on_deaf)
+            listener = Listener(
+                self._connect_directly,
+                job_channels(self._queues),
+                of_jobs(self._on_job, self._on_abort),
+                lambda: self._on_job(0),  # what came while nobody listened
+                self._on_deaf,
+            )
             loops["listener"] = lambda: persist("listening", listener.run)
         sides = {name: supervise(name, loop) for name, loop in loops.items()}
         return {**sides, "periodic": supervise("periodic", self._periodic_deferrer, endless=False)}

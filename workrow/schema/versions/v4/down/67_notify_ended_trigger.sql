@@ -1,0 +1,1 @@
+DROP TRIGGER workrow_notify_ended ON workrow.history

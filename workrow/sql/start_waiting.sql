@@ -1,0 +1,9 @@
+-- From now on this process hears of jobs that end; those that have died are forgotten.
+WITH dead AS (
+    DELETE FROM workrow.waiters WHERE until < clock_timestamp()
+)
+
+INSERT INTO workrow.waiters (listener, until)
+VALUES (CAST(%(listener)s AS uuid), clock_timestamp() + CAST(%(seconds)s AS double precision) * INTERVAL '1 second')
+ON CONFLICT (listener) DO UPDATE SET until = excluded.until
+RETURNING until
