@@ -5,10 +5,11 @@ Jobs are rows in the Postgres you already run. Start at `App`, `Blueprint` and `
 
 from procrastinate.exceptions import AlreadyEnqueued
 
-from workrow import schema
+from workrow import retries, schema
 from workrow.app import App
 from workrow.blueprint import Blueprint, TaskNameTaken
 from workrow.context import JobContext
+from workrow.directives import Discard, RetryLater, Snooze
 from workrow.errors import (
     ArgumentError,
     ConfigurationError,
@@ -24,10 +25,11 @@ from workrow.errors import (
     TransactionError,
     WorkrowError,
 )
-from workrow.retry import Retry, exponential
+from workrow.retry import Retry, Rule
 from workrow.tasks import Task
 from workrow.types import Job
 from workrow.version import __version__
+from workrow.waits import exponential, fixed, linear
 
 __all__ = [
     "AlreadyEnqueued",
@@ -36,6 +38,7 @@ __all__ = [
     "Blueprint",
     "ConfigurationError",
     "DatabaseUnavailable",
+    "Discard",
     "Job",
     "JobCancelled",
     "JobContext",
@@ -45,7 +48,10 @@ __all__ = [
     "OptionError",
     "ResultTimeout",
     "Retry",
+    "RetryLater",
+    "Rule",
     "SchemaError",
+    "Snooze",
     "SoftTimeLimitExceeded",
     "Task",
     "TaskNameTaken",
@@ -53,5 +59,8 @@ __all__ = [
     "WorkrowError",
     "__version__",
     "exponential",
+    "fixed",
+    "linear",
+    "retries",
     "schema",
 ]

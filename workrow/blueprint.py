@@ -20,7 +20,7 @@ from workrow.context import JobContext
 from workrow.errors import OptionError
 from workrow.execution import Execution, TransactionKind
 from workrow.options import Options, check_task_name
-from workrow.retry import Exceptions, Retry
+from workrow.retry import Exceptions, Retry, Rule
 from workrow.schedule import Cron, Every
 from workrow.tasks import Task
 
@@ -39,7 +39,7 @@ class TaskDefaults(TypedDict, total=False):
     priority: int
     lock: str | None
     queueing_lock: str | None
-    retry: Retry | RetryValue
+    retry: Retry | Rule | tuple[Rule, ...] | RetryValue
     retry_on: Exceptions
     discard_on: Exceptions
     pass_context: bool
@@ -118,7 +118,8 @@ class Tasks(procrastinate.Blueprint):
             priority: a higher one runs first.
             lock: see `workrow.options.Options`.
             queueing_lock: see `workrow.options.Options`.
-            retry: a `Retry`, or what procrastinate takes: a RetryStrategy, a number of retries, True for no end.
+            retry: a `Retry`; a `Rule` or a tuple of them, and what fits none is not retried; or what procrastinate
+                takes: a RetryStrategy, a number of retries, True for no end.
             retry_on: retry these exceptions only.
             discard_on: end the job at once on these, as failed and discarded, with the reason kept.
             cron: enqueue the task at these times; five fields, or six with seconds first.
@@ -271,8 +272,21 @@ def _timing(options: TaskOptions) -> Cron | Every | None:
     return None if every is None else Every(every)
 
 
+def _policy(retry: Any) -> Retry | RetryValue:
+    if isinstance(retry, Rule):
+        return Retry(rules=(retry,), retry_on=())
+    if isinstance(retry, tuple) and retry and all(isinstance(rule, Rule) for rule in retry):
+        return Retry(rules=retry, retry_on=())
+    if isinstance(retry, procrastinate.BaseRetryStrategy | bool) or (isinstance(retry, int) and retry >= 0):
+        return retry
+    raise OptionError(
+        f"retry={retry!r}: must be a workrow.Retry, a Rule or a tuple of them, procrastinate's RetryStrategy, "
+        "a number of retries (0 or more), True or False"
+    )
+
+
 def _retry(options: TaskOptions) -> Retry | RetryValue:
-    retry = options.get("retry", False)
+    retry = _policy(options.get("retry", False))
     retry_on, discard_on = options.get("retry_on"), options.get("discard_on")
     if retry_on is None and discard_on is None:
         return retry

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import types
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +160,15 @@ def stdin() -> str:
 def keep(megabytes: int) -> int:
     kept.append(b"x" * (megabytes * 2**20))
     return os.getpid()
+
+
+def snooze() -> None:
+    raise workrow.Snooze("in a child", in_=60)
+
+
+def later() -> None:
+    raise workrow.RetryLater("in a child", in_=timedelta(minutes=1))
+
+
+async def discard() -> None:
+    raise workrow.Discard("in a child")

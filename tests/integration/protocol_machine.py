@@ -131,6 +131,10 @@ class Protocol(RuleBasedStateMachine):
         batch = self.batch(n, m)
         return self.model.retry(batch, 3600.0 if n == 7 else 0.0) if batch else None
 
+    def snooze(self, n: int, m: int) -> Op | None:
+        batch = self.batch(n, m)
+        return self.model.snooze(batch) if batch else None
+
     def give_back(self, n: int, m: int) -> Op | None:
         batch = self.batch(n, m)
         return self.model.give_back(batch) if batch else None
@@ -266,7 +270,8 @@ TOGETHER: tuple[Maker, ...] = (
     *(Protocol.enqueue, Protocol.enqueue, Protocol.register, Protocol.beat, Protocol.fall_silent, Protocol.unregister),
     *(Protocol.claim, Protocol.claim, Protocol.claim, Protocol.rescue, Protocol.rescue, Protocol.stage),
     *(Protocol.cancel, Protocol.retry_from_outside, Protocol.release_from_quarantine, Protocol.finish),
-    *(Protocol.delete, Protocol.finish_with_effect, Protocol.retry, Protocol.give_back, Protocol.crash, Protocol.mark),
+    *(Protocol.delete, Protocol.finish_with_effect, Protocol.retry, Protocol.snooze, Protocol.give_back),
+    *(Protocol.crash, Protocol.mark),
 )
 ALONE: tuple[Maker, ...] = (
     Protocol.enqueue,

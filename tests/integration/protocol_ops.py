@@ -249,8 +249,16 @@ class Model(State):
 
         nothing = [None] * len(claims)
         params = {**_many(claims), "worker": "w", "seconds": [seconds] * len(claims), "priorities": nothing}
-        params |= {"queues": nothing, "locks": nothing, "errors": ["{}"] * len(claims)}
+        params |= {"queues": nothing, "locks": nothing, "errors": ["{}"] * len(claims), "times": nothing}
         return Op(f"retry {claims}", [(self.load("retry_jobs"), params)], apply, self._crowded(claims))
+
+    def snooze(self, claims: list[Claim]) -> Op:
+        def apply(rows: Rows, alone: bool) -> None:
+            for job in self._accepted(claims, rows, alone, lambda job: not job.abort and self._may_wait(job)):
+                job.status, job.when = "todo", "later"
+
+        params = {**_many(claims), "seconds": [3600.0] * len(claims), "times": [None] * len(claims)}
+        return Op(f"snooze {claims}", [(self.load("snooze_jobs"), params)], apply, self._crowded(claims))
 
     def give_back(self, claims: list[Claim]) -> Op:
         def apply(rows: Rows, alone: bool) -> None:

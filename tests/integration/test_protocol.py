@@ -18,6 +18,7 @@ FENCED: dict[str, Maker] = {
     "finish_jobs": Protocol.finish,
     "delete_finished_jobs": Protocol.delete,
     "retry_jobs": Protocol.retry,
+    "snooze_jobs": Protocol.snooze,
     "release_jobs": Protocol.give_back,
     "supersede_jobs": Protocol.supersede,
     "finish_job": Protocol.finish_with_effect,
@@ -27,7 +28,7 @@ FENCED: dict[str, Maker] = {
 OWNER = r"AND (\w+\.)?worker_id (=|IS NOT DISTINCT FROM) (CAST\()?%\(worker_id\)s( AS bigint\))?"
 TOKEN = (
     r"AND (CASE WHEN \((\w+\.)?id, (\w+\.)?claims\) IN \(SELECT [^)]+\) THEN true ELSE false END"
-    r"|(\w+\.)?claims = (retry\.token|(CAST\()?%\(token\)s( AS integer\))?))"
+    r"|(\w+\.)?claims = ((?:retry|snooze)\.token|(CAST\()?%\(token\)s( AS integer\))?))"
 )
 
 

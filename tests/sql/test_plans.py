@@ -33,6 +33,7 @@ PARAMS: dict[str, Any] = {
     "seconds": [0.0] * 49,
     "priorities": [None] * 49,
     "locks": [None] * 49,
+    "times": [None] * 49,
 }
 AFTER = {"claim_locked_jobs": ""}
 INDEXES = {
@@ -44,6 +45,7 @@ INDEXES = {
     "stage_jobs": "procrastinate_jobs_scheduled_idx_w2",
     "finish_jobs": "procrastinate_jobs_pkey",
     "retry_jobs": "procrastinate_jobs_pkey",
+    "snooze_jobs": "procrastinate_jobs_pkey",
     "release_jobs": "procrastinate_jobs_pkey",
     "delete_finished_jobs": "procrastinate_jobs_pkey",
     "supersede_jobs": "procrastinate_jobs_pkey",

@@ -14,6 +14,7 @@ NAMES = [
     "Blueprint",
     "ConfigurationError",
     "DatabaseUnavailable",
+    "Discard",
     "Job",
     "JobCancelled",
     "JobContext",
@@ -23,7 +24,10 @@ NAMES = [
     "OptionError",
     "ResultTimeout",
     "Retry",
+    "RetryLater",
+    "Rule",
     "SchemaError",
+    "Snooze",
     "SoftTimeLimitExceeded",
     "Task",
     "TaskNameTaken",
@@ -31,6 +35,9 @@ NAMES = [
     "WorkrowError",
     "__version__",
     "exponential",
+    "fixed",
+    "linear",
+    "retries",
     "schema",
 ]
 

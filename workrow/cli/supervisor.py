@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from workrow.retry import exponential
+from workrow.waits import exponential
 
 logger = logging.getLogger(__name__)
 

@@ -52,7 +52,7 @@ SELECT
     CAST(outcome.result AS jsonb),
     CASE
         WHEN outcome.error IS NULL THEN ended.errors
-        ELSE coalesce(ended.errors, '[]') || CAST(outcome.error AS jsonb)
+        ELSE workrow.with_error_v1(ended.errors, CAST(outcome.error AS jsonb))
     END,
     ended.claims,
     ended.crashes,

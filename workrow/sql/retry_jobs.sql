@@ -14,9 +14,10 @@ SET
     queue_name = coalesce(retry.queue, job.queue_name),
     lock = coalesce(retry.lock, job.lock),
     worker = CAST(%(worker)s AS text),
-    errors = coalesce(job.errors, '[]') || CAST(retry.error AS jsonb)
+    errors = workrow.with_error_v1(job.errors, CAST(retry.error AS jsonb))
 FROM (
-    SELECT id, token, clock_timestamp() + seconds * INTERVAL '1 second' AS retry_at, priority, queue, lock, error
+    SELECT
+        id, token, coalesce(at, clock_timestamp() + seconds * INTERVAL '1 second') AS retry_at, priority, queue, lock, error
     FROM unnest(
         CAST(%(ids)s AS bigint[]),
         CAST(%(tokens)s AS integer[]),
@@ -24,8 +25,9 @@ FROM (
         CAST(%(priorities)s AS integer[]),
         CAST(%(queues)s AS text[]),
         CAST(%(locks)s AS text[]),
-        CAST(%(errors)s AS text[])
-    ) AS given (id, token, seconds, priority, queue, lock, error)
+        CAST(%(errors)s AS text[]),
+        CAST(%(times)s AS timestamptz[])
+    ) AS given (id, token, seconds, priority, queue, lock, error, at)
 ) AS retry
 WHERE
     job.id = retry.id

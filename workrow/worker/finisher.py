@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 import psycopg
-from procrastinate import utils
 
+from workrow.worker.arrays import literal, seconds_until, unless_all_null
 from workrow.worker.lease import Lease
 from workrow.worker.link import LOST, Link, persist, told
 from workrow.worker.outcome import Outcome
@@ -181,10 +181,13 @@ class Finisher:
         deleted: list[Outcome] = []
         again: list[Outcome] = []
         back: list[Outcome] = []
+        snoozed: list[Outcome] = []
         done = self._done
         for outcome in batch:
             if outcome.status == "todo":
                 (again if outcome.retry else back).append(outcome)
+            elif outcome.status == "snoozed":
+                snoozed.append(outcome)
             elif outcome.status == "crashed":
                 done |= await self._crash(outcome)
             else:
@@ -194,6 +197,10 @@ class Finisher:
             # a retry is refused as well when the job was asked to abort: it then ends
             refused = [each for each in again if each.claimed.id not in done]
             kept += [Outcome(each.claimed, "failed", error=each.error, ended_at=each.ended_at) for each in refused]
+        if snoozed:
+            await self._send_back(snoozed, self._snooze)
+            refused = [each for each in snoozed if each.claimed.id not in done]
+            kept += [Outcome(each.claimed, "aborted", ended_at=each.ended_at) for each in refused]
         if kept:
             done |= await self._finish(kept)
         if deleted:
@@ -221,16 +228,24 @@ class Finisher:
 
     async def _retry(self, outcomes: list[Outcome]) -> set[int]:
         decisions = [each.retry for each in outcomes if each.retry]
-        now = utils.utcnow()
         return await self._ids(
             "retry_jobs",
             outcomes,
             worker=self._worker,
-            seconds=[max(0.0, (each.retry_at - now).total_seconds()) if each.retry_at else 0.0 for each in decisions],
+            seconds=seconds_until(decisions),
+            times=[each.at for each in outcomes],
             priorities=[each.priority for each in decisions],
             queues=[each.queue for each in decisions],
             locks=[each.lock for each in decisions],
             errors=[each.error for each in outcomes],
+        )
+
+    async def _snooze(self, outcomes: list[Outcome]) -> set[int]:
+        return await self._ids(
+            "snooze_jobs",
+            outcomes,
+            seconds=seconds_until([each.retry for each in outcomes if each.retry]),
+            times=[each.at for each in outcomes],
         )
 
     async def _send_back(
@@ -273,13 +288,3 @@ class Finisher:
         tokens = literal(str(each.claimed.token) for each in outcomes)
         rows = await self._link.run(statement, ids=ids, tokens=tokens, worker_id=outcomes[0].claimed.owner, **params)
         return {row[0] for row in rows}
-
-
-def literal(words: Iterable[str]) -> str:
-    """PostgreSQL's text form of an array of words that need no quotes; psycopg would look at each for what to quote."""
-    return "{" + ",".join(words) + "}"
-
-
-def unless_all_null(values: list[str | None]) -> list[str | None]:
-    """Nothing instead of many NULLs: unnest() fills the shorter array up with them."""
-    return values if any(value is not None for value in values) else []

@@ -77,10 +77,12 @@ class Outcome:
     Attributes:
         claimed: the job.
         status: "succeeded", "failed", "aborted"; "todo", to be tried again if there is a ``retry``, and else to be
-            given back without counting the attempt; "crashed", its process died; "lost", nothing is to be written.
+            given back without counting the attempt; "snoozed", to wait until ``retry`` says, likewise; "crashed", its
+            process died; "lost", nothing is to be written.
         result: JSON text.
         error: one attempt's entry of ``errors``, as JSON text.
         retry: when and where it is tried again.
+        at: the same time, where the task named it and not how much later.
         cause: why it crashed, or is quarantined.
         written: the transaction of the task has done so.
         ended_at: seconds of the monotonic clock.
@@ -91,6 +93,7 @@ class Outcome:
     result: str | None = None
     error: str | None = None
     retry: RetryDecision | None = None
+    at: datetime | None = None
     cause: str | None = None
     written: bool = False
     ended_at: float = 0.0

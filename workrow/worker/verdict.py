@@ -5,10 +5,12 @@ from typing import Any
 
 import procrastinate
 from procrastinate import exceptions
+from procrastinate.retry import RetryDecision
 
+from workrow.directives import Directive, RetryLater, Snooze
 from workrow.errors import LeaseLost, ProcessCrashed
 from workrow.payload import dump_result
-from workrow.retry import Retry
+from workrow.retry import Retry, decision, directive, later
 from workrow.tasks import Task
 from workrow.worker.outcome import Claimed, Outcome, describe
 
@@ -34,19 +36,57 @@ def failed(
         logger.error("%s: quarantined: %s", claimed, problem)
         told = describe(error, claimed.attempts + 1, discarded=True)
         return Outcome(claimed, "failed", error=told, cause=problem)
+    if (said := directive(error)) is not None:
+        return _directed(task, claimed, error, said)
     aborted = isinstance(error, exceptions.JobAborted)
-    retry = task.get_retry_exception(exception=error, job=claimed.job) if task and not (aborted and asked) else None
-    policy = task.retry_strategy if task else None
-    discarded = isinstance(policy, Retry) and policy.discards(error)
+    retry, discarded = _decided(task, claimed, error) if task and not (aborted and asked) else (None, False)
     told = describe(error, claimed.attempts + 1, discarded=discarded)
     if retry:
         logger.warning("%s: attempt failed, to be retried: %r", claimed.job.call_string, error, exc_info=error)
-        return Outcome(claimed, "todo", error=told, retry=retry.retry_decision)
+        return Outcome(claimed, "todo", error=told, retry=retry)
     if aborted:
         logger.info("%s: aborted", claimed)
         return Outcome(claimed, "aborted", error=told)
     logger.error("%s: failed: %r", claimed.job.call_string, error, exc_info=error)
     return Outcome(claimed, "failed", error=told)
+
+
+def _decided(
+    task: procrastinate.tasks.Task[Any, Any, Any], claimed: Claimed, error: BaseException
+) -> tuple[RetryDecision | None, bool]:
+    """When it is tried again, if it is, and whether it is discarded. A policy that fails itself gives up."""
+    policy = task.retry_strategy
+    try:
+        if isinstance(policy, Retry):
+            # not through procrastinate's JobRetry: the policy is asked once
+            return policy.get_retry_decision(exception=error, job=claimed.job), policy.discards(error)
+        retry = task.get_retry_exception(exception=error, job=claimed.job)
+        return (retry.retry_decision if retry else None), False
+    except Exception:
+        logger.exception("%s: its retry policy failed on %r", claimed, error)
+        return None, False
+
+
+def _directed(
+    task: procrastinate.tasks.Task[Any, Any, Any] | None, claimed: Claimed, error: BaseException, told: Directive
+) -> Outcome:
+    """The outcome of an attempt that said itself how its job goes on."""
+    if isinstance(told, Snooze):
+        logger.info("%s: snoozes, %s", claimed, told)
+        return Outcome(claimed, "snoozed", retry=decision(told), at=told.at)
+    attempt = claimed.attempts + 1
+    if not isinstance(told, RetryLater):
+        logger.warning("%s: discarded: %s", claimed, told)
+        return Outcome(claimed, "failed", error=describe(told, attempt, discarded=True))
+    retry = later(task.retry_strategy if task else None, told, claimed.job)
+    entry = describe(told, attempt, discarded=False)
+    if retry is None:
+        logger.error(
+            "%s: failed, attempt %d was the last one: %s", claimed.job.call_string, attempt, told, exc_info=error
+        )
+        return Outcome(claimed, "failed", error=entry)
+    logger.warning("%s: attempt failed, to be retried: %s", claimed.job.call_string, told, exc_info=told.__cause__)
+    return Outcome(claimed, "todo", error=entry, retry=retry, at=told.at)
 
 
 def dumped(claimed: Claimed, result: Any) -> str | None:

@@ -23,7 +23,7 @@ AS $$
         id, queue_name, task_name, priority, lock, queueing_lock, args, end_status, scheduled_at,
         attempts + CASE WHEN status = 'doing' AND end_status <> 'cancelled' THEN 1 ELSE 0 END, worker_id,
         worker, created_at, started_at, clock_timestamp(), result,
-        CASE WHEN error IS NULL THEN errors ELSE coalesce(errors, '[]') || error END, claims, crashes, cause,
+        workrow.with_error_v1(errors, error), claims, crashes, cause,
         version, unique_key, expires_at, progress, line
     FROM ended
     RETURNING id

@@ -35,7 +35,7 @@ BEGIN
     SET
         status = 'todo',
         worker_id = NULL,
-        errors = coalesce(errors, '[]') || entry,
+        errors = workrow.with_error_v1(errors, entry),
         scheduled_at = CASE WHEN line IS NULL THEN scheduled_at ELSE '9000-01-01 00:00:00+00' END,
         due_at = CASE WHEN line IS NULL THEN NULL ELSE clock_timestamp() END
     WHERE id = job_id;

@@ -1,0 +1,73 @@
+"""Every python example of these pages runs: the blocks of a section in order, in one namespace, against a database.
+
+A block may use what its section has imported or defined before, and `url`, `app` (opened) and `run()`, which runs what
+is ready. It may await.
+"""
+
+import ast
+import asyncio
+import inspect
+import itertools
+import re
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+import workrow
+
+PAGES = ("tasks", "schedules", "limits", "testing")
+DOCS = Path(__file__).parents[2] / "docs"
+HEADING = re.compile(r"^## +(.+)$", re.MULTILINE)
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SETUP = """
+import asyncio
+from datetime import UTC, datetime, timedelta
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+import workrow
+"""
+
+
+def sections() -> Iterator[Any]:
+    for page in PAGES:
+        path = DOCS / f"{page}.md"
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        starts = [0, *(found.start() for found in HEADING.finditer(text)), len(text)]
+        for start, end in itertools.pairwise(starts):
+            blocks = [
+                "\n" * text.count("\n", 0, start + found.start(1)) + found.group(1)
+                for found in BLOCK.finditer(text[start:end])
+            ]
+            title = HEADING.match(text[start:end])
+            if blocks:
+                yield pytest.param(path, blocks, id=f"{page}: {title.group(1) if title else 'top'}")
+
+
+@pytest.mark.parametrize(("path", "blocks"), list(sections()))
+async def test_the_examples_of_the_section_run(
+    path: Path, blocks: list[str], database_url: str, conn: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = workrow.App(database_url)
+
+    async def run(app: workrow.App = app) -> None:
+        await app.run_worker_async(wait=False, install_signal_handlers=False, listen_notify=False)
+
+    # a module, because functions find their annotations there
+    module = types.ModuleType("docs_example")
+    monkeypatch.setitem(sys.modules, "docs_example", module)
+    module.__dict__.update(url=database_url, app=app, run=run, conn=conn)
+    exec(SETUP, module.__dict__)
+    async with app.open_async():
+        for block in blocks:
+            code = compile(block, str(path), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            awaited = eval(code, module.__dict__)
+            if inspect.isawaitable(awaited):
+                await awaited
+    for engine in [value for value in vars(module).values() if hasattr(value, "dispose")]:
+        disposed = engine.dispose()
+        if asyncio.iscoroutine(disposed):
+            await disposed

@@ -1,0 +1,106 @@
+"""What a task raises to say how its job goes on.
+
+Directive
+├── RetryLater   this attempt failed; the next one starts at the time given
+├── Discard      the job is over: failed, on purpose, with a reason
+└── Snooze       not now: the job waits again, and this was no attempt
+"""
+
+import math
+from datetime import datetime, timedelta
+from typing import Any
+
+from workrow.errors import OptionError
+
+
+class Directive(Exception):
+    """The root of the tree above."""
+
+
+class _Timed(Directive):
+    """A directive with a time: how much later, or when.
+
+    Attributes:
+        reason: why, for the row and the log.
+        seconds: how much later; None where ``at`` says it.
+        at: when; None where ``seconds`` says it.
+    """
+
+    def __init__(self, reason: str = "", *, in_: float | timedelta | None = None, at: datetime | None = None) -> None:
+        name = type(self).__name__
+        if (in_ is None) == (at is None):
+            raise OptionError(f"{name}(in_={in_!r}, at={at!r}): give one of the two")
+        if at is not None and not (isinstance(at, datetime) and at.utcoffset() is not None):
+            raise OptionError(f"{name}(at={at!r}): must be a datetime with a time zone, such as datetime.now(UTC)")
+        self.reason = reason
+        self.seconds = None if in_ is None else self._seconds(in_)
+        self.at = at
+        when = f"in {self.seconds:g} s" if self.seconds is not None else f"at {at}"
+        super().__init__(f"{reason}: again {when}" if reason else f"again {when}")
+
+    def _seconds(self, in_: float | timedelta) -> float:
+        seconds = in_.total_seconds() if isinstance(in_, timedelta) else in_
+        valid = isinstance(seconds, int | float) and not isinstance(seconds, bool) and math.isfinite(seconds)
+        if not valid or not 0 <= seconds <= timedelta(days=36500).total_seconds():
+            raise OptionError(
+                f"{type(self).__name__}(in_={in_!r}): must be a timedelta or a number of seconds, up to 100 years"
+            )
+        return float(seconds)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # it comes out of child processes
+        return _again, (type(self), self.reason, self.seconds, self.at)
+
+
+def _again(kind: type[_Timed], reason: str, seconds: float | None, at: datetime | None) -> _Timed:
+    return kind(reason, in_=seconds, at=at)
+
+
+class RetryLater(_Timed):
+    """This attempt failed, and the next one starts at the time given instead of the one that the policy computes.
+
+    It counts as an attempt: ``max_attempts`` of the task's policy still holds (of a task without one: of ``Retry()``).
+    ``raise RetryLater(in_=60) from error`` keeps the error, and takes ``max_attempts`` from the rule that fits it.
+
+    Args:
+        reason: why, for the row and the log.
+        in_: how much later: seconds or a timedelta.
+        at: when: a datetime with a time zone. One of the two.
+
+    Raises:
+        OptionError: the time cannot be understood.
+    """
+
+
+class Snooze(_Timed):
+    """Not now: the job goes back to the queue and waits until the time given. This was no attempt, and no error.
+
+    Nothing bounds how often: give the job an end with ``expires=``, or look at ``ctx.job.scheduled_at``. How often a
+    worker has taken it is the column ``claims`` of ``workrow.jobs``.
+
+    Args:
+        reason: why, for the log.
+        in_: how much later: seconds or a timedelta, more than 0.
+        at: when: a datetime with a time zone. One of the two.
+
+    Raises:
+        OptionError: the time cannot be understood.
+    """
+
+    def _seconds(self, in_: float | timedelta) -> float:
+        seconds = super()._seconds(in_)
+        if not seconds:
+            raise OptionError(f"Snooze(in_={in_!r}): must be more than 0: nothing bounds how often a job snoozes")
+        return seconds
+
+
+class Discard(Directive):
+    """The job is over, on purpose: it ends as failed and discarded, with the reason kept, and is not retried.
+
+    Args:
+        reason: why, for the row and the log.
+    """
+
+    def __init__(self, reason: str = "discarded") -> None:
+        super().__init__(reason)
+        self.reason = reason

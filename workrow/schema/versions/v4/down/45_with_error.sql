@@ -1,0 +1,1 @@
+DROP FUNCTION workrow.with_error_v1
