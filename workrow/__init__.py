@@ -19,6 +19,7 @@ from workrow.errors import (
     JobNotFound,
     NoResult,
     OptionError,
+    QueueFull,
     ResultTimeout,
     SchemaError,
     SoftTimeLimitExceeded,
@@ -28,6 +29,7 @@ from workrow.errors import (
 from workrow.retry import Retry, Rule
 from workrow.tasks import Task
 from workrow.types import Job
+from workrow.uniqueness import Debounce, Throttle, Unique
 from workrow.version import __version__
 from workrow.waits import exponential, fixed, linear
 
@@ -38,6 +40,7 @@ __all__ = [
     "Blueprint",
     "ConfigurationError",
     "DatabaseUnavailable",
+    "Debounce",
     "Discard",
     "Job",
     "JobCancelled",
@@ -46,6 +49,7 @@ __all__ = [
     "JobNotFound",
     "NoResult",
     "OptionError",
+    "QueueFull",
     "ResultTimeout",
     "Retry",
     "RetryLater",
@@ -55,7 +59,9 @@ __all__ = [
     "SoftTimeLimitExceeded",
     "Task",
     "TaskNameTaken",
+    "Throttle",
     "TransactionError",
+    "Unique",
     "WorkrowError",
     "__version__",
     "exponential",

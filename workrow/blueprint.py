@@ -3,7 +3,7 @@
 import difflib
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import update_wrapper
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypedDict, Unpack, cast, get_type_hints, overload
 
@@ -19,10 +19,11 @@ from typing_extensions import TypeVar
 from workrow.context import JobContext
 from workrow.errors import OptionError
 from workrow.execution import Execution, TransactionKind
-from workrow.options import Options, check_task_name
+from workrow.options import RULES, Options, check_task_name
 from workrow.retry import Exceptions, Retry, Rule
 from workrow.schedule import Cron, Every
 from workrow.tasks import Task
+from workrow.uniqueness import Debounce, Throttle, Unique
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,6 +51,10 @@ class TaskDefaults(TypedDict, total=False):
     time_limit: float | timedelta | None
     max_memory: int | None
     results: bool
+    unique: Unique | tuple[str, ...] | None
+    debounce: Debounce | float | timedelta | None
+    throttle: Throttle | None
+    expires: float | timedelta | datetime | None
 
 
 class TaskOptions(TaskDefaults, total=False):
@@ -135,6 +140,10 @@ class Tasks(procrastinate.Blueprint):
             soft_time_limit: seconds, or a timedelta, after which `SoftTimeLimitExceeded` is raised inside the task.
             time_limit: the same, after which the task is ended: a coroutine is cancelled, a process is killed; in a
                 thread an exception is raised, and its slot is free when the thread ends.
+            unique: see `workrow.options.Options`; so are the next three.
+            debounce: the last call of a burst only.
+            throttle: so many jobs in a window only.
+            expires: never start later than this.
             max_memory: MiB of resident memory at which the task's process is killed; needs ``run_in="process"``.
             results: False keeps no result: ``job.result()`` raises `NoResult` when the job has succeeded.
 
@@ -143,7 +152,10 @@ class Tasks(procrastinate.Blueprint):
             TaskNameTaken: the name, or an alias, is in use.
         """
         _check_known(options, TaskOptions)
-        decorate = self._decorator({**self._defaults, **cast("TaskOptions", options)})
+        defaults = self._defaults
+        if options.keys() & set(RULES):  # a rule of its own replaces the shared one
+            defaults = cast("TaskDefaults", {name: value for name, value in defaults.items() if name not in RULES})
+        decorate = self._decorator({**defaults, **cast("TaskOptions", options)})
         return decorate if func is None else decorate(func)
 
     def _decorator(self, options: TaskOptions) -> Callable[[Callable[..., Any]], Task[Any, Any]]:

@@ -1,16 +1,19 @@
 """Turn calls into rows: one INSERT in the caller's transaction, or in one of its own."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from itertools import groupby
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import procrastinate
+import psycopg
 from procrastinate import jobs as upstream_jobs
 from procrastinate import manager as upstream_manager
 from procrastinate.exceptions import AlreadyEnqueued
 
 from workrow import transaction
 from workrow.connector import Connector, SyncConnector
+from workrow.errors import ConfigurationError, QueueFull
 from workrow.options import Options
 from workrow.payload import dump_arguments
 from workrow.transaction import AsyncTransaction, Params, Rows, SyncTransaction
@@ -32,6 +35,27 @@ class JobManager(upstream_manager.JobManager):
             return None
         async with self.connector.pool.connection() as connection:
             return await insert_async(connection, params)
+
+    @asynccontextmanager
+    async def own_connection_async(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        """A connection in autocommit mode.
+
+        Raises:
+            ConfigurationError: the app's connector is not workrow's.
+        """
+        if not isinstance(self.connector, Connector):
+            raise _foreign(self.connector)
+        async with self.connector.pool.connection() as connection:
+            yield connection
+
+    @contextmanager
+    def own_connection(self) -> Iterator[psycopg.Connection[Any]]:
+        """The same, blocking."""
+        connector = self.connector.get_sync_connector()
+        if not isinstance(connector, SyncConnector):
+            raise _foreign(connector)
+        with connector.pool.connection() as connection:
+            yield connection
 
     def insert_own(self, params: Params) -> list[int] | None:
         """The same, blocking."""
@@ -73,13 +97,14 @@ async def insert_async(on: AsyncTransaction, params: Params) -> list[int]:
 
     Raises:
         AlreadyEnqueued: a job with the same queueing lock waits; nothing was inserted, the transaction is usable.
+        QueueFull: the queue has no room; the same.
         TransactionError: the transaction cannot take an INSERT.
     """
     ids = _ids(await transaction.run_async(on, *_statement(params)))
     if len(ids) < len(params["args"]):
         if ids:
             await transaction.run_async(on, "delete_jobs", {"ids": ids})
-        _raise_already_enqueued(params)
+        raise refusal(params, await transaction.run_async(on, "read_queue_cap", cap_params(params)))
     return ids
 
 
@@ -89,7 +114,7 @@ def insert(on: SyncTransaction, params: Params) -> list[int]:
     if len(ids) < len(params["args"]):
         if ids:
             transaction.run(on, "delete_jobs", {"ids": ids})
-        _raise_already_enqueued(params)
+        raise refusal(params, transaction.run(on, "read_queue_cap", cap_params(params)))
     return ids
 
 
@@ -154,6 +179,13 @@ def as_upstream_jobs(task: str, options: Options, arguments: Sequence[Arguments]
     return [job.evolve(task_kwargs=each) for each in arguments]
 
 
+def _foreign(connector: object) -> ConfigurationError:
+    return ConfigurationError(
+        f"unique, debounce, throttle and expires need workrow's own connector, not a {type(connector).__name__}: make "
+        "the app with workrow.App('postgresql://…')"
+    )
+
+
 def _batches(jobs: list[upstream_jobs.Job]) -> list[Params]:
     """One set of parameters for each run of jobs that differ in nothing but their arguments."""
     same = groupby(
@@ -183,8 +215,20 @@ def _ids(rows: Rows) -> list[int]:
     return sorted(row[0] for row in rows)
 
 
-def _raise_already_enqueued(params: Params) -> NoReturn:
-    raise AlreadyEnqueued(
-        f"{params['task']}: a job with queueing_lock={params['queueing_lock']!r} is waiting already; "
-        "nothing was enqueued"
+def cap_params(params: Params) -> Params:
+    """The parameters of ``read_queue_cap.sql`` for jobs that were refused."""
+    return {"queue": params["queue"], "more": 0 if params["scheduled_at"] else len(params["args"])}
+
+
+def refusal(params: Params, cap: Rows) -> Exception:
+    """Why jobs were not inserted; ``cap``: what ``read_queue_cap.sql`` says since."""
+    if not cap and params["queueing_lock"] is not None:
+        return AlreadyEnqueued(
+            f"{params['task']}: a job with queueing_lock={params['queueing_lock']!r} is waiting already; "
+            "nothing was enqueued"
+        )
+    found = f"{cap[0][1]} jobs wait, at most {cap[0][0]} may" if cap else "as many jobs wait as may"
+    return QueueFull(
+        f"{params['task']}: the queue {params['queue']!r} has no room for {len(params['args'])} more: {found}; nothing "
+        "was enqueued; try again later, or raise its cap with workrow.set_queue_v1"
     )

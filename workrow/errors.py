@@ -4,6 +4,7 @@
     ├── OptionError              a task, queue or enqueue option that is unknown or out of range
     ├── ArgumentError            arguments that do not fit the task's signature, or are not JSON
     ├── TransactionError         the object given to enqueue() cannot take an INSERT now
+    ├── QueueFull                the queue holds as many jobs as it may: nothing was enqueued
     ├── ConfigurationError       settings, environment, application path
     ├── DatabaseUnavailable      nothing answers at the database's address
     ├── EmbeddedError            the embedded PostgreSQL cannot be found, initialised or started
@@ -47,6 +48,10 @@ class ArgumentError(WorkrowError, TypeError):
 
 class TransactionError(WorkrowError):
     """The session or connection given to ``enqueue()`` cannot take the job."""
+
+
+class QueueFull(WorkrowError):
+    """The queue holds as many waiting jobs as its ``max_depth`` allows; nothing was enqueued."""
 
 
 class ConfigurationError(WorkrowError):

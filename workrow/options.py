@@ -8,10 +8,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self, TypedDict
 
 from workrow.errors import OptionError
+from workrow.uniqueness import (
+    Debounce,
+    Rule,
+    Throttle,
+    Unique,
+    as_debounce,
+    as_throttle,
+    as_unique,
+    check_seconds,
+)
 
 INT4_MAX = 2**31 - 1
 NAME_MAX = 128
 """Characters in a queue's or a task's name: procrastinate's columns are ``varchar(128)``."""
+
+
+RULES = ("unique", "debounce", "throttle")
 
 
 class EnqueueOptions(TypedDict, total=False):
@@ -23,6 +36,10 @@ class EnqueueOptions(TypedDict, total=False):
     queue: str
     lock: str | None
     queueing_lock: str | None
+    unique: Unique | tuple[str, ...] | None
+    debounce: Debounce | float | timedelta | None
+    throttle: Throttle | None
+    expires: float | timedelta | datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +53,12 @@ class Options:
         queueing_lock: at most one job with this key waits at any time; a second enqueue raises ``AlreadyEnqueued``.
         delay: start no sooner than this long from now: a timedelta, or seconds.
         at: start no sooner than this; a datetime with a time zone. Not together with ``delay``.
+        unique: at most one job with the same values of these arguments waits or runs: a tuple of their names, or a
+            `Unique`.
+        debounce: run the last call of a burst only: seconds of quiet, a timedelta, or a `Debounce`.
+        throttle: at most so many jobs in a window of time: a `Throttle`.
+        expires: never start later than this: seconds or a timedelta from when it may start, or a datetime with a time
+            zone. A job that has not started by then ends as cancelled.
 
     Raises:
         OptionError: an unknown option, a wrong type, a value out of range.
@@ -47,6 +70,10 @@ class Options:
     queueing_lock: str | None = None
     delay: float | timedelta | None = None
     at: datetime | None = None
+    unique: Unique | tuple[str, ...] | None = None
+    debounce: Debounce | float | timedelta | None = None
+    throttle: Throttle | None = None
+    expires: float | timedelta | datetime | None = None
 
     def __post_init__(self) -> None:
         _check_name("queue", self.queue)
@@ -62,6 +89,28 @@ class Options:
             self._check_delay(self.delay)
         if self.at is not None and not (isinstance(self.at, datetime) and self.at.utcoffset() is not None):
             raise OptionError(f"at={self.at!r}: must be a datetime with a time zone, such as datetime.now(UTC)")
+        if self.expires is not None:
+            self._check_expires(self.expires)
+        object.__setattr__(self, "unique", as_unique(self.unique))
+        object.__setattr__(self, "debounce", as_debounce(self.debounce))
+        object.__setattr__(self, "throttle", as_throttle(self.throttle))
+        self._check_rule()
+
+    def _check_rule(self) -> None:
+        given = [f"{name}={getattr(self, name)!r}" for name in RULES if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise OptionError(f"{' and '.join(given)}: give one of them")
+        if given and self.queueing_lock is not None:
+            raise OptionError(f"{given[0]} and queueing_lock={self.queueing_lock!r}: give one of the two")
+        if self.debounce is not None and (self.delay is not None or self.at is not None):
+            raise OptionError(f"{given[0]} sets the time itself: leave delay and at away")
+
+    @staticmethod
+    def _check_expires(expires: float | timedelta | datetime) -> None:
+        if not isinstance(expires, datetime):
+            check_seconds("expires", expires)
+        elif expires.utcoffset() is None:
+            raise OptionError(f"expires={expires!r}: must have a time zone, such as datetime.now(UTC) has")
 
     @staticmethod
     def _check_delay(delay: float | timedelta) -> None:
@@ -72,15 +121,27 @@ class Options:
             raise OptionError(f"delay={delay!r}: must be between 0 and 100 years")
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
-        """A copy with some options changed; ``delay`` and ``at`` replace each other."""
+        """A copy with some options changed; ``delay`` and ``at`` replace each other, and so do the rules."""
         known = [field.name for field in fields(self)]
         for name in changes:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
                 raise OptionError(f"unknown option {name}={changes[name]!r}: {hint}")
-        reset = {"delay": None, "at": None} if changes.keys() & {"delay", "at"} else {}
+        reset: dict[str, Any] = {"delay": None, "at": None} if changes.keys() & {"delay", "at"} else {}
+        if changes.keys() & set(RULES):
+            reset |= dict.fromkeys(RULES)
         return replace(self, **{**reset, **changes})
+
+    @property
+    def rule(self) -> Rule | None:
+        """What a second call with the same key does, if anything special."""
+        return self.unique or self.debounce or self.throttle  # type: ignore[return-value]
+
+    @property
+    def conditional(self) -> bool:
+        """Whether there is more to a job than a row."""
+        return self.expires is not None or self.rule is not None
 
     @property
     def scheduled_at(self) -> datetime | None:

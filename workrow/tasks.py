@@ -13,6 +13,7 @@ from procrastinate.exceptions import AppNotOpen, UnboundTaskError
 from typing_extensions import TypeVar
 
 from workrow import transaction
+from workrow.conditional import copy, copy_async, insert_once, insert_once_async, once_params
 from workrow.enqueue import (
     Arguments,
     JobManager,
@@ -28,6 +29,7 @@ from workrow.options import EnqueueOptions, Options
 from workrow.schedule import Cron, Every
 from workrow.transaction import AsyncTransaction, SyncTransaction
 from workrow.types import Job, Results
+from workrow.uniqueness import check_names
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,6 +51,7 @@ class Call(Generic[P, R]):
     def __init__(self, task: "Task[P, R]", options: Options) -> None:
         self._task = task
         self._options = options
+        self._conditional = options.conditional
 
     def options(self, **changes: Unpack[EnqueueOptions]) -> "Call[P, R]":
         """The same with some options changed; see `workrow.options.Options`.
@@ -56,7 +59,9 @@ class Call(Generic[P, R]):
         Raises:
             OptionError: an option is unknown or out of range.
         """
-        return Call(self._task, self._options.changed(changes))
+        options = self._options.changed(changes)
+        self._task.check_rule(options)
+        return Call(self._task, options)
 
     @overload
     def enqueue(self, on: AsyncTransaction | None, /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[Job[R]]: ...
@@ -79,7 +84,8 @@ class Call(Generic[P, R]):
         Raises:
             ArgumentError: the arguments do not fit the signature, or are not JSON.
             TransactionError: the transaction has failed, is read-only or closed.
-            AlreadyEnqueued: a job with the same queueing lock waits.
+            AlreadyEnqueued: a job with the same queueing lock waits, or of a rule with ``on_conflict="raise"``.
+            QueueFull: the queue holds as many jobs as it may.
         """
         arguments = [self._task.bind(args, kwargs)]
         if on is None or transaction.is_async(on):
@@ -126,9 +132,15 @@ class Call(Generic[P, R]):
 
         Raises:
             ArgumentError: arguments do not fit the signature, or are not JSON; the transaction has failed then.
-            OptionError: the options have a queueing lock, which COPY cannot honour.
+            OptionError: the options have a queueing lock, a rule or an expiry, which COPY cannot honour.
+            QueueFull: the queue is full already; how many jobs the stream has is not looked at.
             TransactionError: the transaction cannot take the jobs, or is another driver's.
         """
+        if self._conditional:
+            raise OptionError(
+                f"{self._task.name}: unique, debounce, throttle and expires do not go together with COPY; "
+                "use enqueue_many"
+            )
         if self._options.queueing_lock is not None:
             raise OptionError(
                 f"{self._task.name}: queueing_lock={self._options.queueing_lock!r} and COPY do not go together; "
@@ -137,8 +149,8 @@ class Call(Generic[P, R]):
         bound = (self._task.bind((), row) for row in rows)
         lines = copy_lines(self._task.name, self._options, bound)
         if transaction.is_async(on):
-            return transaction.copy_async(cast("AsyncTransaction", on), "copy_jobs", lines)
-        return transaction.copy(cast("SyncTransaction", on), "copy_jobs", lines)
+            return copy_async(cast("AsyncTransaction", on), self._options.queue, lines)
+        return copy(cast("SyncTransaction", on), self._options.queue, lines)
 
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Insert one job in a transaction of its own, at once: Celery's word. Blocks for one round trip.
@@ -148,6 +160,9 @@ class Call(Generic[P, R]):
         """
         arguments = [self._task.bind(args, kwargs)]
         name, manager = self._task.name, self._task.producer.job_manager
+        if self._conditional:
+            with manager.own_connection() as connection:
+                return self._insert(connection, arguments)[0]
         own = manager.insert_own(row_params(name, self._options, arguments))
         if own is not None:
             return self._handle(own[0])
@@ -162,6 +177,7 @@ class Call(Generic[P, R]):
         eta: datetime | None = None,
         queue: str | None = None,
         priority: int | None = None,
+        expires: float | datetime | None = None,
     ) -> Job[R]:
         """`delay` with options, as Celery spells them.
 
@@ -172,11 +188,12 @@ class Call(Generic[P, R]):
             eta: start no sooner than this; a datetime with a time zone.
             queue: the queue's name instead of the task's.
             priority: a higher one runs first (with Redis, Celery has it the other way round).
+            expires: never start later than so many seconds after it may start, or than this datetime.
 
         Raises:
             As `enqueue`; OptionError for a bad option.
         """
-        given = {"delay": countdown, "at": eta, "queue": queue, "priority": priority}
+        given = {"delay": countdown, "at": eta, "queue": queue, "priority": priority, "expires": expires}
         changes = {name: value for name, value in given.items() if value is not None}
         call: Call[..., R] = Call(self._task, self._options.changed(changes))
         return call.delay(*(args or ()), **(kwargs or {}))
@@ -189,6 +206,8 @@ class Call(Generic[P, R]):
         task = self._task
         if not arguments:
             return []
+        if self._conditional:
+            return await self._insert_once_async(on, arguments)
         if on is not None:
             ids = await insert_async(on, row_params(task.name, self._options, arguments))
             return [self._handle(id_) for id_ in ids]
@@ -209,8 +228,24 @@ class Call(Generic[P, R]):
     def _insert(self, on: SyncTransaction, arguments: list[Arguments]) -> list[Job[R]]:
         if not arguments:
             return []
+        if self._conditional:
+            return self._found(insert_once(on, self._once_params(arguments)))
         ids = insert(on, row_params(self._task.name, self._options, arguments))
         return [self._handle(id_) for id_ in ids]
+
+    async def _insert_once_async(self, on: AsyncTransaction | None, arguments: list[Arguments]) -> list[Job[R]]:
+        params = self._once_params(arguments)
+        if on is not None:
+            return self._found(await insert_once_async(on, params))
+        async with self._task.producer.job_manager.own_connection_async() as connection:
+            return self._found(await insert_once_async(connection, params))
+
+    def _once_params(self, arguments: list[Arguments]) -> dict[str, Any]:
+        task, options = self._task, self._options
+        return once_params(row_params(task.name, options, arguments), options, task.signature, arguments)
+
+    def _found(self, found: list[tuple[int, bool]]) -> list[Job[R]]:
+        return [Job(id_, self._task.name, self._options.queue, self._task, created) for id_, created in found]
 
     def _jobs(self, rows: list[procrastinate.jobs.Job]) -> list[Job[R]]:
         return [self._handle(cast("int", row.id)) for row in rows]
@@ -257,6 +292,8 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         self.execution = execution
         self._timing = schedule
         self._check_signature()
+        if options.rule is not None:
+            check_names(options.rule, self.signature)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, here and now."""
@@ -310,6 +347,28 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                 arguments.update(arguments.pop(name, {}))
         return arguments
+
+    def check_rule(self, options: Options) -> None:
+        """Raise OptionError if the rule of these options names no argument of this task."""
+        if options.rule is None:
+            return
+        try:
+            check_names(options.rule, self.signature)
+        except OptionError as error:
+            raise OptionError(f"task {self.name}: {error}") from None
+
+    def configure(self, **options: Any) -> Any:
+        """procrastinate's way to `options`; see there.
+
+        Raises:
+            OptionError: the task has a rule or an expiry, which only ``enqueue()`` and ``delay()`` know.
+        """
+        if self._conditional:
+            raise OptionError(
+                f"task {self.name}: procrastinate's defer() and configure() know nothing of unique, debounce, throttle "
+                "and expires; use enqueue() or delay()"
+            )
+        return super().configure(**options)
 
     def _check_signature(self) -> None:
         unnamed = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)

@@ -1,7 +1,7 @@
 """The values that pass between the floors."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol
 
@@ -90,15 +90,22 @@ class Job(_Handle, Generic[R_co]):
         id: the row's id, unique for ever.
         task: the task's name; "" in a handle that ``app.job(id)`` made.
         queue: the queue's name; "" there too.
+        created: False where a rule (unique, debounce, throttle) found this job instead of enqueueing one.
     """
 
     id: int
     task: str
     queue: str
     origin: InitVar[Origin | None] = None
+    created: bool = field(default=True, compare=False)
 
     def __post_init__(self, origin: Origin | None) -> None:
         object.__setattr__(self, "_origin", origin)
+
+    @property
+    def existing(self) -> bool:
+        """Whether the job was there before."""
+        return not self.created
 
     @property
     def _results(self) -> Results:

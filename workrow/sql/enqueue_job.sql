@@ -1,6 +1,6 @@
--- Insert one job. A taken queueing lock inserts nothing, as in enqueue_jobs.
+-- Insert one job. A taken queueing lock, or a full queue, inserts nothing, as in enqueue_jobs.
 INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)
-VALUES (
+SELECT
     CAST(%(queue)s AS text),
     CAST(%(task)s AS text),
     CAST(%(priority)s AS integer),
@@ -8,6 +8,14 @@ VALUES (
     CAST(%(queueing_lock)s AS text),
     CAST(%(args)s AS jsonb),
     CAST(%(scheduled_at)s AS timestamptz)
+WHERE NOT EXISTS (
+    SELECT
+    FROM workrow.queue_caps AS cap
+    WHERE
+        cap.queue_name = CAST(%(queue)s AS text)
+        AND workrow.queue_is_full_v1(
+            CAST(%(queue)s AS text), CASE WHEN CAST(%(scheduled_at)s AS timestamptz) IS NULL THEN 1 ELSE 0 END
+        )
 )
 ON CONFLICT (queueing_lock) WHERE status = 'todo' AND queueing_lock IS NOT NULL DO NOTHING
 RETURNING id

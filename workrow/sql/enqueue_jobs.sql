@@ -1,5 +1,6 @@
 -- Insert one job for each element of the JSON array "args", all with the same options, in order.
--- A taken queueing lock inserts nothing instead of raising, so that the caller's transaction stays usable.
+-- A taken queueing lock inserts nothing instead of raising, so that the caller's transaction stays usable; and so does
+-- a queue without room for all of them.
 INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)
 SELECT
     CAST(%(queue)s AS text),
@@ -10,5 +11,18 @@ SELECT
     job.args,
     CAST(%(scheduled_at)s AS timestamptz)
 FROM jsonb_array_elements(CAST(%(args)s AS jsonb)) AS job (args)
+WHERE NOT EXISTS (
+    SELECT
+    FROM workrow.queue_caps AS cap
+    WHERE
+        cap.queue_name = CAST(%(queue)s AS text)
+        AND workrow.queue_is_full_v1(
+            CAST(%(queue)s AS text),
+            CASE
+                WHEN CAST(%(scheduled_at)s AS timestamptz) IS NULL THEN jsonb_array_length(CAST(%(args)s AS jsonb))
+                ELSE 0
+            END
+        )
+)
 ON CONFLICT (queueing_lock) WHERE status = 'todo' AND queueing_lock IS NOT NULL DO NOTHING
 RETURNING id

@@ -35,36 +35,41 @@ BEGIN
     IF _job_id IS NULL THEN
         -- failed by a statement of version 1, and not swept yet
         PERFORM workrow.end_job_v1(job_id, ARRAY['failed']::procrastinate_job_status[], 'failed');
-        WITH failed AS (
-            DELETE FROM workrow.history
-            WHERE id = job_id AND status = 'failed'
-            RETURNING *
-        )
-        INSERT INTO procrastinate_jobs (
-            id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts,
-            worker, created_at, errors, claims, version, unique_key, line, due_at
-        )
-        SELECT
-            id,
-            coalesce(new_queue_name, queue_name),
-            task_name,
-            coalesce(new_priority, priority),
-            coalesce(new_lock, lock),
-            queueing_lock,
-            args,
-            'todo',
-            CASE WHEN line IS NULL THEN retry_at ELSE '9000-01-01 00:00:00+00' END,
-            attempts + 1,
-            worker,
-            created_at,
-            errors,
-            claims,
-            version,
-            unique_key,
-            line,
-            CASE WHEN line IS NULL THEN NULL ELSE coalesce(retry_at, clock_timestamp()) END
-        FROM failed
-        RETURNING id INTO _job_id;
+        BEGIN
+            WITH failed AS (
+                DELETE FROM workrow.history
+                WHERE id = job_id AND status = 'failed'
+                RETURNING *
+            )
+            INSERT INTO procrastinate_jobs (
+                id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts,
+                worker, created_at, errors, claims, version, unique_key, line, due_at
+            )
+            SELECT
+                id,
+                coalesce(new_queue_name, queue_name),
+                task_name,
+                coalesce(new_priority, priority),
+                coalesce(new_lock, lock),
+                queueing_lock,
+                args,
+                'todo',
+                CASE WHEN line IS NULL THEN retry_at ELSE '9000-01-01 00:00:00+00' END,
+                attempts + 1,
+                worker,
+                created_at,
+                errors,
+                claims,
+                version,
+                unique_key,
+                line,
+                CASE WHEN line IS NULL THEN NULL ELSE coalesce(retry_at, clock_timestamp()) END
+            FROM failed
+            RETURNING id INTO _job_id;
+        EXCEPTION WHEN unique_violation THEN
+            RAISE 'job % does not run again: a newer job has its unique key, or waits under its queueing lock', job_id
+                USING ERRCODE = 'unique_violation';
+        END;
     END IF;
     IF _job_id IS NULL THEN
         RAISE 'Job was not found or has an invalid status to retry (job id: %)', job_id;

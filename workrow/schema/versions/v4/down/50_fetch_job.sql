@@ -1,0 +1,1 @@
+%(again:v2/up/38_fetch_job.sql)s

@@ -1,0 +1,1 @@
+%(again:v3/up/14_release_job.sql)s

@@ -1,0 +1,17 @@
+DROP FUNCTION
+    workrow.pause_v1(text, text, text, text),
+    workrow.resume_v1(text, text, text, text),
+    workrow.set_queue_v1(text, integer, text, text),
+    workrow.enqueue_once_v1(jsonb, jsonb, jsonb, text[], text[]),
+    workrow.insert_once_v1(procrastinate_jobs, jsonb, jsonb, text[], text[], integer[], interval),
+    workrow.change_waiting_v1(procrastinate_jobs, jsonb, jsonb, integer[], bigint[], interval),
+    workrow.find_finished_v1(jsonb, text[], integer[]),
+    workrow.find_live_v1(jsonb, text[], integer[], boolean),
+    workrow.find_throttled_v1(text[], integer[]),
+    workrow.others_v1(integer, integer[]),
+    workrow.admit_v1(jsonb, text[]),
+    workrow.admitted_v1(jsonb, text[], integer[], bigint[]),
+    workrow.sweep_expired_v1(integer),
+    workrow.expiry_v1(timestamptz, integer),
+    workrow.queue_is_full_v1(text, integer),
+    workrow.ready_depth_v1(text, integer)

@@ -1,0 +1,1 @@
+DROP TABLE workrow.pause_log, workrow.queue_caps, workrow.throttles

@@ -1,0 +1,1 @@
+CREATE INDEX throttles_over_at_idx ON workrow.throttles (over_at)

@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX pause_log_active_idx ON workrow.pause_log (kind, name) WHERE resumed_at IS NULL
