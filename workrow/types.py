@@ -97,7 +97,7 @@ class Job(_Handle, Generic[R_co]):
     task: str
     queue: str
     origin: InitVar[Origin | None] = None
-    created: bool = field(default=True, compare=False)
+    created: bool = field(default=True, compare=False, repr=False)
 
     def __post_init__(self, origin: Origin | None) -> None:
         object.__setattr__(self, "_origin", origin)

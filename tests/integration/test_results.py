@@ -411,6 +411,6 @@ async def test_a_handle_is_a_plain_value(open_app: workrow.App) -> None:
 
     job = await end.enqueue(None)
     assert job == workrow.Job(job.id, "end", "default")
-    assert dataclasses.asdict(job) == {"id": job.id, "task": "end", "queue": "default"}
+    assert dataclasses.asdict(job) == {"id": job.id, "task": "end", "queue": "default", "created": True}
     assert pickle.loads(pickle.dumps(job)) == job
     assert repr(job) == f"Job(id={job.id}, task='end', queue='default')"
