@@ -27,6 +27,7 @@ from workrow.errors import (
     WorkrowError,
 )
 from workrow.retry import Retry, Rule
+from workrow.schedule import Schedule
 from workrow.tasks import Task
 from workrow.types import Job
 from workrow.uniqueness import Debounce, Throttle, Unique
@@ -54,6 +55,7 @@ __all__ = [
     "Retry",
     "RetryLater",
     "Rule",
+    "Schedule",
     "SchemaError",
     "Snooze",
     "SoftTimeLimitExceeded",

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Self, Unpack, cast
 
 import procrastinate
@@ -20,6 +20,7 @@ from workrow.errors import ConfigurationError, SchemaError
 from workrow.maintenance.historian import Historian
 from workrow.maintenance.scheduler import Scheduler
 from workrow.results import Results
+from workrow.schedules import Schedules
 from workrow.tasks import Task
 from workrow.types import Job
 from workrow.urls import libpq_url
@@ -109,6 +110,11 @@ class App(Tasks, procrastinate.App):
     def job(self, job_id: int) -> Job[Any]:
         """The handle of a job by its id; whether it exists is found out when the handle is asked."""
         return Job(job_id, "", "", self)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """Schedules at run time: create, update, pause, resume, run now, delete, list."""
+        return Schedules(self)
 
     @property
     def database_url(self) -> str:

@@ -21,7 +21,7 @@ from workrow.errors import OptionError
 from workrow.execution import Execution, TransactionKind
 from workrow.options import RULES, Options, check_task_name
 from workrow.retry import Exceptions, Retry, Rule
-from workrow.schedule import Cron, Every
+from workrow.schedule import Schedule
 from workrow.tasks import Task
 from workrow.uniqueness import Debounce, Throttle, Unique
 
@@ -65,6 +65,7 @@ class TaskOptions(TaskDefaults, total=False):
     cron: str
     every: timedelta
     timezone: str
+    schedule: Schedule | list[Schedule] | tuple[Schedule, ...]
 
 
 Transaction = AsyncSession | Session | psycopg.AsyncConnection[Any] | psycopg.Connection[Any]
@@ -130,6 +131,8 @@ class Tasks(procrastinate.Blueprint):
             cron: enqueue the task at these times; five fields, or six with seconds first.
             every: enqueue the task once in each such interval.
             timezone: the zone that ``cron`` is read in, UTC by default.
+            schedule: instead of these three, a `Schedule`, or several of different names: with arguments, and with what
+                becomes of due times that were missed, or that come while the former job still runs.
             pass_context: pass the context as first argument whatever its annotation says.
             task_middleware: procrastinate's middleware around this task.
             transactional: the worker opens a transaction and gives it to the task as its first argument: an SQLAlchemy
@@ -171,7 +174,7 @@ class Tasks(procrastinate.Blueprint):
                     name=name,
                     aliases=options.get("aliases"),
                     options=Options().changed(plain),
-                    schedule=_timing(options),
+                    schedules=_schedules(options),
                     retry=_retry(options),
                     pass_context=options.get("pass_context", False) or takes_context(func, injected),
                     execution=execution,
@@ -273,15 +276,23 @@ def _check_known(options: Mapping[str, Any], known: type) -> None:
             raise OptionError(f"unknown task option {name}={value!r}: {hint}")
 
 
-def _timing(options: TaskOptions) -> Cron | Every | None:
-    cron, every = options.get("cron"), options.get("every")
-    if cron is not None and every is not None:
-        raise OptionError(f"cron={cron!r} and every={every!r}: give one of the two")
-    if cron is not None:
-        return Cron(cron, options.get("timezone", "UTC"))
-    if "timezone" in options:
-        raise OptionError(f"timezone={options['timezone']!r} says nothing without cron=…")
-    return None if every is None else Every(every)
+def _schedules(options: TaskOptions) -> tuple[Schedule, ...]:
+    given: dict[str, Any] = {}
+    for key in ("cron", "every", "timezone"):
+        if options.get(key) is not None:
+            given[key] = options.get(key)
+    if "schedule" not in options:
+        if given.keys() == {"timezone"}:
+            raise OptionError(f"timezone={given['timezone']!r} says nothing without cron=…")
+        return (Schedule(**given),) if given else ()
+    if given:
+        raise OptionError(f"schedule=… and {', '.join(given)}=… contradict each other; say it in the Schedule")
+    schedules = options["schedule"]
+    schedules = tuple(schedules) if isinstance(schedules, list | tuple) else (schedules,)
+    for each in schedules:
+        if not isinstance(each, Schedule):
+            raise OptionError(f"schedule={each!r}: must be a workrow.Schedule, or a list of them")
+    return schedules
 
 
 def _policy(retry: Any) -> Retry | RetryValue:

@@ -12,6 +12,8 @@
     ├── SoftTimeLimitExceeded    raised inside a task at its soft_time_limit
     ├── TimeLimitExceeded        a task was ended at its time_limit
     ├── MemoryLimitExceeded      a task's process was ended at its max_memory
+    ├── ScheduleExists           the name of a schedule is taken
+    ├── ScheduleNotFound         there is no schedule of that name
     ├── ProcessCrashed           a task's process died by itself: a signal, or out of memory
     ├── JobFailed                job.result(): the job failed for good
     ├── JobCancelled             job.result(): the job was cancelled or aborted
@@ -64,6 +66,14 @@ class DatabaseUnavailable(WorkrowError):
 
 class EmbeddedError(WorkrowError):
     """The embedded PostgreSQL cannot be found, initialised or started."""
+
+
+class ScheduleExists(WorkrowError):
+    """A schedule was to be created under a name that is taken."""
+
+
+class ScheduleNotFound(WorkrowError, LookupError):
+    """There is no schedule of that name."""
 
 
 class LeaseLost(WorkrowError):

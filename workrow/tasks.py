@@ -2,8 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Generic, ParamSpec, Protocol, Unpack, cast, overload
 
@@ -26,13 +25,16 @@ from workrow.enqueue import (
 from workrow.errors import ArgumentError, OptionError
 from workrow.execution import PLAIN, Execution
 from workrow.options import EnqueueOptions, Options
-from workrow.schedule import Cron, Every
+from workrow.payload import dump_arguments
+from workrow.schedule import Schedule
 from workrow.transaction import AsyncTransaction, SyncTransaction
 from workrow.types import Job, Results
 from workrow.uniqueness import check_names
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Producer(Protocol):
@@ -254,14 +256,6 @@ class Call(Generic[P, R]):
         return Job(job_id, self._task.name, self._options.queue, self._task)
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """A task's due times. ``name`` is what the database knows it by."""
-
-    name: str
-    timing: Cron | Every
-
-
 class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
     """A function that can be enqueued: a ``procrastinate.tasks.Task`` with a typed ``enqueue``.
 
@@ -272,8 +266,8 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         self,
         func: Callable[..., Any],
         *,
-        schedule: Cron | Every | None,
         options: Options,
+        schedules: Sequence[Schedule] = (),
         execution: Execution = PLAIN,
         **kwargs: Any,
     ):
@@ -290,10 +284,10 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         )
         Call.__init__(self, self, options)
         self.execution = execution
-        self._timing = schedule
         self._check_signature()
         if options.rule is not None:
             check_names(options.rule, self.signature)
+        self.schedules = self._named(schedules)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, here and now."""
@@ -301,8 +295,8 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
 
     @property
     def schedule(self) -> Schedule | None:
-        """The schedule declared with ``cron=`` or ``every=``."""
-        return Schedule(self.name, self._timing) if self._timing else None
+        """The schedule declared with it, or the first of several; `schedules` has all, by their names."""
+        return next(iter(self.schedules.values()), None)
 
     @property
     def producer(self) -> Producer:
@@ -378,7 +372,40 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
                     f"task {self.name}: parameter {parameter} has no name of its own, and arguments are stored "
                     f"by name; declare {name} as a normal parameter (a list, perhaps)"
                 )
-            if self._timing and parameter.default is inspect.Parameter.empty and name != "timestamp":
-                if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-                    continue
-                raise OptionError(f"task {self.name}: a periodic task gets no arguments; give {name} a default")
+
+    def _named(self, schedules: Sequence[Schedule]) -> dict[str, Schedule]:
+        """The schedules under the names that the database knows them by."""
+        named: dict[str, Schedule] = {}
+        for schedule in schedules:
+            name = f"{self.name}:{schedule.name}" if schedule.name else self.name
+            if name in named:
+                raise OptionError(f"task {self.name}: two schedules are named {name!r}; give each its own name=…")
+            self.check_schedule(schedule)
+            named[name] = schedule
+        return named
+
+    def check_schedule(self, schedule: Schedule) -> Arguments:
+        """What the schedule's jobs carry, but for the due time.
+
+        Raises:
+            OptionError: its arguments do not fit the signature, or cannot be stored; or its options do not go with the
+                task's.
+        """
+        changes = {"queue": schedule.queue, "priority": schedule.priority}
+        self._options.changed({option: value for option, value in changes.items() if value is not None})
+        if schedule.overlap == "queue" and self._options.lock is not None:
+            raise OptionError(
+                f"overlap='queue' and the task's lock={self._options.lock!r} contradict each other: jobs of one lock "
+                "queue already; drop one"
+            )
+        try:
+            bound = self.bind((), {**schedule.args, **self.due_arguments(EPOCH, schedule.args)})
+            dump_arguments(self.name, bound)
+        except ArgumentError as error:
+            raise OptionError(f"args={dict(schedule.args)!r}: {error}") from None
+        return {name: value for name, value in bound.items() if name in schedule.args}
+
+    def due_arguments(self, due_at: datetime, args: Mapping[str, Any]) -> Arguments:
+        """What parameters get that are named for the due time, and are not among ``args``."""
+        known = {"due_at": due_at.isoformat(), "timestamp": int(due_at.timestamp())}
+        return {name: value for name, value in known.items() if name in self.signature.parameters and name not in args}

@@ -1,113 +1,364 @@
-"""Periodic tasks are enqueued once for each due time, whoever else ticks."""
+"""Schedules are ticked once for each due time, whoever else ticks."""
 
 import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 import workrow
-from workrow.maintenance.scheduler import LONGEST_SLEEP, Scheduler
+from workrow import sql
+from workrow.maintenance.scheduler import BATCH, LONGEST_SLEEP, TAKEN, Scheduler
+
+HOUR = timedelta(hours=1)
 
 
-class At(Scheduler):
-    """A scheduler whose clock stands where the test puts it."""
+class Ticker:
+    """Schedules of an app, and a past that is made by moving their rows back."""
 
-    now = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
+    def __init__(self, app: workrow.App, conn: psycopg.Connection[Any]) -> None:
+        self.app, self.conn = app, conn
 
-    async def _now(self) -> datetime:
-        return self.now
+    def scheduler(self, max_delay: timedelta = timedelta(minutes=10)) -> Scheduler:
+        tasks = {id(task): task for task in self.app.tasks.values() if isinstance(task, workrow.Task)}
+        return Scheduler(self.app.connector, tasks.values(), max_delay)
+
+    async def declare(self) -> None:
+        await self.scheduler().start()
+
+    def miss(self, interval: timedelta) -> None:
+        """As if the last tick had been this long ago, and none of the due times since were dealt with."""
+        self.conn.execute(
+            "UPDATE workrow.timetable SET last_tick = now() - %(i)s, next_due = now() - %(i)s", {"i": interval}
+        )
+
+    def jobs(self) -> list[dict[str, Any]]:
+        rows = self.conn.execute(
+            "SELECT args, scheduled_at, lock, queue_name, priority FROM procrastinate_jobs ORDER BY id"
+        )
+        names = ("args", "scheduled_at", "lock", "queue", "priority")
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def due(self) -> list[datetime]:
+        return [datetime.fromtimestamp(job["args"]["timestamp"], UTC) for job in self.jobs()]
+
+    def state(self, name: str = "ticking") -> Any:
+        return next(each for each in self.app.schedules.list() if each.name == name)
 
 
 @pytest.fixture
-def ticking(open_app: workrow.App) -> workrow.Task[[], None]:
-    @open_app.task(name="ticking", cron="* * * * *", queue="clock", priority=5)
-    async def ticking() -> None: ...
+def ticker(open_app: workrow.App, conn: psycopg.Connection[Any]) -> Ticker:
+    return Ticker(open_app, conn)
+
+
+def declare(app: workrow.App, schedule: workrow.Schedule | list[workrow.Schedule], **options: Any) -> Any:
+    @app.task(name="ticking", schedule=schedule, **options)
+    async def ticking(timestamp: int, who: str = "all") -> None: ...
 
     return ticking
 
 
-@pytest.fixture
-async def scheduler(open_app: workrow.App, ticking: Any, conn: Any) -> At:
-    scheduler = At(open_app.connector, [ticking])
-    await scheduler.start()
-    conn.execute("UPDATE workrow.schedules SET last_tick = %s", [At.now])
-    return scheduler
+def hourly(**options: Any) -> workrow.Schedule:
+    """Due once an hour, and not now: twenty minutes ago, and in forty."""
+    return workrow.Schedule(cron=f"{(datetime.now(UTC) - timedelta(minutes=20)).minute} * * * *", **options)
 
 
-def count(conn: Any) -> int:
-    return int(conn.execute("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'ticking'").fetchone()[0])
+async def test_nothing_is_made_up_for_before_it_was_declared(ticker: Ticker) -> None:
+    declare(ticker.app, hourly(missed="all"))
+    await ticker.declare()
+    assert await ticker.scheduler().run_once() == LONGEST_SLEEP
+    assert ticker.jobs() == []
+    state = ticker.state()
+    assert timedelta(minutes=38) < state.next_due_at - datetime.now(UTC) < timedelta(minutes=41)
+    assert (state.source, state.cron[2:], state.orphaned, state.last_job_id) == ("declared", " * * * *", False, None)
 
 
-async def test_nothing_is_made_up_for_before_it_was_declared(scheduler: At, conn: Any) -> None:
-    assert await scheduler.run_once() == timedelta(seconds=30)
-    assert count(conn) == 0
+async def test_each_due_time_is_enqueued_once_by_whoever_comes(ticker: Ticker) -> None:
+    declare(ticker.app, hourly(missed="all"), queue="clock", priority=5)
+    await ticker.declare()
+    ticker.miss(10 * HOUR)
+    schedulers = [ticker.scheduler() for _ in range(5)]
+    for _ in range(2):
+        await asyncio.gather(*(each.run_once() for each in schedulers))
+    due = ticker.due()
+    assert due == [due[0] + n * HOUR for n in range(10)]
+    assert {(job["queue"], job["priority"], job["scheduled_at"]) for job in ticker.jobs()} == {("clock", 5, None)}
+    state = ticker.state()
+    assert (state.last_due_at, state.next_due_at, state.skipped) == (due[-1], due[-1] + HOUR, 0)
+    assert ticker.conn.execute("SELECT max(id) FROM procrastinate_jobs").fetchone() == (state.last_job_id,)
 
 
-async def test_a_due_time_is_enqueued_once(scheduler: At, open_app: workrow.App, ticking: Any, conn: Any) -> None:
-    others = [At(open_app.connector, [ticking]) for _ in range(5)]
-    for each in [scheduler, *others]:
-        each.now = At.now + timedelta(seconds=31)
-    await asyncio.gather(*(each.run_once() for each in [scheduler, *others]))
-    await scheduler.run_once()
-    assert count(conn) == 1
-    assert conn.execute("SELECT queue_name, priority, args FROM procrastinate_jobs").fetchone() == ("clock", 5, {})
-
-
-async def test_a_scheduler_that_slept_does_not_repeat_an_older_tick(
-    scheduler: At, open_app: workrow.App, ticking: Any, conn: Any
+@pytest.mark.parametrize(
+    ("options", "made_up", "skipped"),
+    [
+        ({}, 0, 5),  # the latest is older than ten minutes
+        ({"missed": "skip"}, 0, 5),
+        ({"missed": "once", "max_late": HOUR}, 1, 4),
+        ({"missed": "all"}, 5, 0),
+        ({"missed": "all", "catch_up": 3}, 3, 2),
+    ],
+)
+async def test_what_was_missed_is_made_up_for_as_it_says(
+    ticker: Ticker, options: dict[str, Any], made_up: int, skipped: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    late = At(open_app.connector, [ticking])
-    late.now = At.now + timedelta(minutes=1)
-    for minutes in (1, 2, 3):
-        scheduler.now = At.now + timedelta(minutes=minutes)
-        await scheduler.run_once()
-    await late.run_once()
-    assert count(conn) == 3
+    declare(ticker.app, hourly(**options))
+    await ticker.declare()
+    ticker.miss(5 * HOUR)
+    await ticker.scheduler().run_once()
+    assert len(ticker.due()) == made_up
+    state = ticker.state()
+    assert (state.skipped, state.skip_reason) == (skipped, "missed" if skipped else None)
+    assert ("5 due times skipped" in caplog.text) is (skipped == 5)
 
 
-async def test_what_was_missed_for_long_is_skipped(scheduler: At, conn: Any) -> None:
-    scheduler._max_delay = timedelta(seconds=10)
-    scheduler.now = At.now + timedelta(seconds=55)
-    await scheduler.run_once()
-    assert count(conn) == 0
+async def test_the_app_says_how_late_is_too_late(ticker: Ticker) -> None:
+    declare(ticker.app, hourly())
+    await ticker.declare()
+    ticker.miss(HOUR)
+    await ticker.scheduler(max_delay=timedelta(minutes=25)).run_once()
+    assert len(ticker.due()) == 1
 
 
-async def test_a_queueing_lock_skips_the_tick(open_app: workrow.App, conn: Any) -> None:
-    @open_app.task(name="ticking", every=timedelta(seconds=10), queueing_lock="one")
-    async def ticking() -> None: ...
+async def test_a_due_time_is_skipped_while_the_former_job_is_open(ticker: Ticker) -> None:
+    declare(ticker.app, hourly(overlap="skip", max_late=HOUR))
+    await ticker.declare()
+    for status in (None, "todo", "doing", "over"):
+        if status == "doing":
+            ticker.conn.execute("UPDATE procrastinate_jobs SET status = 'doing'")
+        elif status == "over":
+            ticker.conn.execute("DELETE FROM procrastinate_jobs")
+        before = len(ticker.jobs())
+        ticker.miss(HOUR)
+        await ticker.scheduler().run_once()
+        assert len(ticker.jobs()) - before == (status in (None, "over")), status
+    state = ticker.state()
+    assert (state.skipped, state.skip_reason) == (2, "overlap")
+    assert state.last_skipped_at == state.last_due_at  # the same due time again, as the test moved the row back
 
-    scheduler = At(open_app.connector, [ticking])
-    await scheduler.start()
-    conn.execute("UPDATE workrow.schedules SET last_tick = %s", [At.now])
-    for seconds in (10, 20, 30):
-        scheduler.now = At.now + timedelta(seconds=seconds)
-        assert await scheduler.run_once() == timedelta(seconds=10)
-    assert count(conn) == 1
+
+async def test_overlap_queue_runs_one_after_the_other(ticker: Ticker) -> None:
+    declare(ticker.app, hourly(overlap="queue", missed="all"))
+    await ticker.declare()
+    ticker.miss(3 * HOUR)
+    await ticker.scheduler().run_once()
+    assert [job["lock"] for job in ticker.jobs()] == ["schedule:ticking"] * 3
+    assert ticker.due() == sorted(ticker.due())
 
 
-async def test_without_schedules_it_sleeps(open_app: workrow.App) -> None:
-    assert await Scheduler(open_app.connector, []).run_once() == LONGEST_SLEEP
+async def test_jitter_is_the_same_for_every_worker(ticker: Ticker) -> None:
+    declare(ticker.app, hourly(missed="all", jitter=timedelta(minutes=5)))
+    await ticker.declare()
+    for _ in range(2):
+        ticker.miss(24 * HOUR)
+        await ticker.scheduler().run_once()
+    delays = [job["scheduled_at"] - due for job, due in zip(ticker.jobs(), ticker.due(), strict=True)]
+    by_due = {
+        due: {job["scheduled_at"] for job in ticker.jobs() if job["args"]["timestamp"] == due.timestamp()}
+        for due in ticker.due()
+    }
+    assert all(len(starts) == 1 for starts in by_due.values())
+    assert len(by_due) == 24
+    assert all(timedelta(0) <= delay < timedelta(minutes=5) for delay in delays)
+    assert max(delays) - min(delays) > timedelta(minutes=2)
 
 
-async def test_the_worker_runs_it(open_app: workrow.App, conn: Any) -> None:
+async def test_a_queueing_lock_skips_the_due_time_and_says_so(ticker: Ticker) -> None:
+    declare(ticker.app, hourly(missed="all"), queueing_lock="one")
+    await ticker.declare()
+    ticker.miss(3 * HOUR)
+    await ticker.scheduler().run_once()
+    assert len(ticker.jobs()) == 1
+    state = ticker.state()
+    assert state.skipped == 2
+    assert state.skip_reason.startswith("AlreadyEnqueued: ticking: a job with queueing_lock='one'")
+    assert state.last_due_at < state.last_skipped_at
+
+
+async def test_one_that_cannot_be_enqueued_holds_back_no_other(ticker: Ticker) -> None:
+    @ticker.app.task(name="ticking")
+    async def ticking(who: str) -> None: ...
+
+    for who in ("a", "b", "c"):
+        await ticker.app.schedules.create_async(
+            who, ticking, cron="0 0 1 1 *", max_late=400 * 24 * HOUR, args={"who": who}
+        )
+    ticker.conn.execute("""UPDATE workrow.timetable SET args = '{"wrong": 1}' WHERE name = 'b'""")
+    ticker.miss(366 * 24 * HOUR)
+    await ticker.scheduler().run_once()
+    assert [job["args"]["who"] for job in ticker.jobs()] == ["a", "c"]
+    state = ticker.state("b")
+    assert (state.skipped, state.last_due_at) == (1, None)
+    assert "got an unexpected keyword argument 'wrong'" in state.skip_reason or "missing" in state.skip_reason
+
+
+async def test_a_zone_that_this_machine_does_not_have_holds_back_no_other(ticker: Ticker) -> None:
+    declare(ticker.app, [hourly(missed="all", name="a"), hourly(missed="all", name="b")])
+    await ticker.declare()
+    ticker.conn.execute("UPDATE workrow.timetable SET timezone = 'Europe/Atlantis' WHERE name = 'ticking:a'")
+    ticker.miss(2 * HOUR)
+    await ticker.scheduler().run_once()
+    assert len(ticker.jobs()) == 2
+    assert "no such time zone" in ticker.state("ticking:a").skip_reason
+
+
+async def test_several_schedules_of_a_task_have_their_own_arguments(ticker: Ticker) -> None:
+    declare(ticker.app, [hourly(missed="all", name=who, args={"who": who}, queue=who) for who in ("eu", "us")])
+    await ticker.declare()
+    ticker.miss(HOUR)
+    await ticker.scheduler().run_once()
+    assert {(job["args"]["who"], job["queue"]) for job in ticker.jobs()} == {("eu", "eu"), ("us", "us")}
+    assert [each.name for each in await ticker.app.schedules.list_async()] == ["ticking:eu", "ticking:us"]
+
+
+async def test_other_due_times_in_new_code_count_from_now(ticker: Ticker, conn: psycopg.Connection[Any]) -> None:
+    declare(ticker.app, hourly(missed="all"))
+    await ticker.declare()
+    ticker.miss(3 * HOUR)
+    successor = workrow.App(ticker.app.database_url)
+    declare(successor, workrow.Schedule(every=HOUR / 2, missed="all"))
+    async with successor.open_async():
+        new = Ticker(successor, conn)
+        await new.declare()
+        await new.scheduler().run_once()
+        assert ticker.jobs() == []
+        assert new.state().every == HOUR / 2
+        # and the same due times in new code miss nothing
+        new.miss(2 * HOUR)
+        await new.declare()
+        await new.scheduler().run_once()
+        assert len(ticker.jobs()) == 4
+
+
+async def test_what_version_3_ticked_is_not_ticked_again(ticker: Ticker, conn: psycopg.Connection[Any]) -> None:
+    declare(ticker.app, hourly(missed="all"))
+    # a worker of version 3 knows of name and last_tick only
+    conn.execute(
+        """INSERT INTO workrow.schedules (name, last_tick) VALUES ('ticking', now() - interval '3 hours')
+           ON CONFLICT (name) DO NOTHING"""
+    )
+    await ticker.declare()
+    await ticker.scheduler().run_once()
+    assert len(ticker.due()) == 3
+    ticker.miss(2 * HOUR)
+    last = ticker.due()[-1]
+    ticked = conn.execute(
+        """UPDATE workrow.schedules AS schedule SET last_tick = %(t)s
+           WHERE name = 'ticking' AND last_tick < %(t)s RETURNING schedule.name""",
+        {"t": last},
+    )
+    assert ticked.fetchone() == ("ticking",)
+    await ticker.scheduler().run_once()
+    assert len(ticker.due()) == 3
+    assert ticker.state().next_due_at == last + HOUR
+
+
+async def test_a_schedule_without_code_stops_and_is_shown(ticker: Ticker, conn: psycopg.Connection[Any]) -> None:
+    declare(ticker.app, hourly(missed="all"))
+    await ticker.declare()
+    ticker.miss(HOUR)
+    conn.execute("UPDATE workrow.timetable SET declared_at = now() - interval '6 minutes'")
+    assert ticker.state().orphaned
+    assert await Scheduler(ticker.app.connector, []).run_once() == LONGEST_SLEEP
+    assert ticker.jobs() == []
+    await ticker.scheduler().run_once()  # the code is back
+    assert len(ticker.jobs()) == 1
+    assert not ticker.state().orphaned
+
+
+async def test_a_row_that_was_deleted_while_code_declares_it_comes_back(ticker: Ticker, conn: Any) -> None:
+    declare(ticker.app, hourly())
+    await ticker.declare()
+    conn.execute("DELETE FROM workrow.timetable")
+    await ticker.scheduler().run_once()
+    assert ticker.state().next_due_at is not None
+
+
+async def test_a_worker_that_was_stopped_in_the_middle_loses_what_it_held(ticker: Ticker, conn: Any) -> None:
+    declare(ticker.app, hourly(missed="all"))
+    await ticker.declare()
+    ticker.miss(HOUR)
+    params = {"tasks": ["ticking"], "names": ["ticking"], "limit": 1}
+    with psycopg.connect(ticker.app.database_url) as stopped:
+        held = stopped.execute(sql.load("claim_schedules"), params).fetchall()
+        assert len(held) == 1
+        assert stopped.execute("SHOW idle_in_transaction_session_timeout").fetchone() == ("5s",)
+        assert await ticker.scheduler().run_once() == TAKEN
+        assert ticker.jobs() == []
+        stopped.rollback()
+    await ticker.scheduler().run_once()
+    assert len(ticker.jobs()) == 1
+
+
+async def test_very_many_are_ticked_in_batches(ticker: Ticker, conn: Any) -> None:
+    @ticker.app.task(name="ticking")
+    async def ticking(n: int) -> None: ...
+
+    await ticker.app.schedules.create_async("first", ticking, cron="0 0 1 1 *", max_late=400 * 24 * HOUR, args={"n": 0})
+    columns = "dynamic, task, cron, timezone, missed, max_late, overlap, last_tick, next_due"
+    conn.execute(
+        f"""INSERT INTO workrow.timetable (name, args, {columns})
+            SELECT 'n' || n, jsonb_build_object('n', n), {columns}
+            FROM workrow.timetable, generate_series(1, %s) AS n""",
+        [2 * BATCH],
+    )
+    ticker.miss(366 * 24 * HOUR)
+    schedulers = [ticker.scheduler() for _ in range(3)]
+    await asyncio.gather(*(each.run_once() for each in schedulers))
+    assert sorted(job["args"]["n"] for job in ticker.jobs()) == list(range(2 * BATCH + 1))
+
+
+async def test_without_schedules_it_sleeps(ticker: Ticker) -> None:
+    assert await ticker.scheduler().run_once() == LONGEST_SLEEP
+
+
+@asynccontextmanager
+async def worker(app: workrow.App, **options: Any) -> AsyncIterator[None]:
+    options = {"install_signal_handlers": False, "fetch_job_polling_interval": 0.1, **options}
+    running = asyncio.create_task(app.run_worker_async(**options))
+    try:
+        async with asyncio.timeout(15):
+            yield
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_the_worker_ticks(open_app: workrow.App, conn: Any) -> None:
     ran = asyncio.Event()
 
     @open_app.task(name="ticking", every=timedelta(seconds=1))
-    async def ticking(timestamp: int) -> int:
+    async def ticking(timestamp: int, due_at: str) -> None:
+        assert datetime.fromisoformat(due_at).timestamp() == timestamp
         ran.set()
-        return timestamp
 
-    worker = asyncio.create_task(
-        open_app.run_worker_async(install_signal_handlers=False, fetch_job_polling_interval=0.1)
-    )
-    try:
-        async with asyncio.timeout(10):
-            await ran.wait()
-    finally:
-        worker.cancel()
-        await asyncio.gather(worker, return_exceptions=True)
-    assert conn.execute("SELECT args ? 'timestamp' FROM workrow.jobs LIMIT 1").fetchone() == (True,)
+    async with worker(open_app):
+        await ran.wait()
+
+
+@pytest.mark.parametrize("hears", [True, False])
+async def test_the_worker_hears_of_a_new_schedule(open_app: workrow.App, hears: bool) -> None:
+    ran = asyncio.Event()
+    arguments: list[str] = []
+
+    @open_app.task(name="ticking")
+    async def ticking(who: str) -> None:
+        arguments.append(who)
+        ran.set()
+
+    async with worker(open_app, listen_notify=hears):
+        await open_app.tasks["ticking"].defer_async(who="first")  # it runs, and its scheduler sleeps
+        await ran.wait()
+        ran.clear()
+        began = time.monotonic()
+        await open_app.schedules.create_async("new", ticking, every=timedelta(seconds=1), args={"who": "second"})
+        await ran.wait()
+        # a second until it is due, and one at most until somebody looks
+        assert time.monotonic() - began < 3.5
+    assert arguments[:2] == ["first", "second"]
 
 
 async def test_procrastinates_own_periodic_tasks_run_too(open_app: workrow.App) -> None:
@@ -118,12 +369,5 @@ async def test_procrastinates_own_periodic_tasks_run_too(open_app: workrow.App) 
     async def old(context: Any, timestamp: int) -> None:
         ran.set()
 
-    worker = asyncio.create_task(
-        open_app.run_worker_async(install_signal_handlers=False, fetch_job_polling_interval=0.1)
-    )
-    try:
-        async with asyncio.timeout(10):
-            await ran.wait()
-    finally:
-        worker.cancel()
-        await asyncio.gather(worker, return_exceptions=True)
+    async with worker(open_app):
+        await ran.wait()

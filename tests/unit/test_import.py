@@ -28,6 +28,7 @@ NAMES = [
     "Retry",
     "RetryLater",
     "Rule",
+    "Schedule",
     "SchemaError",
     "Snooze",
     "SoftTimeLimitExceeded",

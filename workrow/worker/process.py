@@ -13,7 +13,7 @@ from procrastinate import jobs
 from procrastinate.app import App
 
 from workrow.maintenance.rescuer import Rescuer
-from workrow.maintenance.scheduler import Scheduler
+from workrow.maintenance.scheduler import SCHEDULES, Scheduler
 from workrow.worker.claimer import Claimer
 from workrow.worker.claims import Claims
 from workrow.worker.executor import Executor, Stop
@@ -189,9 +189,9 @@ class Worker(UpstreamWorker):
         if self.listen_notify:
             listener = Listener(
                 self._connect_directly,
-                job_channels(self._queues),
-                of_jobs(self._on_job, self._on_abort),
-                lambda: self._on_job(0),  # what came while nobody listened
+                [*job_channels(self._queues), SCHEDULES],
+                self._scheduler.hears(of_jobs(self._on_job, self._on_abort)),
+                self._on_ready,
                 self._on_deaf,
             )
             loops["listener"] = lambda: persist("listening", listener.run)
@@ -299,7 +299,13 @@ class Worker(UpstreamWorker):
             lane.claimer.unlock()
             lane.ring()
 
+    def _on_ready(self) -> None:
+        # what came while nobody listened
+        self._on_job(0)
+        self._scheduler.listening(True)
+
     def _on_deaf(self) -> None:
+        self._scheduler.listening(False)
         self._sleep.possible = False
         for lane in self._lanes:
             lane.longest_pause = min(lane.longest_pause, DEAF_POLL_SECONDS)

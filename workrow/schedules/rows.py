@@ -1,0 +1,35 @@
+"""Schedules as they are written to the database, and as they come back."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from workrow.schedule import Schedule
+
+COLUMNS = ("cron", "every", "timezone", "queue", "priority", "missed", "catch_up", "max_late", "overlap", "jitter")
+
+
+def as_row(schedule: Schedule, args: str) -> dict[str, Any]:
+    """The columns of a schedule; ``args``: its arguments as they are stored."""
+    row = {column: getattr(schedule, column) for column in COLUMNS}
+    return {**row, "timezone": schedule.timezone if schedule.cron else None, "args": args}
+
+
+def as_json(name: str, task: str, schedule: Schedule, args: str) -> dict[str, Any]:
+    """The same for ``declare_schedules.sql``."""
+    row = {
+        column: f"{value.total_seconds()} seconds" if isinstance(value, timedelta) else value
+        for column, value in as_row(schedule, args).items()
+    }
+    return {**row, "name": name, "task": task, "args": json.loads(args)}
+
+
+def as_schedule(row: Mapping[str, Any]) -> Schedule:
+    """The schedule of a row of ``claim_schedules.sql``.
+
+    Raises:
+        OptionError: it cannot work here; such as a time zone that this machine does not have.
+    """
+    columns = {column: row[column] for column in COLUMNS}
+    return Schedule(**{**columns, "timezone": row["timezone"] or "UTC"}, args=json.loads(row["args"]))

@@ -1,0 +1,1 @@
+DROP INDEX workrow.timetable_next_due_idx

@@ -1,0 +1,1 @@
+ALTER TABLE workrow.timetable RENAME TO schedules

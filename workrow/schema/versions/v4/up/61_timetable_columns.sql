@@ -1,0 +1,27 @@
+-- last_tick: each due time up to here was dealt with. next_due: when a worker has to look at the row again; NULL: nobody
+-- of this version has declared it yet. A row that version 3's workers insert has no task.
+ALTER TABLE workrow.timetable
+    ADD COLUMN dynamic boolean NOT NULL DEFAULT false,
+    ADD COLUMN task text,
+    ADD COLUMN cron text,
+    ADD COLUMN every interval,
+    ADD COLUMN timezone text,
+    ADD COLUMN args jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN queue text,
+    ADD COLUMN priority integer,
+    ADD COLUMN missed text,
+    ADD COLUMN catch_up integer,
+    ADD COLUMN max_late interval,
+    ADD COLUMN overlap text,
+    ADD COLUMN jitter interval,
+    ADD COLUMN next_due timestamptz,
+    ADD COLUMN last_due timestamptz,
+    ADD COLUMN last_job_id bigint,
+    ADD COLUMN skipped bigint NOT NULL DEFAULT 0,
+    ADD COLUMN last_skipped timestamptz,
+    ADD COLUMN skip_reason text,
+    ADD COLUMN paused_at timestamptz,
+    ADD COLUMN paused_by text,
+    ADD COLUMN pause_reason text,
+    ADD COLUMN created_at timestamptz,
+    ADD COLUMN declared_at timestamptz

@@ -1,0 +1,17 @@
+-- Hold the schedules that are due and that this worker may tick, and no others wait for them. A worker that is stopped while
+-- it holds them loses them after five seconds.
+SELECT
+    name, dynamic, task, cron, every, timezone, CAST(args AS text) AS args, queue, priority, missed, catch_up, max_late,
+    overlap, jitter, last_tick, last_job_id, clock_timestamp() AS now,
+    set_config('idle_in_transaction_session_timeout', '5s', true) AS patience
+FROM workrow.timetable
+WHERE
+    paused_at IS NULL
+    AND next_due <= now()
+    AND CASE
+        WHEN dynamic THEN task = ANY(CAST(%(tasks)s AS text[]))
+        ELSE name = ANY(CAST(%(names)s AS text[]))
+    END
+ORDER BY next_due
+LIMIT %(limit)s
+FOR UPDATE SKIP LOCKED
