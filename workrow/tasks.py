@@ -402,7 +402,10 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
             bound = self.bind((), {**schedule.args, **self.due_arguments(EPOCH, schedule.args)})
             dump_arguments(self.name, bound)
         except ArgumentError as error:
-            raise OptionError(f"args={dict(schedule.args)!r}: {error}") from None
+            raise OptionError(
+                f"the schedule's args={dict(schedule.args)!r}: {error}; give what is missing in Schedule(args=…), or a "
+                "default in the function"
+            ) from None
         return {name: value for name, value in bound.items() if name in schedule.args}
 
     def due_arguments(self, due_at: datetime, args: Mapping[str, Any]) -> Arguments:

@@ -138,7 +138,9 @@ def test_parameters_without_a_name_are_refused() -> None:
         @blueprint.task
         def many(*rest: int) -> None: ...
 
-    with pytest.raises(workrow.OptionError, match="a periodic task gets no arguments; give n a default"):
+    with pytest.raises(
+        workrow.OptionError, match=r"args={}: .*missing a required argument: 'n'; give what is missing in"
+    ):
 
         @blueprint.task(cron="* * * * *")
         def tick(n: int) -> None: ...
