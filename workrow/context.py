@@ -1,18 +1,55 @@
 """What a task is told about the job that it runs for."""
 
 import json
+import math
 import uuid
+from collections.abc import Callable
 
 import attr
 import procrastinate
 from procrastinate.jobs import Job
 
+from workrow.errors import OptionError
+
 NAMESPACE = uuid.UUID("8f1b7d2e-6f0d-5c1a-9b7e-6b0f4f2f7a51")
+
+
+Step = tuple[float, float | None, str | None]
+"""How far a task has come: done, total, message."""
+MESSAGE_MAX = 1000
+"""Characters of a message that are kept."""
+
+
+def _unheard(step: Step) -> None:
+    """Where nobody listens: a context that no worker has made."""
 
 
 @attr.dataclass(frozen=True, kw_only=True)
 class JobContext(procrastinate.JobContext):
-    """procrastinate's context of a running job, with an idempotency key."""
+    """procrastinate's context of a running job, with an idempotency key and progress."""
+
+    on_progress: Callable[[Step], None] = attr.field(default=_unheard, repr=False, eq=False)
+
+    def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        """Say how far the job has come; ``await job.progress()`` and ``workrow.jobs.progress`` show it while it runs.
+
+        Returns at once, in async tasks, threads and processes alike. Call it as often as you like: the worker writes
+        the last word of all its jobs a few times a second, and that of a job that ends together with its end.
+
+        Args:
+            done: how much is done; a finite number.
+            total: of how much, if that is known.
+            message: what is being done; the first 1,000 characters are kept.
+
+        Raises:
+            OptionError: something else.
+        """
+        for name, value in (("done", done), ("total", total)):
+            if type(value) is not int and (value is not None or name == "done") and not _is_number(value):
+                raise OptionError(f"ctx.progress({name}={value!r}): must be a finite number")
+        if message is not None and not isinstance(message, str):
+            raise OptionError(f"ctx.progress(message={message!r:.80}): must be a string")
+        self.on_progress((done, total, message and message[:MESSAGE_MAX]))
 
     def idempotency_key(self, cause: str = "") -> str:
         """A key for what stands outside of the database: the same for every attempt of this job, and for no other job.
@@ -27,6 +64,10 @@ class JobContext(procrastinate.JobContext):
             A UUID (version 5, of the task, the job's id, its arguments and the cause) as text.
         """
         return idempotency_key(self.job, cause)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def idempotency_key(job: Job, cause: str = "") -> str:

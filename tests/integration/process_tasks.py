@@ -172,3 +172,19 @@ def later() -> None:
 
 async def discard() -> None:
     raise workrow.Discard("in a child")
+
+
+def tell_often(ctx: workrow.JobContext, n: int) -> int:
+    """Says how far it is, n times and as fast as it can."""
+    for done in range(n + 1):
+        ctx.progress(done, n, f"item {done}")
+    return n
+
+
+def tell_and_wait(ctx: workrow.JobContext, path: str) -> None:
+    """Says two things in a row, and waits until the file is there."""
+    ctx.progress(1, 3)
+    ctx.progress(2, 3, "two")
+    while not Path(path).exists():
+        time.sleep(0.01)
+    ctx.progress(3, 3)

@@ -226,6 +226,7 @@ class Model(State):
             return Op(f"delete {claims}", [(self.load("delete_finished_jobs"), _many(claims))], apply)
         given = {"statuses": ["failed" if status == "quarantined" else status] * len(claims), "results": []}
         given |= {"errors": [], "quarantines": ["unreadable"] * len(claims) if status == "quarantined" else []}
+        given |= {"progresses": []}
         times = {"waited": [0.0] * len(claims), "lasted": [1.0] * len(claims)}
         params = {**_many(claims), **given, **times, "worker": "w"}
         return Op(f"finish {claims}: {status}", [(self.load("finish_jobs"), params)], apply)
@@ -239,7 +240,7 @@ class Model(State):
                 job.effects += 1
 
         effect = ("INSERT INTO protocol_effects (job_id) VALUES (%(id)s)", {"id": claim.job})
-        params = {**_one(claim), "worker": "w", "waited": 0.0, "result": None, "keep": True}
+        params = {**_one(claim), "worker": "w", "waited": 0.0, "result": None, "progress": None, "keep": True}
         return Op(f"transaction of {claim}", [effect, (self.load("finish_job"), params)], apply, fenced=True)
 
     def retry(self, claims: list[Claim], seconds: float) -> Op:
@@ -250,6 +251,7 @@ class Model(State):
         nothing = [None] * len(claims)
         params = {**_many(claims), "worker": "w", "seconds": [seconds] * len(claims), "priorities": nothing}
         params |= {"queues": nothing, "locks": nothing, "errors": ["{}"] * len(claims), "times": nothing}
+        params |= {"progresses": []}
         return Op(f"retry {claims}", [(self.load("retry_jobs"), params)], apply, self._crowded(claims))
 
     def snooze(self, claims: list[Claim]) -> Op:

@@ -40,7 +40,7 @@ kept AS (
         ended.version,
         ended.unique_key,
         ended.expires_at,
-        ended.progress,
+        coalesce(CAST(%(progress)s AS jsonb) || jsonb_build_object('at', clock_timestamp()), ended.progress),
         ended.line
     FROM ended
     WHERE CAST(%(keep)s AS boolean)

@@ -14,10 +14,12 @@ SET
     queue_name = coalesce(retry.queue, job.queue_name),
     lock = coalesce(retry.lock, job.lock),
     worker = CAST(%(worker)s AS text),
-    errors = workrow.with_error_v1(job.errors, CAST(retry.error AS jsonb))
+    errors = workrow.with_error_v1(job.errors, CAST(retry.error AS jsonb)),
+    progress = coalesce(CAST(retry.progress AS jsonb) || jsonb_build_object('at', clock_timestamp()), job.progress)
 FROM (
     SELECT
-        id, token, coalesce(at, clock_timestamp() + seconds * INTERVAL '1 second') AS retry_at, priority, queue, lock, error
+        id, token, coalesce(at, clock_timestamp() + seconds * INTERVAL '1 second') AS retry_at, priority, queue, lock, error,
+        progress
     FROM unnest(
         CAST(%(ids)s AS bigint[]),
         CAST(%(tokens)s AS integer[]),
@@ -26,8 +28,9 @@ FROM (
         CAST(%(queues)s AS text[]),
         CAST(%(locks)s AS text[]),
         CAST(%(errors)s AS text[]),
-        CAST(%(times)s AS timestamptz[])
-    ) AS given (id, token, seconds, priority, queue, lock, error, at)
+        CAST(%(times)s AS timestamptz[]),
+        CAST(%(progresses)s AS text[])
+    ) AS given (id, token, seconds, priority, queue, lock, error, at, progress)
 ) AS retry
 WHERE
     job.id = retry.id

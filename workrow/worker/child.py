@@ -25,6 +25,7 @@ from procrastinate.jobs import Job
 from workrow.context import JobContext
 from workrow.errors import SoftTimeLimitExceeded
 from workrow.worker.coroutines import run_limited
+from workrow.worker.outbox import Outbox
 
 PR_SET_PDEATHSIG = 1
 PARENTS_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -83,13 +84,13 @@ def main(connection: Connection, parent: int, level: int) -> None:
     os.set_inheritable(connection.fileno(), False)
     _die_with(parent)
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
-    inbox = _Inbox(connection)
+    inbox, outbox = _Inbox(connection), Outbox(connection, (*PARENTS_SIGNALS, signal.SIGALRM))
     connection.send(READY)
     while True:
         call = inbox.next()
-        answer = _run(call, inbox)
+        answer = _run(call, inbox, outbox)
         _flush()  # the end of a child is always sudden
-        connection.send(answer)
+        outbox.send(answer)
 
 
 class _Inbox:
@@ -125,9 +126,9 @@ class _Inbox:
                 self._arrived.release()
 
 
-def _run(call: Call, inbox: _Inbox) -> Answer:
+def _run(call: Call, inbox: _Inbox, outbox: Outbox) -> Answer:
     try:
-        result = _result(call, inbox)
+        result = _result(call, inbox, outbox)
     except BaseException as error:
         return _failure(error)
     try:
@@ -153,9 +154,9 @@ def _failure(error: BaseException) -> Answer:
     return Answer(error=pickled if isinstance(again, BaseException) else None, told=told)
 
 
-def _result(call: Call, inbox: _Inbox) -> Any:
+def _result(call: Call, inbox: _Inbox, outbox: Outbox) -> Any:
     function = resolve(call.module, call.name)
-    injected = [_context(call, inbox)] if call.app else []
+    injected = [_context(call, inbox, outbox)] if call.app else []
     if inspect.iscoroutinefunction(function):
         return asyncio.run(_await(function(*injected, **call.arguments), call.soft_limit))
 
@@ -191,8 +192,9 @@ def _limited(call: Callable[[], Any], seconds: float) -> Any:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _context(call: Call, inbox: _Inbox) -> JobContext:
+def _context(call: Call, inbox: _Inbox, outbox: Outbox) -> JobContext:
     assert call.app is not None
+    outbox.open()
     module, _, attribute = call.app.partition(":")
     worker_name, queues = call.worker
     return JobContext(
@@ -201,6 +203,7 @@ def _context(call: Call, inbox: _Inbox) -> JobContext:
         worker_queues=queues,
         job=call.job,
         abort_reason=lambda: AbortReason.USER_REQUEST if inbox.asked else None,
+        on_progress=outbox.say,
         start_timestamp=time.time(),
     )
 

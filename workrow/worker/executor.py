@@ -13,7 +13,7 @@ import procrastinate
 from procrastinate import exceptions, middleware
 from procrastinate.job_context import AbortReason
 
-from workrow.context import JobContext
+from workrow.context import JobContext, Step
 from workrow.execution import PLAIN, Execution
 from workrow.tasks import Task
 from workrow.worker.coroutines import run_limited
@@ -21,15 +21,12 @@ from workrow.worker.outcome import Claimed, Outcome, describe
 from workrow.worker.processes import Processes, check_importable
 from workrow.worker.threads import Interrupted, Threads
 from workrow.worker.transactions import Transactions
-from workrow.worker.verdict import dumped, failed
+from workrow.worker.verdict import Runner, dumped, dumper, failed, forgetting
 
 if TYPE_CHECKING:
     from procrastinate.worker import Worker as UpstreamWorker
 
 logger = logging.getLogger(__name__)
-
-Runner = Callable[[Claimed], Awaitable[Any]]
-"""Returns the task's result, or the Outcome where more is to be said."""
 
 GRACE_SECONDS = 5.0
 """What a coroutine that was cancelled may take to end, before it is left to itself and its slot given to another
@@ -52,6 +49,7 @@ class Executor:
         worker: what middleware is given.
         slots: how many jobs run at the same time.
         transactions: runs transactional tasks.
+        say: notes how far a job has come.
         mark: writes down that a job which has crashed before is about to start; False if it is no longer ours.
         max_crashes: so many crashes put a job into quarantine.
     """
@@ -61,6 +59,7 @@ class Executor:
         worker: "UpstreamWorker",
         slots: int,
         transactions: Transactions,
+        say: Callable[[Claimed, Step], None],
         mark: Callable[[Claimed], Awaitable[bool]],
         max_crashes: int,
     ) -> None:
@@ -69,6 +68,7 @@ class Executor:
         self._threads = Threads(slots)
         self._processes = Processes(slots)
         self._transactions = transactions
+        self._say = say
         self._mark = mark
         self._max_crashes = max_crashes
         self._alone = asyncio.Lock()
@@ -180,7 +180,7 @@ class Executor:
         if task is None:
             raise exceptions.TaskNotFound(f"no task is named {name!r} in this worker's app")
         runner = self._runner(task)
-        runner = self._runners[name] = runner if _execution(task).results else _forgetting(runner)
+        runner = self._runners[name] = runner if _execution(task).results else forgetting(runner)
         return runner
 
     def _runner(self, task: procrastinate.tasks.Task[Any, Any, Any]) -> Runner:
@@ -215,7 +215,7 @@ class Executor:
         work = (
             call()
             if execution.transaction is None
-            else self._transactions.run_async(claimed, execution.transaction, call, _dump(claimed, execution))
+            else self._transactions.run_async(claimed, execution.transaction, call, dumper(claimed, execution))
         )
         soft, hard = execution.soft_seconds, execution.hard_seconds
         if soft is None and hard is None:
@@ -236,7 +236,7 @@ class Executor:
         work = (
             call
             if execution.transaction is None
-            else partial(self._transactions.run_sync, claimed, execution.transaction, call, _dump(claimed, execution))
+            else partial(self._transactions.run_sync, claimed, execution.transaction, call, dumper(claimed, execution))
         )
         result = await self._threads.run(
             claimed.id,
@@ -254,6 +254,7 @@ class Executor:
             task,
             claimed.job,
             claimed.args,
+            on_progress=context.on_progress,
             worker=(context.worker_name, list(context.worker_queues) if context.worker_queues else None),
             soft_time_limit=execution.soft_seconds,
             time_limit=execution.hard_seconds,
@@ -269,6 +270,7 @@ class Executor:
             additional_context=dict(worker.additional_context or {}),
             job=claimed.job,
             abort_reason=partial(self._abort_reason, claimed.id),
+            on_progress=partial(self._say, claimed),
             start_timestamp=time.time(),
         )
 
@@ -298,18 +300,3 @@ class Executor:
 
 def _execution(task: procrastinate.tasks.Task[Any, Any, Any]) -> Execution:
     return task.execution if isinstance(task, Task) else PLAIN
-
-
-def _dump(claimed: Claimed, execution: Execution) -> Callable[[Any], str | None]:
-    """What a transactional task's result is made into."""
-    return partial(dumped, claimed) if execution.results else lambda _: None
-
-
-def _forgetting(runner: Runner) -> Runner:
-    """The same without its result."""
-
-    async def run(claimed: Claimed) -> Any:
-        result = await runner(claimed)
-        return result if isinstance(result, Outcome) else None
-
-    return run

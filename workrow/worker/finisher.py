@@ -11,7 +11,7 @@ import psycopg
 from workrow.worker.arrays import literal, seconds_until, unless_all_null
 from workrow.worker.lease import Lease
 from workrow.worker.link import LOST, Link, persist, told
-from workrow.worker.outcome import Outcome
+from workrow.worker.outcome import Outcome, unwritten
 
 logger = logging.getLogger(__name__)
 
@@ -222,6 +222,7 @@ class Finisher:
             results=unless_all_null([each.result for each in outcomes]),
             errors=unless_all_null([each.error for each in outcomes]),
             quarantines=unless_all_null([each.cause for each in outcomes]),
+            progresses=unless_all_null([each.claimed.progress and unwritten(each.claimed) for each in outcomes]),
             waited=literal(f"{each.claimed.started_at - each.claimed.claimed_at:.6f}" for each in outcomes),
             lasted=literal(f"{each.ended_at - each.claimed.started_at:.6f}" for each in outcomes),
         )
@@ -238,6 +239,7 @@ class Finisher:
             queues=[each.queue for each in decisions],
             locks=[each.lock for each in decisions],
             errors=[each.error for each in outcomes],
+            progresses=unless_all_null([each.claimed.progress and unwritten(each.claimed) for each in outcomes]),
         )
 
     async def _snooze(self, outcomes: list[Outcome]) -> set[int]:

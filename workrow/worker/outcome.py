@@ -10,6 +10,7 @@ from typing import Any
 from procrastinate import jobs
 from procrastinate.retry import RetryDecision
 
+from workrow.context import Step
 from workrow.payload import dump_result
 from workrow.worker.link import Row
 
@@ -28,7 +29,15 @@ class Claimed:
     Attributes:
         args: the arguments; or, for a row that no task can be called with, what is there instead: other JSON, or the
             ValueError of reading it.
+        progress, progress_written: the last word of its task, and the one that is in its row.
+        progress_due: somebody is about to write it.
+        progress_held: nobody is, before the job's end.
     """
+
+    # in the class, because most jobs never say any
+    progress: Step | None = None
+    progress_written: Step | None = None
+    progress_due = progress_held = False
 
     def __init__(self, row: Row, owner: int) -> None:
         (
@@ -109,13 +118,27 @@ def describe(error: BaseException, attempt: int, *, discarded: bool) -> str:
         "attempt": attempt,
         "at": datetime.now(UTC),
         "type": f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."),
-        "message": _storable(str(error)[:MESSAGE_MAX]),
-        "traceback": _storable(text),
+        "message": storable(str(error)[:MESSAGE_MAX]),
+        "traceback": storable(text),
         "discarded": discarded,
     }
     return dump_result(kept) or "{}"
 
 
-def _storable(text: str) -> str:
-    """The text without what jsonb refuses: NUL and lone surrogates."""
+def storable(text: str) -> str:
+    """A text without what jsonb refuses: NUL and lone surrogates."""
     return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+def dump_step(step: Step | None) -> str | None:
+    """The value of the column ``progress``, without its time."""
+    if step is None:
+        return None
+    done, total, message = step
+    return dump_result({"done": done, "total": total, "message": None if message is None else storable(message)})
+
+
+def unwritten(claimed: Claimed) -> str | None:
+    """The last word of a job that ends, if it is not in its row yet."""
+    step = claimed.progress
+    return None if step is claimed.progress_written else dump_step(step)

@@ -24,6 +24,7 @@ from workrow.worker.lease import Lease
 from workrow.worker.link import LOST, Connect, Link, persist, read_json
 from workrow.worker.listener import Listener, job_channels, of_jobs
 from workrow.worker.outcome import Claimed
+from workrow.worker.progress import Board
 from workrow.worker.signals import on_stop
 from workrow.worker.sleep import Sleep
 from workrow.worker.supervision import supervise, unless
@@ -110,7 +111,8 @@ class Worker(UpstreamWorker):
         self._finishes = Link(connect, "SET lock_timeout = '2s'")
         self._chores = Link(connect, "SET synchronous_commit = off")
         transactions = Transactions(app.connector, sessions, sync_sessions, self.worker_name, self._deletes)
-        self._executor = Executor(self, self.concurrency, transactions, self._mark, max_crashes)
+        self._board = Board(self._chores.run)
+        self._executor = Executor(self, self.concurrency, transactions, self._board.say, self._mark, max_crashes)
         self._finisher = Finisher(
             self._finishes, self._lease, self.worker_name, max_crashes, self._deletes, self._is_busy, self._on_unlock
         )
@@ -180,6 +182,7 @@ class Worker(UpstreamWorker):
         loops: dict[str, Callable[[], Awaitable[None]]] = {
             "finisher": self._finisher.run,
             "lease": self._renew_lease,
+            "progress": self._board.run,
             "rescuer": rescuer.run,
             "scheduler": self._scheduler.run,
             "upkeep": self._upkeep,

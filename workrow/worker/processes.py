@@ -5,6 +5,7 @@ import contextlib
 import inspect
 import pickle
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import procrastinate
 from procrastinate.exceptions import JobAborted
 from procrastinate.jobs import Job
 
+from workrow.context import Step
 from workrow.errors import OptionError
 from workrow.worker.child import Answer, Call, resolve
 from workrow.worker.spawned import MIB, Spawned
@@ -56,6 +58,7 @@ class Processes:
         job: Job,
         arguments: dict[str, Any],
         *,
+        on_progress: Callable[[Step], None] = lambda _: None,
         worker: tuple[str | None, list[str] | None] = (None, None),
         soft_time_limit: float | None = None,
         time_limit: float | None = None,
@@ -68,6 +71,7 @@ class Processes:
             task: its function is found in the child by module and name.
             job: for the context.
             arguments: of the function, by name.
+            on_progress: called with what the task says of its progress.
             worker: its name and queues, for the context.
             soft_time_limit: seconds after which SoftTimeLimitExceeded is raised inside.
             time_limit: seconds after which the child is killed.
@@ -93,21 +97,28 @@ class Processes:
         running = self._running[job_id] = _Running()
         try:
             async with self._free:
-                answer = await self._run(running, call, time_limit, max_memory)
+                answer = await self._run(running, call, on_progress, time_limit, max_memory)
         finally:
             # a job that this worker has lost and claimed again may be here twice
             if self._running.get(job_id) is running:
                 del self._running[job_id]
         return _opened(answer)
 
-    async def _run(self, running: _Running, call: Call, time_limit: float | None, max_memory: int | None) -> Answer:
+    async def _run(
+        self,
+        running: _Running,
+        call: Call,
+        on_progress: Callable[[Step], None],
+        time_limit: float | None,
+        max_memory: int | None,
+    ) -> Answer:
         if self._closed:
             raise RuntimeError("the pool of processes is closed")
         if running.killed:
             raise JobAborted(TERMINATED)
         used = running.child = self._take(max_memory)
         try:
-            return await used.run(call, time_limit, max_memory, asked=running.asked)
+            return await used.run(call, time_limit, max_memory, on_progress, asked=running.asked)
         except BaseException:
             used.kill()
             raise

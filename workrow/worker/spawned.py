@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
+from workrow.context import Step
 from workrow.errors import MemoryLimitExceeded, ProcessCrashed, TimeLimitExceeded
 from workrow.worker import child
 from workrow.worker.child import ABORT, PARENTS_SIGNALS, Answer, Call
@@ -66,6 +67,7 @@ class Spawned:
         self._forget = forget
         self._ready = self._late = False
         self._sent = self._asked = False
+        self._on_progress: Callable[[Step], None] = lambda _: None
         self._loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[Answer] | None = None
         self._started = asyncio.Event()
@@ -83,9 +85,18 @@ class Spawned:
         # as the child: that dies with the thread that started it
         threading.Thread(target=self._live, args=(theirs,), name=self._process.name, daemon=True).start()
 
-    async def run(self, call: Call, time_limit: float | None, max_memory: int | None, *, asked: bool = False) -> Answer:
+    async def run(
+        self,
+        call: Call,
+        time_limit: float | None,
+        max_memory: int | None,
+        on_progress: Callable[[Step], None] = lambda _: None,
+        *,
+        asked: bool = False,
+    ) -> Answer:
         """Send the call and await the answer."""
         message = pickle.dumps(call)
+        self._on_progress = on_progress
         self.jobs += 1
         self._sent, self._asked = False, asked
         self._answer = self._loop.create_future()
@@ -257,9 +268,12 @@ class Spawned:
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(function, *arguments)
 
-    def _answered(self, answer: Answer | str) -> None:
+    def _answered(self, answer: Answer | Step | str) -> None:
         if isinstance(answer, str):
             self._started.set()
+        elif isinstance(answer, tuple):
+            if self._answer is not None:
+                self._on_progress(answer)
         elif self._answer is not None and not self._answer.done():
             self._answer.set_result(answer)
 

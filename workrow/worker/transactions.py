@@ -19,7 +19,7 @@ from workrow import transaction
 from workrow.connector import Connector, SyncConnector
 from workrow.errors import ConfigurationError, LeaseLost, TransactionError
 from workrow.execution import TransactionKind
-from workrow.worker.outcome import Claimed, Outcome
+from workrow.worker.outcome import Claimed, Outcome, unwritten
 
 logger = logging.getLogger(__name__)
 
@@ -129,6 +129,7 @@ class Transactions:
             "worker": self._worker,
             "waited": claimed.started_at - claimed.claimed_at,
             "result": result,
+            "progress": unwritten(claimed),
             "keep": not self._deletes("succeeded"),
         }
 
@@ -144,6 +145,7 @@ class Transactions:
         """Seconds until the attempt is repeated; None if it is not."""
         if state(error) not in CONFLICTS or repetition == CONFLICT_TRIES:
             return None
+        claimed.progress_held = True  # at some isolation levels, writing its progress is a conflict by itself
         logger.info("%s: conflict with another transaction, again: %s", claimed, error)
         return random.uniform(0, CONFLICT_PAUSE * repetition)
 

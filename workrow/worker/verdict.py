@@ -1,6 +1,8 @@
 """From what a task returned or raised to an outcome."""
 
 import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import procrastinate
@@ -9,12 +11,16 @@ from procrastinate.retry import RetryDecision
 
 from workrow.directives import Directive, RetryLater, Snooze
 from workrow.errors import LeaseLost, ProcessCrashed
+from workrow.execution import Execution
 from workrow.payload import dump_result
 from workrow.retry import Retry, decision, directive, later
 from workrow.tasks import Task
 from workrow.worker.outcome import Claimed, Outcome, describe
 
 logger = logging.getLogger(__name__)
+
+Runner = Callable[[Claimed], Awaitable[Any]]
+"""Runs a job; returns the task's result, or the Outcome where more is to be said."""
 
 
 def failed(
@@ -97,6 +103,21 @@ def dumped(claimed: Claimed, result: Any) -> str | None:
         # the work is done: failing the job now would do it again
         logger.warning("%s: its result is not kept, for it is not JSON: %s", claimed, error)
         return None
+
+
+def dumper(claimed: Claimed, execution: Execution) -> Callable[[Any], str | None]:
+    """What makes a transactional task's result into JSON text, if it is to be kept."""
+    return partial(dumped, claimed) if execution.results else lambda _: None
+
+
+def forgetting(runner: Runner) -> Runner:
+    """The same without its result, which is not to be kept."""
+
+    async def run(claimed: Claimed) -> Any:
+        result = await runner(claimed)
+        return result if isinstance(result, Outcome) else None
+
+    return run
 
 
 def _misfit(task: Any, claimed: Claimed, error: BaseException) -> str | None:
