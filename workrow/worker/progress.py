@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from workrow.context import Step
-from workrow.worker.finisher import literal
+from workrow.worker.arrays import literal
 from workrow.worker.link import LOST, Row
 from workrow.worker.outcome import Claimed, dump_step
 
