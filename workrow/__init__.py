@@ -26,6 +26,7 @@ from workrow.errors import (
     TransactionError,
     WorkrowError,
 )
+from workrow.limits import Limit, Rate
 from workrow.retry import Retry, Rule
 from workrow.schedule import Schedule
 from workrow.tasks import Task
@@ -48,9 +49,11 @@ __all__ = [
     "JobContext",
     "JobFailed",
     "JobNotFound",
+    "Limit",
     "NoResult",
     "OptionError",
     "QueueFull",
+    "Rate",
     "ResultTimeout",
     "Retry",
     "RetryLater",

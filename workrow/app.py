@@ -17,6 +17,7 @@ from workrow.blueprint import TaskNameTaken, Tasks
 from workrow.connector import URL, Connector
 from workrow.enqueue import JobManager
 from workrow.errors import ConfigurationError, SchemaError
+from workrow.limits import Line
 from workrow.maintenance.historian import Historian
 from workrow.maintenance.scheduler import Scheduler
 from workrow.results import Results
@@ -94,7 +95,7 @@ class App(Tasks, procrastinate.App):
                 f"max_crashes={max_crashes!r}: must be at least {CRASHES_LEAST}: a job is not to blame for the "
                 "first death of a worker that it ran in"
             )
-        self.job_manager: JobManager = JobManager(connector=self.connector)
+        self.job_manager: JobManager = JobManager(self.connector, self._line_of)
         self._results = Results(self)
 
     @property
@@ -219,6 +220,10 @@ class App(Tasks, procrastinate.App):
             max_crashes=self.max_crashes,
             **options,
         )
+
+    def _line_of(self, task: str) -> Line | None:
+        known = self.tasks.get(task)
+        return known.line if isinstance(known, Task) else None
 
     async def _check_schema(self) -> None:
         if not isinstance(self.connector, Connector):

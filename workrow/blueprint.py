@@ -19,6 +19,7 @@ from typing_extensions import TypeVar
 from workrow.context import JobContext
 from workrow.errors import OptionError
 from workrow.execution import Execution, TransactionKind
+from workrow.limits import Limits
 from workrow.options import RULES, Options, check_task_name
 from workrow.retry import Exceptions, Retry, Rule
 from workrow.schedule import Schedule
@@ -50,6 +51,7 @@ class TaskDefaults(TypedDict, total=False):
     soft_time_limit: float | timedelta | None
     time_limit: float | timedelta | None
     max_memory: int | None
+    limits: Limits
     results: bool
     unique: Unique | tuple[str, ...] | None
     debounce: Debounce | float | timedelta | None
@@ -148,6 +150,7 @@ class Tasks(procrastinate.Blueprint):
             throttle: so many jobs in a window only.
             expires: never start later than this.
             max_memory: MiB of resident memory at which the task's process is killed; needs ``run_in="process"``.
+            limits: a `Limit`, a `Rate`, or several that must all hold, over all workers.
             results: False keeps no result: ``job.result()`` raises `NoResult` when the job has succeeded.
 
         Raises:
@@ -178,6 +181,7 @@ class Tasks(procrastinate.Blueprint):
                     retry=_retry(options),
                     pass_context=options.get("pass_context", False) or takes_context(func, injected),
                     execution=execution,
+                    limits=options.get("limits", ()),
                     task_middleware=options.get("task_middleware"),
                 )
                 check_task_name(task.name)

@@ -24,7 +24,7 @@ def once_params(
 ) -> dict[str, Any]:
     """The parameters of ``enqueue_once.sql``, from those of ``enqueue_jobs.sql`` and what these options add."""
     rule, expires = options.rule, options.expires
-    at = params["scheduled_at"]
+    at = params["due_at"] if params["lines"] else params["scheduled_at"]
     job = {
         "queue_name": params["queue"],
         "task_name": params["task"],
@@ -44,7 +44,7 @@ def once_params(
         "rule": json.dumps(rule.as_json()) if rule else "{}",
         "args": f"[{','.join(params['args'])}]",
         "keys": keys,
-        "lines": [],
+        "lines": params["lines"] or [],
         "refused": params,
     }
 

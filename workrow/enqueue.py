@@ -1,6 +1,6 @@
 """Turn calls into rows: one INSERT in the caller's transaction, or in one of its own."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from itertools import groupby
 from typing import Any, TypeVar
@@ -9,11 +9,13 @@ import procrastinate
 import psycopg
 from procrastinate import jobs as upstream_jobs
 from procrastinate import manager as upstream_manager
+from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import AlreadyEnqueued
 
 from workrow import transaction
 from workrow.connector import Connector, SyncConnector
 from workrow.errors import ConfigurationError, QueueFull
+from workrow.limits import HELD, Line
 from workrow.options import Options
 from workrow.payload import dump_arguments
 from workrow.transaction import AsyncTransaction, Params, Rows, SyncTransaction
@@ -23,7 +25,16 @@ T = TypeVar("T")
 
 
 class JobManager(upstream_manager.JobManager):
-    """procrastinate's job manager, whose ``connection=`` takes whatever ``enqueue()`` takes."""
+    """procrastinate's job manager, whose ``connection=`` takes whatever ``enqueue()`` takes.
+
+    Args:
+        connector: where jobs are written.
+        line_of: the line that a task's jobs queue in for its limits, by the task's name; None for a task without any.
+    """
+
+    def __init__(self, connector: BaseConnector, line_of: Callable[[str], Line | None] = lambda _: None) -> None:
+        super().__init__(connector)
+        self._line_of = line_of
 
     async def insert_own_async(self, params: Params) -> list[int] | None:
         """Insert jobs in a transaction of their own: one statement, one round trip. None: only the connector knows how.
@@ -70,26 +81,42 @@ class JobManager(upstream_manager.JobManager):
     ) -> list[upstream_jobs.Job]:
         """See procrastinate; ``connection``: any of `workrow.transaction.AsyncTransaction`."""
         if connection is None:
-            return await super().batch_defer_jobs_async(jobs)
+            if not any(self._line_of(job.task_name) for job in jobs):
+                return await super().batch_defer_jobs_async(jobs)
+            async with self.own_connection_async() as own:
+                return await self.batch_defer_jobs_async(jobs, own)
         if not transaction.is_async(connection):
             return self.batch_defer_jobs(jobs, connection)
         ids: list[int] = []
-        for params in _batches(jobs):
+        for params in self._batches(jobs):
             ids += await insert_async(connection, params)
         return _with_ids(jobs, ids)
 
     def batch_defer_jobs(self, jobs: list[upstream_jobs.Job], connection: Any | None = None) -> list[upstream_jobs.Job]:
         """See procrastinate; ``connection``: any of `workrow.transaction.SyncTransaction`."""
         if connection is None:
-            return super().batch_defer_jobs(jobs)
+            if not any(self._line_of(job.task_name) for job in jobs):
+                return super().batch_defer_jobs(jobs)
+            with self.own_connection() as own:
+                return self.batch_defer_jobs(jobs, own)
         if transaction.is_async(connection):
             raise procrastinate.exceptions.ConnectorException(
                 f"defer() is sync and {type(connection).__name__} is async: use `await ….defer_async(…)`"
             )
         ids: list[int] = []
-        for params in _batches(jobs):
+        for params in self._batches(jobs):
             ids += insert(connection, params)
         return _with_ids(jobs, ids)
+
+    def _batches(self, jobs: list[upstream_jobs.Job]) -> Iterator[Params]:
+        """One set of parameters for each run of jobs that differ in nothing but their arguments."""
+        same = groupby(
+            jobs,
+            key=lambda job: (job.task_name, job.queue, job.priority, job.lock, job.queueing_lock, job.scheduled_at),
+        )
+        for (task, queue, priority, lock, queueing_lock, at), batch in same:
+            options = Options(queue=queue, priority=priority, lock=lock, queueing_lock=queueing_lock, at=at)
+            yield row_params(task, options, [job.task_kwargs for job in batch], self._line_of(task))
 
 
 async def insert_async(on: AsyncTransaction, params: Params) -> list[int]:
@@ -121,24 +148,34 @@ def insert(on: SyncTransaction, params: Params) -> list[int]:
 def _statement(params: Params) -> tuple[str, Params]:
     texts = params["args"]
     if len(texts) == 1:
-        return "enqueue_job", {**params, "args": texts[0]}
+        lines = params["lines"]
+        return "enqueue_job", {**params, "args": texts[0], "lines": lines and lines[0]}
     # one JSON text: an array of texts would cost the driver a look at every character, for what to quote
     return "enqueue_jobs", {**params, "args": f"[{','.join(texts)}]"}
 
 
-def copy_lines(task: str, options: Options, arguments: Iterable[Arguments]) -> Iterator[str]:
+def copy_lines(task: str, options: Options, arguments: Iterable[Arguments], line: Line | None = None) -> Iterator[str]:
     """The same jobs as lines of ``copy_jobs.sql``, in PostgreSQL's text format for COPY.
 
     Raises:
         ArgumentError: an argument is not JSON.
     """
-    at = options.scheduled_at
-    columns = (options.queue, task, options.priority, options.lock, options.queueing_lock, at and at.isoformat())
+    at, due = (options.scheduled_at, None) if line is None else (HELD, options.scheduled_at)
+    columns = (
+        options.queue,
+        task,
+        options.priority,
+        options.lock,
+        options.queueing_lock,
+        at and at.isoformat(),
+        due and due.isoformat(),
+    )
     before = "\t".join("\\N" if column is None else _copied(str(column)) for column in columns)
     for each in arguments:
         # JSON text has no raw tabs or line ends, only backslashes to double
         args = dump_arguments(task, each).replace("\\", "\\\\")
-        yield f"{before}\t{args}\n"
+        where = "\\N" if line is None else _copied(line.of(options.queue, each))
+        yield f"{before}\t{where}\t{args}\n"
 
 
 def _copied(text: str) -> str:
@@ -147,8 +184,8 @@ def _copied(text: str) -> str:
     return text
 
 
-def row_params(task: str, options: Options, arguments: Sequence[Arguments]) -> Params:
-    """The parameters of ``enqueue_jobs.sql``: one set of options, many sets of arguments.
+def row_params(task: str, options: Options, arguments: Sequence[Arguments], line: Line | None) -> Params:
+    """The parameters of ``enqueue_jobs.sql``: one set of options, many sets of arguments; ``line``: of limits.
 
     Raises:
         ArgumentError: an argument is not JSON.
@@ -159,7 +196,9 @@ def row_params(task: str, options: Options, arguments: Sequence[Arguments]) -> P
         "priority": options.priority,
         "lock": options.lock,
         "queueing_lock": options.queueing_lock,
-        "scheduled_at": options.scheduled_at,
+        "scheduled_at": options.scheduled_at if line is None else HELD,
+        "due_at": None if line is None else options.scheduled_at,
+        "lines": None if line is None else [line.of(options.queue, each) for each in arguments],
         "args": [dump_arguments(task, each) for each in arguments],
     }
 
@@ -181,29 +220,9 @@ def as_upstream_jobs(task: str, options: Options, arguments: Sequence[Arguments]
 
 def _foreign(connector: object) -> ConfigurationError:
     return ConfigurationError(
-        f"unique, debounce, throttle and expires need workrow's own connector, not a {type(connector).__name__}: make "
+        f"unique, debounce, throttle, expires and limits need workrow's own connector, not a {type(connector).__name__}: make "
         "the app with workrow.App('postgresql://…')"
     )
-
-
-def _batches(jobs: list[upstream_jobs.Job]) -> list[Params]:
-    """One set of parameters for each run of jobs that differ in nothing but their arguments."""
-    same = groupby(
-        jobs,
-        key=lambda job: (job.task_name, job.queue, job.priority, job.lock, job.queueing_lock, job.scheduled_at),
-    )
-    return [
-        {
-            "task": task,
-            "queue": queue,
-            "priority": priority,
-            "lock": lock,
-            "queueing_lock": queueing_lock,
-            "scheduled_at": at,
-            "args": [dump_arguments(task, job.task_kwargs) for job in batch],
-        }
-        for (task, queue, priority, lock, queueing_lock, at), batch in same
-    ]
 
 
 def _with_ids(jobs: list[upstream_jobs.Job], ids: list[int]) -> list[upstream_jobs.Job]:
@@ -217,7 +236,10 @@ def _ids(rows: Rows) -> list[int]:
 
 def cap_params(params: Params) -> Params:
     """The parameters of ``read_queue_cap.sql`` for jobs that were refused."""
-    return {"queue": params["queue"], "more": 0 if params["scheduled_at"] else len(params["args"])}
+    return {
+        "queue": params["queue"],
+        "more": 0 if params["due_at" if params["lines"] else "scheduled_at"] else len(params["args"]),
+    }
 
 
 def refusal(params: Params, cap: Rows) -> Exception:

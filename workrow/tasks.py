@@ -24,6 +24,7 @@ from workrow.enqueue import (
 )
 from workrow.errors import ArgumentError, OptionError
 from workrow.execution import PLAIN, Execution
+from workrow.limits import Limits, Line
 from workrow.options import EnqueueOptions, Options
 from workrow.payload import dump_arguments
 from workrow.schedule import Schedule
@@ -149,7 +150,7 @@ class Call(Generic[P, R]):
                 "use enqueue_many"
             )
         bound = (self._task.bind((), row) for row in rows)
-        lines = copy_lines(self._task.name, self._options, bound)
+        lines = copy_lines(self._task.name, self._options, bound, self._task.line)
         if transaction.is_async(on):
             return copy_async(cast("AsyncTransaction", on), self._options.queue, lines)
         return copy(cast("SyncTransaction", on), self._options.queue, lines)
@@ -165,7 +166,7 @@ class Call(Generic[P, R]):
         if self._conditional:
             with manager.own_connection() as connection:
                 return self._insert(connection, arguments)[0]
-        own = manager.insert_own(row_params(name, self._options, arguments))
+        own = manager.insert_own(row_params(name, self._options, arguments, self._task.line))
         if own is not None:
             return self._handle(own[0])
         return self._jobs(manager.batch_defer_jobs(as_upstream_jobs(name, self._options, arguments)))[0]
@@ -211,11 +212,11 @@ class Call(Generic[P, R]):
         if self._conditional:
             return await self._insert_once_async(on, arguments)
         if on is not None:
-            ids = await insert_async(on, row_params(task.name, self._options, arguments))
+            ids = await insert_async(on, row_params(task.name, self._options, arguments, task.line))
             return [self._handle(id_) for id_ in ids]
         manager = task.producer.job_manager
         try:
-            own = await manager.insert_own_async(row_params(task.name, self._options, arguments))
+            own = await manager.insert_own_async(row_params(task.name, self._options, arguments, task.line))
             if own is not None:
                 return [self._handle(id_) for id_ in own]
             return self._jobs(
@@ -232,7 +233,7 @@ class Call(Generic[P, R]):
             return []
         if self._conditional:
             return self._found(insert_once(on, self._once_params(arguments)))
-        ids = insert(on, row_params(self._task.name, self._options, arguments))
+        ids = insert(on, row_params(self._task.name, self._options, arguments, self._task.line))
         return [self._handle(id_) for id_ in ids]
 
     async def _insert_once_async(self, on: AsyncTransaction | None, arguments: list[Arguments]) -> list[Job[R]]:
@@ -244,7 +245,7 @@ class Call(Generic[P, R]):
 
     def _once_params(self, arguments: list[Arguments]) -> dict[str, Any]:
         task, options = self._task, self._options
-        return once_params(row_params(task.name, options, arguments), options, task.signature, arguments)
+        return once_params(row_params(task.name, options, arguments, task.line), options, task.signature, arguments)
 
     def _found(self, found: list[tuple[int, bool]]) -> list[Job[R]]:
         return [Job(id_, self._task.name, self._options.queue, self._task, created) for id_, created in found]
@@ -269,6 +270,7 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         options: Options,
         schedules: Sequence[Schedule] = (),
         execution: Execution = PLAIN,
+        limits: Limits = (),
         **kwargs: Any,
     ):
         # mypy infers the type parameters of a base class's __init__ in some orders of checking, and not in others
@@ -285,6 +287,7 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         Call.__init__(self, self, options)
         self.execution = execution
         self._check_signature()
+        self.line = Line(self.name, self.queue, limits, self.signature) if limits else None
         if options.rule is not None:
             check_names(options.rule, self.signature)
         self.schedules = self._named(schedules)

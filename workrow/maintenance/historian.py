@@ -43,6 +43,7 @@ class Historian:
         await self._call("extend_history")
         while await self._call("sweep_finished", max_rows=SWEEP) >= SWEEP:
             pass
+        await self._call("prune_limits", max_rows=SWEEP)
         if self._keep is not None:
             dropped = await self._call("prune_history", keep=self._keep)
             if dropped:

@@ -1,5 +1,5 @@
 -- Insert one job. A taken queueing lock, or a full queue, inserts nothing, as in enqueue_jobs.
-INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)
+INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, line, due_at)
 SELECT
     CAST(%(queue)s AS text),
     CAST(%(task)s AS text),
@@ -7,14 +7,20 @@ SELECT
     CAST(%(lock)s AS text),
     CAST(%(queueing_lock)s AS text),
     CAST(%(args)s AS jsonb),
-    CAST(%(scheduled_at)s AS timestamptz)
+    CAST(%(scheduled_at)s AS timestamptz),
+    CAST(%(lines)s AS text),
+    CAST(%(due_at)s AS timestamptz)
 WHERE NOT EXISTS (
     SELECT
     FROM workrow.queue_caps AS cap
     WHERE
         cap.queue_name = CAST(%(queue)s AS text)
         AND workrow.queue_is_full_v1(
-            CAST(%(queue)s AS text), CASE WHEN CAST(%(scheduled_at)s AS timestamptz) IS NULL THEN 1 ELSE 0 END
+            CAST(%(queue)s AS text), CASE
+                WHEN CAST(%(lines)s AS text) IS NULL AND CAST(%(scheduled_at)s AS timestamptz) IS NOT NULL THEN 0
+                WHEN CAST(%(due_at)s AS timestamptz) IS NOT NULL THEN 0
+                ELSE 1
+            END
         )
 )
 ON CONFLICT (queueing_lock) WHERE status = 'todo' AND queueing_lock IS NOT NULL DO NOTHING

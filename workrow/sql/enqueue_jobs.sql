@@ -1,7 +1,7 @@
 -- Insert one job for each element of the JSON array "args", all with the same options, in order.
 -- A taken queueing lock inserts nothing instead of raising, so that the caller's transaction stays usable; and so does
 -- a queue without room for all of them.
-INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)
+INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, line, due_at)
 SELECT
     CAST(%(queue)s AS text),
     CAST(%(task)s AS text),
@@ -9,8 +9,10 @@ SELECT
     CAST(%(lock)s AS text),
     CAST(%(queueing_lock)s AS text),
     job.args,
-    CAST(%(scheduled_at)s AS timestamptz)
-FROM jsonb_array_elements(CAST(%(args)s AS jsonb)) AS job (args)
+    CAST(%(scheduled_at)s AS timestamptz),
+    (CAST(%(lines)s AS text[]))[job.number],
+    CAST(%(due_at)s AS timestamptz)
+FROM jsonb_array_elements(CAST(%(args)s AS jsonb)) WITH ORDINALITY AS job (args, number)
 WHERE NOT EXISTS (
     SELECT
     FROM workrow.queue_caps AS cap
@@ -19,8 +21,9 @@ WHERE NOT EXISTS (
         AND workrow.queue_is_full_v1(
             CAST(%(queue)s AS text),
             CASE
-                WHEN CAST(%(scheduled_at)s AS timestamptz) IS NULL THEN jsonb_array_length(CAST(%(args)s AS jsonb))
-                ELSE 0
+                WHEN CAST(%(lines)s AS text[]) IS NULL AND CAST(%(scheduled_at)s AS timestamptz) IS NOT NULL THEN 0
+                WHEN CAST(%(due_at)s AS timestamptz) IS NOT NULL THEN 0
+                ELSE jsonb_array_length(CAST(%(args)s AS jsonb))
             END
         )
 )

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 
 from workrow.worker.lease import Lease
+from workrow.worker.lines import Lines
 from workrow.worker.link import LOST, Link, told
 from workrow.worker.outcome import Claimed
 
@@ -52,13 +53,18 @@ class Claimer:
         lease: who claims.
         queues: which ones; None for all.
         tasks: the names of the tasks that this worker knows; others are left for those who do.
+        lines: claims the jobs that have limits; None where no task has any.
     """
 
-    def __init__(self, link: Link, lease: Lease, queues: list[str] | None, tasks: list[str]) -> None:
+    def __init__(
+        self, link: Link, lease: Lease, queues: list[str] | None, tasks: list[str], lines: Lines | None = None
+    ) -> None:
         self._link = link
         self._lease = lease
         self._tasks = tasks
         self._queues = queues
+        self._lines = lines
+        self._lines_first = True
         self._survey = Survey()
         self._many_priorities = MANY_PRIORITIES
         self._refused: set[int] = set()
@@ -74,28 +80,43 @@ class Claimer:
     def look_again(self) -> None:
         """Forget when the last survey was: something is there that no notification names."""
         self._survey.next_at = self._locks_at = 0.0
+        if self._lines:
+            self._lines.look_again()
 
     def unlock(self) -> None:
-        """A job with a lock has ended: the next one behind it may be there."""
+        """A job with a lock, or with limits, has ended: the next one behind it may be there."""
         self._survey.locked = True
         self._locks_at = 0.0
+        if self._lines:
+            self._lines.look_again()
 
     @property
     def due_in(self) -> float | None:
         """Seconds until the next scheduled job is due, as of the last survey; None if there is none."""
         survey = self._survey
-        return None if survey.due_in is None else max(0.0, survey.due_in - (time.monotonic() - survey.at))
+        due = None if survey.due_in is None else max(0.0, survey.due_in - (time.monotonic() - survey.at))
+        known = [each for each in (due, self._lines.due_in if self._lines else None) if each is not None]
+        return min(known, default=None)
 
     async def claim(self, limit: int) -> list[Claimed]:
         """Claim up to ``limit`` jobs that can run now: notified ones, known groups, then whatever a survey finds."""
         claimed = await self._claim_notified(limit)
         if time.monotonic() >= max(self._survey.next_at, self._survey.at + BUSY_SURVEY):
             await self._look()
+        if self._lines:
+            claimed += await self._lines.claim(self._share_of_lines(limit - len(claimed)))
         claimed += await self._claim_known(limit - len(claimed))
         if len(claimed) < limit and time.monotonic() >= self._survey.next_at:
             await self._look()
             claimed += await self._claim_known(limit - len(claimed))
         return claimed
+
+    def _share_of_lines(self, limit: int) -> int:
+        """Where jobs with and without limits wait, each kind gets half of the room; of a single slot, every other."""
+        if not self._survey.groups:
+            return limit
+        self._lines_first = not self._lines_first
+        return (limit + self._lines_first) // 2
 
     async def _claim_known(self, limit: int) -> list[Claimed]:
         survey = self._survey

@@ -38,7 +38,7 @@ class Finisher:
         max_crashes: so many crashes put a job into quarantine.
         deletes: whether a job that ended with this status is deleted instead of kept.
         busy: whether more outcomes will follow at once.
-        unlocked: called when jobs with locks have ended.
+        unlocked: called when jobs have ended that others may have waited for.
 
     Attributes:
         in_doubt: the last attempt to write ended with a lost connection; it may have taken effect unheard.
@@ -73,7 +73,7 @@ class Finisher:
     def add(self, outcome: Outcome) -> None:
         """Take an outcome; it is written soon."""
         if outcome.written:
-            if outcome.claimed.lock is not None:
+            if outcome.claimed.unlocks:
                 self._unlocked()
             return
         self._buffer.append(outcome)
@@ -108,7 +108,7 @@ class Finisher:
             self._buffer += postponed
             self.unwritten.difference_update(outcome.claimed.id for outcome in batch)
             self.unwritten.update(outcome.claimed.id for outcome in postponed)
-            if any(outcome.claimed.lock is not None for outcome in batch):
+            if any(outcome.claimed.unlocks for outcome in batch):
                 self._unlocked()
             if not self._buffer:
                 self._wake.clear()

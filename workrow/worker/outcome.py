@@ -25,6 +25,7 @@ class Claimed:
     Args:
         row: the row.
         owner: the id of the worker that claimed it. With ``token`` it is what every change of the job is fenced by.
+        limited: its end may let another job start that waits for the same limits.
 
     Attributes:
         args: the arguments; or, for a row that no task can be called with, what is there instead: other JSON, or the
@@ -39,7 +40,7 @@ class Claimed:
     progress_written: Step | None = None
     progress_due = progress_held = False
 
-    def __init__(self, row: Row, owner: int) -> None:
+    def __init__(self, row: Row, owner: int, *, limited: bool = False) -> None:
         (
             self.id,
             self.queue,
@@ -54,6 +55,7 @@ class Claimed:
             self.crashes,
         ) = row
         self.owner = owner
+        self.unlocks = limited or self.lock is not None
         self._row = row
         self.claimed_at = time.monotonic()
         self.started_at = 0.0

@@ -14,6 +14,7 @@ from procrastinate.app import App
 
 from workrow.maintenance.rescuer import Rescuer
 from workrow.maintenance.scheduler import SCHEDULES, Scheduler
+from workrow.tasks import Task
 from workrow.worker.claimer import Claimer
 from workrow.worker.claims import Claims
 from workrow.worker.executor import Executor, Stop
@@ -21,6 +22,7 @@ from workrow.worker.finisher import Finisher
 from workrow.worker.health import serve
 from workrow.worker.lane import Lane
 from workrow.worker.lease import Lease
+from workrow.worker.lines import Lines
 from workrow.worker.link import LOST, Connect, Link, persist, read_json
 from workrow.worker.listener import Listener, job_channels, of_jobs
 from workrow.worker.outcome import Claimed
@@ -262,7 +264,7 @@ class Worker(UpstreamWorker):
 
     def _lane(self, queues: list[str] | None, slots: int) -> Lane:
         return Lane(
-            Claimer(self._claims.link, self._lease, queues, sorted(self.app.tasks)),
+            Claimer(self._claims.link, self._lease, queues, sorted(self.app.tasks), self._lines(queues)),
             self._executor,
             self._finisher,
             self._lease,
@@ -271,6 +273,14 @@ class Worker(UpstreamWorker):
             self._claims,
             self._sleep,
         )
+
+    def _lines(self, queues: list[str] | None) -> Lines | None:
+        found = {id(task): task for task in self.app.tasks.values() if isinstance(task, Task) and task.line}
+        rules = {rule.name: rule for task in found.values() if task.line for rule in task.line.rules}
+        if not rules:
+            return None
+        names = sorted(name for name, task in self.app.tasks.items() if id(task) in found)
+        return Lines(self._claims.link, self._lease, queues, names, rules.values())
 
     def _deletes(self, status: str) -> bool:
         successful = self.delete_jobs is jobs.DeleteJobCondition.SUCCESSFUL and status == jobs.Status.SUCCEEDED.value

@@ -1,4 +1,4 @@
--- As in version 2; a job under limits is ready when its due_at is NULL.
+-- As in version 2; jobs under limits arrive in their lines, and are ready when their due_at is NULL.
 -- One notification a queue and statement, and only if somebody sleeps who wants it: pg_notify takes a lock on the whole
 -- database at commit, which makes concurrent enqueues wait for one another. A stock worker never says that it sleeps.
 CREATE OR REPLACE FUNCTION workrow.notify_inserted_v1() RETURNS trigger
@@ -9,6 +9,13 @@ DECLARE
     inserted_queue record;
     first_id bigint;
 BEGIN
+    IF EXISTS (SELECT FROM inserted WHERE line IS NOT NULL) THEN
+        INSERT INTO workrow.line_arrivals (line, priority)
+        SELECT job.line, max(job.priority)
+        FROM inserted AS job
+        WHERE job.line IS NOT NULL AND job.due_at IS NULL AND job.status = 'todo'
+        GROUP BY job.line;
+    END IF;
     stock := EXISTS (
         SELECT
         FROM procrastinate_workers AS worker

@@ -1,0 +1,193 @@
+"""Limits: how many jobs run at a time, and how many start in a time, over all workers."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from inspect import Parameter, Signature
+from typing import Any, Literal
+
+from workrow.errors import OptionError
+
+INT4_MAX = 2**31 - 1
+KEY_MAX = 100
+"""Characters of a key that are shown as they are; of a longer one, the start and a hash."""
+HELD = datetime(9000, 1, 1, tzinfo=UTC)
+"""The ``scheduled_at`` of a job that waits in a line: who does not know of limits never finds it due."""
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+RATE = re.compile(r"\s*(\d+)\s*/\s*(\d+(?:\.\d+)?)?\s*([smhd])\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most so many jobs run at the same time, over all workers.
+
+    Args:
+        max_running: how many, at least 1.
+        key: the name of an argument: each of its values has a limit of its own, and they take turns.
+        name: limits with the same name count together, whatever task declares them; by default the task's name.
+        scope: "queue": together with all tasks of the queue that the task declares which say the same.
+
+    Raises:
+        OptionError: at declaration, for a value that cannot work.
+    """
+
+    max_running: int
+    key: str | None = None
+    name: str | None = None
+    scope: Literal["task", "queue"] = "task"
+
+    def __post_init__(self) -> None:
+        if not _whole(self.max_running):
+            raise OptionError(f"Limit({self.max_running!r}): must be a whole number of jobs, at least 1")
+        _check_names("Limit", self.key, self.name, self.scope)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most so many jobs start in a time, over all workers.
+
+    A token bucket: it holds ``burst`` tokens, a job takes one, and ``count`` come back in each period. On top of that
+    no window of one period, wherever it begins, sees more than the larger of ``count`` and ``burst`` start.
+
+    Args:
+        rate: "count/period", the period in s, m, h or d: "100/m" is a hundred a minute, "5/10s" five in ten seconds.
+        key: the name of an argument: each of its values has a rate of its own.
+        burst: how many may start at once after a quiet time; ``count`` by default.
+        name: rates with the same name count together, whatever task declares them; by default the task's name.
+        scope: "queue": together with all tasks of the queue that the task declares which say the same.
+
+    Raises:
+        OptionError: at declaration, for a value that cannot work.
+    """
+
+    rate: str
+    key: str | None = None
+    burst: int | None = None
+    name: str | None = None
+    scope: Literal["task", "queue"] = "task"
+
+    def __post_init__(self) -> None:
+        found = RATE.fullmatch(self.rate) if isinstance(self.rate, str) else None
+        if not found or not 1 <= int(found[1]) <= INT4_MAX or float(found[2] or 1) <= 0:
+            raise OptionError(
+                f"Rate({self.rate!r}): must be a count and a period, such as '100/m', '5/10s' or '1000/d' (s, m, h, d)"
+            )
+        if self.burst is not None and not _whole(self.burst):
+            raise OptionError(f"Rate({self.rate!r}, burst={self.burst!r}): must be a whole number of jobs, at least 1")
+        _check_names("Rate", self.key, self.name, self.scope)
+
+    @property
+    def count(self) -> int:
+        """Jobs in each period."""
+        return int(self._parts[1])
+
+    @property
+    def seconds(self) -> float:
+        """The period."""
+        return float(self._parts[2] or 1) * UNITS[self._parts[3]]
+
+    @property
+    def _parts(self) -> re.Match[str]:
+        found = RATE.fullmatch(self.rate)
+        assert found is not None  # checked when made
+        return found
+
+
+Limits = Limit | Rate | Sequence[Limit | Rate]
+"""What ``limits=`` takes: one, or several that must all hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A row of ``workrow.limit_rules``: what the code declares for one limit name."""
+
+    name: str
+    max_running: int | None = None
+    rate_count: int | None = None
+    rate_seconds: float | None = None
+    rate_burst: int | None = None
+
+
+class Line:
+    """Where the jobs of one task queue for its limits.
+
+    Args:
+        task: the task's name.
+        queue: the queue that it declares.
+        limits: the limits that it declares.
+        signature: its arguments.
+
+    Raises:
+        OptionError: a key names no argument, or two limits are the same.
+    """
+
+    def __init__(self, task: str, queue: str, limits: Limits, signature: Signature) -> None:
+        given: Sequence[Limit | Rate] = tuple(limits) if isinstance(limits, Sequence) else (limits,)
+        open_ended = any(each.kind is Parameter.VAR_KEYWORD for each in signature.parameters.values())
+        for limit in given:
+            if not isinstance(limit, Limit | Rate):
+                raise OptionError(f"limits={limits!r}: must be a Limit, a Rate, or several of them")
+            if limit.key is not None and limit.key not in signature.parameters and not open_ended:
+                raise OptionError(f"{limit!r}: key names no argument of {task}{signature}")
+        self._task = task
+        self._defaults = {
+            name: each.default for name, each in signature.parameters.items() if each.default is not Parameter.empty
+        }
+        self._named = [(self._name(limit, queue), limit.key) for limit in given]
+        self.rules = self._rules(given)
+
+    def of(self, queue: str, arguments: Mapping[str, Any]) -> str:
+        """The line of a job: a JSON array of its queue, its task, and the buckets that it takes a place in."""
+        buckets = dict.fromkeys(
+            name if key is None else f"{name}={_shown(arguments.get(key, self._defaults.get(key)))}"
+            for name, key in self._named
+        )
+        return json.dumps([queue, self._task, *buckets], ensure_ascii=False)
+
+    def _rules(self, limits: Sequence[Limit | Rate]) -> list[Rule]:
+        rules: dict[str, dict[str, Any]] = {}
+        for limit, (name, _) in zip(limits, self._named, strict=True):
+            rule = rules.setdefault(name, {})
+            said: dict[str, Any] = (
+                {"max_running": limit.max_running}
+                if isinstance(limit, Limit)
+                else {
+                    "rate_count": limit.count,
+                    "rate_seconds": limit.seconds,
+                    "rate_burst": limit.burst or limit.count,
+                }
+            )
+            if rule.keys() & said.keys():
+                raise OptionError(f"{limit!r}: there are two such limits; give one of them a name= of its own")
+            rule |= said
+        return [Rule(name, **rule) for name, rule in rules.items()]
+
+    def _name(self, limit: Limit | Rate, queue: str) -> str:
+        name = limit.name or (f"queue:{queue}" if limit.scope == "queue" else self._task)
+        # a bucket is name=key: what is left of the first "=" must be the name
+        name = name.replace("=", "-")
+        return name if limit.key is None else f"{name}/{limit.key}"
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, sort_keys=True)
+    if len(text) > KEY_MAX:
+        text = f"{text[: KEY_MAX - 20]}…{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return text
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= INT4_MAX
+
+
+def _check_names(kind: str, key: object, name: object, scope: object) -> None:
+    for option, value in (("key", key), ("name", name)):
+        if value is not None and (not isinstance(value, str) or not value or "\x00" in value):
+            raise OptionError(f"{kind}({option}={value!r}): must be a non-empty string")
+    if scope not in ("task", "queue"):
+        raise OptionError(f"{kind}(scope={scope!r}): must be 'task' or 'queue'")
+    if name is not None and scope == "queue":
+        raise OptionError(f"{kind}(name={name!r}, scope='queue'): give one of the two")

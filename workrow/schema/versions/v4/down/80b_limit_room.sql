@@ -1,0 +1,1 @@
+DROP TYPE workrow.limit_room
