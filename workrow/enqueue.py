@@ -220,7 +220,8 @@ def as_upstream_jobs(task: str, options: Options, arguments: Sequence[Arguments]
 
 def _foreign(connector: object) -> ConfigurationError:
     return ConfigurationError(
-        f"unique, debounce, throttle, expires and limits need workrow's own connector, not a {type(connector).__name__}: make "
+        "unique, debounce, throttle, expires and limits need workrow's own connector, not a "
+        f"{type(connector).__name__}: make "
         "the app with workrow.App('postgresql://…')"
     )
 
