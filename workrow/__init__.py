@@ -26,7 +26,9 @@ from workrow.errors import (
     TransactionError,
     WorkrowError,
 )
+from workrow.hooks import Enqueue
 from workrow.limits import Limit, Rate
+from workrow.resources import inject
 from workrow.retry import Retry, Rule
 from workrow.schedule import Schedule
 from workrow.tasks import Task
@@ -44,6 +46,7 @@ __all__ = [
     "DatabaseUnavailable",
     "Debounce",
     "Discard",
+    "Enqueue",
     "Job",
     "JobCancelled",
     "JobContext",
@@ -71,6 +74,7 @@ __all__ = [
     "__version__",
     "exponential",
     "fixed",
+    "inject",
     "linear",
     "retries",
     "schema",

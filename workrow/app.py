@@ -20,6 +20,7 @@ from workrow.errors import ConfigurationError, SchemaError
 from workrow.limits import Line
 from workrow.maintenance.historian import Historian
 from workrow.maintenance.scheduler import Scheduler
+from workrow.resources import Provides
 from workrow.results import Results
 from workrow.schedules import Schedules
 from workrow.tasks import Task
@@ -35,7 +36,7 @@ LEASE_LEAST = 2.0
 CRASHES_LEAST = 2
 
 
-class App(Tasks, procrastinate.App):
+class App(Provides, Tasks, procrastinate.App):
     """A ``procrastinate.App`` with typed, transactional enqueue, and rows that remember results and errors.
 
     Args:

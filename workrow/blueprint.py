@@ -19,6 +19,7 @@ from typing_extensions import TypeVar
 from workrow.context import JobContext
 from workrow.errors import OptionError
 from workrow.execution import Execution, TransactionKind
+from workrow.hooks import Hooked
 from workrow.limits import Limits
 from workrow.options import RULES, Options, check_task_name
 from workrow.retry import Exceptions, Retry, Rule
@@ -96,7 +97,7 @@ class Decorator(Protocol):
     def __call__(self, func: Callable[P, R], /) -> Task[P, R]: ...
 
 
-class Tasks(procrastinate.Blueprint):
+class Tasks(Hooked, procrastinate.Blueprint):
     """The ``task`` decorator, shared by `Blueprint` and ``workrow.App``."""
 
     _name: str | None = None

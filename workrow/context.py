@@ -1,9 +1,12 @@
 """What a task is told about the job that it runs for."""
 
 import json
+import logging
 import math
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, MutableMapping
+from functools import cached_property
+from typing import Any
 
 import attr
 import procrastinate
@@ -26,7 +29,7 @@ def _unheard(step: Step) -> None:
 
 @attr.dataclass(frozen=True, kw_only=True)
 class JobContext(procrastinate.JobContext):
-    """procrastinate's context of a running job, with an idempotency key and progress."""
+    """procrastinate's context of a running job, with a logger, progress and an idempotency key."""
 
     on_progress: Callable[[Step], None] = attr.field(default=_unheard, repr=False, eq=False)
 
@@ -51,6 +54,14 @@ class JobContext(procrastinate.JobContext):
             raise OptionError(f"ctx.progress(message={message!r:.80}): must be a string")
         self.on_progress((done, total, message and message[:MESSAGE_MAX]))
 
+    @cached_property
+    def logger(self) -> "JobLogger":
+        """A logger named after the task's module; its records have ``job_id``, ``task``, ``queue``, ``attempt`` (1 is
+        the first one) and ``worker``."""
+        task = self.app.tasks.get(self.job.task_name)
+        logger = logging.getLogger(task.func.__module__ if task else __name__)
+        return JobLogger(logger, job_fields(self.job, self.worker_name))
+
     def idempotency_key(self, cause: str = "") -> str:
         """A key for what stands outside of the database: the same for every attempt of this job, and for no other job.
 
@@ -68,6 +79,26 @@ class JobContext(procrastinate.JobContext):
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+class JobLogger(logging.LoggerAdapter[logging.Logger]):
+    """Adds the job's fields to every record; what a call gives in ``extra`` is kept."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        """See logging."""
+        given: Mapping[str, Any] | None = kwargs.get("extra")
+        return msg, {**kwargs, "extra": {**(given or {}), **(self.extra or {})}}
+
+
+def job_fields(job: Job, worker: str | None) -> dict[str, Any]:
+    """What a record tells of its job."""
+    return {
+        "job_id": job.id,
+        "task": job.task_name,
+        "queue": job.queue,
+        "attempt": job.attempts + 1,
+        "worker": worker,
+    }
 
 
 def idempotency_key(job: Job, cause: str = "") -> str:

@@ -24,9 +24,11 @@ from workrow.enqueue import (
 )
 from workrow.errors import ArgumentError, OptionError
 from workrow.execution import PLAIN, Execution
+from workrow.hooks import Enqueue, Hooked, HookedDeferrer, Hooks, entered
 from workrow.limits import Limits, Line
 from workrow.options import EnqueueOptions, Options
 from workrow.payload import dump_arguments
+from workrow.resources import injected_names
 from workrow.schedule import Schedule
 from workrow.transaction import AsyncTransaction, SyncTransaction
 from workrow.types import Job, Results
@@ -50,6 +52,8 @@ class Producer(Protocol):
 
 class Call(Generic[P, R]):
     """A task with the options of the jobs to come: what ``task.options(…)`` returns."""
+
+    _hooked = False
 
     def __init__(self, task: "Task[P, R]", options: Options) -> None:
         self._task = task
@@ -162,6 +166,13 @@ class Call(Generic[P, R]):
             As `enqueue`.
         """
         arguments = [self._task.bind(args, kwargs)]
+        if (hooks := self._task.enqueue_hooks()) and not self._hooked:
+            enqueue = Enqueue(self._task.name, self._options, arguments)
+            with entered(hooks, enqueue):
+                inside: Call[..., R] = self._inside(enqueue)
+                job = inside.delay(**enqueue.arguments[0])
+                enqueue.ids = [job.id]
+            return job
         name, manager = self._task.name, self._task.producer.job_manager
         if self._conditional:
             with manager.own_connection() as connection:
@@ -209,6 +220,12 @@ class Call(Generic[P, R]):
         task = self._task
         if not arguments:
             return []
+        if (hooks := task.enqueue_hooks()) and not self._hooked:
+            enqueue = Enqueue(task.name, self._options, arguments, on)
+            with entered(hooks, enqueue):
+                jobs = await self._inside(enqueue).enqueue_many(on, enqueue.arguments)
+                enqueue.ids = [job.id for job in jobs]
+            return jobs
         if self._conditional:
             return await self._insert_once_async(on, arguments)
         if on is not None:
@@ -231,10 +248,23 @@ class Call(Generic[P, R]):
     def _insert(self, on: SyncTransaction, arguments: list[Arguments]) -> list[Job[R]]:
         if not arguments:
             return []
+        if (hooks := self._task.enqueue_hooks()) and not self._hooked:
+            enqueue = Enqueue(self._task.name, self._options, arguments, on)
+            with entered(hooks, enqueue):
+                jobs = self._inside(enqueue).enqueue_many(on, enqueue.arguments)
+                enqueue.ids = [job.id for job in jobs]
+            return jobs
         if self._conditional:
             return self._found(insert_once(on, self._once_params(arguments)))
         ids = insert(on, row_params(self._task.name, self._options, arguments, self._task.line))
         return [self._handle(id_) for id_ in ids]
+
+    def _inside(self, enqueue: Enqueue) -> "Call[P, R]":
+        """The call that the hooks have made of this one."""
+        self._task.check_rule(enqueue.options)
+        call = Call(self._task, enqueue.options)
+        call._hooked = True
+        return call
 
     async def _insert_once_async(self, on: AsyncTransaction | None, arguments: list[Arguments]) -> list[Job[R]]:
         params = self._once_params(arguments)
@@ -285,6 +315,7 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
             **kwargs,
         )
         Call.__init__(self, self, options)
+        self._hooks = self.blueprint.hooks if isinstance(self.blueprint, Hooked) else Hooks()
         self.execution = execution
         self._check_signature()
         self.line = Line(self.name, self.queue, limits, self.signature) if limits else None
@@ -314,10 +345,24 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
 
     @cached_property
     def signature(self) -> inspect.Signature:
-        """The arguments that a job carries: the function's own without the transaction and the context."""
+        """The arguments that a job carries: the function's own without the transaction, the context and resources."""
         signature = inspect.signature(self.func)
-        injected = bool(self.execution.transaction) + bool(self.pass_context)
-        return signature.replace(parameters=list(signature.parameters.values())[injected:])
+        first = bool(self.execution.transaction) + bool(self.pass_context)
+        injected = injected_names(self.func)
+        own = list(signature.parameters.values())[first:]
+        return signature.replace(parameters=[each for each in own if each.name not in injected])
+
+    def enqueue_hooks(self) -> Sequence[Any]:
+        """The hooks around every enqueue, outermost first: the app's, then those of its blueprint."""
+        own, app = self._hooks, getattr(self.blueprint, "hooks", None)
+        if app is None or app is own:
+            return own.enqueue
+        return (*app.enqueue, *own.enqueue) if app.enqueue or own.enqueue else ()
+
+    def run_hooks(self) -> Sequence[Any]:
+        """The hooks around every attempt, in the shape of procrastinate's worker middleware, in the same order."""
+        own, app = self._hooks, getattr(self.blueprint, "hooks", None)
+        return own.run if app is None or app is own else (*app.run, *own.run)
 
     @cached_property
     def _plain_names(self) -> frozenset[str] | None:
@@ -365,9 +410,16 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
                 f"task {self.name}: procrastinate's defer() and configure() know nothing of unique, debounce, throttle "
                 "and expires; use enqueue() or delay()"
             )
-        return super().configure(**options)
+        deferrer = super().configure(**options)
+        hooks = self.enqueue_hooks()
+        return HookedDeferrer(deferrer, hooks, lambda arguments: self.bind((), arguments)) if hooks else deferrer
 
     def _check_signature(self) -> None:
+        if self.execution.run_in and (injected := injected_names(self.func)):
+            raise OptionError(
+                f"task {self.name}: run_in='process' and {sorted(injected)[0]} = inject() do not go together: the "
+                "resources live in the worker's process; make it inside of the task"
+            )
         unnamed = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
         for name, parameter in self.signature.parameters.items():
             if parameter.kind in unnamed:

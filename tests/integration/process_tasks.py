@@ -188,3 +188,6 @@ def tell_and_wait(ctx: workrow.JobContext, path: str) -> None:
     while not Path(path).exists():
         time.sleep(0.01)
     ctx.progress(3, 3)
+
+
+def wants_a_client(client: object = workrow.inject()) -> None: ...

@@ -29,6 +29,14 @@ def count(words: list[str]) -> int:
 async def weekly(ctx: workrow.JobContext) -> None: ...
 
 
+class Client: ...
+
+
+@emails.task
+async def with_resource(n: int, client: Client = workrow.inject()) -> float:
+    return n / 2
+
+
 @emails.task
 async def with_context(ctx: workrow.JobContext, n: int) -> float:
     return n / 2
@@ -40,6 +48,7 @@ async def asynchronous(session: AsyncSession, connection: AsyncConnection, raw: 
     assert_type(await send.enqueue(raw, 1), workrow.Job[str])
     assert_type(send.enqueue(None, 1), Awaitable[workrow.Job[str]])
     assert_type(await with_context.enqueue(None, 3), workrow.Job[float])
+    assert_type(await with_resource.enqueue(None, 3), workrow.Job[float])
     assert_type(await weekly.enqueue(None), workrow.Job[None])
     assert_type(await send.options(delay=timedelta(days=1)).enqueue(session, user_id=1), workrow.Job[str])
     assert_type(await send.enqueue_many(session, [{"user_id": 1}]), list[workrow.Job[str]])

@@ -15,10 +15,12 @@ from procrastinate.job_context import AbortReason
 
 from workrow.context import JobContext, Step
 from workrow.execution import PLAIN, Execution
+from workrow.resources import Providers
 from workrow.tasks import Task
 from workrow.worker.coroutines import run_limited
 from workrow.worker.outcome import Claimed, Outcome, describe
 from workrow.worker.processes import Processes, check_importable
+from workrow.worker.provision import NOTHING, Given, Provision, Wanted
 from workrow.worker.threads import Interrupted, Threads
 from workrow.worker.transactions import Transactions
 from workrow.worker.verdict import Runner, dumped, dumper, failed, forgetting
@@ -69,6 +71,7 @@ class Executor:
         self._processes = Processes(slots)
         self._transactions = transactions
         self._say = say
+        self._provision = Provision(getattr(worker.app, "providers", None) or Providers())
         self._mark = mark
         self._max_crashes = max_crashes
         self._alone = asyncio.Lock()
@@ -85,11 +88,13 @@ class Executor:
                 self._transactions.check(task.name, execution.transaction)
             if execution.run_in:
                 check_importable(task)
+            self._provision.check(task.name, task.func)
 
     async def close(self) -> None:
         """Let the threads and the processes end; a thread whose task goes on does not hold the process's exit."""
         self._threads.close()
         await self._processes.close()
+        await self._provision.close()
 
     async def run(self, claimed: Claimed) -> Outcome:
         """Run one attempt. Never raises: whatever happens is an outcome."""
@@ -188,8 +193,9 @@ class Executor:
         is_async = inspect.iscoroutinefunction(task.func)
         execution = _execution(task)
         around_task = self._worker._resolve_task_middlewares(task, is_async)
-        around_job = self._worker.worker_middleware
-        if is_async and execution.plain and not (task.pass_context or around_task or around_job):
+        around_job = [*self._worker.worker_middleware, *(task.run_hooks() if isinstance(task, Task) else ())]
+        wanted = self._provision.wanted(task.func)
+        if is_async and execution.plain and not (task.pass_context or around_task or around_job or wanted):
             func = task.func
             return lambda claimed: func(**claimed.args)
 
@@ -201,14 +207,22 @@ class Executor:
                 job = partial(self._on_loop, claimed, task, execution, context, around_task)
             else:
                 job = partial(self._in_thread, claimed, task, execution, context, around_task)
+            if wanted:
+                job = partial(self._provided, wanted, context, job, in_thread=not is_async)
             return await middleware.compose(around_job, job, context, self._worker)()
 
         return run
 
-    async def _on_loop(self, claimed: Claimed, task: Any, execution: Execution, context: Any, around: Any) -> Any:
+    async def _provided(self, wanted: Wanted, context: JobContext, job: Any, *, in_thread: bool) -> Any:
+        async with self._provision.opened(wanted, context, in_thread=in_thread) as given:
+            return await job(given)
+
+    async def _on_loop(
+        self, claimed: Claimed, task: Any, execution: Execution, context: Any, around: Any, given: Given = NOTHING
+    ) -> Any:
         def call(*injected: Any) -> Awaitable[Any]:
             arguments = [*injected, context] if task.pass_context else injected
-            bound = partial(task, *arguments, **claimed.args)
+            bound = partial(task, *arguments, **claimed.args, **given.values)
             result: Awaitable[Any] = middleware.compose(around, bound, context, self._worker)()
             return result
 
@@ -228,10 +242,16 @@ class Executor:
             on_abandoned=lambda _: self._abandoned(claimed, "time_limit"),
         )
 
-    async def _in_thread(self, claimed: Claimed, task: Any, execution: Execution, context: Any, around: Any) -> Any:
+    async def _in_thread(
+        self, claimed: Claimed, task: Any, execution: Execution, context: Any, around: Any, given: Given = NOTHING
+    ) -> Any:
         def call(*injected: Any) -> Any:
             arguments = [*injected, context] if task.pass_context else injected
-            return middleware.compose(around, partial(task, *arguments, **claimed.args), context, self._worker)()
+            if given is NOTHING:
+                return middleware.compose(around, partial(task, *arguments, **claimed.args), context, self._worker)()
+            with given.here() as values:
+                bound = partial(task, *arguments, **claimed.args, **values)
+                return middleware.compose(around, bound, context, self._worker)()
 
         work = (
             call
