@@ -1,13 +1,12 @@
 """A real PostgreSQL for every test: the embedded one, or any other that WORKROW_TEST_DATABASE_URL names.
 
-Each xdist worker migrates one database of its own; its tables are emptied after every test that used it.
+Each xdist worker migrates one database of its own; every test that asks for it gets a copy.
 """
 
-import os
 import re
 import uuid
 from argparse import Namespace
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,14 +21,16 @@ import workrow
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture(scope="session")
-def cluster_url() -> str:
-    """A URL of the server, on a database that is only there to connect to."""
-    if url := os.environ.get("WORKROW_TEST_DATABASE_URL"):
-        return url
-    from workrow import embedded
+def pytest_configure(config: pytest.Config) -> None:
+    """The test kit, where no installed package brings it as a plugin."""
+    if not config.pluginmanager.has_plugin("workrow"):
+        config.pluginmanager.import_plugin("workrow.testing.plugin")
 
-    return embedded.ensure(ROOT / ".workrow", "postgres")
+
+@pytest.fixture(scope="session")
+def cluster_url(workrow_server: str) -> str:
+    """A URL of the server, on a database that is only there to connect to."""
+    return workrow_server
 
 
 @contextmanager
@@ -47,40 +48,29 @@ def new_database(cluster_url: str, template: str = "template0") -> Iterator[str]
 
 
 @pytest.fixture(scope="session")
-def migrated_database_url(cluster_url: str) -> Iterator[str]:
-    """This xdist worker's database, at the newest revision of engine and application."""
-    with new_database(cluster_url) as url:
+def workrow_migrate() -> Callable[[str], None]:
+    """The newest revision of engine and application."""
+
+    def migrate(url: str) -> None:
         config = Config(ROOT / "alembic.ini")
         config.cmd_opts = Namespace(x=[f"url={url}"])
         command.upgrade(config, "head")
+
+    return migrate
+
+
+@pytest.fixture(scope="session")
+def migrated_database_url(cluster_url: str, workrow_migrate: Callable[[str], None]) -> Iterator[str]:
+    """A migrated database as production has it, without the test kit's clock; not to be written to."""
+    with new_database(cluster_url) as url:
+        workrow_migrate(url)
         yield url
 
 
 @pytest.fixture
-def database_url(migrated_database_url: str) -> Iterator[str]:
-    """The migrated database, empty."""
-    yield migrated_database_url
-    with psycopg.connect(migrated_database_url, autocommit=True) as connection:
-        empty(connection)
-
-
-def empty(connection: psycopg.Connection) -> None:
-    """Delete all rows of all tables but the bookkeeping of migrations, and say so if a connection was left open."""
-    idle = connection.execute(
-        """SELECT query FROM pg_stat_activity
-           WHERE datname = current_database() AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'"""
-    ).fetchall()
-    assert not idle, f"a test left a transaction open: {idle}"
-    tables = connection.execute(
-        """SELECT schemaname, tablename FROM pg_tables
-           WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
-             AND tablename NOT IN ('alembic_version', 'schema_version')"""
-    ).fetchall()
-    with connection.transaction():
-        connection.execute("SET CONSTRAINTS ALL DEFERRED")
-        connection.execute("SET LOCAL session_replication_role = replica")
-        for schema, table in tables:
-            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(schema, table)))
+def database_url(workrow_database: str) -> str:
+    """The migrated database, empty: this test's own."""
+    return workrow_database
 
 
 @pytest.fixture

@@ -60,6 +60,8 @@ class App(Provides, Tasks, procrastinate.App):
             number of crashes that cannot work.
     """
 
+    worker_type: type[Worker] = Worker
+
     def __init__(
         self,
         url: URL | None = None,
@@ -208,7 +210,7 @@ class App(Provides, Tasks, procrastinate.App):
             return super()._worker(**kwargs)
         tasks = {id(task): task for task in self.tasks.values() if isinstance(task, Task)}
         max_delay = timedelta(seconds=self.periodic_defaults.get("max_delay", 600))
-        return Worker(
+        return self.worker_type(
             self,
             connect=partial(connect, self.connector),
             connect_directly=partial(connect, self.connector, self.direct_url),

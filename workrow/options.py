@@ -4,9 +4,10 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Self, TypedDict
 
+from workrow import clock
 from workrow.errors import OptionError
 from workrow.uniqueness import (
     Debounce,
@@ -149,7 +150,7 @@ class Options:
         if self.delay is None:
             return self.at
         delay = self.delay if isinstance(self.delay, timedelta) else timedelta(seconds=self.delay)
-        return datetime.now(UTC) + delay if delay else None
+        return clock.now() + delay if delay else None
 
 
 def _check_text(key: str, value: object) -> None:

@@ -1,7 +1,7 @@
 """transactional=True: the task's writes and the job's end commit together, or not at all."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import psycopg
@@ -18,12 +18,9 @@ from workrow.urls import libpq_url
 
 
 @pytest.fixture(autouse=True)
-def effects(migrated_database_url: str) -> Iterator[None]:
+def effects(conn: psycopg.Connection[Any]) -> None:
     """A table of the user's own."""
-    with psycopg.connect(migrated_database_url, autocommit=True) as connection:
-        connection.execute("CREATE TABLE IF NOT EXISTS effects (job_id bigint, what text)")
-        yield
-        connection.execute("DROP TABLE effects")
+    conn.execute("CREATE TABLE effects (job_id bigint, what text)")
 
 
 @pytest.fixture(params=["psycopg", "asyncpg"])

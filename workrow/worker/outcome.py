@@ -3,13 +3,13 @@
 import time
 import traceback
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
 from procrastinate import jobs
 from procrastinate.retry import RetryDecision
 
+from workrow import clock
 from workrow.context import Step
 from workrow.payload import dump_result
 from workrow.worker.link import Row
@@ -118,7 +118,7 @@ def describe(error: BaseException, attempt: int, *, discarded: bool) -> str:
         text = f"{text[:half]}\n… {len(text) - TRACEBACK_MAX} characters left out …\n{text[-half:]}"
     kept: dict[str, Any] = {
         "attempt": attempt,
-        "at": datetime.now(UTC),
+        "at": clock.now(),
         "type": f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."),
         "message": storable(str(error)[:MESSAGE_MAX]),
         "traceback": storable(text),

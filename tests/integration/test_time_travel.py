@@ -1,0 +1,128 @@
+"""Time travel moves the SQL engine: due times, retries, leases, schedules."""
+
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import psycopg
+import pytest
+
+import workrow
+from workrow import clock as engine_clock
+from workrow import testing
+
+
+async def test_every_clock_of_the_database_stands_still(workrow_clock: testing.Clock, workrow_database: str) -> None:
+    with (
+        psycopg.connect(workrow_database, autocommit=True) as other,
+        workrow_clock.at("2027-03-28 00:59", "Europe/Berlin"),
+    ):
+        names = ["now", "clock_timestamp", "statement_timestamp", "transaction_timestamp"]
+        row = other.execute(f"SELECT {', '.join(f'{name}()' for name in names)}").fetchone()
+        assert set(row or ()) == {datetime(2027, 3, 27, 23, 59, tzinfo=UTC)}
+        assert engine_clock.now() == datetime(2027, 3, 27, 23, 59, tzinfo=UTC)
+    assert abs(workrow_clock.now() - datetime.now(UTC)) < timedelta(seconds=30)
+    assert abs(engine_clock.now() - datetime.now(UTC)) < timedelta(seconds=30)
+
+
+async def test_a_moment_inside_a_moment(workrow_clock: testing.Clock) -> None:
+    with workrow_clock.at("2027-01-01") as clock:
+        with clock.at("2029-01-01"):
+            assert clock.now().year == 2029
+        assert clock.now() == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+async def test_delays_and_retries_are_waited_for(
+    workrow_jobs: testing.Harness, workrow_app: workrow.App, workrow_clock: testing.Clock
+) -> None:
+    seen: list[datetime] = []
+
+    @workrow_app.task(name="shaky", retry=workrow.Retry(max_attempts=3, wait=workrow.exponential(60, jitter=False)))
+    async def shaky() -> None:
+        seen.append(workrow_clock.now())
+        if len(seen) < 3:
+            raise OSError
+
+    with workrow_clock.at("2027-01-01") as clock:
+        start = clock.now()
+        await shaky.options(delay=timedelta(days=2)).enqueue(None)
+        ran = await clock.run_for(days=3, raise_on_failure=False)
+    assert [each.status for each in ran] == ["todo", "todo", "succeeded"]
+    assert seen[0] == start + timedelta(days=2)
+    assert [later - earlier for earlier, later in pairwise(seen)] == [
+        timedelta(seconds=60),
+        timedelta(seconds=120),
+    ]
+
+
+async def test_the_jobs_of_a_worker_that_is_dead_by_then_are_rescued(
+    workrow_jobs: testing.Harness, workrow_app: workrow.App, conn: Any, workrow_clock: testing.Clock
+) -> None:
+    @workrow_app.task(name="lost")
+    async def lost() -> str:
+        return "found"
+
+    job = await lost.enqueue(None)
+    ((worker,),) = conn.execute("INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id").fetchall()
+    conn.execute("UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s", [worker])
+    assert await workrow_jobs.drain() == []
+    with workrow_clock.at() as clock:
+        clock.jump(minutes=5)
+        (ran,) = await workrow_jobs.drain()
+    assert (ran.id, ran.result) == (job.id, "found")
+
+
+async def test_a_year_of_cron(
+    workrow_jobs: testing.Harness, workrow_app: workrow.App, workrow_clock: testing.Clock
+) -> None:
+    seen: list[datetime] = []
+
+    @workrow_app.task(name="nightly", cron="30 2 * * *", timezone="Europe/Berlin")
+    async def nightly() -> None:
+        seen.append(workrow_clock.now())
+
+    began = time.perf_counter()
+    with workrow_clock.at("2027-01-01", "Europe/Berlin") as clock:
+        ran = await clock.run_until("2028-01-01")
+    lasted = time.perf_counter() - began
+    assert len(ran) == len(seen) == 365
+    assert set(Counter(moment.date() for moment in seen).values()) == {1}
+    assert {moment.strftime("%H:%M") for moment in seen} <= {"02:30", "03:00", "03:30"}
+    assert lasted < 20, lasted
+
+
+@pytest.mark.parametrize(
+    ("day", "hours"),
+    [("2027-03-28", ["00:30", "01:30", "03:30"]), ("2027-10-31", ["00:30", "01:30", "02:30", "02:30"])],
+)
+async def test_each_hour_of_a_daylight_saving_change(
+    workrow_jobs: testing.Harness, workrow_app: workrow.App, workrow_clock: testing.Clock, day: str, hours: list[str]
+) -> None:
+    @workrow_app.task(name="hourly", every=timedelta(hours=1))
+    async def hourly() -> None: ...
+
+    with workrow_clock.at(f"{day} 00:00", "Europe/Berlin") as clock:
+        await clock.advance(hours=3)
+        await workrow_jobs.assert_enqueued("hourly", count=3)
+
+
+async def test_time_moves_only_inside_at(workrow_clock: testing.Clock) -> None:
+    with pytest.raises(testing.TestingError, match="the clock is the real one"):
+        await workrow_clock.advance(hours=1)
+    with workrow_clock.at("2027-01-01") as clock, pytest.raises(testing.TestingError, match="time only goes on"):
+        await clock.run_until("2026-01-01")
+
+
+async def test_other_databases_have_no_such_clock(empty_database_url: str) -> None:
+    clock = testing.DatabaseClock(lambda: empty_database_url)
+    with pytest.raises(testing.TestingError, match="workrow_database"), clock.at("2027-01-01"):
+        pass
+    clock.close()
+
+
+@pytest.mark.parametrize(("moment", "zone"), [("tomorrow", None), ("2027-01-01", "Europe/Berln")])
+async def test_what_is_no_moment(workrow_clock: testing.Clock, moment: str, zone: str | None) -> None:
+    with pytest.raises(testing.TestingError, match="moment="), workrow_clock.at(moment, zone):
+        pass

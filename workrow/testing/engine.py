@@ -1,0 +1,81 @@
+"""The real worker, taken one step at a time."""
+
+import asyncio
+import math
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from workrow.maintenance.rescuer import Rescuer
+from workrow.worker import Worker
+from workrow.worker.lane import Lane
+from workrow.worker.outcome import Outcome
+
+ASKED_FOR = {"scheduler", "rescuer", "upkeep", "periodic", "rate", "listener"}
+"""The loops of a worker that do not run beside the steps: nothing happens that the test has not asked for."""
+
+
+class Steps(Worker):
+    """A worker that claims, executes and finishes when it is told to; see `step`."""
+
+    async def begin(self) -> None:
+        """Take a lease.
+
+        Raises:
+            ConfigurationError: the app lacks what one of its tasks needs.
+        """
+        self._executor.check()
+        self._outcomes: list[Outcome] = []
+        self._lanes_of: dict[tuple[str, ...] | None, Lane] = {}
+        self._finish, self._finisher.add = self._finisher.add, self._note  # type: ignore[method-assign]
+        await self._lease.register()
+        self.worker_id = self._lease.worker_id
+        self._sides = [asyncio.create_task(loop, name=name) for name, loop in self._side_loops().items()]
+        self._rescuer = Rescuer(self._chores.run, self._lease.seconds, self._max_crashes, lambda: math.inf)
+        await self._scheduler.start()
+
+    async def end(self) -> None:
+        """Give the lease back."""
+        await self._shut_down(self._sides)
+
+    async def settle(self) -> None:
+        """A heartbeat, for the clock may have been moved; then rescue the jobs of workers that are dead by now."""
+        if await self._chores.run("update_heartbeat", worker_id=self._lease.worker_id, refused=self._lease.refused):
+            self._lease._beaten_at = time.monotonic()
+        else:  # somebody has emptied the table
+            await self._lease.register()
+            self.worker_id = self._lease.worker_id
+        await self._rescuer.run_once()
+
+    async def tick(self) -> None:
+        """Enqueue what the schedules have due."""
+        await self._scheduler.run_once()
+
+    async def step(self, queues: tuple[str, ...] | None, room: int) -> list[Outcome]:
+        """Claim up to ``room`` jobs that can run now, run them to their ends, and write those down."""
+        lane = self._lane_of(queues)
+        self._outcomes.clear()
+        lane.claimer.look_again()
+        await lane._claim(room)
+        while lane.running or lane.waiting:
+            lane._changed.clear()
+            await lane._changed.wait()
+        await self._finisher.drained()
+        return list(self._outcomes)
+
+    def _side_loops(self) -> dict[str, Coroutine[Any, Any, None]]:
+        loops = super()._side_loops()
+        for name in loops.keys() & ASKED_FOR:
+            loops.pop(name).close()
+        return loops
+
+    def _lane_of(self, queues: tuple[str, ...] | None) -> Lane:
+        if queues not in self._lanes_of:
+            self._lanes_of[queues] = self._lane(list(queues) if queues else None, self.concurrency)
+            self._lanes = list(self._lanes_of.values())
+        return self._lanes_of[queues]
+
+    def _note(self, outcome: Outcome) -> None:
+        if outcome.claimed.started_at:
+            self._outcomes.append(outcome)
+        self._finish(outcome)

@@ -1,0 +1,200 @@
+"""Run an app's jobs in a test, with the real worker, and look at what was enqueued."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+import psycopg
+
+from workrow import transaction
+from workrow.app import App
+from workrow.tasks import Call
+from workrow.testing.databases import TestingError
+from workrow.testing.engine import Steps
+from workrow.testing.expectations import Expected, check, check_none
+from workrow.testing.reports import JobFailed, Ran, Waiting, as_ran
+from workrow.testing.travel import Clock
+from workrow.transaction import AsyncTransaction, SyncTransaction
+from workrow.worker.outcome import Outcome
+
+ENDLESS = 10_000
+"""So many jobs in one drain without a limit are taken for a task that enqueues itself for ever."""
+
+TaskLike = Call[..., Any] | str
+
+
+class Harness:
+    """An app in a test: ``async with Harness(app) as jobs: …``. Opens the app, if nobody has.
+
+    Nothing runs by itself. What runs is run by the engine that production has: claimed, executed, retried and finished
+    in the database.
+
+    Args:
+        app: the app.
+        concurrency: so many jobs run at the same time; with one, the order is that of the queue.
+
+    Attributes:
+        clock: time travel, see `Clock`.
+    """
+
+    def __init__(self, app: App, *, concurrency: int = 1) -> None:
+        self.app = app
+        self.clock = Clock(self)
+        self._concurrency = concurrency
+        self._worker: Steps | None = None
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        if getattr(self.app.connector, "_async_pool", None) is None:
+            await self._stack.enter_async_context(self.app.open_async())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._worker is not None:
+            await self._worker.end()
+            self._worker = None
+        self.clock.close()
+        await self._stack.aclose()
+
+    async def drain(
+        self,
+        *,
+        queues: Iterable[str] | None = None,
+        limit: int | None = None,
+        until: Callable[[], bool] | None = None,
+        raise_on_failure: bool = True,
+    ) -> list[Ran]:
+        """Run all jobs that can run now, and those that they enqueue, until none is left. Time does not pass.
+
+        Args:
+            queues: of these queues only.
+            limit: at most so many.
+            until: stop when this returns True; asked before each job (with concurrency: each round).
+            raise_on_failure: whether an attempt that fails is an error, be it retried or not.
+
+        Returns:
+            Every attempt, in the order of their ends.
+
+        Raises:
+            JobFailed: an attempt failed.
+            TestingError: without a limit, 10,000 jobs ran and there is no end.
+        """
+        worker = await self.worker()
+        await worker.settle()
+        chosen = None if queues is None else tuple(queues)
+        most = ENDLESS if limit is None else limit
+        ran: list[Ran] = []
+        while len(ran) < most and not (until and until()):
+            got = await worker.step(chosen, min(self._concurrency, most - len(ran)))
+            if not got:
+                break
+            ran += self._told(got)
+        if limit is None and len(ran) >= ENDLESS:
+            raise TestingError(
+                f"{ENDLESS} jobs ran and there is no end: does {ran[-1].task} enqueue itself? Say limit=…"
+            )
+        if raise_on_failure and (failed := [each for each in ran if each.error]):
+            raise JobFailed(failed)
+        return ran
+
+    async def run_next(self, *, queues: Iterable[str] | None = None, raise_on_failure: bool = True) -> Ran | None:
+        """Run the job whose turn it is; None if no job can run now. See `drain`."""
+        ran = await self.drain(queues=queues, limit=1, raise_on_failure=raise_on_failure)
+        return ran[0] if ran else None
+
+    async def tick(self) -> None:
+        """Enqueue what the schedules have due now."""
+        await (await self.worker()).tick()
+
+    async def waiting(self, *, on: AsyncTransaction | SyncTransaction | None = None) -> list[Waiting]:
+        """The jobs that wait, oldest first.
+
+        Args:
+            on: as ``on`` sees them, its own uncommitted ones too; None: as everybody does.
+        """
+        if on is None:
+            # not the app's pool: a test may count its connections, or hold the only one
+            async with await psycopg.AsyncConnection.connect(self.app.database_url, autocommit=True) as own:
+                rows = await transaction.run_async(own, "list_waiting_jobs", {})
+        elif transaction.is_async(on):
+            rows = await transaction.run_async(on, "list_waiting_jobs", {})  # type: ignore[arg-type]
+        else:
+            rows = transaction.run(on, "list_waiting_jobs", {})  # type: ignore[arg-type]
+        return [Waiting(*row) for row in rows]
+
+    async def assert_enqueued(
+        self,
+        task: TaskLike | None = None,
+        *,
+        args: Mapping[str, Any] | None = None,
+        queue: str | None = None,
+        at: datetime | None = None,
+        within: timedelta | None = None,
+        count: int | None = None,
+        on: AsyncTransaction | SyncTransaction | None = None,
+    ) -> list[Waiting]:
+        """The jobs that wait and are like this.
+
+        Args:
+            task: the task, or its name.
+            args: some of the arguments; of an object in them, some of the keys.
+            queue: the queue's name.
+            at: when it may start, to the second, or ``within`` of it.
+            within: it may start within this time from now.
+            count: exactly so many; None for one or more.
+            on: look into this session's or connection's uncommitted transaction.
+
+        Raises:
+            AssertionError: there are none, or not so many; the message lists what waits.
+        """
+        __tracebackhide__ = True
+        return check(Expected(task, args, queue, at, within), await self.waiting(on=on), count)
+
+    async def refute_enqueued(
+        self,
+        task: TaskLike | None = None,
+        *,
+        args: Mapping[str, Any] | None = None,
+        queue: str | None = None,
+        at: datetime | None = None,
+        within: timedelta | None = None,
+        on: AsyncTransaction | SyncTransaction | None = None,
+    ) -> None:
+        """The opposite of `assert_enqueued`.
+
+        Raises:
+            AssertionError: a job like this waits.
+        """
+        __tracebackhide__ = True
+        check_none(Expected(task, args, queue, at, within), await self.waiting(on=on))
+
+    async def worker(self) -> Steps:
+        """The worker that runs the jobs; it takes its lease when it is first needed."""
+        if self._worker is None:
+            self.app.worker_type, before = Steps, self.app.worker_type
+            try:
+                worker = self.app._worker(
+                    name="workrow-testing",
+                    concurrency=self._concurrency,
+                    wait=False,
+                    listen_notify=False,
+                    install_signal_handlers=False,
+                )
+            finally:
+                self.app.worker_type = before
+            if not isinstance(worker, Steps):
+                raise TestingError(
+                    "the app's connector is no PostgreSQL one: make it with workrow.App('postgresql://…')"
+                )
+            await worker.begin()
+            self._worker = worker
+        return self._worker
+
+    def _told(self, outcomes: list[Outcome]) -> list[Ran]:
+        ran = [as_ran(outcome) for outcome in outcomes]
+        # a transactional task has written its result itself
+        written = [outcome.claimed.id for outcome in outcomes if outcome.written]
+        results = self.clock.results(written) if written else {}
+        return [replace(each, result=results.get(each.id, each.result)) for each in ran]

@@ -1,0 +1,4 @@
+-- What the jobs have returned.
+SELECT id, result
+FROM workrow.history
+WHERE id = ANY(%(ids)s)

@@ -1,0 +1,76 @@
+"""Move a test's clock, and let happen what is due on the way."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from workrow.schedule import Cron, Every
+from workrow.tasks import Task
+from workrow.testing.clock import DatabaseClock, Moment
+from workrow.testing.databases import TestingError
+
+if TYPE_CHECKING:
+    from workrow.testing.harness import Harness
+    from workrow.testing.reports import Ran
+
+
+class Clock(DatabaseClock):
+    """The clock of a harness: ``with jobs.clock.at("2027-03-28 00:59", "Europe/Berlin") as clock: …``."""
+
+    def __init__(self, harness: "Harness") -> None:
+        super().__init__(lambda: harness.app.database_url)
+        self._harness = harness
+
+    async def advance(self, **by: float) -> None:
+        """Let time pass, stopping at each due time of a schedule to tick it. Jobs are enqueued, and none runs.
+
+        Args:
+            **by: what ``timedelta`` takes: ``days=``, ``hours=``, ``minutes=``, ``seconds=`` …
+        """
+        await self._travel(self.later(by), run=False, raise_on_failure=False)
+
+    async def run_for(self, *, raise_on_failure: bool = True, **by: float) -> list["Ran"]:
+        """`run_until` so much later."""
+        return await self._travel(self.later(by), run=True, raise_on_failure=raise_on_failure)
+
+    async def run_until(self, moment: Moment, *, raise_on_failure: bool = True) -> list["Ran"]:
+        """Let time pass as if workers were running: schedules are ticked, and every job runs when it is due.
+
+        Args:
+            moment: a datetime, or text in the zone of `at`.
+            raise_on_failure: whether an attempt that fails is an error, be it retried or not.
+
+        Returns:
+            Every attempt, in the order of their ends.
+
+        Raises:
+            JobFailed: an attempt failed.
+        """
+        return await self._travel(self.read(moment).astimezone(UTC), run=True, raise_on_failure=raise_on_failure)
+
+    async def _travel(self, end: datetime, *, run: bool, raise_on_failure: bool) -> list["Ran"]:
+        if self._frozen() is None:
+            raise TestingError("the clock is the real one: move it inside `with clock.at(…) as clock:`")
+        if end < self.now().astimezone(UTC):
+            raise TestingError(
+                f"{end.isoformat()} is before {self.now().isoformat()}: time only goes on; use clock.at()"
+            )
+        worker = await self._harness.worker()
+        ran = await self._harness.drain(raise_on_failure=raise_on_failure) if run else []
+        while (due := self._next_due(jobs=run)) is not None and due <= end:
+            self.set(due)
+            await worker.tick()
+            if run:
+                ran += await self._harness.drain(raise_on_failure=raise_on_failure)
+        self.set(end)
+        return ran
+
+    def _next_due(self, *, jobs: bool) -> datetime | None:
+        now = self.now().astimezone(UTC)
+        dues = [timing.following(now) for timing in self._timings()]
+        if jobs:
+            dues.append(self._run("next_due")[0][0])
+        return min((due for due in dues if due is not None), default=None)
+
+    def _timings(self) -> list[Cron | Every]:
+        tasks = {id(task): task for task in self._harness.app.tasks.values()}.values()
+        return [task.schedule.timing for task in tasks if isinstance(task, Task) and task.schedule]
