@@ -51,10 +51,8 @@ async def test_delays_and_retries_are_waited_for(
         ran = await clock.run_for(days=3, raise_on_failure=False)
     assert [each.status for each in ran] == ["todo", "todo", "succeeded"]
     assert seen[0] == start + timedelta(days=2)
-    assert [later - earlier for earlier, later in pairwise(seen)] == [
-        timedelta(seconds=60),
-        timedelta(seconds=120),
-    ]
+    waits = [(later - earlier).total_seconds() for earlier, later in pairwise(seen)]
+    assert waits == pytest.approx([60, 120], abs=1)
 
 
 async def test_the_jobs_of_a_worker_that_is_dead_by_then_are_rescued(

@@ -21,6 +21,8 @@ CLOCK = (
     "clock_5_transaction_timestamp",
     "clock_6_statement_timestamp",
     "clock_7_clock_timestamp",
+    "clock_8_usage",
+    "clock_9_read",
 )
 
 

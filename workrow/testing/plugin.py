@@ -3,7 +3,7 @@
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 
@@ -16,9 +16,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 try:
     import pytest_asyncio
 
-    async_fixture: Callable[[F], F] = pytest_asyncio.fixture
+    async_fixture = cast("Callable[[F], F]", pytest_asyncio.fixture)
 except ImportError:  # anyio's plugin takes plain ones
-    async_fixture = pytest.fixture
+    async_fixture = cast("Callable[[F], F]", pytest.fixture)
 
 
 @pytest.fixture(scope="session")
