@@ -72,7 +72,7 @@ async def test_drain_with_a_limit_and_until(workrow_jobs: testing.Harness, tasks
 async def test_a_failure_is_told_with_its_traceback(workrow_jobs: testing.Harness, tasks: Any) -> None:
     await tasks["shaky"].enqueue(None)
     with pytest.raises(
-        testing.JobFailed, match=r"attempt 1 of shaky\(\) raised ZeroDivisionError: no; it will"
+        testing.AttemptFailed, match=r"attempt 1 of shaky\(\) raised ZeroDivisionError: no; it will"
     ) as failure:
         await workrow_jobs.drain()
     assert "raise ZeroDivisionError" in str(failure.value)

@@ -3,20 +3,24 @@
 The fixtures are in `workrow.testing.plugin`, which pytest loads by itself. Never imported by what runs in production.
 """
 
+from workrow.testing.blocking import BlockingHarness
 from workrow.testing.clock import DatabaseClock
 from workrow.testing.databases import Databases, TestingError, install_clock
 from workrow.testing.harness import Harness
-from workrow.testing.reports import JobFailed, Ran, Waiting
+from workrow.testing.inline import inline
+from workrow.testing.reports import AttemptFailed, Ran, Waiting
 from workrow.testing.travel import Clock
 
 __all__ = [
+    "AttemptFailed",
+    "BlockingHarness",
     "Clock",
     "DatabaseClock",
     "Databases",
     "Harness",
-    "JobFailed",
     "Ran",
     "TestingError",
     "Waiting",
+    "inline",
     "install_clock",
 ]

@@ -14,7 +14,7 @@ from workrow.tasks import Call
 from workrow.testing.databases import TestingError
 from workrow.testing.engine import Steps
 from workrow.testing.expectations import Expected, check, check_none
-from workrow.testing.reports import JobFailed, Ran, Waiting, as_ran
+from workrow.testing.reports import AttemptFailed, Ran, Waiting, as_ran
 from workrow.testing.travel import Clock
 from workrow.transaction import AsyncTransaction, SyncTransaction
 from workrow.worker.outcome import Outcome
@@ -78,7 +78,7 @@ class Harness:
             Every attempt, in the order of their ends.
 
         Raises:
-            JobFailed: an attempt failed.
+            AttemptFailed: an attempt failed.
             TestingError: without a limit, 10,000 jobs ran and there is no end.
         """
         worker = await self.worker()
@@ -96,7 +96,7 @@ class Harness:
                 f"{ENDLESS} jobs ran and there is no end: does {ran[-1].task} enqueue itself? Say limit=…"
             )
         if raise_on_failure and (failed := [each for each in ran if each.error]):
-            raise JobFailed(failed)
+            raise AttemptFailed(failed)
         return ran
 
     async def run_next(self, *, queues: Iterable[str] | None = None, raise_on_failure: bool = True) -> Ran | None:

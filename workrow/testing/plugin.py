@@ -9,7 +9,7 @@ import pytest
 
 if TYPE_CHECKING:
     import workrow
-    from workrow.testing import Clock, Databases, Harness
+    from workrow.testing import BlockingHarness, Clock, Databases, Harness
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -70,6 +70,15 @@ async def workrow_jobs(workrow_app: "workrow.App") -> AsyncIterator["Harness"]:
     from workrow.testing import Harness
 
     async with Harness(workrow_app) as harness:
+        yield harness
+
+
+@pytest.fixture
+def workrow_jobs_sync(workrow_app: "workrow.App") -> Iterator["BlockingHarness"]:
+    """The same for a test that is no coroutine."""
+    from workrow.testing import BlockingHarness
+
+    with BlockingHarness(workrow_app) as harness:
         yield harness
 
 

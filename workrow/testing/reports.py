@@ -67,7 +67,7 @@ class Waiting:
         return f"{self.task}({_call(self.args)}) in queue {self.queue}{when}"
 
 
-class JobFailed(WorkrowError, AssertionError):
+class AttemptFailed(WorkrowError, AssertionError):
     """An attempt failed while a test did not expect one to.
 
     Attributes:

@@ -43,7 +43,7 @@ class Clock(DatabaseClock):
             Every attempt, in the order of their ends.
 
         Raises:
-            JobFailed: an attempt failed.
+            AttemptFailed: an attempt failed.
         """
         return await self._travel(self.read(moment).astimezone(UTC), run=True, raise_on_failure=raise_on_failure)
 

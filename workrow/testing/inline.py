@@ -1,0 +1,194 @@
+"""Inline mode: what is enqueued runs at once, in this process, and no row is written."""
+
+import asyncio
+import contextvars
+import itertools
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, cast
+from unittest import mock
+
+import psycopg
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+
+from workrow import transaction
+from workrow.app import App
+from workrow.enqueue import row_params
+from workrow.execution import TransactionKind
+from workrow.tasks import Call
+from workrow.testing.reports import Ran
+from workrow.types import Job, Progress, Question
+from workrow.worker.executor import Executor
+from workrow.worker.outcome import Claimed
+from workrow.worker.transactions import Transactions
+
+KINDS: dict[TransactionKind, type[Any]] = {
+    "AsyncSession": AsyncSession,
+    "Session": Session,
+    "AsyncConnection": psycopg.AsyncConnection,
+    "Connection": psycopg.Connection,
+}
+
+
+@contextmanager
+def inline() -> Iterator[list[Ran]]:
+    """Inside the block ``enqueue()`` and its kin run the task at once, and return when it has ended.
+
+    Arguments and results become JSON and come back, as they do by way of the database. What the task raises is raised by
+    the call: nothing is retried. A delay is not waited for; schedules, limits, locks and uniqueness mean nothing. A
+    transactional task works in the transaction that is given to ``enqueue``, if that is of the kind it takes, and else
+    in one of its own.
+
+    Yields:
+        What ran, in the order of the ends.
+    """
+    mode = Inline()
+    with mock.patch.multiple(
+        Call,
+        enqueue=lambda call, on, /, *args, **kwargs: mode.enqueue(call, on, args, kwargs),
+        enqueue_many=lambda call, on, rows, /: mode.enqueue_many(call, on, list(rows)),
+        enqueue_copy=lambda call, on, rows, /: mode.enqueue_copy(call, on, list(rows)),
+        delay=lambda call, *args, **kwargs: mode.blocking(call, None, [call._task.bind(args, kwargs)])[0],
+    ):
+        yield mode.ran
+
+
+class Inline:
+    """The state of one block."""
+
+    def __init__(self) -> None:
+        self.ran: list[Ran] = []
+        self._ids = itertools.count(-1, -1)
+
+    def enqueue(self, call: Call[..., Any], on: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """As ``Call.enqueue``."""
+        return self._either(call, on, [call._task.bind(args, kwargs)], lambda jobs: jobs[0])
+
+    def enqueue_many(self, call: Call[..., Any], on: Any, rows: list[Mapping[str, Any]]) -> Any:
+        """As ``Call.enqueue_many``."""
+        return self._either(call, on, [call._task.bind((), row) for row in rows], lambda jobs: jobs)
+
+    def enqueue_copy(self, call: Call[..., Any], on: Any, rows: list[Mapping[str, Any]]) -> Any:
+        """As ``Call.enqueue_copy``."""
+        return self._either(call, on, [call._task.bind((), row) for row in rows], len)
+
+    def blocking(self, call: Call[..., Any], on: Any, arguments: list[dict[str, Any]]) -> list[Job[Any]]:
+        """Run to the end; where an event loop runs already, in another thread."""
+        with ThreadPoolExecutor(1, thread_name_prefix="workrow-inline") as threads:
+            context = contextvars.copy_context()
+            return threads.submit(context.run, asyncio.run, self._run_all(call, on, arguments)).result()
+
+    def _either(
+        self,
+        call: Call[..., Any],
+        on: Any,
+        arguments: list[dict[str, Any]],
+        told: Callable[[list[Job[Any]]], Any],
+    ) -> Any:
+        if on is not None and not transaction.is_async(on):
+            return told(self.blocking(call, on, arguments))
+
+        async def run() -> Any:
+            return told(await self._run_all(call, on, arguments))
+
+        return run()
+
+    async def _run_all(self, call: Call[..., Any], on: Any, arguments: list[dict[str, Any]]) -> list[Job[Any]]:
+        return [await self._run(call, on, each) for each in arguments]
+
+    async def _run(self, call: Call[..., Any], on: Any, arguments: dict[str, Any]) -> Job[Any]:
+        task, options = call._task, call._options
+        text = row_params(task.name, options, [arguments])["args"][0]
+        row = (next(self._ids), options.queue, task.name, options.priority, options.lock, options.queueing_lock)
+        claimed = Claimed((*row, json.loads(text), None, 0, 0, 0), owner=0)
+        app = cast("App", task.producer)
+        executor = _executor(app, on)
+        try:
+            result = await executor._find(task.name)(claimed)
+        finally:
+            await executor.close()
+        self.ran.append(Ran(claimed.id, task.name, options.queue, json.loads(text), 1, "succeeded", result))
+        return Job(claimed.id, task.name, options.queue, _Ended(result))
+
+
+class Joined(Transactions):
+    """Runs transactional tasks in the transaction of who enqueues, where it is of the right kind."""
+
+    def __init__(self, app: App, on: Any) -> None:
+        super().__init__(app.connector, app.sessions, app.sync_sessions, None, lambda _: False)
+        self._on = on
+
+    async def run_async(
+        self, claimed: Claimed, kind: TransactionKind, call: Callable[[Any], Awaitable[Any]], dump: Callable[[Any], Any]
+    ) -> Any:
+        """Await ``call(…)``."""
+        if isinstance(self._on, KINDS[kind]):
+            return await call(self._on)
+        self.check(claimed.task, kind)
+        async with self._open_async(kind) as on:
+            result = await call(on)
+            self._fence(claimed, [()], on)
+            return result
+
+    def run_sync(
+        self, claimed: Claimed, kind: TransactionKind, call: Callable[[Any], Any], dump: Callable[[Any], Any]
+    ) -> Any:
+        """The same, in this thread."""
+        if isinstance(self._on, KINDS[kind]):
+            return call(self._on)
+        self.check(claimed.task, kind)
+        with self._open_sync(kind) as on:
+            result = call(on)
+            self._fence(claimed, [()], on)
+            return result
+
+
+class _Ended:
+    """What the handle of an inline job asks: it has succeeded, and this is its result."""
+
+    def __init__(self, result: Any) -> None:
+        self._result = result
+
+    @property
+    def producer(self) -> "_Ended":
+        return self
+
+    @property
+    def results(self) -> "_Ended":
+        return self
+
+    async def result(self, job_id: int, timeout: float | timedelta | None) -> Any:
+        return self._result
+
+    def result_sync(self, job_id: int, timeout: float | timedelta | None) -> Any:
+        return self._result
+
+    async def ask(self, question: Question[Any]) -> Any:
+        return question.read(None)
+
+    def ask_sync(self, question: Question[Any]) -> Any:
+        return question.read(None)
+
+    def status(self, job_id: int) -> Question[str]:
+        return Question("", {}, lambda _: "succeeded")
+
+    def progress(self, job_id: int) -> Question[Progress | None]:
+        return Question("", {}, lambda _: None)
+
+    def cancel(self, job_id: int, terminate: bool) -> Question[str | None]:
+        return Question("", {}, lambda _: None)
+
+    def retry(self, job_id: int) -> Question[str | None]:
+        return Question("", {}, lambda _: None)
+
+
+def _executor(app: App, on: Any) -> Executor:
+    async def mark(_: Claimed) -> bool:
+        return True
+
+    worker = app._worker(name="inline", wait=False, listen_notify=False, install_signal_handlers=False)
+    return Executor(worker, 1, Joined(app, on), mark, app.max_crashes)
