@@ -11,6 +11,7 @@ from typing import Any, Self
 import procrastinate
 from procrastinate.jobs import Job
 
+from workrow import clock
 from workrow.directives import Directive, Discard, RetryLater, Snooze
 from workrow.errors import OptionError
 from workrow.waits import Wait, exponential
@@ -212,7 +213,7 @@ def _asked_seconds(asked: Any) -> float | None:
         asked = asked.strip()
         asked = float(asked) if asked.replace(".", "", 1).isdigit() else parsedate_to_datetime(asked)
     if isinstance(asked, datetime):
-        asked = (asked if asked.tzinfo else asked.replace(tzinfo=UTC)) - datetime.now(UTC)
+        asked = (asked if asked.tzinfo else asked.replace(tzinfo=UTC)) - clock.now()
     if isinstance(asked, timedelta):
         asked = asked.total_seconds()
     if isinstance(asked, int | float) and not isinstance(asked, bool) and math.isfinite(asked):

@@ -14,7 +14,10 @@ def test_the_examples_pass(workrow_server: str, tmp_path: Path) -> None:
     page = (ROOT / "docs/testing.md").read_text(encoding="utf-8")
     blocks = BLOCK.findall(page)
     (tmp_path / "test_examples.py").write_text("\n\n".join(blocks), encoding="utf-8")
-    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\nfilterwarnings = error\n", encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n",
+        encoding="utf-8",
+    )
     env = {**os.environ, "WORKROW_TEST_DATABASE_URL": workrow_server, "PYTHONPATH": str(ROOT)}
     plugin = ["-p", "workrow.testing.plugin", "-p", "no:workrow"]
     run = subprocess.run(

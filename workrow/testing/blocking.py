@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from functools import wraps
+from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from workrow.app import App
@@ -19,26 +19,27 @@ R = TypeVar("R")
 def _blocking(
     method: Callable[Concatenate[Harness, P], Coroutine[Any, Any, R]],
 ) -> Callable[Concatenate["BlockingHarness", P], R]:
-    @wraps(method)
-    def call(self: "BlockingHarness", *args: P.args, **kwargs: P.kwargs) -> R:
+    def call(self: "BlockingHarness", /, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.wait(method(self.harness, *args, **kwargs))
 
+    update_wrapper(call, method)
     return call
 
 
 def _clock_blocking(
     method: Callable[Concatenate[Clock, P], Coroutine[Any, Any, R]],
 ) -> Callable[Concatenate["BlockingClock", P], R]:
-    @wraps(method)
-    def call(self: "BlockingClock", *args: P.args, **kwargs: P.kwargs) -> R:
+    def call(self: "BlockingClock", /, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.owner.wait(method(self.owner.harness.clock, *args, **kwargs))
 
+    update_wrapper(call, method)
     return call
 
 
 class BlockingHarness:
-    """`Harness` without ``await``: ``with BlockingHarness(app) as jobs: …``. It has an event loop in a thread of its own,
-    where the app is opened and coroutine tasks run.
+    """`Harness` without ``await``: ``with BlockingHarness(app) as jobs: …``.
+
+    It has an event loop in a thread of its own, where the app is opened and coroutine tasks run.
 
     Args:
         app: the app, not opened.

@@ -38,8 +38,8 @@ KINDS: dict[TransactionKind, type[Any]] = {
 def inline() -> Iterator[list[Ran]]:
     """Inside the block ``enqueue()`` and its kin run the task at once, and return when it has ended.
 
-    Arguments and results become JSON and come back, as they do by way of the database. What the task raises is raised by
-    the call: nothing is retried. A delay is not waited for; schedules, limits, locks and uniqueness mean nothing. A
+    Arguments become JSON and come back, as they do by way of the database. What the task raises is raised by the call:
+    nothing is retried. A delay is not waited for; schedules, limits, locks and uniqueness mean nothing. A
     transactional task works in the transaction that is given to ``enqueue``, if that is of the kind it takes, and else
     in one of its own.
 

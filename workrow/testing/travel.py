@@ -20,7 +20,7 @@ class Clock(DatabaseClock):
         super().__init__(lambda: harness.app.database_url)
         self._harness = harness
 
-    async def advance(self, **by: float) -> None:
+    async def advance(self, /, **by: float) -> None:
         """Let time pass, stopping at each due time of a schedule to tick it. Jobs are enqueued, and none runs.
 
         Args:
@@ -28,7 +28,7 @@ class Clock(DatabaseClock):
         """
         await self._travel(self.later(by), run=False, raise_on_failure=False)
 
-    async def run_for(self, *, raise_on_failure: bool = True, **by: float) -> list["Ran"]:
+    async def run_for(self, /, *, raise_on_failure: bool = True, **by: float) -> list["Ran"]:
         """`run_until` so much later."""
         return await self._travel(self.later(by), run=True, raise_on_failure=raise_on_failure)
 

@@ -3,6 +3,7 @@
 import time
 import traceback
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
