@@ -3,8 +3,6 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from workrow.schedule import Cron, Every
-from workrow.tasks import Task
 from workrow.testing.clock import DatabaseClock, Moment
 from workrow.testing.databases import TestingError
 
@@ -55,6 +53,7 @@ class Clock(DatabaseClock):
                 f"{end.isoformat()} is before {self.now().isoformat()}: time only goes on; use clock.at()"
             )
         worker = await self._harness.worker()
+        await worker.tick()
         ran = await self._harness.drain(raise_on_failure=raise_on_failure) if run else []
         while (due := self._next_due(jobs=run)) is not None and due <= end:
             self.set(due)
@@ -65,12 +64,5 @@ class Clock(DatabaseClock):
         return ran
 
     def _next_due(self, *, jobs: bool) -> datetime | None:
-        now = self.now().astimezone(UTC)
-        dues = [timing.following(now) for timing in self._timings()]
-        if jobs:
-            dues.append(self._run("next_due")[0][0])
-        return min((due for due in dues if due is not None), default=None)
-
-    def _timings(self) -> list[Cron | Every]:
-        tasks = {id(task): task for task in self._harness.app.tasks.values()}.values()
-        return [task.schedule.timing for task in tasks if isinstance(task, Task) and task.schedule]
+        due: datetime | None = self._run("next_due", jobs=jobs)[0][0]
+        return due
