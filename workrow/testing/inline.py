@@ -17,11 +17,12 @@ from sqlalchemy.orm import Session
 
 from workrow import transaction
 from workrow.app import App
-from workrow.enqueue import row_params
 from workrow.execution import TransactionKind
+from workrow.payload import dump_arguments
 from workrow.tasks import Call
 from workrow.testing.reports import Ran
 from workrow.types import Job, Progress, Question
+from workrow.worker import Worker
 from workrow.worker.executor import Executor
 from workrow.worker.outcome import Claimed
 from workrow.worker.transactions import Transactions
@@ -102,7 +103,7 @@ class Inline:
 
     async def _run(self, call: Call[..., Any], on: Any, arguments: dict[str, Any]) -> Job[Any]:
         task, options = call._task, call._options
-        text = row_params(task.name, options, [arguments])["args"][0]
+        text = dump_arguments(task.name, arguments)
         row = (next(self._ids), options.queue, task.name, options.priority, options.lock, options.queueing_lock)
         claimed = Claimed((*row, json.loads(text), None, 0, 0, 0), owner=0)
         app = cast("App", task.producer)
@@ -187,8 +188,9 @@ class _Ended:
 
 
 def _executor(app: App, on: Any) -> Executor:
-    async def mark(_: Claimed) -> bool:
-        return True
-
+    """The executor of a worker that never starts."""
     worker = app._worker(name="inline", wait=False, listen_notify=False, install_signal_handlers=False)
-    return Executor(worker, 1, Joined(app, on), mark, app.max_crashes)
+    assert isinstance(worker, Worker), "inline() needs workrow.App('postgresql://…')"
+    executor = worker._executor
+    executor._transactions = Joined(app, on)
+    return executor
