@@ -5,6 +5,7 @@ import click
 from workrow.cli.errors import OneLineErrors
 from workrow.cli.jobs import cancel, release
 from workrow.cli.psql import psql
+from workrow.cli.schedules import schedules
 from workrow.cli.schema import schema
 from workrow.cli.status import status
 from workrow.cli.where import Database
@@ -28,3 +29,4 @@ main.add_command(psql)
 main.add_command(worker)
 main.add_command(cancel)
 main.add_command(release)
+main.add_command(schedules)
