@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import dropwhile
 from typing import Any, Literal, Self, TypedDict, get_args
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from workrow import walltime
 from workrow.errors import OptionError
 
 Missed = Literal["skip", "once", "all"]
@@ -18,8 +18,6 @@ Overlap = Literal["allow", "skip", "queue"]
 
 CATCH_UP_MOST = 1000
 JITTER_MOST = timedelta(days=1)
-SHIFT = timedelta(hours=4)
-"""More than any zone's clock was ever set forward or back at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ class Cron:
 
     Args:
         expression: five fields (minute, hour, day of month, month, day of week) or six with seconds first, as
-            https://github.com/cuu508/cronsim reads them, which follows Debian's cron across daylight-saving changes.
+            https://github.com/cuu508/cronsim reads them; daylight-saving changes: see `workrow.walltime`.
         timezone: a name of the IANA database.
 
     Raises:
@@ -40,13 +38,13 @@ class Cron:
 
     def __post_init__(self) -> None:
         try:
-            zone = ZoneInfo(self.timezone)
+            ZoneInfo(self.timezone)
         except (ValueError, OSError, KeyError, TypeError):  # KeyError: ZoneInfoNotFoundError
             raise OptionError(
                 f"timezone={self.timezone!r}: no such time zone; use a name such as 'Europe/Berlin' or 'UTC'"
             ) from None
         try:
-            first = next(CronSim(self.expression, datetime(2024, 1, 1, tzinfo=zone)), None)
+            first = next(CronSim(self.expression, datetime(2024, 1, 1)), None)
         except (CronSimError, AttributeError) as error:
             raise OptionError(
                 f"cron={self.expression!r}: {error}; "
@@ -57,38 +55,11 @@ class Cron:
 
     def latest(self, now: datetime) -> datetime | None:
         """The last due time at or before ``now``."""
-        if not self._wall_clock:
-            # CronSim looks strictly before the moment it is given, in whole seconds
-            return self._first((now + timedelta(seconds=1)).replace(microsecond=0), reverse=True)
-        # backwards it overlooks what lies before a clock that was set back, so the last hours are walked forwards
-        latest = self._first(now - SHIFT, reverse=True)
-        following = self.following(latest or now - SHIFT)
-        while following is not None and following <= now:
-            latest, following = following, self.following(following)
-        return latest
+        return walltime.latest(self.expression, self.timezone, now)
 
     def following(self, now: datetime) -> datetime | None:
         """The first due time after ``now``."""
-        return _following(self.expression, self.timezone, now)
-
-    @property
-    def _wall_clock(self) -> bool:
-        """Whether daylight-saving changes move its due times: see CronSim, and docs/schedules.md."""
-        parts = self.expression.split()
-        return self.timezone != "UTC" and len(parts) == 5 and not (parts[0][0] == "*" or parts[1][0] == "*")
-
-    def _first(self, start: datetime, *, reverse: bool) -> datetime | None:
-        due = next(CronSim(self.expression, start.astimezone(ZoneInfo(self.timezone)), reverse=reverse), None)
-        return None if due is None else due.astimezone(UTC)
-
-
-@lru_cache(maxsize=4096)
-def _following(expression: str, timezone: str, now: datetime) -> datetime | None:
-    # many schedules share a line and a moment
-    moments = CronSim(expression, now.astimezone(ZoneInfo(timezone)))
-    # in the hour that a clock set back repeats, CronSim answers with the hour before
-    due = next(dropwhile(lambda due: due.astimezone(UTC) <= now, moments), None)
-    return None if due is None else due.astimezone(UTC)
+        return walltime.following(self.expression, self.timezone, now)
 
 
 # checking one costs more than all else of a tick
