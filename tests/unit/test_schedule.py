@@ -2,6 +2,7 @@
 
 import itertools
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -72,3 +73,70 @@ def test_what_cannot_work_is_refused_at_declaration(options: dict[str, object], 
 
         @blueprint.task(**options)  # type: ignore[arg-type]
         def tick() -> None: ...
+
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "needs cron='…' or every=timedelta"),
+        ({"cron": "* * * * *", "every": HOUR}, "give one of the two"),
+        ({"every": HOUR, "timezone": "Europe/Berlin"}, "says nothing without cron"),
+        ({"cron": "0 0 30 2 *"}, "Bad day-of-month"),
+        ({"cron": "* * * * *", "timezone": None}, "timezone=None: no such time zone"),
+        ({"every": HOUR, "missed": "never"}, "missed='never': must be one of 'skip', 'once', 'all'"),
+        ({"every": HOUR, "overlap": "replace"}, "overlap='replace': must be one of 'allow', 'skip', 'queue'"),
+        ({"every": HOUR, "catch_up": 3}, "catch_up=3 says nothing with missed='once'"),
+        ({"every": HOUR, "missed": "all", "catch_up": 0}, "catch_up=0: must be a whole number from 1 to 1000"),
+        ({"every": HOUR, "missed": "all", "catch_up": True}, "catch_up=True"),
+        ({"every": HOUR, "missed": "skip", "max_late": HOUR}, "max_late=.* and missed='skip' contradict each other"),
+        ({"every": HOUR, "max_late": 60}, "max_late=60: must be a timedelta above zero"),
+        ({"every": HOUR, "missed": "all", "overlap": "skip"}, "missed='all' and overlap='skip' contradict each other"),
+        ({"every": HOUR, "jitter": 30}, "jitter=30: must be a timedelta"),
+        ({"every": HOUR, "jitter": 2 * HOUR}, "jitter=.* is above every="),
+        ({"every": HOUR, "jitter": timedelta(0)}, "above zero"),
+        ({"every": HOUR, "args": [1]}, r"args=\[1\]: must be a mapping"),
+        ({"every": HOUR, "name": ""}, "name='': must be a non-empty string"),
+    ],
+)
+def test_a_schedule_that_contradicts_itself_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(workrow.OptionError, match=message):
+        workrow.Schedule(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"schedule": workrow.Schedule(every=HOUR), "cron": "* * * * *"},
+            "schedule=… and cron=… contradict each other",
+        ),
+        ({"schedule": "* * * * *"}, "must be a workrow.Schedule, or a list of them"),
+        ({"schedule": [workrow.Schedule(every=HOUR)] * 2}, "two schedules are named 'b.tick'"),
+        ({"schedule": workrow.Schedule(every=HOUR, args={"m": 1})}, "unexpected keyword argument 'm'"),
+        ({"schedule": workrow.Schedule(every=HOUR, args={"n": object()})}, "args=.*n=<object"),
+        ({"schedule": workrow.Schedule(every=HOUR, queue="")}, "queue='': must be a non-empty string"),
+        ({"schedule": workrow.Schedule(every=HOUR, priority=2**40)}, "priority=1099511627776"),
+        ({"schedule": workrow.Schedule(every=HOUR, overlap="queue"), "lock": "l"}, "task's lock='l' contradict"),
+        ({"schedul": workrow.Schedule(every=HOUR)}, "did you mean 'schedule'"),
+    ],
+)
+def test_a_schedule_that_does_not_go_with_its_task_is_refused(options: dict[str, Any], message: str) -> None:
+    blueprint = workrow.Blueprint("b")
+    with pytest.raises(workrow.OptionError, match=f"task b.tick: .*{message}|{message}"):
+
+        @blueprint.task(**options)
+        def tick(n: int = 0) -> None: ...
+
+
+def test_schedules_have_their_tasks_names() -> None:
+    app = workrow.App("postgresql://nowhere")
+
+    @app.task(name="report", schedule=[workrow.Schedule(every=HOUR, name="a"), workrow.Schedule(cron="0 0 * * *")])
+    def report(due_at: datetime) -> None: ...
+
+    assert list(report.schedules) == ["report:a", "report"]
+    assert report.schedule is report.schedules["report:a"]
+    assert set(report.due_arguments(NOON, {})) == {"due_at"}
