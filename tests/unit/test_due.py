@@ -1,4 +1,4 @@
-"""Which due times have jobs: those late by less than half a minute, and of the missed ones as many as were asked for."""
+"""Which due times have jobs: those late by less than half a minute, and of missed ones as many as were asked for."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Due times in the nights in which a zone's clock is changed: Berlin and New York by an hour, Lord Howe by half of one."""
+"""Due times in the nights in which a zone's clock changes: Berlin and New York by an hour, Lord Howe by half of it."""
 
 import itertools
 from datetime import UTC, datetime, timedelta
@@ -71,10 +71,9 @@ def dues(cron: Cron, start: datetime, end: datetime) -> list[datetime]:
 def test_the_night_of_a_change(zone: str, day: str, line: str, expected: str) -> None:
     start = night(zone, day)
     end = start.astimezone(ZoneInfo(zone)).replace(hour=4, minute=1).astimezone(UTC)
-    found = [
-        due for due in dues(Cron(line, zone), start, end) if due.astimezone(ZoneInfo(zone)).hour < 4 or "04" in expected
-    ]
-    assert " ".join(due.astimezone(ZoneInfo(zone)).strftime("%H:%M%z") for due in found) == expected
+    found = [due.astimezone(ZoneInfo(zone)) for due in dues(Cron(line, zone), start, end)]
+    shown = [f"{due:%H:%M%z}" for due in found if due.hour < 4 or "04" in expected]
+    assert " ".join(shown) == expected
 
 
 @pytest.mark.parametrize("line", LINES)
