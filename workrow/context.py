@@ -4,15 +4,15 @@ import json
 import logging
 import math
 import uuid
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any
 
 import attr
 import procrastinate
 from procrastinate.jobs import Job
 
 from workrow.errors import OptionError
+from workrow.records import JobLogger, job_fields
 
 NAMESPACE = uuid.UUID("8f1b7d2e-6f0d-5c1a-9b7e-6b0f4f2f7a51")
 
@@ -55,7 +55,7 @@ class JobContext(procrastinate.JobContext):
         self.on_progress((done, total, message and message[:MESSAGE_MAX]))
 
     @cached_property
-    def logger(self) -> "JobLogger":
+    def logger(self) -> JobLogger:
         """A logger named after the task's module; its records have ``job_id``, ``task``, ``queue``, ``attempt`` (1 is
         the first one) and ``worker``."""
         task = self.app.tasks.get(self.job.task_name)
@@ -79,26 +79,6 @@ class JobContext(procrastinate.JobContext):
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-class JobLogger(logging.LoggerAdapter[logging.Logger]):
-    """Adds the job's fields to every record; what a call gives in ``extra`` is kept."""
-
-    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        """See logging."""
-        given: Mapping[str, Any] | None = kwargs.get("extra")
-        return msg, {**kwargs, "extra": {**(given or {}), **(self.extra or {})}}
-
-
-def job_fields(job: Job, worker: str | None) -> dict[str, Any]:
-    """What a record tells of its job."""
-    return {
-        "job_id": job.id,
-        "task": job.task_name,
-        "queue": job.queue,
-        "attempt": job.attempts + 1,
-        "worker": worker,
-    }
 
 
 def idempotency_key(job: Job, cause: str = "") -> str:

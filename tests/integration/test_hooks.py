@@ -12,6 +12,7 @@ import pytest
 import workrow
 from tests.integration import process_tasks
 from tests.integration.test_worker import row, run
+from workrow.records import JobFilter
 
 tenant: contextvars.ContextVar[str | None] = contextvars.ContextVar("tenant", default=None)
 
@@ -235,4 +236,37 @@ async def test_the_contexts_logger_knows_its_job(
     assert [(record.attempt, record.step) for record in records] == [(1, 1), (2, 1)]
     assert {(record.job_id, record.task, record.queue, record.worker) for record in records} == {
         (job.id, "talk", "talks", "w1")
+    }
+
+
+async def test_a_filter_gives_the_fields_to_every_record(
+    open_app: workrow.App, conn: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = logging.getLogger("library")
+    records: list[Any] = []
+    handler = logging.Handler()
+    handler.emit = records.append  # type: ignore[method-assign]
+    monkeypatch.setattr(JobFilter, "made", False)
+    handler.addFilter(JobFilter())
+
+    @open_app.task(name="on_loop")
+    async def on_loop() -> None:
+        library.warning("in a job")
+
+    @open_app.task(name="in_thread")
+    def in_thread() -> None:
+        library.warning("in a job", extra={"queue": "its own"})
+
+    jobs = [await on_loop.enqueue(None), await in_thread.enqueue(None)]
+    library.addHandler(handler)
+    try:
+        await run(open_app, name="w1")
+        library.warning("outside")
+    finally:
+        library.removeHandler(handler)
+    told = {(record.job_id, record.task, record.queue, record.attempt, record.worker) for record in records}
+    assert told == {
+        (jobs[0].id, "on_loop", "default", 1, "w1"),
+        (jobs[1].id, "in_thread", "its own", 1, "w1"),
+        (None, None, None, None, None),
     }

@@ -233,3 +233,26 @@ def test_crashes_are_bounded_like_attempts(conn: psycopg.Connection[Any]) -> Non
         (length,) = conn.execute("SELECT jsonb_array_length(errors) FROM workrow.jobs").fetchone()  # type: ignore[misc]
         assert length == 20
         conn.execute("UPDATE procrastinate_jobs SET status = 'doing'")
+
+
+async def test_a_snoozed_job_frees_its_place_under_a_limit(open_app: workrow.App, conn: Any) -> None:
+    ran: list[int] = []
+
+    @open_app.task(name="one", limits=workrow.Limit(1), retry=Retry(wait=600))
+    async def one(n: int) -> None:
+        ran.append(n)
+        if len(ran) == 1:
+            raise Snooze(in_=600)
+        if len(ran) == 2:
+            raise RetryLater(in_=600)
+
+    jobs = [await one.enqueue(None, n) for n in range(3)]
+    await run(open_app)
+    assert ran == [0, 1, 2]
+    found = [row(conn, job) for job in jobs]
+    assert [(each["status"], each["attempts"]) for each in found] == [("todo", 0), ("todo", 1), ("succeeded", 1)]
+    assert [590 < due(each) < 601 for each in found[:2]] == [True, True]
+    conn.execute("UPDATE procrastinate_jobs SET due_at = now() - interval '1 s'")
+    await run(open_app)
+    assert sorted(ran[3:]) == [0, 1]
+    assert [row(conn, job)["attempts"] for job in jobs] == [1, 2, 1]

@@ -15,6 +15,7 @@ from procrastinate.job_context import AbortReason
 
 from workrow.context import JobContext, Step
 from workrow.execution import PLAIN, Execution
+from workrow.records import JobFilter
 from workrow.resources import Providers
 from workrow.tasks import Task
 from workrow.worker.coroutines import run_limited
@@ -23,7 +24,7 @@ from workrow.worker.processes import Processes, check_importable
 from workrow.worker.provision import NOTHING, Given, Provision, Wanted
 from workrow.worker.threads import Interrupted, Threads
 from workrow.worker.transactions import Transactions
-from workrow.worker.verdict import Runner, dumped, dumper, failed, forgetting
+from workrow.worker.verdict import Runner, dumped, dumper, failed, forgetting, telling
 
 if TYPE_CHECKING:
     from procrastinate.worker import Worker as UpstreamWorker
@@ -185,8 +186,9 @@ class Executor:
         if task is None:
             raise exceptions.TaskNotFound(f"no task is named {name!r} in this worker's app")
         runner = self._runner(task)
-        runner = self._runners[name] = runner if _execution(task).results else forgetting(runner)
-        return runner
+        runner = runner if _execution(task).results else forgetting(runner)
+        self._runners[name] = telling(runner, self._worker.worker_name) if JobFilter.made else runner
+        return self._runners[name]
 
     def _runner(self, task: procrastinate.tasks.Task[Any, Any, Any]) -> Runner:
         """How this task is run, decided once: the plain case pays for nothing that others use."""

@@ -13,6 +13,7 @@ from workrow.directives import Directive, RetryLater, Snooze
 from workrow.errors import LeaseLost, ProcessCrashed
 from workrow.execution import Execution
 from workrow.payload import dump_result
+from workrow.records import job_fields, running
 from workrow.retry import Retry, decision, directive, later
 from workrow.tasks import Task
 from workrow.worker.outcome import Claimed, Outcome, describe
@@ -116,6 +117,16 @@ def forgetting(runner: Runner) -> Runner:
     async def run(claimed: Claimed) -> Any:
         result = await runner(claimed)
         return result if isinstance(result, Outcome) else None
+
+    return run
+
+
+def telling(runner: Runner, worker: str | None) -> Runner:
+    """The same, and what is logged meanwhile can tell the job."""
+
+    async def run(claimed: Claimed) -> Any:
+        running.set(job_fields(claimed.job, worker))  # a job has an asyncio task, and so a context, of its own
+        return await runner(claimed)
 
     return run
 
