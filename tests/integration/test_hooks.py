@@ -13,6 +13,7 @@ import workrow
 from tests.integration import process_tasks
 from tests.integration.test_worker import row, run
 from workrow.records import JobFilter
+from workrow.testing.inline import inline
 
 tenant: contextvars.ContextVar[str | None] = contextvars.ContextVar("tenant", default=None)
 
@@ -270,3 +271,21 @@ async def test_a_filter_gives_the_fields_to_every_record(
         (jobs[1].id, "in_thread", "its own", 1, "w1"),
         (None, None, None, None, None),
     }
+
+
+async def test_hooks_and_resources_work_inline(app: workrow.App, conn: Any) -> None:
+    app.provide(dict, lambda: {"name": "live"})
+
+    @app.task(name="greet")
+    async def greet(name: str, settings: dict = workrow.inject()) -> str:  # type: ignore[type-arg]
+        return f"{settings['name']} {name}"
+
+    @app.around_enqueue
+    def shout(enqueue: workrow.Enqueue) -> Iterator[None]:
+        enqueue.arguments[0]["name"] = enqueue.arguments[0]["name"].upper()
+        yield
+
+    with inline() as ran:
+        job = await greet.enqueue(None, "ann")
+        assert await job.result() == "live ANN"
+    assert [each.args for each in ran] == [{"name": "ANN"}]

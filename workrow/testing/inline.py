@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from workrow import transaction
 from workrow.app import App
 from workrow.execution import TransactionKind
+from workrow.hooks import Enqueue, entered
 from workrow.payload import dump_arguments
 from workrow.tasks import Call
 from workrow.testing.reports import Ran
@@ -99,6 +100,13 @@ class Inline:
         return run()
 
     async def _run_all(self, call: Call[..., Any], on: Any, arguments: list[dict[str, Any]]) -> list[Job[Any]]:
+        if (hooks := call._task.enqueue_hooks()) and not call._hooked:
+            enqueue = Enqueue(call._task.name, call._options, arguments, on)
+            with entered(hooks, enqueue):
+                bound = [call._task.bind((), each) for each in enqueue.arguments]
+                jobs = await self._run_all(call._inside(enqueue), on, bound)
+                enqueue.ids = [job.id for job in jobs]
+            return jobs
         return [await self._run(call, on, each) for each in arguments]
 
     async def _run(self, call: Call[..., Any], on: Any, arguments: dict[str, Any]) -> Job[Any]:

@@ -22,7 +22,8 @@ class Ran:
         queue: the queue's name.
         args: the arguments, as they are stored.
         attempt: 1 for the first.
-        status: "succeeded", "failed", "aborted"; "todo" for a job that went back to the queue, to be tried again.
+        status: "succeeded", "failed", "aborted"; "todo" for a job that went back to the queue, to be tried again;
+            "snoozed" for one that asked to wait.
         result: what the task returned, as it is stored.
         error: what it raised, as ``workrow.jobs.errors`` tells it: ``type``, ``message``, ``traceback``.
     """
