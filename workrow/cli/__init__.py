@@ -4,6 +4,7 @@ import click
 
 from workrow.cli.errors import OneLineErrors
 from workrow.cli.jobs import cancel, release
+from workrow.cli.limits import limits
 from workrow.cli.psql import psql
 from workrow.cli.schedules import schedules
 from workrow.cli.schema import schema
@@ -30,3 +31,4 @@ main.add_command(worker)
 main.add_command(cancel)
 main.add_command(release)
 main.add_command(schedules)
+main.add_command(limits)

@@ -109,6 +109,8 @@ class Claimer:
         if len(claimed) < limit and time.monotonic() >= self._survey.next_at:
             await self._look()
             claimed += await self._claim_known(limit - len(claimed))
+        if self._lines and len(claimed) < limit:
+            claimed += await self._lines.claim(limit - len(claimed))
         return claimed
 
     def _share_of_lines(self, limit: int) -> int:
