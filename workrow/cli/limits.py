@@ -55,7 +55,7 @@ def list_limits(database: Database) -> None:
 @ACTOR
 @REASON
 @click.pass_obj
-def set_limit(database: Database, name: str, rate: str | None, weight: float | None, **given: Any) -> None:
+def set_limit(database: Database, /, name: str, rate: str | None, weight: float | None, **given: Any) -> None:
     """Change the limit NAME for all workers at once; what is not given stays as it is."""
     try:
         parsed = Rate(rate) if rate else None
