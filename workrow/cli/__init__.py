@@ -3,6 +3,7 @@
 import click
 
 from workrow.cli.errors import OneLineErrors
+from workrow.cli.job import job, retry
 from workrow.cli.jobs import cancel, release
 from workrow.cli.limits import limits
 from workrow.cli.psql import psql
@@ -28,6 +29,8 @@ main.add_command(status)
 main.add_command(schema)
 main.add_command(psql)
 main.add_command(worker)
+main.add_command(job)
+main.add_command(retry)
 main.add_command(cancel)
 main.add_command(release)
 main.add_command(schedules)

@@ -1,6 +1,7 @@
 """``workrow cancel`` and ``workrow release``: what an operator does to single jobs."""
 
 import sys
+from typing import Any
 
 import click
 
@@ -16,7 +17,7 @@ from workrow.schema.targets import connect
 @click.pass_obj
 def cancel(database: Database, ids: tuple[int, ...], terminate: bool) -> None:
     """Cancel jobs that wait, and ask running ones to abort."""
-    verdicts = _each(database, "cancel_job", ids, terminate=terminate)
+    verdicts = each_job(database, "cancel_job", ids, terminate=terminate)
     for job_id, verdict in verdicts.items():
         click.echo(f"{job_id}: {verdict or 'has ended already, or never existed'}")
     sys.exit(None in verdicts.values())
@@ -27,13 +28,14 @@ def cancel(database: Database, ids: tuple[int, ...], terminate: bool) -> None:
 @click.pass_obj
 def release(database: Database, ids: tuple[int, ...]) -> None:
     """Let quarantined jobs run again, as if they had never crashed."""
-    verdicts = _each(database, "release_job", ids)
+    verdicts = each_job(database, "release_job", ids)
     for job_id, released in verdicts.items():
         click.echo(f"{job_id}: {'released' if released else 'is not in quarantine'}")
     sys.exit(None in verdicts.values())
 
 
-def _each(database: Database, statement: str, ids: tuple[int, ...], **params: object) -> dict[int, object]:
+def each_job(database: Database, statement: str, ids: tuple[int, ...], **params: object) -> dict[int, Any]:
+    """Run a statement for each job; what it says of them."""
     with connect(database.url) as connection:
         check(connection)
         connection.commit()
