@@ -300,6 +300,7 @@ async def test_a_waiter_is_notified_and_one_that_does_not_listen_polls(
     open_app: workrow.App, conn: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting, "CHECK_SECONDS", 60.0)
+    monkeypatch.setattr(waiting, "PAUSE_GROWTH", 1000.0)
 
     @open_app.task(name="end")
     async def end() -> int:
