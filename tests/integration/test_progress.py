@@ -16,12 +16,12 @@ import workrow
 from tests.integration import process_tasks
 from tests.integration.test_results import until, working
 from tests.integration.test_worker import row, run
+from workrow.connector import Connector
 from workrow.types import Progress
 from workrow.worker import progress as board
 from workrow.worker.outcome import Claimed
 
-urls: list[str] = []
-children = workrow.App(lambda: urls[-1])
+children = workrow.App("postgresql://in-each-test-another-one")
 """Child processes find their app as an attribute of a module."""
 tell_often = children.task(name="often", run_in="process")(process_tasks.tell_often)
 tell_and_wait = children.task(name="wait", run_in="process")(process_tasks.tell_and_wait)
@@ -29,9 +29,9 @@ tell_and_wait = children.task(name="wait", run_in="process")(process_tasks.tell_
 
 @pytest.fixture
 async def open_children(database_url: str) -> AsyncIterator[workrow.App]:
-    urls.append(database_url)
-    async with children.open_async():
-        yield children
+    with children.replace_connector(Connector(database_url)):
+        async with children.open_async():
+            yield children
 
 
 @pytest.fixture
