@@ -15,6 +15,7 @@ from procrastinate.worker import Worker as UpstreamWorker
 from workrow import schema
 from workrow.blueprint import TaskNameTaken, Tasks
 from workrow.connector import URL, Connector
+from workrow.controls import Controls
 from workrow.enqueue import JobManager
 from workrow.errors import ConfigurationError, SchemaError
 from workrow.limits import Line
@@ -36,7 +37,7 @@ LEASE_LEAST = 2.0
 CRASHES_LEAST = 2
 
 
-class App(Provides, Tasks, procrastinate.App):
+class App(Provides, Tasks, Controls):
     """A ``procrastinate.App`` with typed, transactional enqueue, and rows that remember results and errors.
 
     Args:
@@ -201,6 +202,7 @@ class App(Provides, Tasks, procrastinate.App):
             SchemaError: the database's schema is not the one that this package works with.
         """
         await self._check_schema()
+        await self.declare_caps()
         await super().run_worker_async(**kwargs)
 
     def _worker(self, **kwargs: Unpack[WorkerOptions]) -> UpstreamWorker:

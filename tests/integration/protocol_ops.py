@@ -26,7 +26,9 @@ class Model(State):
             "%(scheduled_at)s", "CASE WHEN %(later)s THEN now() + interval '1 d' END"
         )
         params = {"queue": "q", "task": "t", "priority": 0, "lock": lock, "queueing_lock": queueing_lock}
-        return Op("enqueue", [(text, {**params, "args": Jsonb({}), "later": later})], apply)
+        return Op(
+            "enqueue", [(text, {**params, "args": Jsonb({}), "later": later, "lines": None, "due_at": None})], apply
+        )
 
     def a_day_passes(self) -> Op:
         """What was scheduled is due; what nobody owned is rescued by the next who looks. Workers have beaten."""
@@ -185,6 +187,7 @@ class Model(State):
                 self._claimed(row[0], worker, row[-2])
 
         params = {"worker_id": worker, "tasks": ["t"], "queue": "q", "queues": None, "priority": 0, "limit": limit}
+        params["paused"] = []
         params |= {"after": "" if locked else 0, "keys": 1000, "ids": list(self.jobs)}
         # two claims of two jobs with the same lock: the unique index lets one of them through
         return Op(f"{statement} by {worker}", [(self.load(statement), params)], apply, lambda alone: not alone)

@@ -18,6 +18,7 @@ PARAMS: dict[str, Any] = {
     "after": 0,
     "limit": 100,
     "queues": None,
+    "paused": [],
     "keys": 100,
     "ids": list(range(1, 50)),
     "known": [1],
@@ -55,6 +56,7 @@ INDEXES = {
     "find_lost_claims": "idx_procrastinate_jobs_worker_not_null",
     "peek_ready_job": "procrastinate_jobs_ready_idx_w2",
     "list_aborts": "procrastinate_jobs_pkey",
+    "expire_jobs": "procrastinate_jobs_pkey",
 }
 
 

@@ -18,4 +18,6 @@ WHERE id = ANY(ARRAY(
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 ))
-RETURNING id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, claims, crashes
+RETURNING
+    id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, claims, crashes,
+    CAST(extract(EPOCH FROM expires_at - clock_timestamp()) AS double precision) AS expires_in

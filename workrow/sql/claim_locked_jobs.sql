@@ -41,6 +41,7 @@ heads AS (
         (keys.position > 0 OR keys.lock = '')
         AND head.task_name = ANY(CAST(%(tasks)s AS text[]))
         AND (CAST(%(queues)s AS text[]) IS NULL OR head.queue_name = ANY(CAST(%(queues)s AS text[])))
+        AND head.queue_name <> ALL(CAST(%(paused)s AS text[]))
         -- a subquery with LIMIT stays one index probe a lock; NOT EXISTS became a join of all locks with all holders
         AND (
             SELECT holder.id
@@ -60,7 +61,9 @@ claimed AS (
         WHERE id = ANY(ARRAY(SELECT heads.id FROM heads)) AND status = 'todo'
         FOR UPDATE SKIP LOCKED
     ))
-    RETURNING id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, claims, crashes
+    RETURNING
+        id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, claims, crashes,
+        CAST(extract(EPOCH FROM expires_at - clock_timestamp()) AS double precision) AS expires_in
 )
 
 SELECT
@@ -75,7 +78,8 @@ SELECT
     claimed.scheduled_at,
     claimed.attempts,
     claimed.claims,
-    claimed.crashes
+    claimed.crashes,
+    claimed.expires_in
 FROM (
     -- the recursion is lazy: with enough heads found, nobody asks for its end
     SELECT

@@ -11,8 +11,11 @@ WHERE id = ANY(ARRAY(
         AND (scheduled_at IS NULL OR staged_at = scheduled_at)
         AND task_name = ANY(CAST(%(tasks)s AS text[]))
         AND (CAST(%(queues)s AS text[]) IS NULL OR queue_name = ANY(CAST(%(queues)s AS text[])))
+        AND queue_name <> ALL(CAST(%(paused)s AS text[]))
     ORDER BY priority DESC, id
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 ))
-RETURNING id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, claims, crashes
+RETURNING
+    id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, claims, crashes,
+    CAST(extract(EPOCH FROM expires_at - clock_timestamp()) AS double precision) AS expires_in

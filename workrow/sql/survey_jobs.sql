@@ -1,5 +1,5 @@
--- What could be claimed: each queue and priority with a ready job and the first one's id, whether a lock has one, and
--- the seconds until the next job is due. One index probe each: the cost follows the queues, not the jobs; only jobs
+-- What could be claimed: each queue and priority with a ready job and the first one's id, whether a lock has one, the
+-- seconds until the next job is due; and what is paused. One index probe each: the cost follows the queues, not the jobs; only jobs
 -- of unknown tasks are walked over.
 WITH RECURSIVE ready AS (
     (
@@ -72,3 +72,7 @@ UNION ALL
     ORDER BY scheduled_at
     LIMIT 1
 )
+UNION ALL
+SELECT 'paused ' || kind, name, NULL, NULL, NULL
+FROM workrow.pause_log
+WHERE resumed_at IS NULL

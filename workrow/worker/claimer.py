@@ -10,8 +10,9 @@ import psycopg
 
 from workrow.worker.lease import Lease
 from workrow.worker.lines import Lines
-from workrow.worker.link import LOST, Link, told
+from workrow.worker.link import LOST, Link, Row, told
 from workrow.worker.outcome import Claimed
+from workrow.worker.pauses import Pauses
 
 logger = logging.getLogger(__name__)
 
@@ -53,15 +54,24 @@ class Claimer:
         lease: who claims.
         queues: which ones; None for all.
         tasks: the names of the tasks that this worker knows; others are left for those who do.
+        pauses: what is not to be claimed now.
         lines: claims the jobs that have limits; None where no task has any.
     """
 
     def __init__(
-        self, link: Link, lease: Lease, queues: list[str] | None, tasks: list[str], lines: Lines | None = None
+        self,
+        link: Link,
+        lease: Lease,
+        queues: list[str] | None,
+        tasks: list[str],
+        pauses: Pauses,
+        lines: Lines | None = None,
     ) -> None:
         self._link = link
         self._lease = lease
-        self._tasks = tasks
+        self._all_tasks = self._tasks = tasks
+        self._pauses = pauses
+        self._pauses_heeded = 0
         self._queues = queues
         self._lines = lines
         self._lines_first = True
@@ -100,11 +110,15 @@ class Claimer:
 
     async def claim(self, limit: int) -> list[Claimed]:
         """Claim up to ``limit`` jobs that can run now: notified ones, known groups, then whatever a survey finds."""
+        survey_due = time.monotonic() >= max(self._survey.next_at, self._survey.at + BUSY_SURVEY)
+        if self._notified or not survey_due:
+            await self._pauses.refresh()
+            self._heed_pauses()
         claimed = await self._claim_notified(limit)
-        if time.monotonic() >= max(self._survey.next_at, self._survey.at + BUSY_SURVEY):
+        if survey_due:
             await self._look()
         if self._lines:
-            claimed += await self._lines.claim(self._share_of_lines(limit - len(claimed)))
+            claimed += await self._lines.claim(self._share_of_lines(limit - len(claimed)), self._pauses)
         claimed += await self._claim_known(limit - len(claimed))
         if len(claimed) < limit and time.monotonic() >= self._survey.next_at:
             await self._look()
@@ -120,6 +134,25 @@ class Claimer:
         self._lines_first = not self._lines_first
         return (limit + self._lines_first) // 2
 
+    def _serves(self, queue: str) -> bool:
+        return (self._queues is None or queue in self._queues) and queue not in self._pauses.queues
+
+    def _note_pauses(self, rows: list[Row]) -> bool:
+        """What a survey says of pauses; whether it asked for other tasks than it should have."""
+        tasks = self._tasks
+        self._pauses.note((kind.removeprefix("paused "), name) for kind, name, *_ in rows if kind.startswith("paused "))
+        self._heed_pauses()
+        return tasks != self._tasks
+
+    def _heed_pauses(self) -> None:
+        pauses = self._pauses
+        if pauses.changes == self._pauses_heeded:
+            return
+        self._pauses_heeded = pauses.changes
+        self._tasks = pauses.running(self._all_tasks)
+        self._survey.groups = [group for group in self._survey.groups if group.queue not in pauses.queues]
+        self.look_again()
+
     async def _claim_known(self, limit: int) -> list[Claimed]:
         survey = self._survey
         # where both kinds wait, each gets half of the room
@@ -131,7 +164,9 @@ class Claimer:
         ids, self._notified = self._notified, set()
         if not ids:
             return []
-        return await self._run("claim_notified_jobs", ids=list(ids), queues=self._queues, limit=limit)
+        return await self._run(
+            "claim_notified_jobs", ids=list(ids), queues=self._queues, paused=self._pauses.queues, limit=limit
+        )
 
     async def _claim_groups(self, limit: int) -> list[Claimed]:
         claimed: list[Claimed] = []
@@ -216,6 +251,7 @@ class Claimer:
                 keys=LOCKS_A_SCAN,
                 limit=limit,
                 queues=self._queues,
+                paused=self._pauses.queues,
                 worker_id=owner,
                 tasks=self._tasks,
             )
@@ -241,6 +277,8 @@ class Claimer:
             await self._link.run("stage_jobs", limit=STAGE)
             rows = await self._link.run("survey_jobs", tasks=self._tasks)
         now = time.monotonic()
+        if self._note_pauses(rows):
+            rows = await self._link.run("survey_jobs", tasks=self._tasks)
         known = {(group.queue, group.priority): group for group in self._survey.groups}
         found: dict[str, list[Group]] = {}
         locked, due_in = False, None
@@ -249,7 +287,9 @@ class Claimer:
                 locked = True
             elif kind == "due":
                 due_in = seconds
-            elif self._queues is None or queue in self._queues:
+            elif (
+                kind == "ready" and (self._queues is None or queue in self._queues) and queue not in self._pauses.queues
+            ):
                 # what is ready below a cursor was committed late: go back for it
                 before = known.get((queue, priority), Group(queue, priority)).after
                 found.setdefault(queue, []).append(Group(queue, priority, min(before, first_id - 1)))

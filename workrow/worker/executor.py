@@ -100,6 +100,9 @@ class Executor:
     async def run(self, claimed: Claimed) -> Outcome:
         """Run one attempt. Never raises: whatever happens is an outcome."""
         claimed.started_at = time.monotonic()
+        if claimed.expires_in is not None and claimed.stale:
+            logger.warning("%s: not started: it has expired", claimed)
+            return Outcome(claimed, "expired", ended_at=claimed.started_at)
         try:
             runner = self._runners.get(claimed.task) or self._find(claimed.task)
             result = await (self._run_suspect(claimed, runner) if claimed.crashes else runner(claimed))

@@ -182,6 +182,7 @@ class Finisher:
         again: list[Outcome] = []
         back: list[Outcome] = []
         snoozed: list[Outcome] = []
+        expired: list[Outcome] = []
         done = self._done
         for outcome in batch:
             if outcome.status == "todo":
@@ -190,6 +191,8 @@ class Finisher:
                 snoozed.append(outcome)
             elif outcome.status == "crashed":
                 done |= await self._crash(outcome)
+            elif outcome.status == "expired":
+                (deleted if self._deletes("cancelled") else expired).append(outcome)
             else:
                 (deleted if self._deletes(outcome.status) else kept).append(outcome)
         if again:
@@ -203,6 +206,8 @@ class Finisher:
             kept += [Outcome(each.claimed, "aborted", ended_at=each.ended_at) for each in refused]
         if kept:
             done |= await self._finish(kept)
+        if expired:
+            done |= await self._ids("expire_jobs", expired)
         if deleted:
             done |= await self._ids("delete_finished_jobs", deleted)
         if back:

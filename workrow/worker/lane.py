@@ -11,6 +11,7 @@ from workrow.worker.executor import Executor, Stop
 from workrow.worker.finisher import Finisher
 from workrow.worker.lease import Lease
 from workrow.worker.outcome import Claimed, Outcome
+from workrow.worker.pauses import Pauses
 from workrow.worker.sleep import Sleep
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Lane:
         longest_pause: seconds between two looks while idle.
         claims: lets one lane claim at a time.
         sleep: tells the database whether to notify this worker.
+        pauses: what is not to be started now.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Lane:
         longest_pause: float,
         claims: Claims,
         sleep: Sleep,
+        pauses: Pauses,
     ) -> None:
         self.claimer = claimer
         self.running: dict[int, tuple[Claimed, asyncio.Task[None]]] = {}
@@ -71,6 +74,8 @@ class Lane:
         self.longest_pause = longest_pause
         self._claims = claims
         self._sleep = sleep
+        self._pauses = pauses
+        self._pauses_heeded = 0
         self._prefetch = 0
         self._paced_at, self._paced_ended = time.monotonic(), 0
         self._burst, self._burst_at = 0, 0.0
@@ -170,6 +175,7 @@ class Lane:
         if self._stopping:
             self._give_back()
         else:
+            self._give_back_paused()
             self._start()
         if got:
             await self._count(got)
@@ -237,6 +243,17 @@ class Lane:
         except TimeoutError:
             return False
         return True
+
+    def _give_back_paused(self) -> None:
+        """What was claimed ahead before a pause goes back."""
+        pauses = self._pauses
+        if pauses.changes == self._pauses_heeded:
+            return
+        self._pauses_heeded = pauses.changes
+        paused = [claimed for claimed in self.waiting if pauses.cover(claimed)]
+        for claimed in paused:
+            self.waiting.remove(claimed)
+            self._finisher.add(Outcome(claimed, "todo"))
 
     def _give_back_stale(self) -> None:
         if self.waiting and time.monotonic() - self.waiting[0].claimed_at > STALE_SECONDS:

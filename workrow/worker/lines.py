@@ -9,6 +9,7 @@ from workrow.limits import Rule
 from workrow.worker.lease import Lease
 from workrow.worker.link import Link
 from workrow.worker.outcome import Claimed
+from workrow.worker.pauses import Pauses
 
 LOOK_SECONDS = 0.1
 """How long a busy worker leaves a job unseen that has come into an empty line."""
@@ -49,8 +50,8 @@ class Lines:
         """Seconds until a rate admits the next job, or a job is due, as far as known; None: nothing waits for time."""
         return None if self._due_at is None else max(0.0, self._due_at - time.monotonic())
 
-    async def claim(self, limit: int) -> list[Claimed]:
-        """Claim up to ``limit`` jobs that their limits admit now."""
+    async def claim(self, limit: int, pauses: Pauses) -> list[Claimed]:
+        """Claim up to ``limit`` jobs that their limits admit now, and that are not paused."""
         if limit < 1 or time.monotonic() < self._look_at:
             return []
         if not self._declared:
@@ -60,8 +61,9 @@ class Lines:
             rows = await self._link.run(
                 "claim_limited_jobs",
                 worker_id=owner,
-                tasks=self._tasks,
+                tasks=pauses.running(self._tasks),
                 queues=self._queues,
+                paused=pauses.queues,
                 limit=min(limit, KEYS_A_CLAIM),
             )
         except (psycopg.errors.UniqueViolation, psycopg.errors.DeadlockDetected):

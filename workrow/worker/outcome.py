@@ -34,6 +34,7 @@ class Claimed:
         progress, progress_written: the last word of its task, and the one that is in its row.
         progress_due: somebody is about to write it.
         progress_held: nobody is, before the job's end.
+        expires_in: seconds from its claim, by the database's clock, until it is too late to start it; None: never.
     """
 
     # in the class, because most jobs never say any
@@ -54,6 +55,7 @@ class Claimed:
             self.attempts,
             self.token,
             self.crashes,
+            self.expires_in,
         ) = row
         self.owner = owner
         self.unlocks = limited or self.lock is not None
@@ -64,7 +66,7 @@ class Claimed:
     @cached_property
     def job(self) -> jobs.Job:
         """The same as procrastinate's value; made only if somebody asks."""
-        id_, queue, task, priority, lock, queueing_lock, _, scheduled_at, attempts, _, _ = self._row
+        id_, queue, task, priority, lock, queueing_lock, _, scheduled_at, attempts, *_ = self._row
         return jobs.Job(
             id=id_,
             status=jobs.Status.DOING.value,
@@ -78,6 +80,11 @@ class Claimed:
             attempts=attempts,
         )
 
+    @property
+    def stale(self) -> bool:
+        """Whether it is too late to start it."""
+        return self.expires_in is not None and time.monotonic() - self.claimed_at >= self.expires_in
+
     def __str__(self) -> str:
         return f"{self.task}[{self.id}]"
 
@@ -89,8 +96,8 @@ class Outcome:
     Attributes:
         claimed: the job.
         status: "succeeded", "failed", "aborted"; "todo", to be tried again if there is a ``retry``, and else to be
-            given back without counting the attempt; "snoozed", to wait until ``retry`` says, likewise; "crashed", its
-            process died; "lost", nothing is to be written.
+            given back without counting the attempt; "snoozed", to wait until ``retry`` says, likewise; "expired", it
+            was too late to start it; "crashed", its process died; "lost", nothing is to be written.
         result: JSON text.
         error: one attempt's entry of ``errors``, as JSON text.
         retry: when and where it is tried again.

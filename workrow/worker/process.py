@@ -12,6 +12,7 @@ from typing import Any
 from procrastinate import jobs
 from procrastinate.app import App
 
+from workrow.maintenance.expirer import Expirer
 from workrow.maintenance.rescuer import Rescuer
 from workrow.maintenance.scheduler import SCHEDULES, Scheduler
 from workrow.tasks import Task
@@ -26,6 +27,7 @@ from workrow.worker.lines import Lines
 from workrow.worker.link import LOST, Connect, Link, persist, read_json
 from workrow.worker.listener import Listener, job_channels, of_jobs
 from workrow.worker.outcome import Claimed
+from workrow.worker.pauses import Pauses
 from workrow.worker.progress import Board
 from workrow.worker.signals import on_stop
 from workrow.worker.sleep import Sleep
@@ -121,6 +123,7 @@ class Worker(UpstreamWorker):
         self._lanes: list[Lane] = []
         self._claims = Claims(claiming, self._lease, self._known, self._finisher)
         self._sleep = Sleep(self._chores, self._lease, self._queues, possible=self.listen_notify)
+        self._pauses = Pauses(claiming, {name: task.name for name, task in app.tasks.items()})
         self._lease_lost = asyncio.Event()
         self._aborts_asked = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -186,6 +189,7 @@ class Worker(UpstreamWorker):
             "lease": self._renew_lease,
             "progress": self._board.run,
             "rescuer": rescuer.run,
+            "expirer": Expirer(self._chores.run).run,
             "scheduler": self._scheduler.run,
             "upkeep": self._upkeep,
             "aborts": self._watch_aborts,
@@ -264,7 +268,7 @@ class Worker(UpstreamWorker):
 
     def _lane(self, queues: list[str] | None, slots: int) -> Lane:
         return Lane(
-            Claimer(self._claims.link, self._lease, queues, sorted(self.app.tasks), self._lines(queues)),
+            Claimer(self._claims.link, self._lease, queues, sorted(self.app.tasks), self._pauses, self._lines(queues)),
             self._executor,
             self._finisher,
             self._lease,
@@ -272,6 +276,7 @@ class Worker(UpstreamWorker):
             self._longest_pause,
             self._claims,
             self._sleep,
+            self._pauses,
         )
 
     def _lines(self, queues: list[str] | None) -> Lines | None:
@@ -302,6 +307,7 @@ class Worker(UpstreamWorker):
     def _on_job(self, job_id: int) -> None:
         if not job_id:
             self._sleep.forget()  # a server that crashed has forgotten who sleeps
+            self._pauses.look_again()
         for lane in self._lanes:
             if job_id:
                 lane.claimer.notify(job_id)

@@ -1,9 +1,12 @@
 -- Claim up to how_many jobs that wait in lines. A row without an id comes back when there is nothing. look_in: seconds until
 -- it pays to ask again (0: at once; NULL: when a job comes or ends).
-CREATE FUNCTION workrow.claim_limited_v1(owner bigint, tasks text[], queues text[], how_many integer)
+CREATE FUNCTION workrow.claim_limited_v1(
+    owner bigint, tasks text[], queues text[], how_many integer, paused text[] DEFAULT '{}'
+)
 RETURNS TABLE (
     look_in double precision, id bigint, queue_name varchar, task_name varchar, priority integer, lock text,
-    queueing_lock text, args jsonb, scheduled_at timestamptz, attempts integer, claims integer, crashes integer
+    queueing_lock text, args jsonb, scheduled_at timestamptz, attempts integer, claims integer, crashes integer,
+    expires_in double precision
 )
 LANGUAGE plpgsql
 -- planning all this anew for each array of keys took half of the time
@@ -31,6 +34,7 @@ BEGIN
             AND ready.wake_at IS NULL
             AND ready.task_name = ANY(tasks)
             AND (queues IS NULL OR ready.queue_name = ANY(queues))
+            AND ready.queue_name <> ALL(paused)
         ORDER BY ready.priority DESC, ready.turn
         -- few lines with several jobs each cost less than many with one
         LIMIT least(how_many, 200)
@@ -72,6 +76,7 @@ BEGIN
                 AND ready.wake_at IS NULL
                 AND ready.task_name = ANY(tasks)
                 AND (queues IS NULL OR ready.queue_name = ANY(queues))
+                AND ready.queue_name <> ALL(paused)
         ) OR EXISTS (SELECT FROM workrow.line_arrivals) THEN 0
         ELSE extract(EPOCH FROM least(
             (SELECT min(waiting.wake_at) FROM workrow.lines AS waiting WHERE waiting.wake_at IS NOT NULL),
@@ -85,7 +90,8 @@ BEGIN
     RETURN QUERY
     SELECT
         soon, job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
-        job.scheduled_at, job.attempts, job.claims, job.crashes
+        job.scheduled_at, job.attempts, job.claims, job.crashes,
+        CAST(extract(EPOCH FROM job.expires_at - clock_timestamp()) AS double precision)
     FROM (SELECT) AS always
     LEFT JOIN procrastinate_jobs AS job ON job.id = ANY(ids)
     ORDER BY job.priority DESC, job.id;

@@ -1,0 +1,39 @@
+"""End waiting jobs whose time is over."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+MAX_ROWS = 1000
+PAUSE_SECONDS = 15.0
+"""For so long, about, a job that nobody starts any more is still seen to wait. No worker starts it, sweep or not."""
+
+
+class Expirer:
+    """Each worker runs one; the database gives each stale job to one of them.
+
+    Args:
+        run: runs a statement of ``workrow/sql`` and returns its rows.
+    """
+
+    def __init__(self, run: Callable[..., Awaitable[list[tuple[Any, ...]]]]) -> None:
+        self._run = run
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            pause = await self.run_once()
+            await asyncio.sleep(pause * random.uniform(0.8, 1.0))
+
+    async def run_once(self) -> float:
+        """End what is stale; the seconds until the next look."""
+        ended = MAX_ROWS
+        while ended >= MAX_ROWS:
+            ((ended,),) = await self._run("sweep_expired", max_rows=MAX_ROWS)
+            if ended:
+                logger.warning("%d jobs expired before anybody started them", ended)
+        return PAUSE_SECONDS
