@@ -184,7 +184,7 @@ class Model(State):
             self._exactly(self.claimable()[locked][:limit], [row[0] for row in rows], possible, alone)
             # an UPDATE returns rows in no particular order
             for row in sorted(rows):
-                self._claimed(row[0], worker, row[-2])
+                self._claimed(row[0], worker, row[9])
 
         params = {"worker_id": worker, "tasks": ["t"], "queue": "q", "queues": None, "priority": 0, "limit": limit}
         params["paused"] = []
