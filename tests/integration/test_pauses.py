@@ -169,3 +169,22 @@ def test_a_stock_worker_heeds_pauses_and_expiry(conn: psycopg.Connection[Any]) -
     conn.execute("SELECT workrow.resume_v1('queue', 'q1'), workrow.resume_v1('task', 't2')")
     assert sorted(row[0] for row in (fetch(), fetch(), fetch(), fetch())) == [1, 2, 3, 4]
     assert fetch() == (None,)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("queue", "limited"), ("task", "limited")])
+async def test_jobs_under_limits_are_paused_and_expire_too(kind: str, name: str, open_app: Any, conn: Any) -> None:
+    done: list[int] = []
+
+    @open_app.task(name="limited", queue="limited", limits=workrow.Limit(2), expires=3600)
+    async def limited(n: int) -> None:
+        done.append(n)
+
+    await limited.enqueue_many(None, [{"n": n} for n in range(3)])
+    await getattr(open_app, f"pause_{kind}_async")(name)
+    await drained(open_app)
+    assert done == []
+    await getattr(open_app, f"resume_{kind}_async")(name)
+    conn.execute("UPDATE procrastinate_jobs SET expires_at = now() WHERE args ->> 'n' = '0'")
+    await drained(open_app)
+    assert sorted(done) == [1, 2]
+    assert conn.execute("SELECT status FROM workrow.jobs WHERE args ->> 'n' = '0'").fetchone() == ("cancelled",)
