@@ -1,7 +1,6 @@
 """What the e-mails say: subjects, templates, headers."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from functools import cache
@@ -12,6 +11,7 @@ from email_validator import validate_email
 from jobs.settings import get_settings
 from jobs.users.links import Purpose, link
 from jobs.users.models import User
+from workrow import clock
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def compose(letter: Letter, user: User, *, cause: str) -> EmailMessage:
     message["Subject"] = letter.subject.format(name=name)
     message["From"] = _mailbox(settings.email_from.name, settings.email_from.email)
     message["To"] = _mailbox(name, user.email)
-    message["Date"] = datetime.now(UTC)
+    message["Date"] = clock.now()
     message["Message-ID"] = message_id(cause)
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office reply, please
     message.set_content(_templates().get_template(f"{letter.kind}.txt.j2").render(values))

@@ -3,7 +3,7 @@
 import unicodedata
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from email_validator import validate_email
 from sqlalchemy import CursorResult, func, select, update
@@ -15,6 +15,7 @@ from jobs.emails import tasks as emails
 from jobs.emails.service import Delivery
 from jobs.users.links import BadLink, Purpose, user_of
 from jobs.users.models import User
+from workrow import clock
 
 
 class EmailTaken(Exception):
@@ -97,8 +98,8 @@ async def verify(session: AsyncSession, token: str) -> User:
         BadLink: the link is wrong, too old, or of a user who is gone.
     """
     user = await _user_of(session, Purpose.VERIFY, token)
-    user.verified_at = user.verified_at or datetime.now(UTC)
-    user.last_seen_at = datetime.now(UTC)
+    user.verified_at = user.verified_at or clock.now()
+    user.last_seen_at = clock.now()
     return user
 
 

@@ -109,10 +109,14 @@ def environment(
 
 
 @pytest.fixture
-async def application(environment: dict[str, str]) -> AsyncIterator[workrow.App]:
-    app = create_app()
-    async with app.open_async():
-        yield app
+def workrow_app(environment: dict[str, str]) -> workrow.App:
+    return create_app()
+
+
+@pytest.fixture
+async def application(workrow_app: workrow.App) -> AsyncIterator[workrow.App]:
+    async with workrow_app.open_async():
+        yield workrow_app
     await database.engine().dispose()
 
 

@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import itertools
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
@@ -18,7 +18,6 @@ from sqlalchemy.orm import Session
 from workrow import transaction
 from workrow.app import App
 from workrow.execution import TransactionKind
-from workrow.hooks import Enqueue, entered
 from workrow.payload import dump_arguments
 from workrow.tasks import Call
 from workrow.testing.reports import Ran
@@ -51,12 +50,22 @@ def inline() -> Iterator[list[Ran]]:
     mode = Inline()
     with mock.patch.multiple(
         Call,
-        enqueue=lambda call, on, /, *args, **kwargs: mode.enqueue(call, on, args, kwargs),
-        enqueue_many=lambda call, on, rows, /: mode.enqueue_many(call, on, list(rows)),
-        enqueue_copy=lambda call, on, rows, /: mode.enqueue_copy(call, on, list(rows)),
-        delay=lambda call, *args, **kwargs: mode.blocking(call, None, [call._task.bind(args, kwargs)])[0],
+        _insert_async=_hooked(Call._insert_async, mode.run_all),
+        _insert=_hooked(Call._insert, mode.blocking),
+        delay=_hooked(Call.delay, mode.delay),
+        enqueue_copy=mode.enqueue_copy,
     ):
         yield mode.ran
+
+
+def _hooked(original: Callable[..., Any], replacement: Callable[..., Any]) -> Callable[..., Any]:
+    """The original where hooks are around the call, which leads back here inside of them; else the replacement."""
+
+    def either(call: Call[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        outside = call._task.enqueue_hooks() and not call._hooked
+        return (original if outside else replacement)(call, *args, **kwargs)
+
+    return either
 
 
 class Inline:
@@ -66,48 +75,35 @@ class Inline:
         self.ran: list[Ran] = []
         self._ids = itertools.count(-1, -1)
 
-    def enqueue(self, call: Call[..., Any], on: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """As ``Call.enqueue``."""
-        return self._either(call, on, [call._task.bind(args, kwargs)], lambda jobs: jobs[0])
+    async def run_all(self, call: Call[..., Any], on: Any, arguments: list[dict[str, Any]]) -> list[Job[Any]]:
+        """Run the jobs one after the other."""
+        return [await self._run(call, on, each) for each in arguments]
 
-    def enqueue_many(self, call: Call[..., Any], on: Any, rows: list[Mapping[str, Any]]) -> Any:
-        """As ``Call.enqueue_many``."""
-        return self._either(call, on, [call._task.bind((), row) for row in rows], lambda jobs: jobs)
+    def delay(self, call: Call[..., Any], *args: Any, **kwargs: Any) -> Job[Any]:
+        """As ``Call.delay``."""
+        return self.blocking(call, None, [call._task.bind(args, kwargs)])[0]
 
-    def enqueue_copy(self, call: Call[..., Any], on: Any, rows: list[Mapping[str, Any]]) -> Any:
+    @property
+    def enqueue_copy(self) -> Callable[..., Any]:
         """As ``Call.enqueue_copy``."""
-        return self._either(call, on, [call._task.bind((), row) for row in rows], len)
+
+        def enqueue_copy(call: Call[..., Any], on: Any, rows: Iterable[Mapping[str, Any]], /) -> Any:
+            arguments = [call._task.bind((), row) for row in rows]
+            if not transaction.is_async(on):
+                return len(self.blocking(call, on, arguments))
+
+            async def run() -> int:
+                return len(await self.run_all(call, on, arguments))
+
+            return run()
+
+        return enqueue_copy
 
     def blocking(self, call: Call[..., Any], on: Any, arguments: list[dict[str, Any]]) -> list[Job[Any]]:
         """Run to the end; where an event loop runs already, in another thread."""
         with ThreadPoolExecutor(1, thread_name_prefix="workrow-inline") as threads:
             context = contextvars.copy_context()
-            return threads.submit(context.run, asyncio.run, self._run_all(call, on, arguments)).result()
-
-    def _either(
-        self,
-        call: Call[..., Any],
-        on: Any,
-        arguments: list[dict[str, Any]],
-        told: Callable[[list[Job[Any]]], Any],
-    ) -> Any:
-        if on is not None and not transaction.is_async(on):
-            return told(self.blocking(call, on, arguments))
-
-        async def run() -> Any:
-            return told(await self._run_all(call, on, arguments))
-
-        return run()
-
-    async def _run_all(self, call: Call[..., Any], on: Any, arguments: list[dict[str, Any]]) -> list[Job[Any]]:
-        if (hooks := call._task.enqueue_hooks()) and not call._hooked:
-            enqueue = Enqueue(call._task.name, call._options, arguments, on)
-            with entered(hooks, enqueue):
-                bound = [call._task.bind((), each) for each in enqueue.arguments]
-                jobs = await self._run_all(call._inside(enqueue), on, bound)
-                enqueue.ids = [job.id for job in jobs]
-            return jobs
-        return [await self._run(call, on, each) for each in arguments]
+            return threads.submit(context.run, asyncio.run, self.run_all(call, on, arguments)).result()
 
     async def _run(self, call: Call[..., Any], on: Any, arguments: dict[str, Any]) -> Job[Any]:
         task, options = call._task, call._options

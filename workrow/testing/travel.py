@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 from workrow.testing.clock import DatabaseClock, Moment
 from workrow.testing.databases import TestingError
+from workrow.testing.reports import AttemptFailed
 
 if TYPE_CHECKING:
+    from workrow.testing.engine import Steps
     from workrow.testing.harness import Harness
     from workrow.testing.reports import Ran
 
@@ -55,14 +57,22 @@ class Clock(DatabaseClock):
         worker = await self._harness.worker()
         await worker.tick()
         ran = await self._harness.drain(raise_on_failure=raise_on_failure) if run else []
-        while (due := self._next_due(jobs=run)) is not None and due <= end:
+        while (due := self._next_due(worker if run else None)) is not None and due <= end:
             self.set(due)
             await worker.tick()
             if run:
-                ran += await self._harness.drain(raise_on_failure=raise_on_failure)
+                got = await self._harness.run_ready()
+                if raise_on_failure and (failed := [each for each in got if each.error]):
+                    raise AttemptFailed(failed)
+                ran += got
         self.set(end)
-        return ran
+        return ran + (await self._harness.drain(raise_on_failure=raise_on_failure) if run else [])
 
-    def _next_due(self, *, jobs: bool) -> datetime | None:
-        due: datetime | None = self._run("next_due", jobs=jobs)[0][0]
+    def _next_due(self, worker: "Steps | None") -> datetime | None:
+        """When something happens next; with a worker, jobs count too."""
+        due: datetime | None = self._run("next_due", jobs=worker is not None)[0][0]
+        limited = worker.limited_until() if worker else None
+        if limited is not None:
+            admitted = self.now().astimezone(UTC) + limited
+            due = admitted if due is None else min(due, admitted)
         return due
