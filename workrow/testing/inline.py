@@ -109,7 +109,7 @@ class Inline:
         task, options = call._task, call._options
         text = dump_arguments(task.name, arguments)
         row = (next(self._ids), options.queue, task.name, options.priority, options.lock, options.queueing_lock)
-        claimed = Claimed((*row, json.loads(text), None, 0, 0, 0), owner=0)
+        claimed = Claimed((*row, json.loads(text), None, 0, 0, 0, None), owner=0)
         app = cast("App", task.producer)
         executor = _executor(app, on)
         try:
