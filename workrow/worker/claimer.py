@@ -124,7 +124,7 @@ class Claimer:
             await self._look()
             claimed += await self._claim_known(limit - len(claimed))
         if self._lines and len(claimed) < limit:
-            claimed += await self._lines.claim(limit - len(claimed))
+            claimed += await self._lines.claim(limit - len(claimed), self._pauses)
         return claimed
 
     def _share_of_lines(self, limit: int) -> int:
