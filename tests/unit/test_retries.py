@@ -279,6 +279,24 @@ def test_directives_come_out_of_child_processes(error: Exception) -> None:
     assert str(again) == str(error)
 
 
+def test_the_error_behind_a_directive_comes_along_if_it_can() -> None:
+    told = RetryLater(in_=60)
+    told.__cause__ = ConnectionResetError("reset")
+    assert repr(pickle.loads(pickle.dumps(told)).__cause__) == "ConnectionResetError('reset')"
+    told.__cause__ = type("Local", (Exception,), {})()
+    assert pickle.loads(pickle.dumps(told)).__cause__ is None
+
+
+def test_a_stock_worker_does_what_comes_closest() -> None:
+    retry = Retry(max_attempts=2, retry_on=())
+    minute = pytest.approx(60, abs=1)
+    assert decide(retry, 0, RetryLater(in_=60)) == minute
+    assert decide(retry, 1, RetryLater(in_=60)) is None
+    assert decide(retry, 9, workrow.Snooze(in_=60)) == minute
+    assert decide(retry, 0, workrow.Discard("gone")) is None
+    assert decide(retry, 0, ExceptionGroup("group", [RetryLater(in_=60)])) == minute
+
+
 def seconds_later(strategy: Any, told: RetryLater, attempts: int) -> float | None:
     found = later(strategy, told, job(attempts))
     if found is None:

@@ -54,7 +54,10 @@ def failed(
     if aborted:
         logger.info("%s: aborted", claimed)
         return Outcome(claimed, "aborted", error=told)
-    logger.error("%s: failed: %r", claimed.job.call_string, error, exc_info=error)
+    if discarded:
+        logger.warning("%s: discarded: %r", claimed.job.call_string, error)
+    else:
+        logger.error("%s: failed: %r", claimed.job.call_string, error, exc_info=error)
     return Outcome(claimed, "failed", error=told)
 
 
