@@ -256,3 +256,22 @@ async def test_a_snoozed_job_frees_its_place_under_a_limit(open_app: workrow.App
     await run(open_app)
     assert sorted(ran[3:]) == [0, 1]
     assert [row(conn, job)["attempts"] for job in jobs] == [1, 2, 1]
+
+
+async def test_an_expiry_bounds_snoozes(open_app: workrow.App, conn: Any) -> None:
+    ran = 0
+
+    @open_app.task(name="wait", expires=timedelta(hours=1))
+    async def wait() -> None:
+        nonlocal ran
+        ran += 1
+        raise Snooze(in_=600)
+
+    job = await wait.enqueue(None)
+    await run(open_app)
+    assert (row(conn, job)["status"], ran) == ("todo", 1)
+    conn.execute(
+        "UPDATE procrastinate_jobs SET scheduled_at = now() - interval '1 s', expires_at = now() - interval '1 s'"
+    )
+    await run(open_app)
+    assert (row(conn, job)["status"], ran) == ("cancelled", 1)
