@@ -1,6 +1,7 @@
 """job.result(), status(), cancel(), retry(): what the caller hears of a job."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -415,3 +416,72 @@ async def test_a_handle_is_a_plain_value(open_app: workrow.App) -> None:
     assert dataclasses.asdict(job) == {"id": job.id, "task": "end", "queue": "default", "created": True}
     assert pickle.loads(pickle.dumps(job)) == job
     assert repr(job) == f"Job(id={job.id}, task='end', queue='default')"
+
+
+async def test_behind_a_pooler_it_polls_and_asks_for_no_notification(
+    open_app: workrow.App, conn: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def pooled(_: Any) -> bool:
+        return True
+
+    monkeypatch.setattr("workrow.worker.listener.is_pooled", pooled)
+
+    @open_app.task(name="end")
+    async def end(n: int) -> int:
+        return n
+
+    jobs = await end.enqueue_many(None, [{"n": n} for n in range(20)])
+    waits = [asyncio.create_task(job.result(timeout=20)) for job in jobs]
+    await until(lambda: open_app.results._waiting and open_app.results._waiting._watch._pause >= waiting.POLL_SECONDS)  # type: ignore[union-attr]
+    assert conn.execute("SELECT listener FROM workrow.waiters").fetchall() == []
+    await run(open_app)
+    assert await asyncio.gather(*waits) == list(range(20))
+
+
+async def test_retry_of_a_job_under_a_limit_and_of_a_unique_one(open_app: workrow.App) -> None:
+    broken = True
+
+    @open_app.task(name="limited", limits=workrow.Limit(1), unique=("n",))
+    async def limited(n: int) -> int:
+        if broken:
+            raise OSError("broken")
+        return n
+
+    job = await limited.enqueue(None, n=1)
+    await run(open_app)
+    assert await job.status() == "failed"
+    newer = await limited.enqueue(None, n=1)
+    assert await job.retry() == "blocked"
+    await newer.cancel()
+    broken = False
+    assert await job.retry() == "queued"
+    await run(open_app)
+    assert await job.result(timeout=10) == 1
+
+
+FORKED = """
+import asyncio, os, sys
+import workrow
+
+app = workrow.App(sys.argv[1])
+job = app.job(int(sys.argv[2]))
+assert job.result_sync(10) == 7
+child = os.fork()
+if child == 0:
+    assert job.result_sync(10) == 7
+    os._exit(42)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 42
+assert job.result_sync(10) == 7
+assert asyncio.run(job.result(10)) == 7
+"""
+
+
+async def test_a_fork_waits_for_itself(open_app: workrow.App, database_url: str) -> None:
+    @open_app.task(name="end")
+    async def end() -> int:
+        return 7
+
+    job = await end.enqueue(None)
+    await run(open_app)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", FORKED, database_url, str(job.id))
+    assert await process.wait() == 0
