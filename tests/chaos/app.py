@@ -22,6 +22,9 @@ TICK = timedelta(seconds=2)
 EFFECT = "INSERT INTO chaos.effects (job_id, attempt, key, pid) VALUES (%s, %s, %s, %s)"
 ALWAYS = workrow.Retry(max_attempts=None, wait=0.5)
 CONNECT_SECONDS = 5
+LIMIT = 2
+"""Jobs of one tenant at the same time."""
+TOTAL_LIMIT = 5
 ASK_SECONDS = 30
 """A task waits no longer than this for an answer of the database."""
 
@@ -114,6 +117,39 @@ async def locked(session: AsyncSession, ctx: workrow.JobContext, key: str) -> No
     await session.execute(
         text("INSERT INTO chaos.ledger (job_id, key) VALUES (:job, :key)"), {"job": ctx.job.id, "key": key}
     )
+
+
+async def stay(session: AsyncSession, ctx: workrow.JobContext, key: str, place: str, most: int) -> None:
+    """Be somewhere for a while where no more than ``most`` may be at the same time, and write it down."""
+    began = (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
+    await asyncio.sleep(0.01 + slowness())
+    await session.execute(
+        text(
+            """INSERT INTO chaos.stays (place, most, job_id, began, ended)
+               VALUES (:place, :most, :job, :began, clock_timestamp())"""
+        ),
+        {"place": place, "most": most, "job": ctx.job.id, "began": began},
+    )
+    await session.execute(
+        text("INSERT INTO chaos.ledger (job_id, key) VALUES (:job, :key)"), {"job": ctx.job.id, "key": key}
+    )
+
+
+@app.task(
+    name="chaos.limited",
+    transactional=True,
+    retry=ALWAYS,
+    limits=(workrow.Limit(LIMIT, key="tenant"), workrow.Limit(TOTAL_LIMIT), workrow.Rate("200/s")),
+)
+async def limited(session: AsyncSession, ctx: workrow.JobContext, key: str, tenant: int) -> None:
+    """A task that runs no more than so often at the same time, for each tenant."""
+    await stay(session, ctx, key, f"tenant {tenant}", LIMIT)
+
+
+@app.task(name="chaos.unique", transactional=True, retry=ALWAYS, unique=("group",))
+async def unique(session: AsyncSession, ctx: workrow.JobContext, key: str, group: int) -> None:
+    """A task of which each group has one job at a time."""
+    await stay(session, ctx, key, f"group {group}", 1)
 
 
 @app.task(name="chaos.tick", transactional=True, retry=ALWAYS, every=TICK, priority=5)

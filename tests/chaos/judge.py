@@ -60,7 +60,7 @@ class Facts:
 
 Finding = list[str]
 ORDERED = "task LIKE 'chaos.%%' AND task <> 'chaos.tick'"
-TRANSACTIONAL = "task IN ('chaos.transactional', 'chaos.locked')"
+TRANSACTIONAL = "task IN ('chaos.transactional', 'chaos.locked', 'chaos.limited', 'chaos.unique')"
 
 
 def jobs_lost(conn: Connection, facts: Facts) -> Finding:
@@ -152,6 +152,22 @@ def lock_holders(conn: Connection, facts: Facts) -> Finding:
                       earlier AS (held ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
            ) AS holds
            WHERE began < until""",
+    )
+
+
+def over_limit(conn: Connection, facts: Facts) -> Finding:
+    """Jobs that ran beside more others of their limit, or of their unique key, than may be."""
+    return _told(
+        conn,
+        """SELECT 'job ' || job_id || ' was in ' || place || ' with ' || together - 1 || ' others at ' || began
+           FROM (
+               SELECT stay.*, (
+                   SELECT count(*) FROM chaos.stays AS other
+                   WHERE other.place = stay.place AND other.began <= stay.began AND stay.began < other.ended
+               ) AS together
+               FROM chaos.stays AS stay
+           ) AS each
+           WHERE together > most""",
     )
 
 
@@ -250,6 +266,7 @@ INVARIANTS: dict[str, Invariant] = {
     "transactional effects exactly once": transactional_effects,
     "other effects once for each claim at most": plain_effects,
     "one holder of a lock at any time": lock_holders,
+    "no more at a time than limits and unique keys allow": over_limit,
     "no due time twice": ticks_twice,
     "no due time missed": ticks_missing,
     "ticks at due times, by the right clock": ticks_at_a_wrong_time,

@@ -20,6 +20,7 @@ from tests.chaos.judge import (
     jobs_lost,
     lock_holders,
     not_done,
+    over_limit,
     plain_effects,
     stuck,
     ticks_at_a_wrong_time,
@@ -37,6 +38,7 @@ TOTALS = {
     "claims": "SELECT sum(claims) FROM workrow.jobs",
     "jobs that lived through a crash": "SELECT count(*) FROM workrow.jobs WHERE crashes > 0 OR claims > attempts",
     "locks held": "SELECT count(*) FROM chaos.holds",
+    "stays under limits and unique keys": "SELECT count(*) FROM chaos.stays",
     "ticks": "SELECT count(*) FROM chaos.ticks",
 }
 
@@ -57,6 +59,7 @@ JUDGED: dict[Invariant, str] = {
     transactional_effects: "SELECT (SELECT count(*) FROM chaos.ledger) + (SELECT count(*) FROM chaos.ticks)",
     plain_effects: "SELECT count(*) FROM chaos.effects",
     lock_holders: "SELECT count(*) FROM chaos.holds",
+    over_limit: "SELECT count(*) FROM chaos.stays",
     ticks_twice: "SELECT count(*) FROM chaos.ticks",
     ticks_at_a_wrong_time: "SELECT count(*) FROM chaos.ticks",
     history_incomplete: "SELECT count(*) FROM workrow.history",

@@ -7,6 +7,8 @@ CREATE TABLE chaos.ledger (job_id bigint NOT NULL, key text NOT NULL, at timesta
 CREATE TABLE chaos.effects (job_id bigint NOT NULL, attempt int NOT NULL, key text NOT NULL, pid int NOT NULL, at timestamptz NOT NULL DEFAULT now());
 -- who held a lock, and when
 CREATE TABLE chaos.holds (lock text NOT NULL, job_id bigint NOT NULL, began timestamptz NOT NULL, ended timestamptz NOT NULL);
+-- who was where no more than so many may be at the same time
+CREATE TABLE chaos.stays (place text NOT NULL, most int NOT NULL, job_id bigint NOT NULL, began timestamptz NOT NULL, ended timestamptz NOT NULL);
 -- which due times ran
 CREATE TABLE chaos.ticks (due timestamptz NOT NULL, job_id bigint NOT NULL, at timestamptz NOT NULL DEFAULT now());
 CREATE INDEX ON chaos.ledger (job_id);

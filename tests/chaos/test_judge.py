@@ -60,6 +60,11 @@ def write(conn: psycopg.Connection) -> None:
                    VALUES ('a', %s, now() + %s * interval '1 s', now() + %s * interval '1 s')""",
                 [number, number, number + 1],
             )
+    conn.execute(
+        """INSERT INTO chaos.stays (place, most, job_id, began, ended)
+           SELECT 'tenant 1', 2, n, now() + n * interval '1 s', now() + (n + 1.9) * interval '1 s'
+           FROM generate_series(1, 3) AS n"""
+    )
     for number, due in enumerate(range(int(BEGAN), int(ENDED), 2), 100):
         finish(conn, number, "chaos.tick", f'{{"timestamp": {due}}}', created=due + 0.1)
         conn.execute("INSERT INTO chaos.ticks VALUES (to_timestamp(%s), %s)", [due, number])
@@ -122,6 +127,10 @@ CORRUPTIONS: list[tuple[str, tuple[str, ...]]] = [
     ("DELETE FROM chaos.effects WHERE job_id = 6", ("other effects once for each claim at most",)),
     ("INSERT INTO chaos.effects VALUES (888, 0, 'k888', 1)", ("other effects once for each claim at most",)),
     ("UPDATE chaos.holds SET ended = ended + interval '1 s' WHERE job_id = 4", ("one holder of a lock at any time",)),
+    (
+        "UPDATE chaos.stays SET ended = ended + interval '1 s' WHERE job_id = 1",
+        ("no more at a time than limits and unique keys allow",),
+    ),
     ("UPDATE chaos.holds SET began = began - interval '5 s' WHERE job_id = 5", ("one holder of a lock at any time",)),
     (
         "UPDATE workrow.history SET args = (SELECT args FROM workrow.history WHERE id = 120) WHERE id = 121",

@@ -19,10 +19,21 @@ from workrow.errors import WorkrowError
 from workrow.tasks import Task
 
 LOCKS = 5
+TENANTS = 6
+GROUPS = 8
 ROLLED_BACK = 0.2
 BACKLOG_LIMIT = 1500
 LOOK_SECONDS = 1.0
-KINDS = {"coroutine": 5, "thread": 3, "transactional": 5, "flaky": 1, "locked": 1, "process": 1}
+KINDS = {
+    "coroutine": 5,
+    "thread": 3,
+    "transactional": 5,
+    "flaky": 1,
+    "locked": 1,
+    "process": 1,
+    "limited": 2,
+    "unique": 1,
+}
 """How often each task is enqueued, compared with the others."""
 
 
@@ -79,11 +90,15 @@ class Producer:
         keys = [f"{self._number}-{os.getpid()}-{next(self._keys)}" for _ in range(count)]
         try:
             with connection.transaction():
+                if kind == "unique":
+                    # a call that finds a job makes none: no order either
+                    keys = self._enqueue_unique(connection, keys)
+                else:
+                    self._enqueue(connection, kind, keys)
                 connection.cursor().executemany(
                     "INSERT INTO chaos.orders (key, kind, producer) VALUES (%s, %s, %s)",
                     [(key, kind, self._number) for key in keys],
                 )
-                self._enqueue(connection, kind, keys)
                 if self._random.random() < ROLLED_BACK:
                     raise Unwanted
         except Unwanted:
@@ -96,6 +111,8 @@ class Producer:
         rows: list[dict[str, Any]] = [{"key": key} for key in keys]
         if kind == "flaky":
             rows = [{**row, "failures": self._random.randint(0, 2)} for row in rows]
+        if kind == "limited":
+            rows = [{**row, "tenant": self._random.randrange(TENANTS)} for row in rows]
         options: dict[str, Any] = {}
         if kind == "locked":
             options["lock"] = f"lock-{self._random.randrange(LOCKS)}"
@@ -110,6 +127,11 @@ class Producer:
             call.enqueue_many(connection, rows)
         else:
             call.enqueue_copy(connection, rows)
+
+    def _enqueue_unique(self, connection: psycopg.Connection, keys: list[str]) -> list[str]:
+        rows = [{"key": key, "group": self._random.randrange(GROUPS)} for key in keys]
+        jobs = self._tasks["unique"].enqueue_many(connection, rows)
+        return [key for key, job in zip(keys, jobs, strict=True) if job.created]
 
     def _wait_for_workers(self) -> None:
         """What is enqueued has to be done before the end: no more than so much waits at a time."""

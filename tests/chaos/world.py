@@ -17,7 +17,10 @@ from tests.chaos.proxy import Proxy
 
 SAMPLE_SECONDS = 0.1
 SAMPLE = """SELECT lock, array_agg(id), array_agg(worker_id) FROM procrastinate_jobs
-            WHERE status = 'doing' AND lock IS NOT NULL GROUP BY lock HAVING count(*) > 1"""
+            WHERE status = 'doing' AND lock IS NOT NULL GROUP BY lock HAVING count(*) > 1
+            UNION ALL
+            SELECT line, array_agg(id), array_agg(worker_id) FROM procrastinate_jobs
+            WHERE status = 'doing' AND line IS NOT NULL GROUP BY line HAVING count(*) > 2"""
 
 
 class World:
@@ -76,7 +79,7 @@ class World:
 
 
 class Sampler(threading.Thread):
-    """Looks, ten times a second, whether two jobs run under one lock."""
+    """Looks, ten times a second, whether two jobs run under one lock, or more than two of one tenant."""
 
     def __init__(self, world: World) -> None:
         super().__init__(name="sampler", daemon=True)

@@ -12,6 +12,7 @@ import pytest
 import workrow
 from workrow import Limit, Rate
 from workrow.errors import OptionError
+from workrow.worker.lines import Lines
 
 
 async def run(*apps: workrow.App, **options: Any) -> None:
@@ -263,3 +264,33 @@ def test_bad_limits_are_refused_where_they_are_declared(app: workrow.App, limits
 
         @app.task(name="t", limits=limits())
         async def t(tenant) -> None: ...  # type: ignore[no-untyped-def]
+
+
+async def test_a_claim_that_fails_in_the_middle_loses_nothing(
+    open_app: workrow.App, conn: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[int] = []
+
+    @open_app.task(name="m")
+    async def m(n: int) -> None:
+        ran.append(n)
+
+    @open_app.task(name="other", limits=Limit(1))
+    async def other() -> None: ...
+
+    claim, failures = Lines.claim, iter([True])
+
+    async def failing(self: Lines, limit: int, pauses: Any) -> list[Any]:
+        claimed = await claim(self, limit, pauses)
+        # the second one of a round: plain jobs are claimed by then
+        if self._declared and conn.execute("SELECT 1 FROM procrastinate_jobs WHERE status = 'doing'").fetchone():
+            conn.rollback()
+            if next(failures, False):
+                raise RuntimeError("in the middle of a claim")
+        return claimed
+
+    monkeypatch.setattr(Lines, "claim", failing)
+    await m.enqueue_many(None, [{"n": n} for n in range(3)])
+    await run(open_app, concurrency=10)
+    assert not next(failures, False)
+    assert sorted(ran) == [0, 1, 2]

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from workrow.worker.finisher import Finisher
 from workrow.worker.lease import Lease
-from workrow.worker.link import LOST, Link, persist
+from workrow.worker.link import Link, persist
 from workrow.worker.outcome import Claimed, Outcome
 
 
@@ -20,7 +20,7 @@ class Claims:
 
     Attributes:
         turn: held while something is claimed, or the lease renewed.
-        in_doubt: the last claim ended with a lost connection.
+        in_doubt: the last claim ended with an error.
     """
 
     def __init__(self, link: Link, lease: Lease, known: Callable[[], set[int]], finisher: Finisher) -> None:
@@ -39,7 +39,8 @@ class Claims:
                 await self._give_back_lost()
             try:
                 await claim()
-            except LOST:
+            except BaseException:
+                # of several statements the first may have claimed jobs before another failed
                 self.in_doubt = True
                 raise
 
