@@ -7,12 +7,13 @@ from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any
 
+from workrow.maintenance.expirer import Expirer
 from workrow.maintenance.rescuer import Rescuer
 from workrow.worker import Worker
 from workrow.worker.lane import Lane
 from workrow.worker.outcome import Outcome
 
-ASKED_FOR = {"scheduler", "rescuer", "upkeep", "periodic", "rate", "listener"}
+ASKED_FOR = {"scheduler", "rescuer", "expirer", "upkeep", "periodic", "rate", "listener"}
 """The loops of a worker that do not run beside the steps: nothing happens that the test has not asked for."""
 
 SHORTEST = timedelta(milliseconds=10)
@@ -35,6 +36,7 @@ class Steps(Worker):
         self.worker_id = self._lease.worker_id
         self._sides = [asyncio.create_task(loop, name=name) for name, loop in self._side_loops().items()]
         self._rescuer = Rescuer(self._chores.run, self._lease.seconds, self._max_crashes, lambda: math.inf)
+        self._expirer = Expirer(self._chores.run)
         await self._scheduler.start()
 
     async def end(self) -> None:
@@ -42,13 +44,15 @@ class Steps(Worker):
         await self._shut_down(self._sides)
 
     async def settle(self) -> None:
-        """A heartbeat, for the clock may have been moved; then rescue the jobs of workers that are dead by now."""
+        """A heartbeat, for the clock may have been moved; then rescue the jobs of workers that are dead by now,
+        and end those that have expired."""
         if await self._chores.run("update_heartbeat", worker_id=self._lease.worker_id, refused=self._lease.refused):
             self._lease._beaten_at = time.monotonic()
         else:  # somebody has emptied the table
             await self._lease.register()
             self.worker_id = self._lease.worker_id
         await self._rescuer.run_once()
+        await self._expirer.run_once()
 
     async def tick(self) -> None:
         """Enqueue what the schedules have due."""
@@ -58,11 +62,9 @@ class Steps(Worker):
         """Claim up to ``room`` jobs that can run now, run them to their ends, and write those down."""
         lane = self._lane_of(queues)
         self._outcomes.clear()
-        # twice, for jobs with limits and jobs without take turns: the first claim finds out which there are
-        for _ in range(2 if lane.claimer._lines else 1):
-            lane.claimer.look_again()
-            if await lane._claim(room):
-                break
+        self._pauses.look_again()
+        lane.claimer.look_again()
+        await lane._claim(room)
         while lane.running or lane.waiting:
             lane._changed.clear()
             await lane._changed.wait()

@@ -204,7 +204,7 @@ class Harness:
         return self._worker
 
     def _told(self, outcomes: list[Outcome]) -> list[Ran]:
-        ran = [as_ran(outcome) for outcome in outcomes]
+        ran = [as_ran(outcome) for outcome in outcomes if outcome.status != "expired"]
         # a transactional task has written its result itself
         written = [outcome.claimed.id for outcome in outcomes if outcome.written]
         results = self.clock.results(written) if written else {}
