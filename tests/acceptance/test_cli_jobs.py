@@ -1,4 +1,4 @@
-"""``workrow cancel`` and ``workrow release``."""
+"""``workrow cancel``, ``release``, ``pause`` and ``resume``."""
 
 from typing import Any
 
@@ -34,3 +34,22 @@ def test_quarantined_jobs_are_shown_and_released(database_url: str, conn: Any) -
     assert "Unroutable" in workrow("--database-url", database_url, "status").stdout
     again = workrow("--database-url", database_url, "release", str(job))
     assert (again.returncode, again.stdout) == (1, f"{job}: is not in quarantine\n")
+
+
+def test_a_queue_is_paused_shown_and_resumed(database_url: str, conn: Any) -> None:
+    def run(*arguments: str) -> tuple[int, str]:
+        done = workrow("--database-url", database_url, *arguments)
+        return done.returncode, done.stdout
+
+    pause = ("pause", "queue", "mails", "--reason", "smtp is down", "--actor", "ada")
+    assert run(*pause) == (0, "queue mails: paused\n")
+    assert run(*pause)[1].startswith("queue mails: was paused already")
+    shown = run("status")[1]
+    assert "Pauses" in shown
+    assert "smtp is down" in shown
+    assert run("resume", "queue", "mails") == (0, "queue mails: resumed\n")
+    assert run("resume", "queue", "mails") == (0, "queue mails: was not paused\n")
+    assert "Pauses" not in run("status")[1]
+    (actor,) = conn.execute("SELECT resumed_by FROM workrow.pauses").fetchone()
+    assert actor
+    assert run("pause", "task", "mail")[0] != 0  # a pause without a reason

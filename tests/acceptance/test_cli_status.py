@@ -82,7 +82,7 @@ def test_status_prints_all_four(filled: str) -> None:
 
 def test_status_json_is_one_document_of_the_views(filled: str, conn: psycopg.Connection) -> None:
     said = json.loads(succeeds("--database-url", filled, "status", "--json"))
-    assert list(said) == ["queues", "tasks", "workers", "failures", "quarantine", "unroutable"]
+    assert list(said) == ["queues", "tasks", "workers", "failures", "pauses", "caps", "quarantine", "unroutable"]
     for name in ("queues", "tasks", "workers"):
         columns = conn.execute(f"SELECT * FROM workrow.{name} LIMIT 0").description  # type: ignore[arg-type]
         assert list(said[name][0]) == [column.name for column in columns or ()]
@@ -103,7 +103,8 @@ def test_status_json_is_one_document_of_the_views(filled: str, conn: psycopg.Con
 
 def test_status_of_an_idle_database(database_url: str) -> None:
     said = json.loads(succeeds("--database-url", database_url, "status", "--json"))
-    assert said == {name: [] for name in ("queues", "tasks", "workers", "failures", "quarantine", "unroutable")}
+    names = ("queues", "tasks", "workers", "failures", "pauses", "caps", "quarantine", "unroutable")
+    assert said == {name: [] for name in names}
     assert "Workers" in succeeds("--database-url", database_url, "status")
 
 
@@ -113,7 +114,18 @@ def test_status_reads_the_views_and_nothing_else(filled: str) -> None:
         connection.execute(sql.SQL("CREATE ROLE {}").format(role))
         try:
             connection.execute(sql.SQL("GRANT USAGE ON SCHEMA workrow TO {}").format(role))
-            for name in ("jobs", "queues", "tasks", "workers", "quarantine", "unroutable", "schema_version"):
+            shown = (
+                "jobs",
+                "queues",
+                "tasks",
+                "workers",
+                "pauses",
+                "caps",
+                "quarantine",
+                "unroutable",
+                "schema_version",
+            )
+            for name in shown:
                 connection.execute(sql.SQL("GRANT SELECT ON workrow.{} TO {}").format(sql.Identifier(name), role))
             only_reader = {"PGOPTIONS": f"-c role={role.as_string().strip(chr(34))}"}
             assert json.loads(succeeds("--database-url", filled, "status", "--json", **only_reader))["failures"]

@@ -26,7 +26,18 @@ def test_there_are_queries() -> None:
 
 
 def test_every_column_is_told(conn: psycopg.Connection) -> None:
-    for view in ("jobs", "queues", "tasks", "workers", "quarantine", "unroutable", "schedules", "limits"):
+    for view in (
+        "jobs",
+        "queues",
+        "tasks",
+        "workers",
+        "quarantine",
+        "unroutable",
+        "schedules",
+        "limits",
+        "pauses",
+        "caps",
+    ):
         section = TEXT.partition(f"\n## workrow.{view}\n")[2].partition("\n## ")[0]
         told = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\|([^|]*)\|", section, re.MULTILINE))))
         columns = conn.execute(f"SELECT * FROM workrow.{view} LIMIT 0").description  # type: ignore[arg-type]

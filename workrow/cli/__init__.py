@@ -2,6 +2,7 @@
 
 import click
 
+from workrow.cli.controls import pause, resume
 from workrow.cli.errors import OneLineErrors
 from workrow.cli.job import job, retry
 from workrow.cli.jobs import cancel, release
@@ -33,5 +34,7 @@ main.add_command(job)
 main.add_command(retry)
 main.add_command(cancel)
 main.add_command(release)
+main.add_command(pause)
+main.add_command(resume)
 main.add_command(schedules)
 main.add_command(limits)
