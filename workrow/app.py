@@ -13,11 +13,12 @@ from procrastinate.utils import AwaitableContext
 from procrastinate.worker import Worker as UpstreamWorker
 
 from workrow import schema
+from workrow.arguments import MAX_PAYLOAD, check_max_payload
 from workrow.blueprint import TaskNameTaken, Tasks
 from workrow.connector import URL, Connector
 from workrow.controls import Controls
 from workrow.enqueue import JobManager
-from workrow.errors import ConfigurationError, SchemaError
+from workrow.errors import ConfigurationError, OptionError, SchemaError
 from workrow.limits import Line
 from workrow.maintenance.historian import Historian
 from workrow.maintenance.scheduler import Scheduler
@@ -54,11 +55,12 @@ class App(Provides, Tasks, Controls):
             At least 2 s. Or a function that returns it when a worker starts.
         max_crashes: a job that so many workers have died under is quarantined; at least 2, for the first one may have
             been its neighbour's fault.
+        max_payload: bytes of JSON that the arguments of one job may take (64 KiB); a task may have its own.
         periodic_defaults: ``max_delay``: how many seconds late a due time may still be made up for (600).
 
     Raises:
-        ConfigurationError: neither a URL nor a connector, or both; or the URL is no PostgreSQL URL; or a lease or a
-            number of crashes that cannot work.
+        ConfigurationError: neither a URL nor a connector, or both; or the URL is no PostgreSQL URL; or a lease, a
+            number of crashes or a size of payloads that cannot work.
     """
 
     worker_type: type[Worker] = Worker
@@ -77,6 +79,7 @@ class App(Provides, Tasks, Controls):
         direct_url: str | None = None,
         lease: Lease | Callable[[], Lease] = 20.0,
         max_crashes: int = 3,
+        max_payload: int = MAX_PAYLOAD,
     ) -> None:
         if (url is None) == (connector is None):
             raise ConfigurationError("App() takes a database URL or connector=…, one of the two")
@@ -99,6 +102,11 @@ class App(Provides, Tasks, Controls):
                 f"max_crashes={max_crashes!r}: must be at least {CRASHES_LEAST}: a job is not to blame for the "
                 "first death of a worker that it ran in"
             )
+        try:
+            check_max_payload(max_payload)
+        except OptionError as error:
+            raise ConfigurationError(str(error)) from None
+        self.max_payload = max_payload
         self.job_manager: JobManager = JobManager(self.connector, self._line_of)
         self._results = Results(self)
 

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from typing_extensions import TypeVar
 
+from workrow.arguments import Payload, Upcast
 from workrow.context import JobContext
 from workrow.errors import OptionError
 from workrow.execution import Execution, TransactionKind
@@ -58,6 +59,7 @@ class TaskDefaults(TypedDict, total=False):
     debounce: Debounce | float | timedelta | None
     throttle: Throttle | None
     expires: float | timedelta | datetime | None
+    max_payload: int | None
 
 
 class TaskOptions(TaskDefaults, total=False):
@@ -69,6 +71,8 @@ class TaskOptions(TaskDefaults, total=False):
     every: timedelta
     timezone: str
     schedule: Schedule | list[Schedule] | tuple[Schedule, ...]
+    version: int
+    upcast: Upcast | None
 
 
 Transaction = AsyncSession | Session | psycopg.AsyncConnection[Any] | psycopg.Connection[Any]
@@ -153,6 +157,10 @@ class Tasks(Hooked, procrastinate.Blueprint):
             max_memory: MiB of resident memory at which the task's process is killed; needs ``run_in="process"``.
             limits: a `Limit`, a `Rate`, or several that must all hold, over all workers.
             results: False keeps no result: ``job.result()`` raises `NoResult` when the job has succeeded.
+            max_payload: bytes of JSON that a job's arguments may take; by default what ``App(max_payload=…)`` says.
+            version: of the signature; raise it by one when arguments of queued jobs do not fit any more. Workers that
+                know only older versions leave such jobs to those that know this one.
+            upcast: ``upcast(version, args)`` returns the stored arguments of an older version as those of this one.
 
         Raises:
             OptionError: an option is unknown or cannot work.
@@ -183,6 +191,7 @@ class Tasks(Hooked, procrastinate.Blueprint):
                     pass_context=options.get("pass_context", False) or takes_context(func, injected),
                     execution=execution,
                     limits=options.get("limits", ()),
+                    payload=Payload(**_chosen(options, Payload)),
                     task_middleware=options.get("task_middleware"),
                 )
                 check_task_name(task.name)
@@ -243,10 +252,15 @@ def _annotation(func: Callable[..., Any], position: int) -> Any:
 
 
 def _execution(func: Callable[..., Any], options: TaskOptions) -> Execution:
-    chosen: Any = {key: value for key, value in options.items() if key in Execution.__dataclass_fields__}
+    chosen = _chosen(options, Execution)
     if not options.get("transactional", False):
         return Execution(**chosen)
     return Execution(transaction=_transaction_kind(func), **chosen)
+
+
+def _chosen(options: TaskOptions, kind: Any) -> dict[str, Any]:
+    """The options that are fields of this dataclass."""
+    return {key: value for key, value in options.items() if key in kind.__dataclass_fields__}
 
 
 def _transaction_kind(func: Callable[..., Any]) -> TransactionKind:

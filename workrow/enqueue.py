@@ -81,7 +81,7 @@ class JobManager(upstream_manager.JobManager):
     ) -> list[upstream_jobs.Job]:
         """See procrastinate; ``connection``: any of `workrow.transaction.AsyncTransaction`."""
         if connection is None:
-            if not any(self._line_of(job.task_name) for job in jobs):
+            if not self._needs_columns(jobs):
                 return await super().batch_defer_jobs_async(jobs)
             async with self.own_connection_async() as own:
                 return await self.batch_defer_jobs_async(jobs, own)
@@ -95,7 +95,7 @@ class JobManager(upstream_manager.JobManager):
     def batch_defer_jobs(self, jobs: list[upstream_jobs.Job], connection: Any | None = None) -> list[upstream_jobs.Job]:
         """See procrastinate; ``connection``: any of `workrow.transaction.SyncTransaction`."""
         if connection is None:
-            if not any(self._line_of(job.task_name) for job in jobs):
+            if not self._needs_columns(jobs):
                 return super().batch_defer_jobs(jobs)
             with self.own_connection() as own:
                 return self.batch_defer_jobs(jobs, own)
@@ -108,15 +108,23 @@ class JobManager(upstream_manager.JobManager):
             ids += insert(connection, params)
         return _with_ids(jobs, ids)
 
+    def _needs_columns(self, jobs: list[upstream_jobs.Job]) -> bool:
+        """Whether procrastinate's own statement will not do: it writes no line, and no version."""
+        return any(getattr(job, "version", None) or self._line_of(job.task_name) for job in jobs)
+
     def _batches(self, jobs: list[upstream_jobs.Job]) -> Iterator[Params]:
         """One set of parameters for each run of jobs that differ in nothing but their arguments."""
         same = groupby(
             jobs,
-            key=lambda job: (job.task_name, job.queue, job.priority, job.lock, job.queueing_lock, job.scheduled_at),
+            key=lambda job: (
+                *(job.task_name, job.queue, job.priority, job.lock, job.queueing_lock, job.scheduled_at),
+                getattr(job, "version", None),
+            ),
         )
-        for (task, queue, priority, lock, queueing_lock, at), batch in same:
+        for (task, queue, priority, lock, queueing_lock, at, version), batch in same:
             options = Options(queue=queue, priority=priority, lock=lock, queueing_lock=queueing_lock, at=at)
-            yield row_params(task, options, [job.task_kwargs for job in batch], self._line_of(task))
+            arguments = [job.task_kwargs for job in batch]
+            yield row_params(task, options, arguments, self._line_of(task), version=version)
 
 
 async def insert_async(on: AsyncTransaction, params: Params) -> list[int]:
@@ -154,11 +162,19 @@ def _statement(params: Params) -> tuple[str, Params]:
     return "enqueue_jobs", {**params, "args": f"[{','.join(texts)}]"}
 
 
-def copy_lines(task: str, options: Options, arguments: Iterable[Arguments], line: Line | None = None) -> Iterator[str]:
+def copy_lines(
+    task: str,
+    options: Options,
+    arguments: Iterable[Arguments],
+    line: Line | None = None,
+    *,
+    version: int | None = None,
+    limit: int | None = None,
+) -> Iterator[str]:
     """The same jobs as lines of ``copy_jobs.sql``, in PostgreSQL's text format for COPY.
 
     Raises:
-        ArgumentError: an argument is not JSON.
+        ArgumentError: an argument is not JSON, or there is too much of it.
     """
     at, due = (options.scheduled_at, None) if line is None else (HELD, options.scheduled_at)
     columns = (
@@ -169,11 +185,12 @@ def copy_lines(task: str, options: Options, arguments: Iterable[Arguments], line
         options.queueing_lock,
         at and at.isoformat(),
         due and due.isoformat(),
+        version,
     )
     before = "\t".join("\\N" if column is None else _copied(str(column)) for column in columns)
     for each in arguments:
         # JSON text has no raw tabs or line ends, only backslashes to double
-        args = dump_arguments(task, each).replace("\\", "\\\\")
+        args = dump_arguments(task, each, limit).replace("\\", "\\\\")
         where = "\\N" if line is None else _copied(line.of(options.queue, each))
         yield f"{before}\t{where}\t{args}\n"
 
@@ -184,11 +201,27 @@ def _copied(text: str) -> str:
     return text
 
 
-def row_params(task: str, options: Options, arguments: Sequence[Arguments], line: Line | None) -> Params:
-    """The parameters of ``enqueue_jobs.sql``: one set of options, many sets of arguments; ``line``: of limits.
+def row_params(
+    task: str,
+    options: Options,
+    arguments: Sequence[Arguments],
+    line: Line | None,
+    *,
+    version: int | None = None,
+    limit: int | None = None,
+) -> Params:
+    """The parameters of ``enqueue_jobs.sql``: one set of options, many sets of arguments.
+
+    Args:
+        task: the task's name.
+        options: of all these jobs.
+        arguments: of each of them; JSON values.
+        line: of the task's limits.
+        version: of the signature that they fit; None is 1.
+        limit: bytes of JSON that one job may carry.
 
     Raises:
-        ArgumentError: an argument is not JSON.
+        ArgumentError: an argument is not JSON, or there is too much of it.
     """
     return {
         "task": task,
@@ -199,14 +232,17 @@ def row_params(task: str, options: Options, arguments: Sequence[Arguments], line
         "scheduled_at": options.scheduled_at if line is None else HELD,
         "due_at": None if line is None else options.scheduled_at,
         "lines": None if line is None else [line.of(options.queue, each) for each in arguments],
-        "args": [dump_arguments(task, each) for each in arguments],
+        "version": version,
+        "args": [dump_arguments(task, each, limit) for each in arguments],
     }
 
 
-def as_upstream_jobs(task: str, options: Options, arguments: Sequence[Arguments]) -> list[upstream_jobs.Job]:
+def as_upstream_jobs(
+    task: str, options: Options, arguments: Sequence[Arguments], limit: int | None = None
+) -> list[upstream_jobs.Job]:
     """The same as procrastinate's values, for the connectors that only know those."""
     for each in arguments:
-        dump_arguments(task, each)
+        dump_arguments(task, each, limit)
     job = upstream_jobs.Job(
         task_name=task,
         queue=options.queue,

@@ -2,7 +2,8 @@
 
     WorkrowError
     ├── OptionError              a task, queue or enqueue option that is unknown or out of range
-    ├── ArgumentError            arguments that do not fit the task's signature, or are not JSON
+    ├── ArgumentError            arguments that do not fit the task's signature, or are not JSON, or too much of it
+    ├── ResultError              a stored result that does not fit the task's return annotation
     ├── TransactionError         the object given to enqueue() cannot take an INSERT now
     ├── QueueFull                the queue holds as many jobs as it may: nothing was enqueued
     ├── ConfigurationError       settings, environment, application path
@@ -46,6 +47,10 @@ class OptionError(WorkrowError, ValueError):
 
 class ArgumentError(WorkrowError, TypeError):
     """A job's arguments do not fit the task's signature, or cannot be stored as JSON."""
+
+
+class ResultError(WorkrowError, ValueError):
+    """A stored result does not fit its task's return annotation."""
 
 
 class TransactionError(WorkrowError):

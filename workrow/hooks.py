@@ -157,18 +157,18 @@ class HookedDeferrer(upstream_jobs.JobDeferrer):
     Args:
         deferrer: what ``configure()`` made.
         hooks: of the task.
-        bind: checks a job's arguments.
+        checked: makes a deferrer check its jobs' arguments.
     """
 
     def __init__(
         self,
         deferrer: upstream_jobs.JobDeferrer,
         hooks: Sequence[Callable[[Enqueue], Any]],
-        bind: Callable[[dict[str, Any]], dict[str, Any]],
+        checked: Callable[[upstream_jobs.JobDeferrer], upstream_jobs.JobDeferrer],
     ) -> None:
         super().__init__(deferrer.job_manager, deferrer.job, deferrer.connection)
         self._hooks = hooks
-        self._bind = bind
+        self._checked = checked
 
     async def defer_async(self, **task_kwargs: Any) -> int:
         """See procrastinate."""
@@ -182,14 +182,14 @@ class HookedDeferrer(upstream_jobs.JobDeferrer):
         """See procrastinate."""
         enqueue = self._enqueue(task_kwargs)
         with entered(self._hooks, enqueue):
-            enqueue.ids = await self._changed(enqueue).batch_defer_async(*map(self._bind, enqueue.arguments))
+            enqueue.ids = await self._changed(enqueue).batch_defer_async(*enqueue.arguments)
         return enqueue.ids
 
     def batch_defer(self, *task_kwargs: dict[str, Any]) -> list[int]:
         """See procrastinate."""
         enqueue = self._enqueue(task_kwargs)
         with entered(self._hooks, enqueue):
-            enqueue.ids = self._changed(enqueue).batch_defer(*map(self._bind, enqueue.arguments))
+            enqueue.ids = self._changed(enqueue).batch_defer(*enqueue.arguments)
         return enqueue.ids
 
     def _enqueue(self, task_kwargs: Sequence[dict[str, Any]]) -> Enqueue:
@@ -201,7 +201,8 @@ class HookedDeferrer(upstream_jobs.JobDeferrer):
             queueing_lock=job.queueing_lock,
             at=job.scheduled_at,
         )
-        arguments = [dict(self.make_new_job(**each).task_kwargs) for each in task_kwargs]
+        checked = self._checked(upstream_jobs.JobDeferrer(self.job_manager, job))
+        arguments = [dict(checked.make_new_job(**each).task_kwargs) for each in task_kwargs]
         return Enqueue(job.task_name, options, arguments, self.connection)
 
     def _changed(self, enqueue: Enqueue) -> upstream_jobs.JobDeferrer:
@@ -214,4 +215,4 @@ class HookedDeferrer(upstream_jobs.JobDeferrer):
             scheduled_at=options.scheduled_at,
             task_kwargs={},
         )
-        return upstream_jobs.JobDeferrer(self.job_manager, job, self.connection)
+        return self._checked(upstream_jobs.JobDeferrer(self.job_manager, job, self.connection))

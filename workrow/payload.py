@@ -9,14 +9,20 @@ import pydantic_core
 from workrow.errors import ArgumentError
 
 
-def dump_arguments(task: str, arguments: Mapping[str, Any]) -> str:
+def dump_arguments(task: str, arguments: Mapping[str, Any], limit: int | None = None) -> str:
     """One job's arguments as JSON text.
 
+    Args:
+        task: the task's name, for errors.
+        arguments: by name; JSON values.
+        limit: bytes that the text may have.
+
     Raises:
-        ArgumentError: naming the first argument that JSON, or PostgreSQL's ``jsonb``, cannot hold.
+        ArgumentError: naming the first argument that JSON, or PostgreSQL's ``jsonb``, cannot hold; or the text is too
+            long.
     """
     try:
-        return _dump(arguments)
+        text = _dump(arguments)
     except (TypeError, ValueError, RecursionError):
         for name, value in arguments.items():
             try:
@@ -28,11 +34,22 @@ def dump_arguments(task: str, arguments: Mapping[str, Any]) -> str:
                     "pass an id, a string or a number instead"
                 ) from None
         raise
+    # a character is 4 bytes at most
+    if limit is not None and len(text) * 4 > limit and (size := len(text.encode())) > limit:
+        raise ArgumentError(
+            f"{task}: the arguments are {size:,} bytes of JSON, more than max_payload={limit:,}; store the data "
+            "elsewhere and pass its id, or raise the task's max_payload"
+        )
+    return text
+
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+"""json.dumps makes such an object for every call with options, which takes longer than a small payload."""
 
 
 def _dump(value: Any) -> str:
     # strict JSON: no NaN; ensure_ascii=False so that encode() finds lone surrogates, which jsonb refuses as it does NUL
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = _ENCODE(value)
     text.encode()
     if "\\u0000" in text and "\x00" in _strings(value):
         raise ValueError("PostgreSQL stores no NUL character in jsonb")

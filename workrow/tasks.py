@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Generic, ParamSpec, Protocol, Unpack, cast, overload
 
 import procrastinate
@@ -12,7 +12,9 @@ from procrastinate.exceptions import AppNotOpen, UnboundTaskError
 from typing_extensions import TypeVar
 
 from workrow import transaction
+from workrow.arguments import MAX_PAYLOAD, Parameters, Payload, Result, without
 from workrow.conditional import copy, copy_async, insert_once, insert_once_async, once_params
+from workrow.deferrer import Deferrer
 from workrow.enqueue import (
     Arguments,
     JobManager,
@@ -30,9 +32,11 @@ from workrow.options import EnqueueOptions, Options
 from workrow.payload import dump_arguments
 from workrow.resources import injected_names
 from workrow.schedule import Schedule
-from workrow.transaction import AsyncTransaction, SyncTransaction
+from workrow.transaction import AsyncTransaction, Params, SyncTransaction
 from workrow.types import Job, Results
 from workrow.uniqueness import check_names
+
+PLAIN_PAYLOAD = Payload()
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,6 +58,7 @@ class Call(Generic[P, R]):
     """A task with the options of the jobs to come: what ``task.options(…)`` returns."""
 
     _hooked = False
+    _json_too = False
 
     def __init__(self, task: "Task[P, R]", options: Options) -> None:
         self._task = task
@@ -89,12 +94,12 @@ class Call(Generic[P, R]):
             The job; an awaitable of it when ``on`` is async or None.
 
         Raises:
-            ArgumentError: the arguments do not fit the signature, or are not JSON.
+            ArgumentError: the arguments do not fit the signature, or are not JSON, or more than ``max_payload``.
             TransactionError: the transaction has failed, is read-only or closed.
             AlreadyEnqueued: a job with the same queueing lock waits, or of a rule with ``on_conflict="raise"``.
             QueueFull: the queue holds as many jobs as it may.
         """
-        arguments = [self._task.bind(args, kwargs)]
+        arguments = [self._bind(args, kwargs)]
         if on is None or transaction.is_async(on):
             return self._first(self._insert_async(cast("AsyncTransaction | None", on), arguments))
         return self._insert(cast("SyncTransaction", on), arguments)[0]
@@ -116,7 +121,7 @@ class Call(Generic[P, R]):
         Raises:
             As `enqueue`.
         """
-        arguments = [self._task.bind((), row) for row in rows]
+        arguments = [self._bind((), row) for row in rows]
         if on is None or transaction.is_async(on):
             return self._insert_async(cast("AsyncTransaction | None", on), arguments)
         return self._insert(cast("SyncTransaction", on), arguments)
@@ -153,8 +158,15 @@ class Call(Generic[P, R]):
                 f"{self._task.name}: queueing_lock={self._options.queueing_lock!r} and COPY do not go together; "
                 "use enqueue_many"
             )
-        bound = (self._task.bind((), row) for row in rows)
-        lines = copy_lines(self._task.name, self._options, bound, self._task.line)
+        bound = (self._bind((), row) for row in rows)
+        lines = copy_lines(
+            self._task.name,
+            self._options,
+            bound,
+            self._task.line,
+            version=self._task.payload.stored_version,
+            limit=self._task.max_payload,
+        )
         if transaction.is_async(on):
             return copy_async(cast("AsyncTransaction", on), self._options.queue, lines)
         return copy(cast("SyncTransaction", on), self._options.queue, lines)
@@ -165,7 +177,7 @@ class Call(Generic[P, R]):
         Raises:
             As `enqueue`.
         """
-        arguments = [self._task.bind(args, kwargs)]
+        arguments = [self._bind(args, kwargs)]
         if (hooks := self._task.enqueue_hooks()) and not self._hooked:
             enqueue = Enqueue(self._task.name, self._options, arguments)
             with entered(hooks, enqueue):
@@ -177,10 +189,11 @@ class Call(Generic[P, R]):
         if self._conditional:
             with manager.own_connection() as connection:
                 return self._insert(connection, arguments)[0]
-        own = manager.insert_own(row_params(name, self._options, arguments, self._task.line))
+        own = manager.insert_own(self._row(arguments))
         if own is not None:
             return self._handle(own[0])
-        return self._jobs(manager.batch_defer_jobs(as_upstream_jobs(name, self._options, arguments)))[0]
+        limit = self._task.max_payload
+        return self._jobs(manager.batch_defer_jobs(as_upstream_jobs(name, self._options, arguments, limit)))[0]
 
     def apply_async(
         self,
@@ -229,15 +242,17 @@ class Call(Generic[P, R]):
         if self._conditional:
             return await self._insert_once_async(on, arguments)
         if on is not None:
-            ids = await insert_async(on, row_params(task.name, self._options, arguments, task.line))
+            ids = await insert_async(on, self._row(arguments))
             return [self._handle(id_) for id_ in ids]
         manager = task.producer.job_manager
         try:
-            own = await manager.insert_own_async(row_params(task.name, self._options, arguments, task.line))
+            own = await manager.insert_own_async(self._row(arguments))
             if own is not None:
                 return [self._handle(id_) for id_ in own]
             return self._jobs(
-                await manager.batch_defer_jobs_async(as_upstream_jobs(task.name, self._options, arguments))
+                await manager.batch_defer_jobs_async(
+                    as_upstream_jobs(task.name, self._options, arguments, task.max_payload)
+                )
             )
         except AppNotOpen:
             raise AppNotOpen(
@@ -256,14 +271,14 @@ class Call(Generic[P, R]):
             return jobs
         if self._conditional:
             return self._found(insert_once(on, self._once_params(arguments)))
-        ids = insert(on, row_params(self._task.name, self._options, arguments, self._task.line))
+        ids = insert(on, self._row(arguments))
         return [self._handle(id_) for id_ in ids]
 
     def _inside(self, enqueue: Enqueue) -> "Call[P, R]":
         """The call that the hooks have made of this one."""
         self._task.check_rule(enqueue.options)
         call = Call(self._task, enqueue.options)
-        call._hooked = True
+        call._hooked = call._json_too = True
         return call
 
     async def _insert_once_async(self, on: AsyncTransaction | None, arguments: list[Arguments]) -> list[Job[R]]:
@@ -274,11 +289,27 @@ class Call(Generic[P, R]):
             return self._found(await insert_once_async(connection, params))
 
     def _once_params(self, arguments: list[Arguments]) -> dict[str, Any]:
-        task, options = self._task, self._options
-        return once_params(row_params(task.name, options, arguments, task.line), options, task.signature, arguments)
+        return once_params(self._row(arguments), self._options, self._task.signature, arguments)
 
     def _found(self, found: list[tuple[int, bool]]) -> list[Job[R]]:
         return [Job(id_, self._task.name, self._options.queue, self._task, created) for id_, created in found]
+
+    def taking_json(self) -> "Call[..., R]":
+        """The same for arguments that may be the JSON of what the signature says: those of a row."""
+        call: Call[..., R] = Call(self._task, self._options)
+        call._json_too = True
+        return call
+
+    def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
+        return self._task.bind(args, kwargs, json_too=self._json_too)
+
+    def _row(self, arguments: list[Arguments]) -> Params:
+        task = self._task
+        return row_params(
+            *(task.name, self._options, arguments, task.line),
+            version=task.payload.stored_version,
+            limit=task.max_payload,
+        )
 
     def _jobs(self, rows: list[procrastinate.jobs.Job]) -> list[Job[R]]:
         return [self._handle(cast("int", row.id)) for row in rows]
@@ -301,6 +332,7 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         schedules: Sequence[Schedule] = (),
         execution: Execution = PLAIN,
         limits: Limits = (),
+        payload: Payload = PLAIN_PAYLOAD,
         **kwargs: Any,
     ):
         # mypy infers the type parameters of a base class's __init__ in some orders of checking, and not in others
@@ -317,10 +349,13 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         Call.__init__(self, self, options)
         self._hooks = self.blueprint.hooks if isinstance(self.blueprint, Hooked) else Hooks()
         self.execution = execution
+        self.payload = payload
         self._check_signature()
         self.line = Line(self.name, self.queue, limits, self.signature) if limits else None
         if options.rule is not None:
             check_names(options.rule, self.signature)
+        self.parameters = Parameters(func, self.signature)
+        self.returns = Result(func)
         self.schedules = self._named(schedules)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -346,11 +381,8 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
     @cached_property
     def signature(self) -> inspect.Signature:
         """The arguments that a job carries: the function's own without the transaction, the context and resources."""
-        signature = inspect.signature(self.func)
         first = bool(self.execution.transaction) + bool(self.pass_context)
-        injected = injected_names(self.func)
-        own = list(signature.parameters.values())[first:]
-        return signature.replace(parameters=[each for each in own if each.name not in injected])
+        return without(inspect.signature(self.func), first, injected_names(self.func))
 
     def enqueue_hooks(self) -> Sequence[Any]:
         """The hooks around every enqueue, outermost first: the app's, then those of its blueprint."""
@@ -372,12 +404,42 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
             return None
         return frozenset(parameter.name for parameter in parameters)
 
-    def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
-        """The arguments by name, as they are stored.
+    @property
+    def max_payload(self) -> int:
+        """Bytes of JSON that the arguments of one job may take: the task's, or the app's."""
+        own = self.payload.max_payload
+        return getattr(self.blueprint, "max_payload", MAX_PAYLOAD) if own is None else own
+
+    def load(self, arguments: Arguments, version: int | None) -> Arguments:
+        """The arguments of a row as the function takes them, upcast if they are of an older version.
+
+        Raises:
+            Misfit: they do not fit.
+        """
+        return self.parameters.load(self.payload.upcasted(arguments, version))
+
+    def load_result(self, stored: Any) -> R:
+        """What the task returned, from the JSON value that is stored of it.
+
+        Raises:
+            ResultError: it does not fit the return annotation.
+        """
+        return cast("R", self.returns.load(stored))
+
+    def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any], *, json_too: bool = False) -> Arguments:
+        """The arguments by name, as they are stored: JSON values.
+
+        Args:
+            args: by position.
+            kwargs: by name.
+            json_too: see `workrow.arguments.Parameters.dump`.
 
         Raises:
             ArgumentError: they do not fit the function's signature.
         """
+        return self.parameters.dump(self.name, self._bound(args, kwargs), json_too=json_too)
+
+    def _bound(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
         if not args and self._plain_names is not None and kwargs.keys() == self._plain_names:
             return dict(kwargs)  # the common case: each by its name, nothing left to a default
         try:
@@ -400,7 +462,7 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
             raise OptionError(f"task {self.name}: {error}") from None
 
     def configure(self, **options: Any) -> Any:
-        """procrastinate's way to `options`; see there.
+        """procrastinate's way to `options`; see there. The arguments are checked as `enqueue` does; their JSON will do.
 
         Raises:
             OptionError: the task has a rule or an expiry, which only ``enqueue()`` and ``delay()`` know.
@@ -410,9 +472,10 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
                 f"task {self.name}: procrastinate's defer() and configure() know nothing of unique, debounce, throttle "
                 "and expires; use enqueue() or delay()"
             )
+        checked = partial(Deferrer.of, self)
         deferrer = super().configure(**options)
         hooks = self.enqueue_hooks()
-        return HookedDeferrer(deferrer, hooks, lambda arguments: self.bind((), arguments)) if hooks else deferrer
+        return HookedDeferrer(deferrer, hooks, checked) if hooks else checked(deferrer)
 
     def _check_signature(self) -> None:
         if self.execution.run_in and (injected := injected_names(self.func)):
@@ -454,7 +517,7 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
                 "queue already; drop one"
             )
         try:
-            bound = self.bind((), {**schedule.args, **self.due_arguments(EPOCH, schedule.args)})
+            bound = self.bind((), {**schedule.args, **self.due_arguments(EPOCH, schedule.args)}, json_too=True)
             dump_arguments(self.name, bound)
         except ArgumentError as error:
             raise OptionError(
@@ -467,3 +530,14 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         """What parameters get that are named for the due time, and are not among ``args``."""
         known = {"due_at": due_at.isoformat(), "timestamp": int(due_at.timestamp())}
         return {name: value for name, value in known.items() if name in self.signature.parameters and name not in args}
+
+
+def known_versions(tasks: Mapping[str, Any]) -> list[str]:
+    """``"name:version"`` of all versions that a worker can run: what a job with a version is claimed by."""
+    return [
+        f"{name}:{version}"
+        for name, task in tasks.items()
+        if isinstance(task, Task)
+        for version in range(1, task.payload.version + 1)
+        if task.payload.version > 1
+    ]

@@ -29,6 +29,7 @@ PARAMS: dict[str, Any] = {
     "lasted": [0.0] * 49,
     "worker": "w",
     "tasks": ["a", "t"],
+    "signatures": ["a:1", "a:2"],
     "tokens": [0] * 49,
     "quarantines": [],
     "progresses": [],

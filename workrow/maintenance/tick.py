@@ -95,7 +95,8 @@ class Tick:
             As ``task.enqueue``.
         """
         call = self.task.options(**jobs[0].options) if jobs[0].options else self.task
-        for job, handle in zip(jobs, await call.enqueue_many(connection, [each.args for each in jobs]), strict=True):
+        handles = await call.taking_json().enqueue_many(connection, [each.args for each in jobs])
+        for job, handle in zip(jobs, handles, strict=True):
             job.tick.enqueued(job, handle.id)
 
 

@@ -164,7 +164,9 @@ def run_now(app: Owner, name: str) -> Steps[Job[Any]]:
     if row["overlap"] == "queue":
         options["lock"] = f"schedule:{name}"
     args = json.loads(row["args"])
-    job: Job[Any] = yield Enqueue(known.options(**options), {**args, **known.due_arguments(row["now"], args)})
+    job: Job[Any] = yield Enqueue(
+        known.options(**options).taking_json(), {**args, **known.due_arguments(row["now"], args)}
+    )
     yield Statement("note_schedule_run", {"schedule": name, "job_id": job.id})
     return job
 

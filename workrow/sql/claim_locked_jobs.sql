@@ -27,7 +27,7 @@ heads AS (
     SELECT head.id, keys.lock
     FROM keys
     CROSS JOIN LATERAL (
-        SELECT job.id, job.priority, job.queue_name, job.task_name
+        SELECT job.id, job.priority, job.queue_name, job.task_name, job.version
         FROM procrastinate_jobs AS job
         WHERE
             job.status = 'todo'
@@ -40,6 +40,7 @@ heads AS (
     WHERE
         (keys.position > 0 OR keys.lock = '')
         AND head.task_name = ANY(CAST(%(tasks)s AS text[]))
+        AND (head.version IS NULL OR head.task_name || ':' || head.version = ANY(CAST(%(signatures)s AS text[])))
         AND (CAST(%(queues)s AS text[]) IS NULL OR head.queue_name = ANY(CAST(%(queues)s AS text[])))
         AND head.queue_name <> ALL(CAST(%(paused)s AS text[]))
         -- a subquery with LIMIT stays one index probe a lock; NOT EXISTS became a join of all locks with all holders
@@ -63,7 +64,7 @@ claimed AS (
     ))
     RETURNING
         id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, claims, crashes,
-        CAST(extract(EPOCH FROM expires_at - clock_timestamp()) AS double precision) AS expires_in
+        CAST(extract(EPOCH FROM expires_at - clock_timestamp()) AS double precision) AS expires_in, version
 )
 
 SELECT
@@ -79,7 +80,8 @@ SELECT
     claimed.attempts,
     claimed.claims,
     claimed.crashes,
-    claimed.expires_in
+    claimed.expires_in,
+    claimed.version
 FROM (
     -- the recursion is lazy: with enough heads found, nobody asks for its end
     SELECT

@@ -10,6 +10,7 @@ WHERE id = ANY(ARRAY(
         AND lock IS NULL
         AND (scheduled_at IS NULL OR staged_at = scheduled_at)
         AND task_name = ANY(CAST(%(tasks)s AS text[]))
+        AND (version IS NULL OR task_name || ':' || version = ANY(CAST(%(signatures)s AS text[])))
         AND (CAST(%(queues)s AS text[]) IS NULL OR queue_name = ANY(CAST(%(queues)s AS text[])))
         AND queue_name <> ALL(CAST(%(paused)s AS text[]))
     ORDER BY priority DESC, id
@@ -18,4 +19,4 @@ WHERE id = ANY(ARRAY(
 ))
 RETURNING
     id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, claims, crashes,
-    CAST(extract(EPOCH FROM expires_at - clock_timestamp()) AS double precision) AS expires_in
+    CAST(extract(EPOCH FROM expires_at - clock_timestamp()) AS double precision) AS expires_in, version

@@ -10,6 +10,7 @@ WHERE id = ANY(ARRAY(
         AND lock IS NULL
         AND (scheduled_at IS NULL OR staged_at = scheduled_at)
         AND task_name = ANY(CAST(%(tasks)s AS text[]))
+        AND (version IS NULL OR task_name || ':' || version = ANY(CAST(%(signatures)s AS text[])))
         AND queue_name = %(queue)s
     ORDER BY priority DESC, id + 0
     LIMIT %(limit)s
@@ -17,4 +18,4 @@ WHERE id = ANY(ARRAY(
 ))
 RETURNING
     id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, claims, crashes,
-    CAST(extract(EPOCH FROM expires_at - clock_timestamp()) AS double precision) AS expires_in
+    CAST(extract(EPOCH FROM expires_at - clock_timestamp()) AS double precision) AS expires_in, version

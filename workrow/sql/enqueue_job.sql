@@ -1,5 +1,7 @@
 -- Insert one job. A taken queueing lock, or a full queue, inserts nothing, as in enqueue_jobs.
-INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, line, due_at)
+INSERT INTO procrastinate_jobs (
+    queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, line, due_at, version
+)
 SELECT
     CAST(%(queue)s AS text),
     CAST(%(task)s AS text),
@@ -9,7 +11,8 @@ SELECT
     CAST(%(args)s AS jsonb),
     CAST(%(scheduled_at)s AS timestamptz),
     CAST(%(lines)s AS text),
-    CAST(%(due_at)s AS timestamptz)
+    CAST(%(due_at)s AS timestamptz),
+    CAST(%(version)s AS smallint)
 WHERE NOT EXISTS (
     SELECT
     FROM workrow.queue_caps AS cap

@@ -1,7 +1,9 @@
 -- Insert one job for each element of the JSON array "args", all with the same options, in order.
 -- A taken queueing lock inserts nothing instead of raising, so that the caller's transaction stays usable; and so does
 -- a queue without room for all of them.
-INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, line, due_at)
+INSERT INTO procrastinate_jobs (
+    queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, line, due_at, version
+)
 SELECT
     CAST(%(queue)s AS text),
     CAST(%(task)s AS text),
@@ -11,7 +13,8 @@ SELECT
     job.args,
     CAST(%(scheduled_at)s AS timestamptz),
     (CAST(%(lines)s AS text[]))[job.number],
-    CAST(%(due_at)s AS timestamptz)
+    CAST(%(due_at)s AS timestamptz),
+    CAST(%(version)s AS smallint)
 FROM jsonb_array_elements(CAST(%(args)s AS jsonb)) WITH ORDINALITY AS job (args, number)
 WHERE NOT EXISTS (
     SELECT

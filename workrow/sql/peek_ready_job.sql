@@ -6,6 +6,7 @@ WHERE
     AND lock IS NULL
     AND (scheduled_at IS NULL OR staged_at = scheduled_at)
     AND task_name = ANY(CAST(%(tasks)s AS text[]))
+    AND (version IS NULL OR task_name || ':' || version = ANY(CAST(%(signatures)s AS text[])))
     AND queue_name = %(queue)s
     AND priority = %(priority)s
     AND id + 0 > %(after)s

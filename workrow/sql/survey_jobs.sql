@@ -10,6 +10,7 @@ WITH RECURSIVE ready AS (
             AND lock IS NULL
             AND (scheduled_at IS NULL OR staged_at = scheduled_at)
             AND task_name = ANY(CAST(%(tasks)s AS text[]))
+            AND (version IS NULL OR task_name || ':' || version = ANY(CAST(%(signatures)s AS text[])))
         ORDER BY queue_name, priority DESC, id + 0
         LIMIT 1
     )
@@ -25,6 +26,7 @@ WITH RECURSIVE ready AS (
                 AND job.lock IS NULL
                 AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
                 AND job.task_name = ANY(CAST(%(tasks)s AS text[]))
+                AND (job.version IS NULL OR job.task_name || ':' || job.version = ANY(CAST(%(signatures)s AS text[])))
                 AND job.queue_name = ready.queue_name
                 AND job.priority < ready.priority
             ORDER BY job.priority DESC, job.id + 0
@@ -39,6 +41,7 @@ WITH RECURSIVE ready AS (
                 AND job.lock IS NULL
                 AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
                 AND job.task_name = ANY(CAST(%(tasks)s AS text[]))
+                AND (job.version IS NULL OR job.task_name || ':' || job.version = ANY(CAST(%(signatures)s AS text[])))
                 AND job.queue_name > ready.queue_name
             ORDER BY job.queue_name, job.priority DESC, job.id + 0
             LIMIT 1

@@ -24,7 +24,7 @@ from workrow.testing.reports import Ran
 from workrow.types import Job, Progress, Question
 from workrow.worker import Worker
 from workrow.worker.executor import Executor
-from workrow.worker.outcome import Claimed
+from workrow.worker.outcome import Claimed, Outcome
 from workrow.worker.transactions import Transactions
 
 KINDS: dict[TransactionKind, type[Any]] = {
@@ -81,14 +81,14 @@ class Inline:
 
     def delay(self, call: Call[..., Any], *args: Any, **kwargs: Any) -> Job[Any]:
         """As ``Call.delay``."""
-        return self.blocking(call, None, [call._task.bind(args, kwargs)])[0]
+        return self.blocking(call, None, [call._bind(args, kwargs)])[0]
 
     @property
     def enqueue_copy(self) -> Callable[..., Any]:
         """As ``Call.enqueue_copy``."""
 
         def enqueue_copy(call: Call[..., Any], on: Any, rows: Iterable[Mapping[str, Any]], /) -> Any:
-            arguments = [call._task.bind((), row) for row in rows]
+            arguments = [call._bind((), row) for row in rows]
             if not transaction.is_async(on):
                 return len(self.blocking(call, on, arguments))
 
@@ -107,15 +107,18 @@ class Inline:
 
     async def _run(self, call: Call[..., Any], on: Any, arguments: dict[str, Any]) -> Job[Any]:
         task, options = call._task, call._options
-        text = dump_arguments(task.name, arguments)
+        text = dump_arguments(task.name, arguments, task.max_payload)
         row = (next(self._ids), options.queue, task.name, options.priority, options.lock, options.queueing_lock)
-        claimed = Claimed((*row, json.loads(text), None, 0, 0, 0, None), owner=0)
+        claimed = Claimed((*row, json.loads(text), None, 0, 0, 0, None, task.payload.stored_version), owner=0)
         app = cast("App", task.producer)
         executor = _executor(app, on)
         try:
             result = await executor._find(task.name)(claimed)
         finally:
             await executor.close()
+        if isinstance(result, Outcome):
+            # of a task whose result has a type: as it would come back from its row
+            result = task.load_result(result.result and json.loads(result.result))
         self.ran.append(Ran(claimed.id, task.name, options.queue, json.loads(text), 1, "succeeded", result))
         return Job(claimed.id, task.name, options.queue, _Ended(result))
 

@@ -16,12 +16,14 @@ import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing.connection import Connection
 from typing import Any
 
 from procrastinate.job_context import AbortReason
 from procrastinate.jobs import Job
 
+from workrow.arguments import Parameters, without
 from workrow.context import JobContext
 from workrow.errors import SoftTimeLimitExceeded
 from workrow.worker.coroutines import run_limited
@@ -41,7 +43,7 @@ class Call:
         app: ``module:attribute`` of the App; None: the task takes no context.
         job: for the context.
         worker: its name and its queues, for the context.
-        arguments: by name.
+        arguments: by name, as they are stored; the child makes the function's of them.
         soft_limit: seconds.
     """
 
@@ -157,15 +159,21 @@ def _failure(error: BaseException) -> Answer:
 def _result(call: Call, inbox: _Inbox, outbox: Outbox) -> Any:
     function = resolve(call.module, call.name)
     injected = [_context(call, inbox, outbox)] if call.app else []
+    arguments = _parameters(function, len(injected)).load(call.arguments)
     if inspect.iscoroutinefunction(function):
-        return asyncio.run(_await(function(*injected, **call.arguments), call.soft_limit))
+        return asyncio.run(_await(function(*injected, **arguments), call.soft_limit))
 
     def run() -> Any:
-        result = function(*injected, **call.arguments)
+        result = function(*injected, **arguments)
         # a sync function may return an awaitable, as procrastinate has it
         return asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
 
     return run() if call.soft_limit is None else _limited(run, call.soft_limit)
+
+
+@cache
+def _parameters(function: Callable[..., Any], injected: int) -> Parameters:
+    return Parameters(function, without(inspect.signature(function), injected))
 
 
 async def _await(coroutine: Any, soft_limit: float | None) -> Any:

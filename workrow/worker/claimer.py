@@ -54,6 +54,8 @@ class Claimer:
         lease: who claims.
         queues: which ones; None for all.
         tasks: the names of the tasks that this worker knows; others are left for those who do.
+        signatures: ``"task:version"`` of the versions that it knows of those that have more than one: jobs of newer
+            ones are left, too.
         pauses: what is not to be claimed now.
         lines: claims the jobs that have limits; None where no task has any.
     """
@@ -64,12 +66,14 @@ class Claimer:
         lease: Lease,
         queues: list[str] | None,
         tasks: list[str],
+        signatures: list[str],
         pauses: Pauses,
         lines: Lines | None = None,
     ) -> None:
         self._link = link
         self._lease = lease
         self._all_tasks = self._tasks = tasks
+        self._signatures = signatures
         self._pauses = pauses
         self._pauses_heeded = 0
         self._queues = queues
@@ -82,6 +86,10 @@ class Claimer:
         self._locks_at = 0.0
         self._queues_seen: set[str] = set()
         self._notified: set[int] = set()
+
+    @property
+    def _known(self) -> dict[str, Any]:
+        return {"tasks": self._tasks, "signatures": self._signatures}
 
     def notify(self, job_id: int) -> None:
         """A notification said that this job is there."""
@@ -205,7 +213,7 @@ class Claimer:
         """A row that PostgreSQL refuses to have claimed (a trigger raises, a page is damaged) must not hold the
         others."""
         rows = await self._link.run(
-            "peek_ready_job", queue=group.queue, priority=group.priority, after=group.after, tasks=self._tasks
+            "peek_ready_job", queue=group.queue, priority=group.priority, after=group.after, **self._known
         )
         if rows:
             group.after = rows[0][0]
@@ -253,7 +261,7 @@ class Claimer:
                 queues=self._queues,
                 paused=self._pauses.queues,
                 worker_id=owner,
-                tasks=self._tasks,
+                **self._known,
             )
         except psycopg.errors.UniqueViolation:
             return []  # another worker took one of these locks in the same moment; nothing was claimed
@@ -267,18 +275,18 @@ class Claimer:
 
     async def _run(self, statement: str, **params: Any) -> list[Claimed]:
         owner = self._lease.worker_id
-        rows = await self._link.run(statement, worker_id=owner, tasks=self._tasks, **params)
+        rows = await self._link.run(statement, worker_id=owner, **self._known, **params)
         return [Claimed(row, owner) for row in rows]
 
     async def _look(self) -> None:
         began = time.monotonic()
-        rows = await self._link.run("survey_jobs", tasks=self._tasks)
+        rows = await self._link.run("survey_jobs", **self._known)
         if any(kind == "due" and seconds <= 0 for kind, _, _, _, seconds in rows):
             await self._link.run("stage_jobs", limit=STAGE)
-            rows = await self._link.run("survey_jobs", tasks=self._tasks)
+            rows = await self._link.run("survey_jobs", **self._known)
         now = time.monotonic()
         if self._note_pauses(rows):
-            rows = await self._link.run("survey_jobs", tasks=self._tasks)
+            rows = await self._link.run("survey_jobs", **self._known)
         known = {(group.queue, group.priority): group for group in self._survey.groups}
         found: dict[str, list[Group]] = {}
         locked, due_in = False, None

@@ -19,6 +19,7 @@ from workrow.records import JobFilter
 from workrow.resources import Providers
 from workrow.tasks import Task
 from workrow.worker.coroutines import run_limited
+from workrow.worker.loading import loader, result_of
 from workrow.worker.outcome import Claimed, Outcome, describe
 from workrow.worker.processes import Processes, check_importable
 from workrow.worker.provision import NOTHING, Given, Provision, Wanted
@@ -200,11 +201,16 @@ class Executor:
         around_task = self._worker._resolve_task_middlewares(task, is_async)
         around_job = [*self._worker.worker_middleware, *(task.run_hooks() if isinstance(task, Task) else ())]
         wanted = self._provision.wanted(task.func)
-        if is_async and execution.plain and not (task.pass_context or around_task or around_job or wanted):
+        load, kind = loader(task), result_of(task)
+        if is_async and execution.plain and not (task.pass_context or around_task or around_job or wanted or kind):
             func = task.func
-            return lambda claimed: func(**claimed.args)
+            if load is None:
+                return lambda claimed: func(**claimed.args)
+            return lambda claimed: func(**load(claimed))
 
         async def run(claimed: Claimed) -> Any:
+            if load:
+                claimed.args = load(claimed)
             context = self._context(claimed)
             if execution.run_in:
                 job = partial(self._in_process, claimed, task, execution, context)
@@ -214,7 +220,10 @@ class Executor:
                 job = partial(self._in_thread, claimed, task, execution, context, around_task)
             if wanted:
                 job = partial(self._provided, wanted, context, job, in_thread=not is_async)
-            return await middleware.compose(around_job, job, context, self._worker)()
+            result = await middleware.compose(around_job, job, context, self._worker)()
+            if kind is None or isinstance(result, Outcome):
+                return result
+            return Outcome(claimed, "succeeded", dumped(claimed, result, kind))
 
         return run
 
@@ -234,7 +243,7 @@ class Executor:
         work = (
             call()
             if execution.transaction is None
-            else self._transactions.run_async(claimed, execution.transaction, call, dumper(claimed, execution))
+            else self._transactions.run_async(claimed, execution.transaction, call, dumper(claimed, task))
         )
         soft, hard = execution.soft_seconds, execution.hard_seconds
         if soft is None and hard is None:
@@ -261,7 +270,7 @@ class Executor:
         work = (
             call
             if execution.transaction is None
-            else partial(self._transactions.run_sync, claimed, execution.transaction, call, dumper(claimed, execution))
+            else partial(self._transactions.run_sync, claimed, execution.transaction, call, dumper(claimed, task))
         )
         result = await self._threads.run(
             claimed.id,

@@ -30,7 +30,8 @@ class Claimed:
 
     Attributes:
         args: the arguments; or, for a row that no task can be called with, what is there instead: other JSON, or the
-            ValueError of reading it.
+            ValueError of reading it. The executor replaces them by what the task is called with.
+        version: of the signature that they fit; None is 1.
         progress, progress_written: the last word of its task, and the one that is in its row.
         progress_due: somebody is about to write it.
         progress_held: nobody is, before the job's end.
@@ -56,6 +57,7 @@ class Claimed:
             self.token,
             self.crashes,
             self.expires_in,
+            self.version,
         ) = row
         self.owner = owner
         self.unlocks = limited or self.lock is not None
@@ -66,7 +68,7 @@ class Claimed:
     @cached_property
     def job(self) -> jobs.Job:
         """The same as procrastinate's value; made only if somebody asks."""
-        id_, queue, task, priority, lock, queueing_lock, _, scheduled_at, attempts, *_ = self._row
+        id_, queue, task, priority, lock, queueing_lock, args, scheduled_at, attempts, *_ = self._row
         return jobs.Job(
             id=id_,
             status=jobs.Status.DOING.value,
@@ -75,7 +77,7 @@ class Claimed:
             lock=lock,
             queueing_lock=queueing_lock,
             task_name=task,
-            task_kwargs=self.args,
+            task_kwargs=args,
             scheduled_at=scheduled_at,
             attempts=attempts,
         )

@@ -15,7 +15,7 @@ from procrastinate.app import App
 from workrow.maintenance.expirer import Expirer
 from workrow.maintenance.rescuer import Rescuer
 from workrow.maintenance.scheduler import SCHEDULES, Scheduler
-from workrow.tasks import Task
+from workrow.tasks import Task, known_versions
 from workrow.worker.claimer import Claimer
 from workrow.worker.claims import Claims
 from workrow.worker.executor import Executor, Stop
@@ -267,8 +267,17 @@ class Worker(UpstreamWorker):
         return [(self._queues, self.concurrency)]
 
     def _lane(self, queues: list[str] | None, slots: int) -> Lane:
+        tasks = self.app.tasks
         return Lane(
-            Claimer(self._claims.link, self._lease, queues, sorted(self.app.tasks), self._pauses, self._lines(queues)),
+            Claimer(
+                self._claims.link,
+                self._lease,
+                queues,
+                sorted(tasks),
+                known_versions(tasks),
+                self._pauses,
+                self._lines(queues),
+            ),
             self._executor,
             self._finisher,
             self._lease,

@@ -9,13 +9,14 @@ import procrastinate
 from procrastinate import exceptions
 from procrastinate.retry import RetryDecision
 
+from workrow.arguments import Misfit, Result
 from workrow.directives import Directive, RetryLater, Snooze
 from workrow.errors import LeaseLost, ProcessCrashed
-from workrow.execution import Execution
 from workrow.payload import dump_result
 from workrow.records import job_fields, running
 from workrow.retry import Retry, decision, directive, later
 from workrow.tasks import Task
+from workrow.worker.loading import result_of
 from workrow.worker.outcome import Claimed, Outcome, describe
 
 logger = logging.getLogger(__name__)
@@ -99,19 +100,21 @@ def _directed(
     return Outcome(claimed, "todo", error=entry, retry=retry, at=told.at)
 
 
-def dumped(claimed: Claimed, result: Any) -> str | None:
-    """A result as JSON text; None for what is no JSON, which is logged."""
+def dumped(claimed: Claimed, result: Any, kind: Result | None = None) -> str | None:
+    """A result as JSON text; None for what is no JSON, which is logged. ``kind``: what the task returns."""
     try:
-        return dump_result(result)
+        return dump_result(kind.dump(result) if kind else result)
     except ValueError as error:
         # the work is done: failing the job now would do it again
         logger.warning("%s: its result is not kept, for it is not JSON: %s", claimed, error)
         return None
 
 
-def dumper(claimed: Claimed, execution: Execution) -> Callable[[Any], str | None]:
+def dumper(claimed: Claimed, task: procrastinate.tasks.Task[Any, Any, Any]) -> Callable[[Any], str | None]:
     """What makes a transactional task's result into JSON text, if it is to be kept."""
-    return partial(dumped, claimed) if execution.results else lambda _: None
+    if isinstance(task, Task) and not task.execution.results:
+        return lambda _: None
+    return partial(dumped, claimed, kind=result_of(task))
 
 
 def forgetting(runner: Runner) -> Runner:
@@ -144,6 +147,8 @@ def _misfit(task: Any, claimed: Claimed, error: BaseException) -> str | None:
         return f"its arguments cannot be read: {problem}"
     if not isinstance(task, Task):
         return None
+    if isinstance(error, Misfit):
+        return f"its arguments do not fit {task.name}{task.signature}: {error}"
     try:
         task.signature.bind(**claimed.args)
     except TypeError as unfit:

@@ -6,7 +6,7 @@ CREATE FUNCTION workrow.claim_limited_v1(
 RETURNS TABLE (
     look_in double precision, id bigint, queue_name varchar, task_name varchar, priority integer, lock text,
     queueing_lock text, args jsonb, scheduled_at timestamptz, attempts integer, claims integer, crashes integer,
-    expires_in double precision
+    expires_in double precision, version smallint
 )
 LANGUAGE plpgsql
 -- planning all this anew for each array of keys took half of the time
@@ -91,7 +91,7 @@ BEGIN
     SELECT
         soon, job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
         job.scheduled_at, job.attempts, job.claims, job.crashes,
-        CAST(extract(EPOCH FROM job.expires_at - clock_timestamp()) AS double precision)
+        CAST(extract(EPOCH FROM job.expires_at - clock_timestamp()) AS double precision), job.version
     FROM (SELECT) AS always
     LEFT JOIN procrastinate_jobs AS job ON job.id = ANY(ids)
     ORDER BY job.priority DESC, job.id;

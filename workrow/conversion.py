@@ -1,0 +1,197 @@
+"""One annotation: from a value to JSON and back to an equal value of the same type."""
+
+import dataclasses
+import math
+import types
+from collections.abc import Mapping
+from datetime import datetime, time
+from enum import Enum
+from typing import Annotated, Any, NewType, TypeVar, Union, get_args, get_origin
+
+import pydantic_core
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+
+from workrow.errors import OptionError
+
+Kinds = frozenset[type]
+
+SCALARS: Kinds = frozenset({int, str, float, bool, type(None)})
+CONFIG = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+"""Of annotations that have no configuration of their own: bytes are no text."""
+ONE_WAY = frozenset({"generator", "callable"})
+"""pydantic has schemas for these, and no way back from JSON."""
+UNDEFINED = ("class-not-fully-defined", "undefined-annotation")
+ERRORS_TOLD = 3
+
+
+def kinds(annotation: Any) -> Kinds | None:
+    """The types whose values JSON keeps as they are, if the annotation allows no others; else none.
+
+    Returns:
+        None: any JSON value will do, and is handed on as it is. Empty: its values need a `Conversion`.
+    """
+    while True:
+        if isinstance(annotation, NewType):
+            annotation = annotation.__supertype__
+        elif type(annotation).__name__ == "TypeAliasType":
+            annotation = annotation.__value__
+        else:
+            break
+    if annotation is Any or annotation is object or isinstance(annotation, TypeVar):
+        return None
+    if annotation is None:
+        return frozenset({type(None)})
+    if isinstance(annotation, type) and annotation in SCALARS:
+        return frozenset({annotation})
+    if get_origin(annotation) in (Union, types.UnionType):
+        members = [kinds(member) for member in get_args(annotation)]
+        if any(member is None for member in members):
+            return None
+        return frozenset().union(*members) if all(members) else frozenset()  # type: ignore[arg-type]
+    return frozenset()
+
+
+class Conversion:
+    """From a value to JSON and back.
+
+    Strict both ways, so that what comes back equals what was given: no ``"5"`` for an ``int``, no ``dict`` for a model.
+    The one widening is an ``int`` for a ``float``.
+
+    Args:
+        annotation: what the value is.
+
+    Raises:
+        OptionError: pydantic knows no way to JSON and back.
+        NameError: it names what does not exist, or not yet.
+    """
+
+    def __init__(self, annotation: Any) -> None:
+        self._annotation = annotation
+        try:
+            self._adapter = _adapter(annotation)
+            schema: Any = self._adapter.core_schema
+        except PydanticUserError as error:
+            if error.code in UNDEFINED:
+                raise NameError(str(error)) from None
+            raise OptionError(f"{shown(annotation)} cannot be stored as JSON ({_first_sentence(error)})") from None
+        if one_way := _types(schema) & ONE_WAY:
+            raise OptionError(f"{shown(annotation)} cannot be rebuilt from JSON ({', '.join(sorted(one_way))})")
+
+    def to_json(self, value: Any) -> Any:
+        """The value as a JSON value.
+
+        Raises:
+            ValueError: it does not fit the annotation, or something else would come back.
+        """
+        try:
+            checked = self._adapter.validator.validate_python(value, strict=True)
+            stored = self._dump(checked)
+            again = self.from_json(stored)
+        except ValidationError as error:
+            raise ValueError(reason(error)) from None
+        except (pydantic_core.PydanticSerializationError, PydanticUserError) as error:
+            raise ValueError(_first_sentence(error)) from None
+        if not same(checked, again):
+            raise ValueError(f"it would come back from JSON as {again!r:.80}")
+        return stored
+
+    def from_json(self, stored: Any, *, strict: bool = True) -> Any:
+        """The value that a JSON value stands for.
+
+        Raises:
+            ValueError: it does not fit the annotation.
+        """
+        text = pydantic_core.to_json(stored, inf_nan_mode="constants")
+        try:
+            return self._adapter.validator.validate_json(text, strict=strict or None)
+        except ValidationError as error:
+            raise ValueError(reason(error)) from None
+
+    def result_to_json(self, value: Any) -> Any:
+        """As `to_json`, unchecked: work that is done is not undone by an annotation that is wrong.
+
+        Raises:
+            ValueError: it is not of the annotated type.
+        """
+        return self._dump(value)
+
+    def _dump(self, value: Any) -> Any:
+        return self._adapter.serializer.to_python(value, mode="json", by_alias=True, round_trip=True, warnings="error")
+
+
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    try:
+        return TypeAdapter(annotation, config=CONFIG)
+    except PydanticUserError as error:
+        if error.code != "type-adapter-config-unused":
+            raise
+    return TypeAdapter(annotation)
+
+
+def _types(schema: Any) -> set[str]:
+    """The kinds of all schemas inside a core schema."""
+    found: set[str] = set()
+    if isinstance(schema, Mapping):
+        if isinstance(schema.get("type"), str):
+            found.add(schema["type"])
+        parts = [part for key, part in schema.items() if key not in ("default", "metadata", "expected")]
+    else:
+        parts = list(schema) if isinstance(schema, list | tuple) else []
+    return found.union(*map(_types, parts))
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are equal and of the same types, all the way down; a list may stand for a tuple."""
+    if isinstance(one, datetime | time):
+        # two times of one instant in different zones need not be equal: https://peps.python.org/pep-0495/
+        return isinstance(other, datetime | time) and one.isoformat() == other.isoformat()
+    if isinstance(one, BaseModel):
+        return type(one) is type(other) and same(dict(one), dict(other))
+    if dataclasses.is_dataclass(one):
+        return type(one) is type(other) and all(
+            same(getattr(one, field.name), getattr(other, field.name)) for field in dataclasses.fields(one)
+        )
+    if isinstance(one, Mapping):
+        return (
+            isinstance(other, Mapping)
+            and one.keys() == other.keys()
+            and all(same(item, other[key]) for key, item in one.items())
+        )
+    if isinstance(one, list | tuple):
+        return isinstance(other, list | tuple) and len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, Enum) or isinstance(other, Enum):
+        return one is other
+    if isinstance(one, float) and math.isnan(one):
+        return isinstance(other, float) and math.isnan(other)
+    if not _compares(type(one)):
+        return type(one) is type(other)
+    return isinstance(one, type(other)) and bool(one == other)
+
+
+def _compares(kind: type) -> bool:
+    """Whether equality of its instances means more than identity."""
+    return any("__eq__" in base.__dict__ for base in kind.__mro__ if base is not object)
+
+
+def reason(error: ValidationError) -> str:
+    """pydantic's reasons in one line."""
+    told = []
+    for each in error.errors(include_url=False, include_input=False)[:ERRORS_TOLD]:
+        where = ".".join(str(part) for part in each["loc"])
+        told.append(f"{where}: {each['msg']}" if where else each["msg"])
+    left = error.error_count() - ERRORS_TOLD
+    return "; ".join(told) + (f"; and {left} more" if left > 0 else "")
+
+
+def shown(annotation: Any) -> str:
+    """An annotation as it is written."""
+    if isinstance(annotation, type) and get_origin(annotation) is None:
+        return annotation.__qualname__
+    if get_origin(annotation) is Annotated:
+        return str(annotation).removeprefix("typing.")
+    return str(annotation).replace("typing.", "")
+
+
+def _first_sentence(error: Exception) -> str:
+    return str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
