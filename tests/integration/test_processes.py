@@ -366,10 +366,14 @@ class TestInAWorker:
     async def test_a_job_runs_and_its_result_is_kept(self, open_app: workrow.App, conn: Any) -> None:
         double = open_app.task(name="double", run_in="process")(process_tasks.double)
         jobs = await double.enqueue_many(None, [{"n": n} for n in range(6)])
-        wrong = await open_app.configure_task("double").defer_async(m=1)
+        sql = """INSERT INTO procrastinate_jobs (queue_name, task_name, args)
+                 VALUES ('default', 'double', '{"m": 1}'), ('default', 'double', '{"n": "1"}') RETURNING id"""
+        wrong = [id_ for (id_,) in conn.execute(sql).fetchall()]
         await run(open_app, concurrency=2)
         assert [row(conn, job)["result"] for job in jobs] == [0, 2, 4, 6, 8, 10]
-        assert "do not fit double(n: int)" in row(conn, workrow.Job(wrong, "", ""))["quarantine"]
+        causes = [row(conn, workrow.Job(id_, "", ""))["quarantine"] for id_ in wrong]
+        assert "do not fit double(n: int) -> int: missing a required argument: 'n'" in causes[0]
+        assert "do not fit double(n: int) -> int: n='1' does not fit int: Input should be a valid integer" in causes[1]
 
     async def test_a_job_that_kills_its_process_is_quarantined(self, open_app: workrow.App, conn: Any) -> None:
         leave = open_app.task(name="leave", run_in="process")(process_tasks.leave)

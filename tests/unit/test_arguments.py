@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NewType, Optional, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NewType
 
 import pydantic
 import pytest
@@ -107,9 +107,9 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
     tuple[int, ...]: st.lists(st.integers()).map(tuple),
     tuple[int, Color]: st.tuples(st.integers(), st.sampled_from(Color)),
     list[float]: st.lists(finite),
-    Optional[datetime]: st.none() | st.datetimes(),
-    Union[int, Color]: st.integers() | st.sampled_from(Color),
-    Union[Money, uuid.UUID]: money | st.uuids(),
+    datetime | None: st.none() | st.datetimes(),
+    int | Color: st.integers() | st.sampled_from(Color),
+    Money | uuid.UUID: money | st.uuids(),
     Sequence[date]: st.lists(st.dates()),
     Literal["a", 1]: st.sampled_from(["a", 1]),
     dict[str, Any]: st.dictionaries(text, st.none() | st.integers() | finite | text | st.lists(st.booleans())),
@@ -146,8 +146,8 @@ def test_what_comes_back_equals_what_was_given(annotation: Any, data: st.DataObj
         (Annotated[int, pydantic.Field(gt=0)], 0, "greater than 0"),
         (Annotated[str, pydantic.StringConstraints(max_length=2)], "abc", "at most 2"),
         # would come back as something else
-        (Union[datetime, str], "2026-01-01T00:00:00", "it would come back from JSON as datetime"),
-        (Union[Decimal, str], "1.0", "it would come back from JSON as Decimal"),
+        (datetime | str, "2026-01-01T00:00:00", "it would come back from JSON as datetime"),
+        (Decimal | str, "1.0", "it would come back from JSON as Decimal"),
         (Item, SpecialItem(sku=uuid.uuid4(), price=Money(Decimal(1)), discount=Decimal(1)), "come back from JSON"),
         (Hidden, Hidden(password=pydantic.SecretStr("x")), "come back from JSON"),
         (dict[str, Any], {"at": date(2026, 1, 1)}, "come back from JSON"),
@@ -174,7 +174,7 @@ class TestDeclaration:
         [
             (Opaque, "parameter it: Opaque cannot be stored as JSON"),
             (list[Opaque], "parameter it: list"),
-            (Optional[Opaque], r"parameter it: Optional\[.*Opaque\]"),
+            (Opaque | None, r"parameter it: .*Opaque \| None"),
             (Callable[[int], int], r"parameter it: .*Callable.* cannot be rebuilt from JSON \(callable\)"),
             (Iterable[int], r"Iterable\[int\] cannot be rebuilt from JSON \(generator\)"),
         ],
@@ -187,7 +187,7 @@ class TestDeclaration:
             declare(func)
 
     def test_a_name_for_type_checkers_only_has_no_type(self) -> None:
-        def func(n: int, it: Unknown, maybe: "Unknown | None" = None) -> Unknown: ...
+        def func(n: int, it: Unknown, maybe: Unknown | None = None) -> Unknown: ...
 
         task = declare(func)
         assert task.bind((1, {"any": "thing"}), {}) == {"n": 1, "it": {"any": "thing"}}
@@ -197,7 +197,7 @@ class TestDeclaration:
             task.bind(("1", 2), {})
 
     def test_a_class_that_is_defined_later(self) -> None:
-        def func(later: LaterInThisModule) -> None: ...
+        def func(later: LaterInThisModule) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
         task = declare(func)
         globals()["LaterInThisModule"] = Money
@@ -246,7 +246,7 @@ class TestTheCall:
             (str, ["", "x"], [5, b"x", None]),
             (bool, [True, False], [1, "true"]),
             (UserId, [7], ["7", 7.0]),
-            (Optional[int], [5, None], ["5", 5.0]),
+            (int | None, [5, None], ["5", 5.0]),
             (int | str, [5, "5"], [5.5, None]),
             (Any, [5, "5", None, [1, {"a": 2}]], []),
         ],
@@ -272,7 +272,7 @@ class TestTheCall:
             task.bind((10**400,), {})
 
     def test_a_default_of_none_may_be_given(self) -> None:
-        def func(it: int = None) -> None: ...  # type: ignore[assignment]
+        def func(it: int = None) -> None: ...  # type: ignore[assignment]  # noqa: RUF013
 
         assert declare(func).bind((None,), {}) == {"it": None}
 
@@ -400,8 +400,8 @@ class TestResults:
             (list[uuid.UUID], [uuid.UUID(int=3)]),
             (datetime, datetime(2026, 1, 1, tzinfo=UTC)),
             (bytes, b"\xff\x00"),
-            (Optional[date], date(2026, 1, 1)),
-            (Optional[date], None),
+            (date | None, date(2026, 1, 1)),
+            (date | None, None),
             (int, 5),
             (float, 5.0),
             (Any, {"a": [1]}),
