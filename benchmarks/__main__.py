@@ -16,12 +16,13 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Results
 from benchmarks.peers import OURS, PEERS, RAW, choose
 from benchmarks.server import Server
-from benchmarks.workloads import drain, enqueue, growth, idle, latency, upkeep
+from benchmarks.workloads import drain, enqueue, features, growth, idle, latency, upkeep
 
 WORKLOADS: dict[str, Callable[[Bench], None]] = {
     "enqueue": enqueue.run,
     "latency": latency.run,
     "growth": growth.run,
+    "features": features.run,
     "idle": idle.run,
     "wal": upkeep.wal,
     "prune": upkeep.prune,
@@ -59,7 +60,7 @@ def main(
     json_file: Path | None,
     database_url: str | None,
 ) -> None:
-    """Measure ours and the peers side by side: drain, enqueue, latency, growth, idle, wal, prune, start."""
+    """Measure ours and the peers side by side: drain, enqueue, latency, growth, features, idle, wal, prune, start."""
     console, errors = Console(width=None if sys.stdout.isatty() else 140), Console(stderr=True)
     # a SIGTERM unwinds like Ctrl-C does: every process that was started is stopped
     signal.signal(signal.SIGTERM, _interrupt)
@@ -114,7 +115,7 @@ def _short(bench: Bench) -> None:
     upkeep.wal(bench)
     bench.peers = [peer for peer in everybody if peer.name == OURS]
     drain.run(bench, workers=2)
-    for rest in (growth.run, idle.run, upkeep.prune, upkeep.start):
+    for rest in (growth.run, features.run, idle.run, upkeep.prune, upkeep.start):
         rest(bench)
 
 

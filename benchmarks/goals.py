@@ -6,7 +6,7 @@ from typing import Literal
 
 from benchmarks.figures import Results, ratio, short
 from benchmarks.peers import OURS, PEERS, RAW
-from benchmarks.workloads import drain, enqueue, growth, idle, upkeep
+from benchmarks.workloads import drain, enqueue, features, growth, idle, upkeep
 
 Verdict = Literal["reached", "not reached", "not measured"]
 STOCK, PGQUEUER, GRAPHILE = "procrastinate", ("pgqueuer", "pgqueuer-defaults"), "graphile-worker"
@@ -117,6 +117,11 @@ GOALS = (
     Goal("drain, 200,000 of another queue / small", between("growth", "other queue", growth.SMALL), 0.9, sized=True),
     Goal("drain, snapshot held / without", between("growth", growth.SNAPSHOT, growth.SNAPSHOT_SMALL), 0.8, sized=True),
     Goal("drain, snapshot held, last quarter / first", ours("growth", growth.LAST_QUARTER), 0.8, sized=True),
+    Goal("drain, Limit(2, key) over 1,000 keys / plain", between("features", features.LIMITED, features.PLAIN), 0.3),
+    Goal("enqueue, unique / plain", between("features", features.ENQUEUE_UNIQUE, features.ENQUEUE_PLAIN), 0.5),
+    Goal("Rate(100/s), 2,000 jobs, at least", ours("features", features.RATE), 19, unit="s"),
+    Goal("Rate(100/s), 2,000 jobs, at most", ours("features", features.RATE), 21, "≤", "s"),
+    Goal("Rate(100/s), most in a second", ours("features", features.RATE_WINDOW), 100, "≤", "jobs"),
     Goal("WAL a job, enqueue to history", ours("wal", upkeep.WAL), 1_200, "≤", "bytes"),
     Goal("prune 1,000,000 finished jobs", ours("prune", upkeep.PRUNE), 1, "<", "s", sized=True),
     Goal("worker start, 10 dead workers, 1,000,000 jobs", ours("start", upkeep.START), 1, "<", "s", sized=True),

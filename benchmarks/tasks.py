@@ -18,6 +18,21 @@ def noop_sync() -> None:
     marks.tick()
 
 
+@app.task(name="limited", queue="bench", limits=workrow.Limit(2, key="tenant"))
+async def limited(tenant: int) -> None:
+    marks.tick()
+
+
+@app.task(name="unique", queue="bench", unique=("tenant",))
+async def unique(tenant: int) -> None:
+    marks.tick()
+
+
+@app.task(name="rated", queue="bench", limits=workrow.Rate("100/s"))
+async def rated() -> None:
+    marks.tick()
+
+
 @app.task(name="ping", queue="bench")
 async def ping(sent: float) -> None:
     marks.ping(sent)

@@ -67,6 +67,27 @@ async def test_one_tenants_backlog_does_not_hold_back_another(open_app: workrow.
     assert max(at for at, tenant in enumerate(room.ended) if tenant == "b") < 60
 
 
+async def test_fifty_thousand_of_one_do_not_delay_ten_of_another(open_app: workrow.App, conn: Any) -> None:
+    done: list[str] = []
+    small_done = asyncio.Event()
+
+    @open_app.task(name="mail", limits=Limit(5, key="tenant"))
+    async def mail(tenant: str) -> None:
+        done.append(tenant)
+        if done.count("b") == 10:
+            small_done.set()
+
+    async with await psycopg.AsyncConnection.connect(open_app.database_url) as own:
+        await mail.enqueue_copy(own, ({"tenant": "a"} for _ in range(50_000)))
+    await mail.enqueue_many(None, [{"tenant": "b"}] * 10)
+    worker = asyncio.create_task(open_app.run_worker_async(install_signal_handlers=False, concurrency=20))
+    async with asyncio.timeout(30):
+        await small_done.wait()
+    assert 50_000 - done.count("a") > 49_000
+    worker.cancel()
+    await asyncio.wait([worker])
+
+
 async def test_limits_compose_and_keys_take_turns(open_app: workrow.App, conn: Any) -> None:
     room = Room()
 

@@ -9,7 +9,7 @@ BEGIN
         SET
             status = 'doing',
             worker_id = owner,
-            started_at = now(),
+            started_at = clock_timestamp(),
             claims = job.claims + 1,
             scheduled_at = job.staged_at
         WHERE job.id = ANY(ARRAY(
