@@ -149,8 +149,8 @@ async def test_a_hundred_thousand_words_are_a_few_statements(
 
     jobs = await chatty.enqueue_many(None, [{}, {}, {}])
     await run(open_app)
-    longest = max(row(conn, job)["result"] for job in jobs)
-    assert len(statements) <= 2 + longest / board.SPACING_SECONDS
+    took = sum(row(conn, job)["result"] for job in jobs)  # one slot: they run one after the other
+    assert len(statements) <= 2 + took / board.SPACING_SECONDS
     assert {(await job.progress()).done for job in jobs} == {100_000}  # type: ignore[union-attr]
 
 
