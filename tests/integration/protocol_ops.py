@@ -27,7 +27,9 @@ class Model(State):
         )
         params = {"queue": "q", "task": "t", "priority": 0, "lock": lock, "queueing_lock": queueing_lock}
         return Op(
-            "enqueue", [(text, {**params, "args": Jsonb({}), "later": later, "lines": None, "due_at": None})], apply
+            "enqueue",
+            [(text, {**params, "args": Jsonb({}), "later": later, "lines": None, "due_at": None, "version": None})],
+            apply,
         )
 
     def a_day_passes(self) -> Op:
