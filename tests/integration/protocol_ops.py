@@ -188,7 +188,15 @@ class Model(State):
             for row in sorted(rows):
                 self._claimed(row[0], worker, row[9])
 
-        params = {"worker_id": worker, "tasks": ["t"], "queue": "q", "queues": None, "priority": 0, "limit": limit}
+        params = {
+            "worker_id": worker,
+            "tasks": ["t"],
+            "signatures": [],
+            "queue": "q",
+            "queues": None,
+            "priority": 0,
+            "limit": limit,
+        }
         params["paused"] = []
         params |= {"after": "" if locked else 0, "keys": 1000, "ids": list(self.jobs)}
         # two claims of two jobs with the same lock: the unique index lets one of them through
