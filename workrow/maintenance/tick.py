@@ -88,17 +88,6 @@ class Tick:
             "skip_reason": self._reason,
         }
 
-    async def insert(self, connection: psycopg.AsyncConnection[Any], jobs: list["DueJob"]) -> None:
-        """Enqueue jobs that differ in nothing but their arguments.
-
-        Raises:
-            As ``task.enqueue``.
-        """
-        call = self.task.options(**jobs[0].options) if jobs[0].options else self.task
-        handles = await call.taking_json().enqueue_many(connection, [each.args for each in jobs])
-        for job, handle in zip(jobs, handles, strict=True):
-            job.tick.enqueued(job, handle.id)
-
 
 @dataclass(slots=True)
 class DueJob:
@@ -110,9 +99,9 @@ class DueJob:
     options: dict[str, Any]
 
     @property
-    def kind(self) -> tuple[Any, ...]:
+    def kind(self) -> str:
         """Jobs of one kind are enqueued by one statement."""
-        return (self.tick.task.name, sorted(self.options.items(), key=lambda item: item[0]))
+        return f"{self.tick.task.name} {sorted(self.options.items())}"
 
 
 def _options(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,33 +113,43 @@ async def enqueue(connection: psycopg.AsyncConnection[Any], ticks: list[Tick]) -
     """Enqueue what is due, in the connection's transaction; what cannot be enqueued is noted as skipped."""
     open_jobs = await _open(connection, ticks)
     jobs = [job for tick in ticks for job in _apart(tick, open_jobs)]
-    for batch in _kinds(jobs):
-        try:
-            async with connection.transaction():
-                await batch[0].tick.insert(connection, batch)
-        except psycopg.OperationalError:
-            raise
-        except Exception:
-            for job in batch:
-                await _enqueue_alone(connection, job)
+    if jobs:
+        await _insert(connection, sorted(jobs, key=lambda job: job.kind))
 
 
-async def _enqueue_alone(connection: psycopg.AsyncConnection[Any], job: DueJob) -> None:
-    """A job that cannot be enqueued must not hold back those of other schedules."""
+async def _insert(connection: psycopg.AsyncConnection[Any], jobs: list[DueJob]) -> None:
+    """Enqueue all of these; if one of them cannot be, all but those that cannot."""
+    inserted: list[tuple[DueJob, int]] = []
     try:
         async with connection.transaction():
-            await job.tick.insert(connection, [job])
+            for batch in _kinds(jobs):
+                task, options = batch[0].tick.task, batch[0].options
+                call = task.options(**options) if options else task
+                handles = await call.taking_json().enqueue_many(connection, [job.args for job in batch])
+                inserted += [(job, handle.id) for job, handle in zip(batch, handles, strict=True)]
     except psycopg.OperationalError:
         raise
-    except (AlreadyEnqueued, WorkrowError) as error:
-        job.tick.skip(job.due_at, f"{type(error).__name__}: {error}")
     except Exception as error:
-        logger.exception("%s: no job for its due time %s", job.tick.name, job.due_at.isoformat())
-        job.tick.skip(job.due_at, f"{type(error).__name__}: {error}")
+        # a job that cannot be enqueued must not hold back those of other schedules
+        if len(jobs) == 1:
+            _note(jobs[0], error)
+            return
+        middle = len(jobs) // 2
+        await _insert(connection, jobs[:middle])
+        await _insert(connection, jobs[middle:])
+        return
+    for job, job_id in inserted:
+        job.tick.enqueued(job, job_id)
+
+
+def _note(job: DueJob, error: Exception) -> None:
+    if not isinstance(error, AlreadyEnqueued | WorkrowError):
+        logger.error("%s: no job for its due time %s", job.tick.name, job.due_at.isoformat(), exc_info=error)
+    job.tick.skip(job.due_at, f"{type(error).__name__}: {error}")
 
 
 def _kinds(jobs: list[DueJob]) -> Iterator[list[DueJob]]:
-    for _, batch in groupby(sorted(jobs, key=lambda job: str(job.kind)), key=lambda job: job.kind):
+    for _, batch in groupby(jobs, key=lambda job: job.kind):
         yield list(batch)
 
 
