@@ -112,6 +112,24 @@ def test_ends_are_read_by_id_on_both_sides(plan: str, large: psycopg.Connection[
     assert re.search(r"Index Scan using history_\w+_id_idx", text), text  # and the empty days are read whole
 
 
+@pytest.mark.parametrize("plan", ["custom", "generic"])
+@pytest.mark.parametrize("name", ["claim_schedules", "next_schedule"])
+def test_schedules_that_are_not_due_are_not_looked_at(name: str, plan: str, conn: psycopg.Connection[Any]) -> None:
+    with conn.transaction(force_rollback=True):
+        conn.execute(
+            """INSERT INTO workrow.timetable (name, dynamic, task, last_tick, next_due, paused_at)
+               SELECT 's' || n, true, 't', now(), now() + n * interval '1 s', CASE WHEN n % 100 = 0 THEN now() END
+               FROM generate_series(1, 10000) AS n"""
+        )
+        conn.execute("ANALYZE workrow.timetable")
+        conn.execute(f"SET LOCAL plan_cache_mode = force_{plan}_plan")
+        params = {"tasks": ["t"], "names": ["n"], "limit": 500}
+        text = "\n".join(row[0] for row in conn.execute(f"EXPLAIN {sql.load(name)}", params).fetchall())
+        assert "timetable_next_due_idx" in text, text
+        assert "Seq Scan" not in text, text
+        assert "Sort Key" not in text, text
+
+
 def test_the_stock_fetch_walks_over_no_backlog(conn: psycopg.Connection[Any]) -> None:
     def buffers(statement: str) -> int:
         plan = conn.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}").fetchone()
