@@ -74,7 +74,8 @@ async def test_nothing_is_made_up_for_before_it_was_declared(ticker: Ticker) -> 
     assert ticker.jobs() == []
     state = ticker.state()
     assert timedelta(minutes=38) < state.next_due_at - datetime.now(UTC) < timedelta(minutes=41)
-    assert (state.source, state.cron[2:], state.orphaned, state.last_job_id) == ("declared", " * * * *", False, None)
+    assert state.cron.endswith(" * * * *")
+    assert (state.source, state.orphaned, state.last_job_id) == ("declared", False, None)
 
 
 async def test_each_due_time_is_enqueued_once_by_whoever_comes(ticker: Ticker) -> None:
