@@ -20,6 +20,8 @@ Exceptions = tuple[type[BaseException], ...]
 
 MAX_ATTEMPTS = 3
 WAIT = exponential(5, cap=3600)
+YEARS_MAX = 100
+"""Nobody waits for longer on purpose."""
 RETRY_AFTER_MAX = 86_400.0
 """Seconds: what another service asks us to wait is believed up to so much."""
 RETRY_AFTER_JITTER = 0.1
@@ -74,7 +76,7 @@ class Rule:
         if self.discard or (self.max_attempts is not None and attempts >= self.max_attempts):
             return None
         seconds = self.wait(attempts) if callable(self.wait) else self.wait
-        if not self.retry_after:
+        if not self.retry_after or not _possible(seconds):
             return seconds
         asked = max((asked_seconds(each) or 0.0 for each in sole(exception)), default=0.0)
         return max(seconds, min(asked, RETRY_AFTER_MAX) * random.uniform(1, 1 + RETRY_AFTER_JITTER))
@@ -138,6 +140,8 @@ class Retry(procrastinate.BaseRetryStrategy):
             return decision(told) if limit is None or attempts < limit else None
         rule = self._rule(exception)
         seconds = rule.seconds(attempts, exception) if rule else None
+        if rule and seconds is not None and not _possible(seconds):
+            raise OptionError(f"wait={rule.wait!r} returned {seconds!r}: must be a number of seconds, up to 100 years")
         # timedelta parameters of procrastinate are whole numbers of each unit
         return (
             None if seconds is None else procrastinate.RetryDecision(retry_in={"milliseconds": round(seconds * 1000)})
@@ -175,6 +179,23 @@ def decision(told: RetryLater | Snooze) -> procrastinate.RetryDecision:
     if told.seconds is None:
         return procrastinate.RetryDecision(retry_at=told.at)
     return procrastinate.RetryDecision(retry_in={"milliseconds": round(told.seconds * 1000)})
+
+
+def checked(found: object) -> procrastinate.RetryDecision | None:
+    """What a policy, which may be anybody's, has decided; raises OptionError where that cannot be done."""
+    if found is None:
+        return None
+    if not isinstance(found, procrastinate.RetryDecision):
+        raise OptionError(f"the retry policy returned {found!r}: must be a RetryDecision, or None to give up")
+    at, priority = found.retry_at, found.priority
+    if at is not None and (at.tzinfo is None or not at.year < clock.now().year + YEARS_MAX):
+        raise OptionError(f"the retry policy returned retry_at={at}: must have a time zone, and be in this century")
+    if priority is not None and not (isinstance(priority, int) and abs(priority) < 2**31):
+        raise OptionError(f"the retry policy returned priority={priority!r}: must be a 32-bit integer")
+    for name, text in (("queue", found.queue), ("lock", found.lock)):
+        if text is not None and not (isinstance(text, str) and _storable(text)):
+            raise OptionError(f"the retry policy returned {name}={text!r}: must be a text without NUL")
+    return found
 
 
 def directive(exception: BaseException) -> Directive | None:
@@ -225,11 +246,19 @@ def _check_policy(kind: str, max_attempts: object, wait: object) -> None:
     whole = isinstance(max_attempts, int) and not isinstance(max_attempts, bool)
     if max_attempts is not None and not (whole and max_attempts >= 1):  # type: ignore[operator]
         raise OptionError(f"{kind}(max_attempts={max_attempts!r}): must be at least 1, or None for no limit")
-    number = isinstance(wait, int | float) and not isinstance(wait, bool)
-    if not callable(wait) and not (number and math.isfinite(wait) and wait >= 0):  # type: ignore[arg-type,operator]
+    if not callable(wait) and not _possible(wait):
         raise OptionError(
             f"{kind}(wait={wait!r}): must be seconds (0 or more) or a function such as exponential(5, cap=300)"
         )
+
+
+def _storable(text: str) -> bool:
+    return "\x00" not in text and not any("\ud800" <= each <= "\udfff" for each in text)
+
+
+def _possible(seconds: object) -> bool:
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    return number and 0 <= seconds <= YEARS_MAX * 365 * 86_400  # type: ignore[operator]  # not true of NaN
 
 
 def _check_classes(name: str, value: object) -> None:

@@ -234,10 +234,10 @@ class State:
         self.fresh.add(job_id)
 
     @staticmethod
-    def _end(job: Job, status: str) -> None:
+    def _end(job: Job, status: str, *, counted: bool = True) -> None:
         assert job.status == "doing", f"job {job.id} ends twice"
         job.status = status
-        job.attempts += status != "cancelled"
+        job.attempts += counted and status != "cancelled"
 
     def _crash(self, job: Job, counted: bool) -> str:
         """Its worker or its process died; returns what becomes of the job."""
@@ -249,14 +249,14 @@ class State:
             self._end(job, "aborted")
             return "aborted"
         if job.crashes >= MAX_CRASHES:
-            self._end(job, "failed")
+            self._end(job, "failed", counted=False)
             job.quarantined = True
             return "quarantined"
         job.status = "todo"
         return "queued"
 
     @staticmethod
-    def _comes_back(job: Job) -> None:
+    def _comes_back(job: Job, *, counted: bool = True) -> None:
         """From history to the queue: the token stays, the crashes are forgiven."""
-        job.status, job.when, job.attempts, job.crashes = "todo", "due", job.attempts + 1, 0
+        job.status, job.when, job.attempts, job.crashes = "todo", "due", job.attempts + counted, 0
         job.quarantined, job.abort, job.marked = False, False, None

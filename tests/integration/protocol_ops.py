@@ -100,7 +100,7 @@ class Model(State):
             job = self.jobs[job_id]
             assert rows == [(job_id if job.quarantined else None,)]
             if job.quarantined:
-                self._comes_back(job)
+                self._comes_back(job, counted=False)
 
         def excuse(alone: bool) -> bool:
             return not alone or self.waiting(self.jobs[job_id].queueing_lock)
@@ -298,7 +298,7 @@ class Model(State):
             for job in self._accepted([claim], rows, alone):
                 assert rows[0][1] == self._crash(job, True)
 
-        params = {**_one(claim), "max_crashes": MAX_CRASHES, "cause": "killed by SIGKILL"}
+        params = {**_one(claim), "max_crashes": MAX_CRASHES, "cause": "killed by SIGKILL", "pause": 0.0}
         return Op(f"crash {claim}", [(self.load("crash_job"), params)], apply)
 
     def _may_wait(self, job: Job) -> bool:

@@ -1,5 +1,9 @@
--- The process of a job died under it, and the worker lives to tell; fenced as finish_jobs is.
-SELECT id, workrow.crash_job_v1(id, true, CAST(%(max_crashes)s AS integer), CAST(%(cause)s AS text)) AS verdict
+-- The process of a job died under it, or its connection, and the worker lives to tell; fenced as finish_jobs is.
+SELECT
+    id,
+    workrow.crash_job_v2(
+        id, true, CAST(%(max_crashes)s AS integer), CAST(%(cause)s AS text), CAST(%(pause)s AS double precision)
+    ) AS verdict
 FROM (
     SELECT id
     FROM procrastinate_jobs

@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Any
 import procrastinate
 from procrastinate import exceptions, middleware
 from procrastinate.job_context import AbortReason
+from procrastinate.retry import RetryDecision
 
 from workrow.context import JobContext, Step
 from workrow.execution import PLAIN, Execution
 from workrow.records import JobFilter
 from workrow.resources import Providers
 from workrow.tasks import Task
+from workrow.waits import exponential
 from workrow.worker.coroutines import run_limited
 from workrow.worker.loading import loader, result_of
-from workrow.worker.outcome import Claimed, Outcome, describe
+from workrow.worker.outcome import Claimed, Outcome, describe, unspeakable
 from workrow.worker.processes import Processes, check_importable
 from workrow.worker.provision import NOTHING, Given, Provision, Wanted
+from workrow.worker.telling import report, type_of
 from workrow.worker.threads import Interrupted, Threads
 from workrow.worker.transactions import Transactions
 from workrow.worker.verdict import Runner, dumped, dumper, failed, forgetting, telling
@@ -32,6 +35,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+BACK_OFF = exponential(1, cap=60)
+"""Seconds until a transactional job runs again that has lost its connection."""
+PARTING_SECONDS = 0.25
+"""How long after that a server which ends all connections may need for the others."""
 GRACE_SECONDS = 5.0
 """What a coroutine that was cancelled may take to end, before it is left to itself and its slot given to another
 job."""
@@ -55,6 +62,7 @@ class Executor:
         transactions: runs transactional tasks.
         say: notes how far a job has come.
         mark: writes down that a job which has crashed before is about to start; False if it is no longer ours.
+        steady: whether the database has answered for the last so many seconds, and does.
         max_crashes: so many crashes put a job into quarantine.
     """
 
@@ -65,6 +73,7 @@ class Executor:
         transactions: Transactions,
         say: Callable[[Claimed, Step], None],
         mark: Callable[[Claimed], Awaitable[bool]],
+        steady: Callable[[float], Awaitable[bool]],
         max_crashes: int,
     ) -> None:
         self._worker = worker
@@ -75,6 +84,7 @@ class Executor:
         self._say = say
         self._provision = Provision(getattr(worker.app, "providers", None) or Providers())
         self._mark = mark
+        self._steady = steady
         self._max_crashes = max_crashes
         self._alone = asyncio.Lock()
         self._runners: dict[str, Runner] = {}
@@ -105,20 +115,45 @@ class Executor:
             logger.warning("%s: not started: it has expired", claimed)
             return Outcome(claimed, "expired", ended_at=claimed.started_at)
         try:
-            runner = self._runners.get(claimed.task) or self._find(claimed.task)
-            result = await (self._run_suspect(claimed, runner) if claimed.crashes else runner(claimed))
-            outcome = result if isinstance(result, Outcome) else Outcome(claimed, "succeeded", dumped(claimed, result))
-        except asyncio.CancelledError as error:
-            outcome = self._interrupted(claimed, error)
-        except BaseException as error:  # SystemExit and its kin in a task are that task's failure, not the worker's
-            outcome = (
-                self._interrupted(claimed, error)
-                if claimed.id in self.stops
-                else failed(self._tasks.get(claimed.task), claimed, error, asked=False)
-            )
+            outcome = await self._attempt(claimed)
+        except BaseException as error:
+            outcome = self.last_resort(claimed, error)
         outcome.ended_at = time.monotonic()
         self.stops.pop(claimed.id, None)
         return outcome
+
+    def last_resort(self, claimed: Claimed, error: BaseException) -> Outcome:
+        """An outcome for an error that cannot even be looked at."""
+        report(
+            logger, logging.ERROR, "%s: failed, and nothing can be said of it: %s", claimed, type_of(error), error=None
+        )
+        return {Stop.SHUTDOWN: Outcome(claimed, "todo"), Stop.LEASE: Outcome(claimed, "lost")}.get(
+            self.stops.pop(claimed.id, Stop.ABORT), unspeakable(claimed, error)
+        )
+
+    async def _attempt(self, claimed: Claimed) -> Outcome:
+        try:
+            runner = self._runners.get(claimed.task) or self._find(claimed.task)
+            result = await (self._run_suspect(claimed, runner) if claimed.crashes else runner(claimed))
+            if isinstance(result, Outcome):
+                return await self._parted(result) if result.status == "parted" else result
+        except asyncio.CancelledError as error:
+            return self._interrupted(claimed, error)
+        except BaseException as error:  # SystemExit and its kin in a task are that task's failure, not the worker's
+            if claimed.id in self.stops:
+                return self._interrupted(claimed, error)
+            return failed(self._tasks.get(claimed.task), claimed, error, asked=False)
+        return Outcome(claimed, "succeeded", dumped(claimed, result))
+
+    async def _parted(self, outcome: Outcome) -> Outcome:
+        """Its connection was lost. Where others have been kept it is the job's own, and counts as a crash of it."""
+        claimed = outcome.claimed
+        # the others may be on their way
+        await asyncio.sleep(PARTING_SECONDS)
+        own = outcome.cause is not None and await self._steady(time.monotonic() - claimed.started_at)
+        seconds = BACK_OFF(claimed.crashes + 1 if own else claimed.token)
+        retry = RetryDecision(retry_in={"milliseconds": round(seconds * 1000)})
+        return Outcome(claimed, "crashed" if own else "snoozed", retry=retry, cause=outcome.cause)
 
     async def _run_suspect(self, claimed: Claimed, runner: Runner) -> Any:
         """A job whose worker died: its start is written down, and before the last chance nothing like it runs beside

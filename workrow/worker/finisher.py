@@ -130,7 +130,7 @@ class Finisher:
         except LOST:
             self.in_doubt = True
             raise
-        except psycopg.Error as error:
+        except Exception as error:
             if len(batch) == 1:
                 if isinstance(error, psycopg.errors.UniqueViolation) and races:
                     # a newer job under the same queueing lock was not committed yet when we looked: now it is
@@ -165,7 +165,7 @@ class Finisher:
         self._lease.refused += 1
         logger.warning("%s: the finish was refused (%s): the job is no longer ours", outcome.claimed, outcome.status)
 
-    async def _give_up(self, outcome: Outcome, error: psycopg.Error) -> list[Outcome]:
+    async def _give_up(self, outcome: Outcome, error: Exception) -> list[Outcome]:
         """The row refuses its outcome: keep what can be kept, so that the job does not hang in doing."""
         logger.error("%s: its outcome cannot be stored: %s", outcome.claimed, told(error))
         try:
@@ -285,9 +285,10 @@ class Finisher:
             token=claimed.token,
             max_crashes=self._max_crashes,
             cause=outcome.cause,
+            pause=seconds_until([outcome.retry])[0] if outcome.retry else 0.0,
         )
         for _, verdict in rows:
-            logger.error("%s: its process died (%s): %s", claimed, outcome.cause, verdict)
+            logger.error("%s: crashed (%s): %s", claimed, outcome.cause, verdict)
         return {row[0] for row in rows}
 
     async def _ids(self, statement: str, outcomes: list[Outcome], **params: Any) -> set[int]:

@@ -214,7 +214,17 @@ class Lane:
             self.running[claimed.id] = (claimed, asyncio.create_task(self._work(claimed)))
 
     async def _work(self, claimed: Claimed) -> None:
-        self._end(claimed, await self._executor.run(claimed))
+        try:
+            outcome = await self._executor.run(claimed)
+        except BaseException as error:
+            held, job = self.running.get(claimed.id, (None, None))
+            if held is not claimed:
+                return  # abandoned before
+            # a GeneratorExit that was set on a future passes everybody who could catch it; else the loop is gone
+            if isinstance(error, GeneratorExit) and not _is_current(job):
+                raise
+            outcome = self._executor.last_resort(claimed, error)
+        self._end(claimed, outcome)
 
     def _abandon(self, claimed: Claimed, stop: Stop) -> None:
         """Give the slot of a task that does not end to others; what it says when it ends is not heard."""
@@ -266,3 +276,10 @@ class Lane:
         self._twice.clear()
         while self.waiting:
             self._finisher.add(Outcome(self.waiting.popleft(), "todo"))
+
+
+def _is_current(job: asyncio.Task[None] | None) -> bool:
+    try:
+        return asyncio.current_task() is job
+    except RuntimeError:
+        return False

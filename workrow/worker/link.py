@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -54,6 +55,7 @@ class Link:
         self._timeout = timeout
         self._connection: psycopg.AsyncConnection | None = None
         self._pooled = False
+        self._opened_at = 0.0
         self._turn = asyncio.Lock()
 
     async def run(self, name: str, /, **params: Any) -> list[Row]:
@@ -75,6 +77,11 @@ class Link:
                 await self._drop()
                 raise
 
+    @property
+    def age(self) -> float:
+        """Seconds for which its connection has not been lost, as far as it knows; 0 without one."""
+        return 0.0 if self._connection is None else time.monotonic() - self._opened_at
+
     async def close(self) -> None:
         """Close the connection; another statement would open one again."""
         async with self._turn:
@@ -83,6 +90,7 @@ class Link:
     async def _open(self) -> psycopg.AsyncConnection:
         if self._connection is None or self._connection.closed:
             self._connection = connection = await self._connect()
+            self._opened_at = time.monotonic()
             # twice as fast as json.loads, and it takes the bytes as they come
             set_json_loads(self._json_loads, connection)
             self._pooled = await is_pooled(connection)

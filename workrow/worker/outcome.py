@@ -1,7 +1,6 @@
 """A claimed job, and how its attempt ended."""
 
 import time
-import traceback
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -14,9 +13,11 @@ from workrow import clock
 from workrow.context import Step
 from workrow.payload import dump_result
 from workrow.worker.link import Row
+from workrow.worker.telling import message_of, traceback_of, type_of
 
 MESSAGE_MAX = 10_000
 TRACEBACK_MAX = 30_000
+TYPE_MAX = 500
 """Characters kept of an error. A traceback loses its middle: where it began and where it ended say most."""
 
 
@@ -99,7 +100,9 @@ class Outcome:
         claimed: the job.
         status: "succeeded", "failed", "aborted"; "todo", to be tried again if there is a ``retry``, and else to be
             given back without counting the attempt; "snoozed", to wait until ``retry`` says, likewise; "expired", it
-            was too late to start it; "crashed", its process died; "lost", nothing is to be written.
+            was too late to start it; "crashed", its process died, or its connection alone; "lost", nothing is to be
+            written. Between the executor's steps only: "parted", its connection was lost, and with a ``cause`` it may
+            be the task's doing.
         result: JSON text.
         error: one attempt's entry of ``errors``, as JSON text.
         retry: when and where it is tried again.
@@ -120,21 +123,36 @@ class Outcome:
     ended_at: float = 0.0
 
 
-def describe(error: BaseException, attempt: int, *, discarded: bool) -> str:
-    """One failed attempt as the JSON object that ``errors`` holds."""
-    text = "".join(traceback.format_exception(error))
+def describe(error: BaseException, attempt: int, *, discarded: bool, policy: BaseException | None = None) -> str:
+    """One failed attempt as the JSON object that ``errors`` holds. ``policy``: what its retry policy raised."""
+    text, _ = traceback_of(error)
     if len(text) > TRACEBACK_MAX:
         half = TRACEBACK_MAX // 2
         text = f"{text[:half]}\n… {len(text) - TRACEBACK_MAX} characters left out …\n{text[-half:]}"
     kept: dict[str, Any] = {
         "attempt": attempt,
         "at": clock.now(),
-        "type": f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."),
-        "message": storable(str(error)[:MESSAGE_MAX]),
+        "type": storable(type_of(error)[:TYPE_MAX]),
+        "message": storable(message_of(error)[:MESSAGE_MAX]),
         "traceback": storable(text),
         "discarded": discarded,
     }
+    if policy is not None:
+        kept["retry_error"] = storable(f"{type_of(policy)}: {message_of(policy)}"[:MESSAGE_MAX])
     return dump_result(kept) or "{}"
+
+
+def unspeakable(claimed: Claimed, error: BaseException) -> "Outcome":
+    """The outcome where looking at an error has failed as well: a plain description, and no retry."""
+    kept = {
+        "attempt": claimed.attempts + 1,
+        "at": clock.now(),
+        "type": storable(type_of(error)[:TYPE_MAX]),
+        "message": "the attempt failed, and so did finding out how",
+        "traceback": None,
+        "discarded": False,
+    }
+    return Outcome(claimed, "failed", error=dump_result(kept), ended_at=time.monotonic())
 
 
 def storable(text: str) -> str:

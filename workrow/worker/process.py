@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any
 
+import psycopg
 from procrastinate import jobs
 from procrastinate.app import App
 
@@ -116,7 +117,9 @@ class Worker(UpstreamWorker):
         self._chores = Link(connect, "SET synchronous_commit = off")
         transactions = Transactions(app.connector, sessions, sync_sessions, self.worker_name, self._deletes)
         self._board = Board(self._chores.run)
-        self._executor = Executor(self, self.concurrency, transactions, self._board.say, self._mark, max_crashes)
+        self._executor = Executor(
+            self, self.concurrency, transactions, self._board.say, self._mark, self._is_steady, max_crashes
+        )
         self._finisher = Finisher(
             self._finishes, self._lease, self.worker_name, max_crashes, self._deletes, self._is_busy, self._on_unlock
         )
@@ -303,6 +306,15 @@ class Worker(UpstreamWorker):
     async def _mark(self, claimed: Claimed) -> bool:
         params = {"id": claimed.id, "worker_id": claimed.owner, "token": claimed.token}
         return bool(await persist("marking a job", lambda: self._finishes.run("mark_job", **params)))
+
+    async def _is_steady(self, seconds: float) -> bool:
+        link = self._claims.link
+        try:
+            ((uptime,),) = await link.run("read_uptime")
+        except (*LOST, psycopg.Error):
+            return False
+        # asked on a connection that is older than that: one made since says nothing of the time before
+        return link.age > seconds and uptime > seconds
 
     def _is_busy(self) -> bool:
         return any(lane.waiting for lane in self._lanes)

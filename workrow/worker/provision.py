@@ -11,6 +11,7 @@ from typing import Any
 from workrow.context import JobContext
 from workrow.errors import ConfigurationError
 from workrow.resources import Provider, Providers, injected_kinds
+from workrow.worker.telling import carried
 
 logger = logging.getLogger(__name__)
 
@@ -163,6 +164,8 @@ class _Held:
                 self._value.set_exception(
                     RuntimeError("cancelled while it was opened")
                     if isinstance(error, asyncio.CancelledError)
+                    else carried(error)
+                    if isinstance(error, StopIteration | GeneratorExit)
                     else error
                 )
             else:

@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
 from workrow.errors import SoftTimeLimitExceeded, TimeLimitExceeded
+from workrow.worker.telling import carried
 
 T = TypeVar("T")
 
@@ -51,8 +52,8 @@ class Work:
         error, self.error = self.error, None
         if error is None:
             self.done.set_result(self.result)
-        elif isinstance(error, StopIteration):
-            self.done.set_exception(RuntimeError(f"the task raised {error!r}"))  # which a future cannot carry
+        elif isinstance(error, StopIteration | GeneratorExit):
+            self.done.set_exception(carried(error))
         else:
             self.done.set_exception(error)
 

@@ -19,6 +19,7 @@ from workrow import transaction
 from workrow.connector import Connector, SyncConnector
 from workrow.errors import ConfigurationError, LeaseLost, TransactionError
 from workrow.execution import TransactionKind
+from workrow.worker.link import told
 from workrow.worker.outcome import Claimed, Outcome, unwritten
 
 logger = logging.getLogger(__name__)
@@ -31,11 +32,15 @@ CONFLICT_PAUSE = 0.1
 """A serialization failure or a deadlock is nobody's fault: the attempt is repeated so often, after up to so many
 seconds times the try. https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html"""
 CONFLICTS = (psycopg.errors.SerializationFailure.sqlstate, psycopg.errors.DeadlockDetected.sqlstate)
-GONE = ("08", "57P", "53")
+GONE = ("08", "57P", "53", "25P03", "25P04")
 """SQLSTATE prefixes of a connection that is lost: connection exception, operator intervention, insufficient
-resources."""
+resources, idle in the transaction for too long, a transaction that takes too long."""
+NOBODYS = ("53", "57P02", "57P03")
+"""Of these, what no task does to itself: insufficient resources, a server that crashed or starts."""
+CAUSE_MAX = 500
 
 COMMITS = "workrow commits"
+CONNECTED = "workrow has seen a connection"
 
 
 class Transactions:
@@ -78,9 +83,11 @@ class Transactions:
             LeaseLost: the job is no longer ours; everything was rolled back.
             Exception: what the task raised; everything was rolled back.
         """
+        used: Any = None
         for repetition in range(1, CONFLICT_TRIES + 1):
             try:
                 async with self._open_async(kind) as on:
+                    used = on
                     result = dump(await call(on))
                     rows = await transaction.run_async(on, "finish_job", self._params(claimed, result))
                     self._fence(claimed, rows, on)
@@ -88,7 +95,7 @@ class Transactions:
             except Exception as error:
                 pause = self._pause(claimed, error, repetition)
                 if pause is None:
-                    return self._interrupted(claimed, error)
+                    return self._interrupted(claimed, error, began=_connected(used))
                 await asyncio.sleep(pause)
         raise AssertionError("the last repetition raises")
 
@@ -96,9 +103,11 @@ class Transactions:
         self, claimed: Claimed, kind: TransactionKind, call: Callable[[Any], Any], dump: Callable[[Any], Any]
     ) -> Outcome:
         """The same, in this thread."""
+        used: Any = None
         for repetition in range(1, CONFLICT_TRIES + 1):
             try:
                 with self._open_sync(kind) as on:
+                    used = on
                     result = dump(call(on))
                     rows = transaction.run(on, "finish_job", self._params(claimed, result))
                     self._fence(claimed, rows, on)
@@ -106,7 +115,7 @@ class Transactions:
             except Exception as error:
                 pause = self._pause(claimed, error, repetition)
                 if pause is None:
-                    return self._interrupted(claimed, error)
+                    return self._interrupted(claimed, error, began=_connected(used))
                 time.sleep(pause)
         raise AssertionError("the last repetition raises")
 
@@ -150,12 +159,17 @@ class Transactions:
         return random.uniform(0, CONFLICT_PAUSE * repetition)
 
     @staticmethod
-    def _interrupted(claimed: Claimed, error: Exception) -> Outcome:
-        """A lost connection ended the transaction, or it is not known whether the commit arrived: the fence knows."""
+    def _interrupted(claimed: Claimed, error: Exception, *, began: bool) -> Outcome:
+        """A lost connection ended the transaction, or it is not known whether the commit arrived: the fence knows.
+
+        ``began``: the task had its connection, and may itself be why that was lost.
+        """
         if not connection_lost(error):
             raise error
-        logger.warning("%s: its connection was lost, it goes back to the queue: %s", claimed, error)
-        return Outcome(claimed, "todo")
+        code, words = state(error), told(_original(error))[:CAUSE_MAX]
+        logger.warning("%s: its connection was lost, it goes back to the queue: %s", claimed, words)
+        own = began and not (code or "").startswith(NOBODYS)
+        return Outcome(claimed, "parted", cause=f"lost its connection: {words}" if own else None)
 
     def _open_async(self, kind: TransactionKind) -> AbstractAsyncContextManager[Any]:
         if kind == "AsyncSession":
@@ -170,6 +184,7 @@ class Transactions:
         assert self._sessions is not None
         async with self._sessions() as session, session.begin():
             event.listen(session.sync_session, "before_commit", _refuse_commit)
+            event.listen(session.sync_session, "after_begin", _note_connection)
             yield session
 
     @contextmanager
@@ -177,6 +192,7 @@ class Transactions:
         assert self._sync_sessions is not None
         with self._sync_sessions() as session, session.begin():
             event.listen(session, "before_commit", _refuse_commit)
+            event.listen(session, "after_begin", _note_connection)
             yield session
 
     @asynccontextmanager
@@ -196,6 +212,17 @@ class Transactions:
 def _refuse_commit(session: Session) -> None:
     if not session.info.get(COMMITS) and not session.in_nested_transaction():
         _no_commit()
+
+
+def _note_connection(session: Session, *_: object) -> None:
+    session.info[CONNECTED] = True
+
+
+def _connected(used: Any) -> bool:
+    """Whether a task had a connection: SQLAlchemy makes one when it is needed."""
+    if used is None or isinstance(used, psycopg.Connection | psycopg.AsyncConnection):
+        return used is not None
+    return bool(used.info.get(CONNECTED))
 
 
 def _no_commit() -> NoReturn:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,10 +15,11 @@ from workrow.directives import Directive, RetryLater, Snooze
 from workrow.errors import LeaseLost, ProcessCrashed
 from workrow.payload import dump_result
 from workrow.records import job_fields, running
-from workrow.retry import Retry, decision, directive, later
+from workrow.retry import Retry, checked, decision, directive, later
 from workrow.tasks import Task
 from workrow.worker.loading import result_of
 from workrow.worker.outcome import Claimed, Outcome, describe
+from workrow.worker.telling import Unsaid, message_of, report, shown
 
 logger = logging.getLogger(__name__)
 
@@ -47,35 +49,53 @@ def failed(
     if (said := directive(error)) is not None:
         return _directed(task, claimed, error, said)
     aborted = isinstance(error, exceptions.JobAborted)
-    retry, discarded = _decided(task, claimed, error) if task and not (aborted and asked) else (None, False)
-    told = describe(error, claimed.attempts + 1, discarded=discarded)
-    if retry:
-        logger.warning("%s: attempt failed, to be retried: %r", claimed.job.call_string, error, exc_info=error)
-        return Outcome(claimed, "todo", error=told, retry=retry)
+    decided = _decided(task, claimed, error) if task and not (aborted and asked) else Decided()
+    told = describe(error, claimed.attempts + 1, discarded=decided.discarded, policy=decided.error)
+    if decided.retry:
+        _report(logging.WARNING, "%s: attempt failed, to be retried: %s", claimed, error)
+        return Outcome(claimed, "todo", error=told, retry=decided.retry)
     if aborted:
         logger.info("%s: aborted", claimed)
         return Outcome(claimed, "aborted", error=told)
-    if discarded:
-        logger.warning("%s: discarded: %r", claimed.job.call_string, error)
+    if decided.discarded:
+        logger.warning("%s: discarded: %s", claimed.job.call_string, shown(error))
     else:
-        logger.error("%s: failed: %r", claimed.job.call_string, error, exc_info=error)
+        _report(logging.ERROR, "%s: failed: %s", claimed, error)
     return Outcome(claimed, "failed", error=told)
 
 
-def _decided(
-    task: procrastinate.tasks.Task[Any, Any, Any], claimed: Claimed, error: BaseException
-) -> tuple[RetryDecision | None, bool]:
-    """When it is tried again, if it is, and whether it is discarded. A policy that fails itself gives up."""
+def _report(level: int, text: str, claimed: Claimed, error: BaseException) -> None:
+    report(logger, level, text, claimed.job.call_string, shown(error), error=error)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a retry policy says of an error.
+
+    Attributes:
+        retry: when it is tried again; None: it is not.
+        discarded: it is given up on purpose.
+        error: what the policy raised instead.
+    """
+
+    retry: RetryDecision | None = None
+    discarded: bool = False
+    error: BaseException | None = None
+
+
+def _decided(task: procrastinate.tasks.Task[Any, Any, Any], claimed: Claimed, error: BaseException) -> Decided:
+    """What the task's policy says. One that fails itself, or says nothing that can be done, gives up."""
     policy = task.retry_strategy
     try:
         if isinstance(policy, Retry):
             # not through procrastinate's JobRetry: the policy is asked once
-            return policy.get_retry_decision(exception=error, job=claimed.job), policy.discards(error)
-        retry = task.get_retry_exception(exception=error, job=claimed.job)
-        return (retry.retry_decision if retry else None), False
-    except Exception:
-        logger.exception("%s: its retry policy failed on %r", claimed, error)
-        return None, False
+            retry = policy.get_retry_decision(exception=error, job=claimed.job)
+            return Decided(checked(retry), policy.discards(error))
+        raised = task.get_retry_exception(exception=error, job=claimed.job)
+        return Decided(checked(raised.retry_decision) if raised else None)
+    except Unsaid as broken:
+        report(logger, logging.ERROR, "%s: its retry policy failed on %s", claimed, shown(error), error=broken)
+        return Decided(error=broken)
 
 
 def _directed(
@@ -87,16 +107,21 @@ def _directed(
         return Outcome(claimed, "snoozed", retry=decision(told), at=told.at)
     attempt = claimed.attempts + 1
     if not isinstance(told, RetryLater):
-        logger.warning("%s: discarded: %s", claimed, told)
+        logger.warning("%s: discarded: %s", claimed, message_of(told))
         return Outcome(claimed, "failed", error=describe(told, attempt, discarded=True))
-    retry = later(task.retry_strategy if task else None, told, claimed.job)
-    entry = describe(told, attempt, discarded=False)
+    broken: BaseException | None = None
+    try:
+        retry = checked(later(task.retry_strategy if task else None, told, claimed.job))
+    except Unsaid as raised:
+        report(logger, logging.ERROR, "%s: its retry policy failed on %s", claimed, message_of(told), error=raised)
+        retry, broken = None, raised
+    entry = describe(told, attempt, discarded=False, policy=broken)
+    call, words = claimed.job.call_string, message_of(told)
     if retry is None:
-        logger.error(
-            "%s: failed, attempt %d was the last one: %s", claimed.job.call_string, attempt, told, exc_info=error
-        )
+        text = "%s: failed, attempt %d was the last one: %s"
+        report(logger, logging.ERROR, text, call, attempt, words, error=error)
         return Outcome(claimed, "failed", error=entry)
-    logger.warning("%s: attempt failed, to be retried: %s", claimed.job.call_string, told, exc_info=told.__cause__)
+    report(logger, logging.WARNING, "%s: attempt failed, to be retried: %s", call, words, error=told.__cause__)
     return Outcome(claimed, "todo", error=entry, retry=retry, at=told.at)
 
 
@@ -104,9 +129,16 @@ def dumped(claimed: Claimed, result: Any, kind: Result | None = None) -> str | N
     """A result as JSON text; None for what is no JSON, which is logged. ``kind``: what the task returns."""
     try:
         return dump_result(kind.dump(result) if kind else result)
-    except ValueError as error:
+    except Unsaid as error:
         # the work is done: failing the job now would do it again
-        logger.warning("%s: its result is not kept, for it is not JSON: %s", claimed, error)
+        report(
+            logger,
+            logging.WARNING,
+            "%s: its result is not kept, for it is not JSON: %s",
+            claimed,
+            message_of(error),
+            error=None,
+        )
         return None
 
 

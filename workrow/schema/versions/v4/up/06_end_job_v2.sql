@@ -1,4 +1,4 @@
--- As in version 3, with the new columns.
+-- As in version 3, with the new columns; and what goes to quarantine, with a cause, has ended no attempt.
 CREATE OR REPLACE FUNCTION workrow.end_job_v2(
     job_id bigint, from_statuses procrastinate_job_status[], end_status procrastinate_job_status, error jsonb, cause text
 ) RETURNS bigint
@@ -21,7 +21,7 @@ AS $$
     )
     SELECT
         id, queue_name, task_name, priority, lock, queueing_lock, args, end_status, scheduled_at,
-        attempts + CASE WHEN status = 'doing' AND end_status <> 'cancelled' THEN 1 ELSE 0 END, worker_id,
+        attempts + CASE WHEN status = 'doing' AND end_status <> 'cancelled' AND cause IS NULL THEN 1 ELSE 0 END, worker_id,
         worker, created_at, started_at, clock_timestamp(), result,
         workrow.with_error_v1(errors, error), claims, crashes, cause,
         version, unique_key, expires_at, progress, line
