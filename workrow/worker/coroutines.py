@@ -18,6 +18,14 @@ class _SoftCancellation(SoftTimeLimitExceeded, asyncio.CancelledError):
     """
 
 
+class _Contained(Exception):
+    """Stands for what would end the event loop, if a task raised it."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
 class _Interruptible:
     """Drives a coroutine, and can turn one cancellation of its task into the soft limit's exception."""
 
@@ -44,6 +52,8 @@ class _Interruptible:
             if soft is None or others is not None:
                 raise
             raise SoftTimeLimitExceeded(*_first(soft).args) from error
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise _Contained(error) from None
         except asyncio.CancelledError as error:
             if self._overtaken:
                 raise SoftTimeLimitExceeded(*self._overtaken.args) from error
@@ -129,7 +139,10 @@ async def run_limited(
         if not task.done():
             on_abandoned(task)
     if not exceeded:
-        return task.result()
+        try:
+            return task.result()
+        except _Contained as contained:
+            raise contained.error from None
     raise TimeLimitExceeded(f"the task ran into its time_limit of {time_limit:g} s") from _error(task)
 
 
@@ -163,6 +176,8 @@ def _error(task: asyncio.Task[Any]) -> BaseException | None:
     if task.done():
         try:
             task.result()
+        except _Contained as contained:
+            return contained.error
         except BaseException as error:
             return error
     return None

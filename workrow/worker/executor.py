@@ -25,7 +25,7 @@ from workrow.worker.loading import loader, result_of
 from workrow.worker.outcome import Claimed, Outcome, describe, unspeakable
 from workrow.worker.processes import Processes, check_importable
 from workrow.worker.provision import NOTHING, Given, Provision, Wanted
-from workrow.worker.telling import report, type_of
+from workrow.worker.telling import first, report, type_of
 from workrow.worker.threads import Interrupted, Threads
 from workrow.worker.transactions import Transactions
 from workrow.worker.verdict import Runner, dumped, dumper, failed, forgetting, telling
@@ -117,7 +117,7 @@ class Executor:
         try:
             outcome = await self._attempt(claimed)
         except BaseException as error:
-            outcome = self.last_resort(claimed, error)
+            outcome = self.last_resort(claimed, first(error))
         outcome.ended_at = time.monotonic()
         self.stops.pop(claimed.id, None)
         return outcome

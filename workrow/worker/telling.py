@@ -45,6 +45,14 @@ def traceback_of(error: BaseException) -> tuple[str, bool]:
     return f"{where}{type_of(error)}: {message_of(error)}\n", False
 
 
+def first(error: BaseException) -> BaseException:
+    """What was being handled when it was raised; else itself."""
+    try:
+        return error.__context__ or error
+    except Unsaid:
+        return error
+
+
 def carried(error: BaseException) -> RuntimeError:
     """In place of one that a future cannot carry, or not without losing whoever awaits it: StopIteration,
     GeneratorExit."""
