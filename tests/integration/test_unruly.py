@@ -111,7 +111,16 @@ async def test_an_exception_that_cannot_be_looked_at(open_app: workrow.App, conn
     found = await run_all(open_app, conn, jobs)
     assert [(each["status"], each["attempts"], len(each["errors"])) for each in found] == [("failed", 1, 1)] * len(jobs)
     kinds = [each["errors"][0]["type"].rpartition(".")[2] for each in found]
-    assert kinds[:8] == ["NoMessage", "NotAText", "NoRepr", "Exits", "NoAttributes", "NoTraceback", "N\\x00l", "KeyError"]
+    assert kinds[:8] == [
+        "NoMessage",
+        "NotAText",
+        "NoRepr",
+        "Exits",
+        "NoAttributes",
+        "NoTraceback",
+        "N\\x00l",
+        "KeyError",
+    ]
     assert found[0]["errors"][0]["message"] == "(its message fails: RuntimeError)"
 
 
