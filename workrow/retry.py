@@ -76,7 +76,9 @@ class Rule:
         if self.discard or (self.max_attempts is not None and attempts >= self.max_attempts):
             return None
         seconds = self.wait(attempts) if callable(self.wait) else self.wait
-        if not self.retry_after or not _possible(seconds):
+        if not _possible(seconds):
+            raise OptionError(f"wait={self.wait!r} returned {seconds!r}: must be a number of seconds, up to 100 years")
+        if not self.retry_after:
             return seconds
         asked = max((asked_seconds(each) or 0.0 for each in sole(exception)), default=0.0)
         return max(seconds, min(asked, RETRY_AFTER_MAX) * random.uniform(1, 1 + RETRY_AFTER_JITTER))
@@ -140,8 +142,6 @@ class Retry(procrastinate.BaseRetryStrategy):
             return decision(told) if limit is None or attempts < limit else None
         rule = self._rule(exception)
         seconds = rule.seconds(attempts, exception) if rule else None
-        if rule and seconds is not None and not _possible(seconds):
-            raise OptionError(f"wait={rule.wait!r} returned {seconds!r}: must be a number of seconds, up to 100 years")
         # timedelta parameters of procrastinate are whole numbers of each unit
         return (
             None if seconds is None else procrastinate.RetryDecision(retry_in={"milliseconds": round(seconds * 1000)})

@@ -111,16 +111,10 @@ async def test_an_exception_that_cannot_be_looked_at(open_app: workrow.App, conn
     found = await run_all(open_app, conn, jobs)
     assert [(each["status"], each["attempts"], len(each["errors"])) for each in found] == [("failed", 1, 1)] * len(jobs)
     kinds = [each["errors"][0]["type"].rpartition(".")[2] for each in found]
-    assert kinds[:8] == [
-        "NoMessage",
-        "NotAText",
-        "NoRepr",
-        "Exits",
-        "NoAttributes",
-        "NoTraceback",
-        "N\\x00l",
-        "KeyError",
-    ]
+    if "transactional" not in kind:  # there SQLAlchemy looks at it first
+        assert kinds[4] == "NoAttributes"
+    del kinds[4]
+    assert kinds[:7] == ["NoMessage", "NotAText", "NoRepr", "Exits", "NoTraceback", "N\\x00l", "KeyError"]
     assert found[0]["errors"][0]["message"] == "(its message fails: RuntimeError)"
 
 
@@ -170,7 +164,7 @@ async def test_a_broken_retry_policy_fails_the_job_and_is_named(
     ] * len(jobs)
     told = [each["errors"][0]["retry_error"] for each in found]
     assert told[:2] == ["RuntimeError: no time", "SystemExit: 7"]
-    assert all("must be a number of seconds, up to 100 years" in each for each in told[2:6])
+    assert all("must be a number of seconds, up to 100 years" in each for each in told[2:7])
     assert told[len(WAITS)] == "SystemExit: 5"
     assert "must be a RetryDecision" in told[len(WAITS) + 5]
     assert "its retry policy failed on ValueError" in caplog.text

@@ -47,15 +47,19 @@ class Work:
     def settle(self) -> None:
         """In the event loop: the thread has ended it."""
         self.ended = True
-        if self.done.done():
-            return
+        if not self.done.done():
+            # not its error, which a future would look at, and throw past whoever awaits it if it is a GeneratorExit
+            self.done.set_result(None)
+
+    def outcome(self) -> Any:
+        """Return what the call returned, or raise what it raised."""
         error, self.error = self.error, None
-        if error is None:
-            self.done.set_result(self.result)
-        elif isinstance(error, StopIteration | GeneratorExit):
-            self.done.set_exception(carried(error))
-        else:
-            self.done.set_exception(error)
+        try:
+            if error is None:
+                return self.result
+            raise carried(error) if issubclass(type(error), StopIteration) else error
+        finally:
+            del error  # its traceback keeps this frame
 
 
 class Threads:
@@ -155,7 +159,8 @@ class Threads:
     async def _run(self, work: Work) -> Any:
         self._submit(work)
         try:
-            return await work.done
+            await work.done
+            return work.outcome()
         except asyncio.CancelledError:
             # the slot is free when the thread is, and not before
             while not work.ended:
