@@ -232,8 +232,8 @@ class Model(State):
 
         def apply(rows: Rows, alone: bool) -> None:
             for job in self._accepted(claims, rows, alone):
-                self._end(job, "failed" if status == "quarantined" else status)
                 job.quarantined = status == "quarantined"
+                self._end(job, "failed" if job.quarantined else status, counted=not job.quarantined)
 
         if status == "deleted":
             return Op(f"delete {claims}", [(self.load("delete_finished_jobs"), _many(claims))], apply)

@@ -140,8 +140,9 @@ async def test_a_lost_connection_burns_no_attempt(open_app: workrow.App, conn: A
             conn.execute("SELECT pg_terminate_backend(%s)", [pid])
 
     job = await cut.enqueue(None)
-    await run(open_app)
-    assert (status(conn, job), row(conn, job)["attempts"], written(conn)) == ("succeeded", 1, ["2"])
+    async with Running(open_app):
+        await until(lambda: status(conn, job) == "succeeded")
+    assert (row(conn, job)["attempts"], row(conn, job)["crashes"], written(conn)) == (1, 1, ["2"])
 
 
 @pytest.mark.parametrize("state", ["40001", "40P01"])
