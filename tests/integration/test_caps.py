@@ -145,3 +145,17 @@ def test_producers_that_commit_see_one_another(mail: Any, database_url: str, con
     # each of four producers may miss what three others have not committed yet
     assert 50 <= done <= 53
     assert count(conn) == done
+
+
+def test_the_count_is_not_about_other_queues(conn: Any) -> None:
+    put = """INSERT INTO procrastinate_jobs (queue_name, task_name, lock)
+             SELECT %s, 't', CASE WHEN n %% 2 = 0 THEN 'l' || n END FROM generate_series(1, %s) AS n"""
+    conn.execute(put, ["big", 100_000])
+    conn.execute(put, ["capped", 100])
+    conn.execute("ANALYZE procrastinate_jobs")
+    with conn.transaction():
+        for _ in range(12):  # prepared by then, with a plan for any queue, which expects an average one
+            asked = conn.execute("SELECT workrow.ready_depth_v1('capped', 10001)", prepare=True)
+            assert asked.fetchone() == (100,)
+        scans = "SELECT seq_scan, seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'procrastinate_jobs'"
+        assert conn.execute(scans).fetchone() == (0, 0)
