@@ -174,7 +174,7 @@ class TestRowsOfOthers:
         assert [type(amount) for _, amount in seen] == [float, float]
         for job, reason in ((bad, "total: "), (worse, "amount='3' does not fit float: Input should be a valid number")):
             found = state(conn, job)
-            assert (found["status"], found["attempts"], found["discarded"]) == ("failed", 1, True)
+            assert (found["status"], found["attempts"], found["discarded"]) == ("failed", 0, True)
             assert found["quarantine"].startswith("its arguments do not fit bill(order: ")
             assert reason in found["quarantine"]
 
