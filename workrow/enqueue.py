@@ -191,7 +191,7 @@ def copy_lines(
     for each in arguments:
         # JSON text has no raw tabs or line ends, only backslashes to double
         args = dump_arguments(task, each, limit).replace("\\", "\\\\")
-        where = "\\N" if line is None else _copied(line.of(options.queue, each))
+        where = "\\N" if line is None else _copied(line.of(options.queue, each, version))
         yield f"{before}\t{where}\t{args}\n"
 
 
@@ -231,7 +231,7 @@ def row_params(
         "queueing_lock": options.queueing_lock,
         "scheduled_at": options.scheduled_at if line is None else HELD,
         "due_at": None if line is None else options.scheduled_at,
-        "lines": None if line is None else [line.of(options.queue, each) for each in arguments],
+        "lines": None if line is None else [line.of(options.queue, each, version) for each in arguments],
         "version": version,
         "args": [dump_arguments(task, each, limit) for each in arguments],
     }

@@ -139,13 +139,17 @@ class Line:
         self._named = [(self._name(limit, queue), limit.key) for limit in given]
         self.rules = self._rules(given)
 
-    def of(self, queue: str, arguments: Mapping[str, Any]) -> str:
-        """The line of a job: a JSON array of its queue, its task, and the buckets that it takes a place in."""
+    def of(self, queue: str, arguments: Mapping[str, Any], version: int | None = None) -> str:
+        """The line of a job: a JSON array of its queue, its task, and the buckets that it takes a place in.
+
+        With a ``version`` the second is ``"task:version"``: workers that do not know it pass the whole line.
+        """
         buckets = dict.fromkeys(
             name if key is None else f"{name}={_shown(arguments.get(key, self._defaults.get(key)))}"
             for name, key in self._named
         )
-        return json.dumps([queue, self._task, *buckets], ensure_ascii=False)
+        task = self._task if version is None else f"{self._task}:{version}"
+        return json.dumps([queue, task, *buckets], ensure_ascii=False)
 
     def _rules(self, limits: Sequence[Limit | Rate]) -> list[Rule]:
         rules: dict[str, dict[str, Any]] = {}

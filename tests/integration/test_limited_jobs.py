@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import procrastinate
 import psycopg
 import pytest
 
@@ -315,3 +316,76 @@ async def test_a_claim_that_fails_in_the_middle_loses_nothing(
     await run(open_app, concurrency=10)
     assert not next(failures, False)
     assert sorted(ran) == [0, 1, 2]
+
+
+async def test_a_newer_version_is_left_to_who_knows_it(database_url: str, conn: Any) -> None:
+    old, new = workrow.App(database_url), workrow.App(database_url)
+    seen: list[str] = []
+
+    @old.task(name="greet", limits=Limit(1, key="name"))
+    async def former(name: str) -> None:
+        seen.append(f"old {name}")
+
+    @new.task(
+        name="greet", limits=Limit(1, key="name"), version=2, upcast=lambda version, args: {**args, "title": "Dr"}
+    )
+    async def current(name: str, title: str) -> None:
+        seen.append(f"{title} {name}")
+
+    async with old.open_async(), new.open_async():
+        await former.enqueue(None, "Ada")
+        newer = await current.enqueue(None, "Ada", "Lady")
+        await run(old)
+        assert seen == ["old Ada"]
+        found = conn.execute("SELECT status, claims FROM procrastinate_jobs WHERE id = %s", [newer.id]).fetchone()
+        assert found == ("todo", 0)
+        await former.enqueue(None, "Alan")
+        await run(new)
+    assert sorted(seen[1:]) == ["Dr Alan", "Lady Ada"]
+
+
+async def test_another_queue_on_the_way(open_app: workrow.App, conn: Any) -> None:
+    ran_in: list[str] = []
+
+    class Move(procrastinate.BaseRetryStrategy):
+        def get_retry_decision(
+            self, *, exception: BaseException, job: procrastinate.jobs.Job
+        ) -> procrastinate.RetryDecision | None:
+            return None if job.queue == "slow" else procrastinate.RetryDecision(retry_in={"seconds": 0}, queue="slow")
+
+    @open_app.task(name="moves", limits=Limit(1, key="who"), pass_context=True, retry=Move())
+    async def moves(context: Any, who: str) -> None:
+        ran_in.append(context.job.queue)
+        if context.job.queue != "slow":
+            raise OSError
+
+    await moves.enqueue(None, 'é\n"\\')
+    await run(open_app, queues=["default"])
+    assert ran_in == ["default"]
+    await run(open_app, queues=["slow"])
+    assert ran_in == ["default", "slow"]
+    assert conn.execute("SELECT status FROM workrow.all_jobs").fetchone() == ("succeeded",)
+
+
+async def test_replaced_arguments_take_the_limits_of_their_own_key(open_app: workrow.App, conn: Any) -> None:
+    room = Room()
+
+    @open_app.task(
+        name="sync",
+        limits=Limit(1, key="tenant"),
+        unique=workrow.Unique(by=("document",), states=("todo",), on_conflict="replace"),
+    )
+    async def sync(document: int, tenant: str) -> None:
+        await room.stay(tenant)
+
+    first = await sync.enqueue_many(None, [{"document": n, "tenant": "a"} for n in range(20)])
+    again = await sync.enqueue_many(None, [{"document": n, "tenant": "b"} for n in range(20)])
+    assert [job.id for job in again] == [job.id for job in first]
+    later = sync.options(at=datetime.now(UTC) + timedelta(hours=1))
+    waiting = await later.enqueue(None, document=77, tenant="a")
+    assert (await later.enqueue(None, document=77, tenant="b")).id == waiting.id
+    await run(open_app, concurrency=10)
+    assert room.most == {"b": 1}
+    assert len(room.ended) == 20
+    left = conn.execute("SELECT id, due_at > now() + interval '50 min' FROM procrastinate_jobs").fetchall()
+    assert left == [(waiting.id, True)]

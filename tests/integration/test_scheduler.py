@@ -282,7 +282,7 @@ async def test_a_worker_that_was_stopped_in_the_middle_loses_what_it_held(ticker
     declare(ticker.app, hourly(missed="all"))
     await ticker.declare()
     ticker.miss(HOUR)
-    params = {"tasks": ["ticking"], "names": ["ticking"], "limit": 1}
+    params = {"tasks": ["ticking"], "names": ["ticking"], "signatures": [], "limit": 1}
     with psycopg.connect(ticker.app.database_url) as stopped:
         held = stopped.execute(sql.load("claim_schedules"), params).fetchall()
         assert len(held) == 1
@@ -372,3 +372,51 @@ async def test_procrastinates_own_periodic_tasks_run_too(open_app: workrow.App) 
 
     async with worker(open_app):
         await ran.wait()
+
+
+async def test_arguments_of_an_older_version_are_upcast(database_url: str, conn: psycopg.Connection[Any]) -> None:
+    old, new = workrow.App(database_url), workrow.App(database_url)
+
+    @old.task(name="ticking")
+    async def former(timestamp: int, who: str) -> None: ...
+
+    def upcast(version: int, args: dict[str, Any]) -> dict[str, Any]:
+        return {"name": args.pop("who"), **args}
+
+    @new.task(name="ticking", version=2, upcast=upcast)
+    async def current(timestamp: int, name: str) -> None: ...
+
+    async with old.open_async(), new.open_async():
+        await old.schedules.create_async("by hand", former, cron="* * * * *", args={"who": "Ada"})
+        before, after = Ticker(old, conn), Ticker(new, conn)
+        after.miss(HOUR)
+        await after.scheduler().run_once()
+        await new.schedules.run_now_async("by hand")
+        assert [job["args"]["name"] for job in after.jobs()] == ["Ada"] * 2
+        # who changes it writes down its own version, and an older worker leaves it alone
+        await new.schedules.update_async("by hand", queue="other")
+        assert new.schedules.list()[0].args == {"name": "Ada"}
+        before.miss(HOUR)
+        assert await before.scheduler().run_once() == LONGEST_SLEEP
+        assert len(before.jobs()) == 2
+        await after.scheduler().run_once()
+        assert after.jobs()[2]["args"]["name"] == "Ada"
+        assert after.jobs()[2]["queue"] == "other"
+
+
+async def test_arguments_that_cannot_be_upcast_are_told(database_url: str, conn: psycopg.Connection[Any]) -> None:
+    old, new = workrow.App(database_url), workrow.App(database_url)
+
+    @old.task(name="ticking")
+    async def former(who: str) -> None: ...
+
+    @new.task(name="ticking", version=2, upcast=lambda version, args: {"name": args["nobody"]})
+    async def current(name: str) -> None: ...
+
+    async with old.open_async(), new.open_async():
+        await old.schedules.create_async("by hand", former, cron="* * * * *", args={"who": "Ada"})
+        ticker = Ticker(new, conn)
+        ticker.miss(HOUR)
+        await ticker.scheduler().run_once()
+        assert "upcast from version 1 to 2 failed: KeyError('nobody')" in (ticker.state("by hand").skip_reason or "")
+        assert ticker.jobs() == []

@@ -18,7 +18,7 @@ from workrow import sql
 from workrow.maintenance.tick import Tick, enqueue
 from workrow.payload import dump_arguments
 from workrow.schedules.rows import as_json
-from workrow.tasks import Task
+from workrow.tasks import Task, known_versions
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,11 @@ class Scheduler:
         self._declared = {
             name: (task, schedule) for task in self._tasks.values() for name, schedule in task.schedules.items()
         }
-        self._params = {"tasks": sorted(self._tasks), "names": sorted(self._declared)}
+        self._params = {
+            "tasks": sorted(self._tasks),
+            "names": sorted(self._declared),
+            "signatures": known_versions(self._tasks),
+        }
         self._max_delay = max_delay
         self._changed = asyncio.Event()
         self._touched = -TOUCH_SECONDS
@@ -88,7 +92,10 @@ class Scheduler:
         if not self._declared:
             return
         rows = [
-            as_json(name, task.name, schedule, dump_arguments(task.name, task.check_schedule(schedule)))
+            as_json(
+                *(name, task.name, schedule, dump_arguments(task.name, task.check_schedule(schedule))),
+                task.payload.stored_version,
+            )
             for name, (task, schedule) in self._declared.items()
         ]
         known = await self._connector.execute_query_all_async(

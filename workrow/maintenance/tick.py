@@ -1,6 +1,5 @@
 """The jobs of the schedules that a transaction holds."""
 
-import json
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -47,11 +46,11 @@ class Tick:
         self._last_skipped: datetime | None = None
         self._reason: str | None = None
         try:
-            schedule = as_schedule(row)
+            schedule = as_schedule(row, task.payload)
             found = due(schedule, row["last_tick"], row["now"], max_delay)
             self._next_due = found.following
             options = _options(self.name, row)
-            args = json.loads(row["args"])
+            args = schedule.args
             for due_at in found.times:
                 at = {"at": start_of(self.name, due_at, schedule.jitter)} if schedule.jitter else {}
                 self.jobs.append(DueJob(self, due_at, {**args, **task.due_arguments(due_at, args)}, {**options, **at}))

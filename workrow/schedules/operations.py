@@ -82,7 +82,7 @@ STATE = tuple(ScheduleState.__dataclass_fields__)
 """The columns of ``read_schedules.sql``."""
 LOCKED = (
     "dynamic", "task", "cron", "every", "timezone", "args", "queue", "priority", "missed", "catch_up", "max_late",
-    "overlap", "jitter", "now",
+    "overlap", "jitter", "version", "now",
 )  # fmt: skip
 """The columns of ``lock_schedule.sql``."""
 Steps = Generator[Statement | Enqueue, Any, T]
@@ -136,7 +136,7 @@ def update(app: Owner, name: str, changes: Mapping[str, Any]) -> Steps[None]:
     if not row["dynamic"]:
         raise OptionError(f"schedule {name!r} is declared by a task: change it in the code; it can be paused here")
     known = _task(app, row["task"])
-    before = as_schedule(row)
+    before = as_schedule(row, known.payload)
     schedule = before.changed(changes)
     params = _params(name, known, schedule, row["now"])
     yield Statement("update_schedule", {**params, "retimed": schedule.timing != before.timing})
@@ -163,7 +163,7 @@ def run_now(app: Owner, name: str) -> Steps[Job[Any]]:
     options = {option: row[option] for option in ("queue", "priority") if row[option] is not None}
     if row["overlap"] == "queue":
         options["lock"] = f"schedule:{name}"
-    args = json.loads(row["args"])
+    args = as_schedule(row, known.payload).args
     job: Job[Any] = yield Enqueue(
         known.options(**options).taking_json(), {**args, **known.due_arguments(row["now"], args)}
     )
@@ -196,7 +196,12 @@ def _params(name: str, task: Task[..., Any], schedule: Schedule, now: datetime) 
         args = dump_arguments(task.name, task.check_schedule(schedule))
     except OptionError as error:
         raise OptionError(f"schedule {name!r}: {error}") from None
-    return {**as_row(schedule, args), "schedule": name, "now": now, "next_due": schedule.timing.following(now)}
+    return {
+        **as_row(schedule, args, task.payload.stored_version),
+        "schedule": name,
+        "now": now,
+        "next_due": schedule.timing.following(now),
+    }
 
 
 def _task(app: Owner, task: Task[..., Any] | str) -> Task[..., Any]:

@@ -5,31 +5,38 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from workrow.arguments import Misfit, Payload
+from workrow.errors import OptionError
 from workrow.schedule import Schedule
 
 COLUMNS = ("cron", "every", "timezone", "queue", "priority", "missed", "catch_up", "max_late", "overlap", "jitter")
 
 
-def as_row(schedule: Schedule, args: str) -> dict[str, Any]:
-    """The columns of a schedule; ``args``: its arguments as they are stored."""
+def as_row(schedule: Schedule, args: str, version: int | None) -> dict[str, Any]:
+    """The columns of a schedule; ``args``: its arguments as they are stored, of this version of the task."""
     row = {column: getattr(schedule, column) for column in COLUMNS}
-    return {**row, "timezone": schedule.timezone if schedule.cron else None, "args": args}
+    return {**row, "timezone": schedule.timezone if schedule.cron else None, "args": args, "version": version}
 
 
-def as_json(name: str, task: str, schedule: Schedule, args: str) -> dict[str, Any]:
+def as_json(name: str, task: str, schedule: Schedule, args: str, version: int | None) -> dict[str, Any]:
     """The same for ``declare_schedules.sql``."""
     row = {
         column: f"{value.total_seconds()} seconds" if isinstance(value, timedelta) else value
-        for column, value in as_row(schedule, args).items()
+        for column, value in as_row(schedule, args, version).items()
     }
     return {**row, "name": name, "task": task, "args": json.loads(args)}
 
 
-def as_schedule(row: Mapping[str, Any]) -> Schedule:
-    """The schedule of a row of ``claim_schedules.sql``.
+def as_schedule(row: Mapping[str, Any], payload: Payload) -> Schedule:
+    """The schedule of a row of ``claim_schedules.sql``; ``payload``: its task's.
 
     Raises:
-        OptionError: it cannot work here; such as a time zone that this machine does not have.
+        OptionError: it cannot work here; such as a time zone that this machine does not have, or arguments that cannot
+            be upcast.
     """
     columns = {column: row[column] for column in COLUMNS}
-    return Schedule(**{**columns, "timezone": row["timezone"] or "UTC"}, args=json.loads(row["args"]))
+    try:
+        args = payload.upcasted(json.loads(row["args"]), row["version"])
+    except Misfit as error:
+        raise OptionError(f"args={row['args']}: {error}") from error
+    return Schedule(**{**columns, "timezone": row["timezone"] or "UTC"}, args=args)

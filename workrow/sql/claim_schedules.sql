@@ -2,11 +2,12 @@
 -- it holds them loses them after five seconds.
 SELECT
     name, dynamic, task, cron, every, timezone, CAST(args AS text) AS args, queue, priority, missed, catch_up, max_late,
-    overlap, jitter, last_tick, last_job_id, clock_timestamp() AS now,
+    overlap, jitter, version, last_tick, last_job_id, clock_timestamp() AS now,
     set_config('idle_in_transaction_session_timeout', '5s', true) AS patience
 FROM workrow.timetable
 WHERE
     paused_at IS NULL
+    AND (version IS NULL OR task || ':' || version = ANY(CAST(%(signatures)s AS text[])))
     AND next_due <= now()
     AND CASE
         WHEN dynamic THEN task = ANY(CAST(%(tasks)s AS text[]))

@@ -2,7 +2,7 @@
 WITH created AS (
     INSERT INTO workrow.timetable (
         name, dynamic, last_tick, task, cron, every, timezone, args, queue, priority, missed, catch_up, max_late, overlap,
-        jitter, next_due, created_at
+        jitter, version, next_due, created_at
     )
     VALUES (
         CAST(%(schedule)s AS text),
@@ -20,6 +20,7 @@ WITH created AS (
         CAST(%(max_late)s AS interval),
         CAST(%(overlap)s AS text),
         CAST(%(jitter)s AS interval),
+        CAST(%(version)s AS smallint),
         CAST(%(next_due)s AS timestamptz),
         clock_timestamp()
     )

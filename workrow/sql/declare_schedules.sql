@@ -2,7 +2,7 @@
 -- made up for. next_due in the past makes a worker look at the row, and move it. A dynamic schedule keeps its name.
 INSERT INTO workrow.timetable AS known (
     name, last_tick, task, cron, every, timezone, args, queue, priority, missed, catch_up, max_late, overlap, jitter,
-    next_due, created_at, declared_at
+    version, next_due, created_at, declared_at
 )
 SELECT
     given.name,
@@ -19,12 +19,13 @@ SELECT
     given.max_late,
     given.overlap,
     given.jitter,
+    given.version,
     clock_timestamp(),
     clock_timestamp(),
     clock_timestamp()
 FROM jsonb_to_recordset(CAST(%(schedules)s AS jsonb)) AS given (
     name text, task text, cron text, every interval, timezone text, args jsonb, queue text, priority integer, missed text,
-    catch_up integer, max_late interval, overlap text, jitter interval
+    catch_up integer, max_late interval, overlap text, jitter interval, version smallint
 )
 ORDER BY given.name
 ON CONFLICT (name) DO UPDATE SET
@@ -56,6 +57,7 @@ ON CONFLICT (name) DO UPDATE SET
     max_late = excluded.max_late,
     overlap = excluded.overlap,
     jitter = excluded.jitter,
+    version = excluded.version,
     declared_at = clock_timestamp()
 WHERE NOT known.dynamic
 RETURNING name

@@ -12,6 +12,7 @@ SET
     staged_at = NULL,
     priority = coalesce(retry.priority, job.priority),
     queue_name = coalesce(retry.queue, job.queue_name),
+    line = workrow.line_in_queue_v1(job.line, retry.queue),
     lock = coalesce(retry.lock, job.lock),
     worker = CAST(%(worker)s AS text),
     errors = workrow.with_error_v1(job.errors, CAST(retry.error AS jsonb)),

@@ -13,6 +13,7 @@ WITH updated AS (
         max_late = CAST(%(max_late)s AS interval),
         overlap = CAST(%(overlap)s AS text),
         jitter = CAST(%(jitter)s AS interval),
+        version = CAST(%(version)s AS smallint),
         last_tick = CASE WHEN CAST(%(retimed)s AS boolean) THEN CAST(%(now)s AS timestamptz) ELSE last_tick END,
         next_due = CASE WHEN CAST(%(retimed)s AS boolean) THEN CAST(%(next_due)s AS timestamptz) ELSE next_due END
     WHERE name = CAST(%(schedule)s AS text) AND dynamic

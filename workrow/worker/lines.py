@@ -26,16 +26,24 @@ class Lines:
         lease: who claims.
         queues: which ones; None for all.
         tasks: the names of the tasks that it knows.
+        signatures: ``"task:version"`` of the versions that it knows of those that have more than one.
         rules: what these tasks declare.
     """
 
     def __init__(
-        self, link: Link, lease: Lease, queues: list[str] | None, tasks: list[str], rules: Iterable[Rule]
+        self,
+        link: Link,
+        lease: Lease,
+        queues: list[str] | None,
+        tasks: list[str],
+        signatures: list[str],
+        rules: Iterable[Rule],
     ) -> None:
         self._link = link
         self._lease = lease
         self._queues = queues
         self._tasks = tasks
+        self._versions = [(each, each.rpartition(":")[0]) for each in signatures]
         self._rules = list(rules)
         self._declared = False
         self._look_at = 0.0
@@ -57,11 +65,13 @@ class Lines:
         if not self._declared:
             await self._declare()
         owner = self._lease.worker_id
+        tasks = pauses.running(self._tasks)
+        versions = [signature for signature, task in self._versions if task in tasks]
         try:
             rows = await self._link.run(
                 "claim_limited_jobs",
                 worker_id=owner,
-                tasks=pauses.running(self._tasks),
+                tasks=tasks + versions,
                 queues=self._queues,
                 paused=pauses.queues,
                 limit=min(limit, KEYS_A_CLAIM),

@@ -296,8 +296,8 @@ class Worker(UpstreamWorker):
         rules = {rule.name: rule for task in found.values() if task.line for rule in task.line.rules}
         if not rules:
             return None
-        names = sorted(name for name, task in self.app.tasks.items() if id(task) in found)
-        return Lines(self._claims.link, self._lease, queues, names, rules.values())
+        limited = {name: task for name, task in self.app.tasks.items() if id(task) in found}
+        return Lines(self._claims.link, self._lease, queues, sorted(limited), known_versions(limited), rules.values())
 
     def _deletes(self, status: str) -> bool:
         successful = self.delete_jobs is jobs.DeleteJobCondition.SUCCESSFUL and status == jobs.Status.SUCCEEDED.value

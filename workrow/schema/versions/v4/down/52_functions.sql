@@ -4,7 +4,7 @@ DROP FUNCTION
     workrow.set_queue_v1(text, integer, text, text),
     workrow.enqueue_once_v1(jsonb, jsonb, jsonb, text[], text[]),
     workrow.insert_once_v1(procrastinate_jobs, jsonb, jsonb, text[], text[], integer[], interval),
-    workrow.change_waiting_v1(procrastinate_jobs, jsonb, jsonb, integer[], bigint[], interval),
+    workrow.change_waiting_v1(procrastinate_jobs, jsonb, jsonb, text[], integer[], bigint[], interval),
     workrow.find_finished_v1(jsonb, text[], integer[]),
     workrow.find_live_v1(jsonb, text[], integer[], boolean),
     workrow.find_throttled_v1(text[], integer[]),

@@ -5,6 +5,7 @@ ALTER TABLE workrow.timetable
     DROP COLUMN every,
     DROP COLUMN timezone,
     DROP COLUMN args,
+    DROP COLUMN version,
     DROP COLUMN queue,
     DROP COLUMN priority,
     DROP COLUMN missed,

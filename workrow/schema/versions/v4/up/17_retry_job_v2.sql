@@ -22,6 +22,7 @@ BEGIN
             staged_at = NULL,
             priority = coalesce(new_priority, priority),
             queue_name = coalesce(new_queue_name, queue_name),
+            line = workrow.line_in_queue_v1(line, new_queue_name),
             lock = coalesce(new_lock, lock)
         WHERE id = job_id AND status = 'doing' AND NOT abort_requested
         RETURNING id, queue_name INTO _job_id, _queue;
@@ -62,7 +63,7 @@ BEGIN
                 claims,
                 version,
                 unique_key,
-                line,
+                workrow.line_in_queue_v1(line, new_queue_name),
                 CASE WHEN line IS NULL THEN NULL ELSE coalesce(retry_at, clock_timestamp()) END
             FROM failed
             RETURNING id INTO _job_id;

@@ -1,7 +1,7 @@
 -- What a call with a taken key does to the jobs that wait under it. "places" and "ids" are pairs: a call, and the job that
 -- it found. Of several calls for one job, the last one counts.
 CREATE FUNCTION workrow.change_waiting_v1(
-    same procrastinate_jobs, rule jsonb, args jsonb, places integer[], ids bigint[], lifetime interval
+    same procrastinate_jobs, rule jsonb, args jsonb, lines text[], places integer[], ids bigint[], lifetime interval
 ) RETURNS void
 LANGUAGE plpgsql
 AS $$
@@ -15,9 +15,15 @@ BEGIN
     SET
         args = CASE WHEN replaces THEN newest.args ELSE job.args END,
         priority = CASE WHEN replaces THEN same.priority ELSE job.priority END,
+        line = CASE WHEN replaces THEN newest.line ELSE job.line END,
         version = CASE WHEN replaces THEN same.version ELSE job.version END,
         scheduled_at = CASE WHEN moves AND job.line IS NULL THEN newest.at ELSE job.scheduled_at END,
-        due_at = CASE WHEN moves AND job.line IS NOT NULL THEN coalesce(newest.at, clock_timestamp()) ELSE job.due_at END,
+        due_at = CASE
+            WHEN moves AND job.line IS NOT NULL THEN coalesce(newest.at, clock_timestamp())
+            -- ready, but in another line: a claim calls it there
+            WHEN replaces AND newest.line <> job.line THEN coalesce(job.due_at, clock_timestamp())
+            ELSE job.due_at
+        END,
         staged_at = CASE WHEN moves THEN NULL ELSE job.staged_at END,
         expires_at = CASE
             WHEN lifetime IS NOT NULL THEN coalesce(newest.at, clock_timestamp()) + lifetime
@@ -27,6 +33,8 @@ BEGIN
         SELECT DISTINCT ON (old.id)
             old.id,
             change_waiting_v1.args -> (given.place - 1) AS args,
+            -- arguments may be those of another limit's key; where only one of both has limits, it stays as it is
+            CASE WHEN old.line IS NULL THEN NULL ELSE coalesce(lines[given.place], old.line) END AS line,
             CASE
                 WHEN NOT moves THEN CASE WHEN old.line IS NULL THEN old.scheduled_at ELSE old.due_at END
                 WHEN wait IS NULL THEN same.scheduled_at

@@ -86,7 +86,7 @@ BEGIN
         SELECT coalesce(found.places, '{}'), coalesce(found.ids, '{}') INTO old_places, old_ids
         FROM workrow.find_throttled_v1(keys, new_places) AS found;
     ELSIF changes AND cardinality(old_places) > 0 THEN
-        PERFORM workrow.change_waiting_v1(same, rule, args, old_places, old_ids, lifetime);
+        PERFORM workrow.change_waiting_v1(same, rule, args, lines, old_places, old_ids, lifetime);
     END IF;
     RETURN QUERY
     SELECT fresh.place, fresh.id, 'created' FROM unnest(new_places, new_ids) AS fresh (place, id)

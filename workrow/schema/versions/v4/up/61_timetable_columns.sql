@@ -7,6 +7,7 @@ ALTER TABLE workrow.timetable
     ADD COLUMN every interval,
     ADD COLUMN timezone text,
     ADD COLUMN args jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN version smallint,
     ADD COLUMN queue text,
     ADD COLUMN priority integer,
     ADD COLUMN missed text,
