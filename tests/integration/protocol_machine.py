@@ -151,6 +151,10 @@ class Protocol(RuleBasedStateMachine):
         batch = self.batch(n, m)
         return self.model.mark(batch[0]) if batch else None
 
+    def progress(self, n: int, m: int) -> Op | None:
+        batch = self.batch(n, m)
+        return self.model.progress(batch) if batch else None
+
     def batch(self, n: int, m: int) -> list[Claim]:
         """Claims of one worker, perhaps two of the same job: first one that holds its job, or one that lost it, mostly
         to another claim."""
@@ -271,7 +275,7 @@ TOGETHER: tuple[Maker, ...] = (
     *(Protocol.claim, Protocol.claim, Protocol.claim, Protocol.rescue, Protocol.rescue, Protocol.stage),
     *(Protocol.cancel, Protocol.retry_from_outside, Protocol.release_from_quarantine, Protocol.finish),
     *(Protocol.delete, Protocol.finish_with_effect, Protocol.retry, Protocol.snooze, Protocol.give_back),
-    *(Protocol.crash, Protocol.mark),
+    *(Protocol.crash, Protocol.mark, Protocol.progress),
 )
 ALONE: tuple[Maker, ...] = (
     Protocol.enqueue,

@@ -101,6 +101,7 @@ class Model(State):
             assert rows == [(job_id if job.quarantined else None,)]
             if job.quarantined:
                 self._comes_back(job, counted=False)
+                job.when = "ready"
 
         def excuse(alone: bool) -> bool:
             return not alone or self.waiting(self.jobs[job_id].queueing_lock)
@@ -226,6 +227,18 @@ class Model(State):
                 job.marked = claim.token
 
         return Op(f"mark {claim}", [(self.load("mark_job"), _one(claim))], apply)
+
+    def progress(self, claims: list[Claim]) -> Op:
+        """It waits for nobody: beside another transaction a job may be left out."""
+
+        def apply(rows: Rows, alone: bool) -> None:
+            said = {row[0] for row in rows}
+            list(self._accepted([claim for claim in claims if alone or claim.job in said], rows, alone))
+
+        params = _many(claims)
+        owners, words = [params.pop("worker_id")] * len(claims), ['{"done": 1}'] * len(claims)
+        text = self.load("progress_jobs")
+        return Op(f"progress {claims}", [(text, {**params, "owners": owners, "progresses": words})], apply)
 
     def finish(self, claims: list[Claim], status: str) -> Op:
         """The ends of some claims of one worker; ``status``: how, or "quarantined", or "deleted"."""

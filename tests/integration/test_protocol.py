@@ -24,11 +24,12 @@ FENCED: dict[str, Maker] = {
     "finish_job": Protocol.finish_with_effect,
     "crash_job": Protocol.crash,
     "mark_job": Protocol.mark,
+    "progress_jobs": Protocol.progress,
 }
-OWNER = r"AND (\w+\.)?worker_id (=|IS NOT DISTINCT FROM) (CAST\()?%\(worker_id\)s( AS bigint\))?"
+OWNER = r"AND (\w+\.)?worker_id (=|IS NOT DISTINCT FROM) ((CAST\()?%\(worker_id\)s( AS bigint\))?|said\.owner)"
 TOKEN = (
     r"AND (CASE WHEN \((\w+\.)?id, (\w+\.)?claims\) IN \(SELECT [^)]+\) THEN true ELSE false END"
-    r"|(\w+\.)?claims = ((?:retry|snooze)\.token|(CAST\()?%\(token\)s( AS integer\))?))"
+    r"|(\w+\.)?claims = ((?:retry|snooze|said)\.token|(CAST\()?%\(token\)s( AS integer\))?))"
 )
 
 
