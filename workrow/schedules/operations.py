@@ -10,11 +10,12 @@ import procrastinate
 from procrastinate.connector import BaseConnector
 
 from workrow import transaction
+from workrow.call import Call
 from workrow.errors import OptionError, ScheduleExists, ScheduleNotFound
 from workrow.payload import dump_arguments
 from workrow.schedule import Schedule
 from workrow.schedules.rows import as_row, as_schedule
-from workrow.tasks import Call, Task
+from workrow.tasks import Task
 from workrow.transaction import AsyncTransaction, Rows, SyncTransaction
 from workrow.types import Job
 

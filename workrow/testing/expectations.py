@@ -8,7 +8,7 @@ from typing import Any
 import pydantic_core
 
 from workrow import clock
-from workrow.tasks import Call
+from workrow.call import Call
 from workrow.testing.databases import TestingError
 from workrow.testing.reports import Waiting, listed
 

@@ -10,7 +10,7 @@ import psycopg
 
 from workrow import transaction
 from workrow.app import App
-from workrow.tasks import Call
+from workrow.call import Call
 from workrow.testing.databases import TestingError
 from workrow.testing.engine import Steps
 from workrow.testing.expectations import Expected, check, check_none

@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session
 
 from workrow import transaction
 from workrow.app import App
+from workrow.call import Call
 from workrow.execution import TransactionKind
 from workrow.payload import dump_arguments
-from workrow.tasks import Call
 from workrow.testing.reports import Ran
 from workrow.types import Job, Progress, Question
 from workrow.worker import Worker
