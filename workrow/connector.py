@@ -18,6 +18,8 @@ from workrow.urls import libpq_url, unavailable
 URL = str | Callable[[], str]
 
 CONNECT_TIMEOUT = 5
+OPEN_TIMEOUT = 30.0
+"""Seconds for the pool's first connections, where the first answer was a good one; as psycopg_pool has it."""
 """Seconds until a server that does not answer counts as down."""
 
 
@@ -135,7 +137,14 @@ class Connector(procrastinate.PsycopgConnector):
             self._sync_connector = None
 
     async def _create_pool(self, pool_args: dict[str, Any]) -> psycopg_pool.AsyncConnectionPool:
-        return psycopg_pool.AsyncConnectionPool(**pool_args, open=False, check=_peek_async)
+        pool = psycopg_pool.AsyncConnectionPool(**pool_args, open=False, check=_peek_async)
+        try:
+            await pool.open(wait=True, timeout=OPEN_TIMEOUT)
+        except psycopg_pool.PoolTimeout as error:
+            problem = error
+        else:
+            return pool
+        raise DatabaseUnavailable(unavailable(self.url, problem))
 
     async def _knock(self) -> None:
         """Find out at once what a pool would only say after half a minute of attempts."""

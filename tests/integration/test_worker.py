@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 import workrow
+from workrow import connector
 
 
 async def run(app: workrow.App, **options: Any) -> None:
@@ -204,3 +205,23 @@ async def test_a_worker_stays_on_a_wrong_schema(empty_database_url: str) -> None
     async with app.open_async():
         with pytest.raises(workrow.SchemaError):
             await run(app)
+
+
+async def test_a_server_that_answers_once_only_is_away(
+    app: workrow.App, conn: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one behind a PgBouncer that loses it between the first connection and the pool's."""
+    monkeypatch.setattr(connector, "OPEN_TIMEOUT", 0.5)
+    conn.execute("CREATE SEQUENCE logins")
+    conn.execute(
+        """CREATE FUNCTION one_login() RETURNS event_trigger LANGUAGE plpgsql AS
+           $$ BEGIN IF nextval('logins') > 1 THEN RAISE 'no more of you'; END IF; END $$"""
+    )
+    conn.execute("CREATE EVENT TRIGGER one_login ON login EXECUTE FUNCTION one_login()")
+    try:
+        with pytest.raises(workrow.DatabaseUnavailable, match="cannot connect to .*: pool initialization incomplete"):
+            await app.open_async()
+    finally:
+        conn.execute("DROP EVENT TRIGGER one_login")
+    async with app.open_async():  # and it can be tried again
+        pass
