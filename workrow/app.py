@@ -34,7 +34,7 @@ from workrow.worker.transactions import AsyncSessions, SyncSessions
 from workrow.worker.upstream import connect
 
 Lease = float | timedelta
-LEASE_LEAST = 2.0
+LEASE_LEAST, LEASE_MOST = 2.0, 86400.0
 CRASHES_LEAST = 2
 
 
@@ -97,10 +97,10 @@ class App(Provides, Tasks, Controls):
         if not callable(lease):
             _lease_seconds(lease)
         self.max_crashes = max_crashes
-        if max_crashes < CRASHES_LEAST:
+        if not isinstance(max_crashes, int) or not max_crashes >= CRASHES_LEAST:
             raise ConfigurationError(
-                f"max_crashes={max_crashes!r}: must be at least {CRASHES_LEAST}: a job is not to blame for the "
-                "first death of a worker that it ran in"
+                f"max_crashes={max_crashes!r}: must be a whole number, at least {CRASHES_LEAST}: a job is not to blame "
+                "for the first death of a worker that it ran in"
             )
         try:
             check_max_payload(max_payload)
@@ -254,6 +254,9 @@ class App(Provides, Tasks, Controls):
 
 def _lease_seconds(lease: Lease) -> float:
     seconds = lease.total_seconds() if isinstance(lease, timedelta) else lease
-    if not isinstance(seconds, int | float) or not seconds >= LEASE_LEAST:
-        raise ConfigurationError(f"lease={lease!r}: must be seconds, at least {LEASE_LEAST:g}: a heartbeat may be late")
+    if not isinstance(seconds, int | float) or not LEASE_LEAST <= seconds <= LEASE_MOST:
+        raise ConfigurationError(
+            f"lease={lease!r}: must be seconds, at least {LEASE_LEAST:g}, for a heartbeat may be late, and at most "
+            f"{LEASE_MOST:g}"
+        )
     return float(seconds)

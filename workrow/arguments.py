@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, Optional, get_args, get_origin, get_type_hints
 
 from workrow.conversion import Conversion, Kinds, kinds, shown
-from workrow.errors import ArgumentError, OptionError, ResultError
+from workrow.errors import ArgumentError, OptionError, ResultError, brief
 
 Arguments = dict[str, Any]
 Upcast = Callable[[int, Arguments], Arguments]
@@ -71,7 +71,7 @@ class Payload:
         except Exception as error:
             raise Misfit(f"upcast from version {before} to {self.version} failed: {error!r}") from error
         if not isinstance(converted, dict):
-            raise Misfit(f"upcast from version {before} to {self.version} returned {converted!r:.80}, not a dict")
+            raise Misfit(f"upcast from version {before} to {self.version} returned {brief(converted)}, not a dict")
         return converted
 
 
@@ -171,7 +171,7 @@ class Parameters:
                 except ValueError:
                     pass
             expected = shown(self._annotation(name))
-            raise ArgumentError(f"{task}: argument {name}={value!r:.80} does not fit {expected}: {error}") from None
+            raise ArgumentError(f"{task}: argument {name}={brief(value)} does not fit {expected}: {error}") from None
 
     def _loaded(self, name: str, stored: Any) -> Any:
         allowed = self._kinds_of(name)
@@ -180,7 +180,7 @@ class Parameters:
         try:
             return self._conversion(name).from_json(stored)
         except ValueError as error:
-            raise Misfit(f"{name}={stored!r:.80} does not fit {shown(self._annotation(name))}: {error}") from None
+            raise Misfit(f"{name}={brief(stored)} does not fit {shown(self._annotation(name))}: {error}") from None
 
     def _annotation(self, name: str) -> Any:
         return self._annotations[name if name in self._annotations else self._others]
@@ -277,7 +277,7 @@ class Result:
         try:
             return self._conversion.from_json(stored, strict=False)
         except ValueError as error:
-            raise ResultError(f"the result {stored!r:.80} does not fit the return annotation: {error}") from None
+            raise ResultError(f"the result {brief(stored)} does not fit the return annotation: {error}") from None
 
 
 def without(signature: inspect.Signature, first: int, names: Collection[str] = ()) -> inspect.Signature:

@@ -19,10 +19,10 @@ from typing_extensions import TypeVar
 from workrow.arguments import Payload, Upcast
 from workrow.context import JobContext
 from workrow.errors import OptionError
-from workrow.execution import Execution, TransactionKind
+from workrow.execution import Execution, TransactionKind, check_findable
 from workrow.hooks import Hooked
 from workrow.limits import Limits
-from workrow.options import RULES, Options, check_task_name
+from workrow.options import RULES, Options, check_aliases, check_task_name
 from workrow.retry import Exceptions, Retry, Rule
 from workrow.schedule import Schedule
 from workrow.tasks import Task
@@ -178,6 +178,8 @@ class Tasks(Hooked, procrastinate.Blueprint):
             name = options.get("name") or (f"{self._name}.{func.__name__}" if self._name else None)
             plain = {key: value for key, value in options.items() if key in Options.__dataclass_fields__}
             try:
+                _check_function(func)
+                check_aliases(options.get("aliases"))
                 execution = _execution(func, options)
                 injected = 1 if execution.transaction else 0
                 task: Task[Any, Any] = Task(
@@ -232,6 +234,16 @@ class Blueprint(Tasks):
         self._defaults = defaults
 
 
+def _check_function(func: Callable[..., Any]) -> None:
+    called = func if inspect.isroutine(func) else getattr(func, "__call__", func)  # noqa: B004 - its own, to look at
+    for each in (func, called):
+        if inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each):
+            raise OptionError(
+                "it is a generator function, whose body does not run when it is called: return the values, as a list, "
+                "or drop the `yield`"
+            )
+
+
 def takes_context(func: Callable[..., Any], position: int = 0) -> bool:
     """Whether the parameter at this position, the first one, is annotated ``JobContext``."""
     annotation = _annotation(func, position)
@@ -254,7 +266,10 @@ def _annotation(func: Callable[..., Any], position: int) -> Any:
 def _execution(func: Callable[..., Any], options: TaskOptions) -> Execution:
     chosen = _chosen(options, Execution)
     if not options.get("transactional", False):
-        return Execution(**chosen)
+        execution = Execution(**chosen)
+        if execution.run_in:
+            check_findable(func)
+        return execution
     return Execution(transaction=_transaction_kind(func), **chosen)
 
 

@@ -6,7 +6,7 @@ import procrastinate
 
 from workrow import sql
 from workrow.errors import OptionError
-from workrow.options import INT4_MAX
+from workrow.options import INT4_MAX, check_name
 
 
 class Controls(procrastinate.App):
@@ -66,7 +66,7 @@ class Controls(procrastinate.App):
         Raises:
             OptionError: the name is empty, or the number is below 1.
         """
-        _check_named("queue", name)
+        check_name("queue", name)
         whole = isinstance(max_depth, int) and not isinstance(max_depth, bool)
         if max_depth is not None and not (whole and 1 <= max_depth <= INT4_MAX):
             raise OptionError(f"queue {name!r}: max_depth={max_depth!r} must be a whole number, at least 1, or None")
@@ -87,19 +87,14 @@ class Controls(procrastinate.App):
             )
 
     async def _control_async(self, verb: str, kind: str, name: str, actor: str | None, reason: str | None) -> bool:
-        _check_named(kind, name)
+        check_name(kind, name)
         rows = await self.connector.execute_query_all_async(
             query=sql.load(verb), kind=kind, name=name, actor=actor, reason=reason
         )
         return bool(rows[0]["changed"])
 
     def _control(self, verb: str, kind: str, name: str, actor: str | None, reason: str | None) -> bool:
-        _check_named(kind, name)
+        check_name(kind, name)
         connector = self.connector.get_sync_connector()
         rows = connector.execute_query_all(query=sql.load(verb), kind=kind, name=name, actor=actor, reason=reason)
         return bool(rows[0]["changed"])
-
-
-def _check_named(kind: str, name: object) -> None:
-    if not isinstance(name, str) or not name:
-        raise OptionError(f"{kind} {name!r}: give its name")

@@ -12,7 +12,7 @@ import pydantic_core
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
-from workrow.errors import OptionError
+from workrow.errors import OptionError, brief
 
 Kinds = frozenset[type]
 
@@ -93,7 +93,7 @@ class Conversion:
         except (pydantic_core.PydanticSerializationError, PydanticUserError) as error:
             raise ValueError(_first_sentence(error)) from None
         if not same(checked, again):
-            raise ValueError(f"it would come back from JSON as {again!r:.80}")
+            raise ValueError(f"it would come back from JSON as {brief(again)}")
         return stored
 
     def from_json(self, stored: Any, *, strict: bool = True) -> Any:

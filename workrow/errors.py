@@ -32,6 +32,17 @@ Each message is one line that names the thing, the value and the fix.
 
 from argparse import ArgumentTypeError
 
+BRIEF = 80
+
+
+def brief(value: object) -> str:
+    """A value as an error message shows it: the start of its ``repr``, if it has one."""
+    try:
+        return f"{value!r:.{BRIEF}}"
+    except Exception as error:
+        # an int of more than 4300 digits is one: https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
+        return f"<{type(value).__name__}, not shown: {type(error).__name__}>"
+
 
 class WorkrowError(ArgumentTypeError):
     """The root of the tree above.

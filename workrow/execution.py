@@ -1,6 +1,7 @@
 """How a task is run: where, for how long, and in whose transaction."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
@@ -87,6 +88,21 @@ def _seconds(value: object, name: str) -> float | None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds <= 0:
         raise OptionError(f"{name}={value!r}: must be a positive number of seconds or a timedelta")
     return float(seconds)
+
+
+def check_findable(func: Callable[..., object]) -> None:
+    """Raise OptionError unless the function may be found by its name, as a child process has to."""
+    name = getattr(func, "__qualname__", None)
+    if name is None:
+        raise OptionError(
+            f"run_in='process' finds the function by its name, and {func!r} has none; define a function at the top of "
+            "a module"
+        )
+    if "<" in name:
+        raise OptionError(
+            f"run_in='process' finds the function by its name, and {name} "
+            f"{'is inside another function' if '<locals>' in name else 'has none'}; define it at the top of a module"
+        )
 
 
 PLAIN = Execution()

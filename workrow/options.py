@@ -77,7 +77,7 @@ class Options:
     expires: float | timedelta | datetime | None = None
 
     def __post_init__(self) -> None:
-        _check_name("queue", self.queue)
+        check_name("queue", self.queue)
         for key in ("lock", "queueing_lock"):
             value = getattr(self, key)
             if value is not None:
@@ -156,14 +156,33 @@ class Options:
 def _check_text(key: str, value: object) -> None:
     if not isinstance(value, str) or not value or "\x00" in value:
         raise OptionError(f"{key}={value!r}: must be a non-empty string without NUL characters")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise OptionError(
+            f"{key}={value!r}: {value[error.start]!r} at position {error.start} is half of a character, which "
+            "PostgreSQL cannot store; was it decoded with errors='surrogateescape'?"
+        ) from None
 
 
-def _check_name(key: str, value: object) -> None:
+def check_name(key: str, value: object) -> None:
+    """Raise OptionError unless ``value`` fits procrastinate's columns for names; ``key`` is what it names."""
     _check_text(key, value)
     if len(str(value)) > NAME_MAX:
         raise OptionError(f"{key}={value!r}: has {len(str(value))} characters, at most {NAME_MAX} fit")
 
 
-def check_task_name(name: str) -> None:
+def check_task_name(name: object) -> None:
     """Raise OptionError unless ``name`` fits procrastinate's column for task names."""
-    _check_name("name", name)
+    check_name("name", name)
+
+
+def check_aliases(aliases: object) -> None:
+    """Raise OptionError unless they are former names of a task, or None."""
+    if aliases is None:
+        return
+    if not isinstance(aliases, list | tuple | set | frozenset):
+        example = [aliases] if isinstance(aliases, str) else ["old.name"]
+        raise OptionError(f"aliases={aliases!r}: must be a list of names, such as {example!r}")
+    for alias in aliases:
+        check_name("alias", alias)

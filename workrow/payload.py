@@ -6,7 +6,7 @@ from typing import Any
 
 import pydantic_core
 
-from workrow.errors import ArgumentError
+from workrow.errors import ArgumentError, brief
 
 
 def dump_arguments(task: str, arguments: Mapping[str, Any], limit: int | None = None) -> str:
@@ -28,9 +28,8 @@ def dump_arguments(task: str, arguments: Mapping[str, Any], limit: int | None = 
             try:
                 _dump(value)
             except (TypeError, ValueError, RecursionError) as error:
-                shown = f"{value!r:.80}"
                 raise ArgumentError(
-                    f"{task}: argument {name}={shown} cannot be stored as JSON ({error}); "
+                    f"{task}: argument {name}={brief(value)} cannot be stored as JSON ({error}); "
                     "pass an id, a string or a number instead"
                 ) from None
         raise

@@ -16,6 +16,8 @@ def libpq_url(url: str) -> str:
     Raises:
         ConfigurationError: it is no PostgreSQL URL.
     """
+    if not isinstance(url, str):
+        raise ConfigurationError(f"{url!r} is no PostgreSQL URL (a {type(url).__name__}); write {EXAMPLE!r}")
     plain = re.sub(r"^postgres(?:ql)?(?:\+\w+)?://", "postgresql://", url)
     if reason := _mistake(plain):
         raise ConfigurationError(f"{masked(url)!r} is no PostgreSQL URL ({reason}); write {EXAMPLE}")

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.conftest import ROOT
 from workrow.cli.worker import read_queues
 from workrow.errors import OptionError
 
@@ -49,7 +50,7 @@ def module(database_url: str, tmp_path: Path) -> Path:
 @contextmanager
 def command(directory: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     words = [sys.executable, "-m", "workrow", "--app", "shop.app", "worker", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(directory)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(directory), str(ROOT)))}
     with subprocess.Popen(words, cwd=directory, env=environment, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -116,7 +117,12 @@ def test_how_a_worker_died_is_known_to_its_jobs(module: Path, conn: Any) -> None
     [
         (["--queues", "a:0"], "--queues=a:0: 'a:0' is not understood"),
         (["--queues", "a,a"], "'a' is not understood"),
+        (["--queues", "a,,b"], "--queues=a,,b: '' is not understood"),
+        (["--queues", ""], "leave the option out for all queues"),
+        (["--shutdown-timeout", "nan"], "nan is no finite number"),
+        (["--shutdown-timeout", "-1"], "-1.0 is not in the range"),
         (["--concurrency", "0"], "0 is not in the range"),
+        (["--concurrency", "99999999999"], "99999999999 is not in the range"),
         (["--processes", "x"], "'x' is not a valid integer"),
     ],
 )
@@ -132,6 +138,9 @@ def test_bad_options_are_one_line(module: Path, arguments: list[str], message: s
 def test_queues_are_read() -> None:
     assert read_queues("emails:20, default,x:y:3") == {"emails": 20, "default": None, "x:y": 3}
     assert read_queues(None) == {}
+    for text in ("", "a,,b", ",a"):
+        with pytest.raises(OptionError, match="'' is not understood"):
+            read_queues(text)
     with pytest.raises(OptionError, match=re.escape("'b:'")):
         read_queues("a,b:")
 

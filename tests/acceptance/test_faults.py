@@ -134,6 +134,20 @@ def test_a_second_signal_hurries(database_url: str, conn: Any) -> None:
     assert job(conn, slow)[0] == "todo"
 
 
+def test_what_could_not_be_written_is_no_orderly_end(cluster: Cluster) -> None:
+    with worker(cluster.url) as process:
+        with psycopg.connect(cluster.url, autocommit=True) as conn:
+            slow = enqueue(conn, "sleep", '{"seconds": 1}')
+            wait_for(lambda: running(conn, slow))
+        cluster.crash()
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(2)  # it waits for the database
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 75
+    cluster.restart()
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     # not pytest's own directory, which the account that PostgreSQL runs as may not enter

@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import dataclasses
 import multiprocessing
 import os
 import signal
@@ -12,6 +13,8 @@ import types
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+import pydantic
 
 import workrow
 
@@ -51,6 +54,43 @@ def fail_unpicklably() -> None:
 
 def return_a_function() -> Any:
     return lambda: None
+
+
+@dataclasses.dataclass
+class Plain:
+    n: int
+
+
+class Exits(pydantic.BaseModel):
+    a: int
+
+    @pydantic.field_serializer("a")
+    def _serialize(self, value: int) -> int:
+        raise SystemExit(4)
+
+    def __reduce__(self) -> Any:
+        raise SystemExit(5)
+
+
+def return_something_odd(kind: str) -> Any:
+    @dataclasses.dataclass
+    class Local:
+        n: int
+
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    return {
+        "generator": (n for n in range(3)),
+        "deep": deep,
+        "exits": Exits(a=1),
+        "local": Local(5),
+        "plain": Plain(7),
+    }[kind]
+
+
+def return_an_object() -> Any:
+    return object()
 
 
 def sleep(seconds: float) -> str:

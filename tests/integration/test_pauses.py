@@ -146,7 +146,7 @@ def test_the_sync_methods_and_what_cannot_be_paused(app: workrow.App, conn: psyc
     assert app.resume_queue("mails")
     assert app.pause_task("mail")
     assert app.resume_task("mail")
-    with pytest.raises(workrow.OptionError, match="queue ''"):
+    with pytest.raises(workrow.OptionError, match="queue=''"):
         app.pause_queue("")
     with pytest.raises(psycopg.errors.InvalidParameterValue, match="kind 'lane' cannot be paused: give queue or task"):
         conn.execute("SELECT workrow.pause_v1('lane', 'x', NULL, NULL)")

@@ -6,7 +6,6 @@ import functools
 import inspect
 import multiprocessing.spawn
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -29,7 +28,8 @@ from tests.integration.test_trust import status
 from tests.integration.test_worker import row, run
 from workrow.errors import MemoryLimitExceeded, ProcessCrashed, TimeLimitExceeded
 from workrow.worker import spawned
-from workrow.worker.processes import Processes, RemoteError, check_importable
+from workrow.worker.answer import RemoteError
+from workrow.worker.processes import Processes, check_importable
 
 blueprint = workrow.Blueprint("processes")
 
@@ -49,7 +49,7 @@ class Pool:
             function, blueprint=blueprint, name=name, queue="q", pass_context=wants_context
         )
         job = Job(id=self.count, lock=None, queueing_lock=None, task_name=name, queue="q")
-        return await self.processes.run(self.count, task, job, arguments, **(limits or {}))
+        return (await self.processes.run(self.count, task, job, arguments, **(limits or {}))).value
 
 
 def descriptors() -> int:
@@ -84,8 +84,7 @@ async def test_results_and_errors_come_back(pool: Pool) -> None:
     assert "process_tasks.py" in raised.value.__notes__[0]
     with pytest.raises(RemoteError, match="Unpicklable: 1 and 2"):
         await pool(process_tasks.fail_unpicklably)
-    with pytest.raises(Exception, match="pickle"):
-        await pool(process_tasks.return_a_function)
+    assert await pool(process_tasks.return_a_function) is None
     with pytest.raises(TypeError, match="missing 1 required"):
         await pool(process_tasks.double)
     assert await pool(process_tasks.pid) == await pool(process_tasks.pid) != os.getpid()
@@ -182,8 +181,6 @@ async def test_errors_and_results_of_other_kinds(pool: Pool) -> None:
     assert await pool(process_tasks.return_an_awaitable, n=21) == 42
     with pytest.raises(RemoteError, match="Unprintable: .*no words"):
         await pool(process_tasks.fail_without_words)
-    with pytest.raises(pickle.PicklingError, match="the result, of type function, cannot leave the process"):
-        await pool(process_tasks.return_a_function)
 
 
 async def test_a_task_may_have_a_pool_of_forks(pool: Pool) -> None:
@@ -374,6 +371,30 @@ class TestInAWorker:
         causes = [row(conn, workrow.Job(id_, "", ""))["quarantine"] for id_ in wrong]
         assert "do not fit double(n: int) -> int: missing a required argument: 'n'" in causes[0]
         assert "do not fit double(n: int) -> int: n='1' does not fit int: Input should be a valid integer" in causes[1]
+
+    @pytest.mark.parametrize("hooked", [False, True])
+    async def test_a_result_that_cannot_be_kept_is_left_out_and_the_work_is_done(
+        self, open_app: workrow.App, conn: Any, caplog: pytest.LogCaptureFixture, hooked: bool
+    ) -> None:
+        seen: list[Any] = []
+
+        async def look(process: Any, context: Any, worker: Any) -> Any:
+            seen.append(await process())
+            return seen[-1]
+
+        kinds = ["generator", "deep", "exits", "local", "plain"]
+        odd = open_app.task(name="odd", run_in="process", retry=3)(process_tasks.return_something_odd)
+        quiet = open_app.task(name="quiet", run_in="process", results=False)(process_tasks.return_an_object)
+        jobs = await odd.enqueue_many(None, [{"kind": kind} for kind in kinds])
+        unkept = await quiet.enqueue(None)
+        await run(open_app, **({"worker_middleware": [look]} if hooked else {}))
+        found = [row(conn, job) for job in jobs]
+        assert [(each["status"], each["attempts"]) for each in found] == [("succeeded", 1)] * len(jobs)
+        assert [each["result"] for each in found] == [[0, 1, 2], None, None, {"n": 5}, {"n": 7}]
+        assert caplog.text.count("its result is not kept, for it is not JSON") == 2
+        assert (status(conn, unkept), row(conn, unkept)["result"]) == ("succeeded", None)
+        if hooked:
+            assert [seen[0], seen[3], seen[4]] == [[0, 1, 2], {"n": 5}, process_tasks.Plain(7)]
 
     async def test_a_job_that_kills_its_process_is_quarantined(self, open_app: workrow.App, conn: Any) -> None:
         leave = open_app.task(name="leave", run_in="process")(process_tasks.leave)

@@ -10,6 +10,7 @@ from psycopg.rows import dict_row
 
 from workrow import sql
 from workrow.cli.jobs import each_job
+from workrow.cli.numbers import JOB_ID
 from workrow.cli.where import Database
 from workrow.errors import JobNotFound
 from workrow.results import as_progress
@@ -23,7 +24,7 @@ BAR = 20
 
 
 @click.command()
-@click.argument("job_id", type=int, metavar="ID")
+@click.argument("job_id", type=JOB_ID, metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--tracebacks", is_flag=True, help="Print the traceback of every attempt, not of the last one.")
 @click.pass_obj
@@ -45,7 +46,7 @@ def job(database: Database, job_id: int, as_json: bool, tracebacks: bool) -> Non
 
 
 @click.command()
-@click.argument("ids", nargs=-1, required=True, type=int, metavar="ID…")
+@click.argument("ids", nargs=-1, required=True, type=JOB_ID, metavar="ID…")
 @click.pass_obj
 def retry(database: Database, ids: tuple[int, ...]) -> None:
     """Let jobs that failed, were cancelled or aborted run again, now and under their own ids."""

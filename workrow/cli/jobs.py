@@ -6,13 +6,14 @@ from typing import Any
 import click
 
 from workrow import sql
+from workrow.cli.numbers import JOB_ID
 from workrow.cli.where import Database
 from workrow.schema import check
 from workrow.schema.targets import connect
 
 
 @click.command()
-@click.argument("ids", nargs=-1, required=True, type=int, metavar="ID…")
+@click.argument("ids", nargs=-1, required=True, type=JOB_ID, metavar="ID…")
 @click.option("--terminate", is_flag=True, help="End running ones whatever they do; else they are asked to abort.")
 @click.pass_obj
 def cancel(database: Database, ids: tuple[int, ...], terminate: bool) -> None:
@@ -24,7 +25,7 @@ def cancel(database: Database, ids: tuple[int, ...], terminate: bool) -> None:
 
 
 @click.command()
-@click.argument("ids", nargs=-1, required=True, type=int, metavar="ID…")
+@click.argument("ids", nargs=-1, required=True, type=JOB_ID, metavar="ID…")
 @click.pass_obj
 def release(database: Database, ids: tuple[int, ...]) -> None:
     """Let quarantined jobs run again, as if they had never crashed."""

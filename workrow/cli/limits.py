@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from workrow import sql
+from workrow.cli.numbers import COUNT, Finite
 from workrow.cli.status import PIPE_WIDTH
 from workrow.cli.where import Database
 from workrow.errors import OptionError
-from workrow.limits import Rate
+from workrow.limits import INT4_MAX, Rate
 from workrow.schema import check
 from workrow.schema.targets import connect
 
@@ -48,10 +49,12 @@ def list_limits(database: Database) -> None:
 @limits.command("set")
 @click.argument("name")
 @KEY
-@click.option("--max-running", type=click.IntRange(0), help="So many run at the same time; 0 lets none start.")
+@click.option(
+    "--max-running", type=click.IntRange(0, INT4_MAX), help="So many run at the same time; 0 lets none start."
+)
 @click.option("--rate", metavar="COUNT/PERIOD", help="So many start in a time, such as 100/m.")
-@click.option("--burst", type=click.IntRange(1), help="So many may start at once; by default the rate's count.")
-@click.option("--weight", type=click.FloatRange(0, min_open=True), help="The share of the turns, 1 by default.")
+@click.option("--burst", type=COUNT, help="So many may start at once; by default the rate's count.")
+@click.option("--weight", type=Finite(0, min_open=True), help="The share of the turns, 1 by default.")
 @ACTOR
 @REASON
 @click.pass_obj

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from workrow.app import App
+from workrow.cli.numbers import COUNT, PRIORITY
 from workrow.cli.where import Database
 from workrow.schedules import operations
 from workrow.schedules.operations import ScheduleState, Steps, run_steps
@@ -64,9 +65,9 @@ def list_(database: Database, as_json: bool) -> None:
 @click.option("--timezone", help="The zone that --cron is read in; UTC.")
 @click.option("--args", type=arguments, help="The arguments of its jobs, as a JSON object.")
 @click.option("--queue", help="Instead of the task's.")
-@click.option("--priority", type=int, help="Instead of the task's.")
+@click.option("--priority", type=PRIORITY, help="Instead of the task's.")
 @click.option("--missed", help="skip, once or all: due times that passed while no worker ran.")
-@click.option("--catch-up", type=int, help="With --missed=all: how many at most.")
+@click.option("--catch-up", type=COUNT, help="With --missed=all: how many at most.")
 @click.option("--max-late", type=interval, help="What is later is not made up for.")
 @click.option("--overlap", help="allow, skip or queue: while the former job waits or runs.")
 @click.option("--jitter", type=interval, help="Jobs start up to so long after the due time.")

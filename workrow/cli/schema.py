@@ -15,7 +15,7 @@ def schema() -> None:
 
 
 @schema.command()
-@click.option("--to", type=int, metavar="VERSION", help="The version to reach; the latest if not given.")
+@click.option("--to", type=click.IntRange(0), metavar="VERSION", help="The version to reach; the latest if not given.")
 @click.pass_obj
 def upgrade(database: Database, to: int | None) -> None:
     """Install the schema, or bring it up to date."""
@@ -25,7 +25,13 @@ def upgrade(database: Database, to: int | None) -> None:
 
 
 @schema.command()
-@click.option("--to", type=int, metavar="VERSION", required=True, help="The version to reach; 0 drops all, jobs too.")
+@click.option(
+    "--to",
+    type=click.IntRange(0),
+    metavar="VERSION",
+    required=True,
+    help="The version to reach; 0 drops all, jobs too.",
+)
 @click.pass_obj
 def downgrade(database: Database, to: int) -> None:
     """Take the schema back to an earlier version."""

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from workrow import sql
+from workrow.cli.numbers import COUNT, Finite
 from workrow.cli.supervisor import Supervisor
 from workrow.cli.where import Database
 from workrow.errors import OptionError
@@ -17,17 +18,18 @@ from workrow.schema.targets import connect
 
 logger = logging.getLogger(__name__)
 
+PROCESSES_MAX = 1000
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 @click.command()
 @click.option("-q", "--queues", metavar="A,B:20,…", help="Queues, each with slots of its own if :n is given; else all.")
-@click.option("-c", "--concurrency", type=click.IntRange(min=1), help="Slots: jobs at the same time, in each process.")
-@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Worker processes.")
-@click.option("-n", "--name", help="The worker's name; several processes are numbered.")
+@click.option("-c", "--concurrency", type=COUNT, help="Slots: jobs at the same time, in each process.")
 @click.option(
-    "--shutdown-timeout", type=click.FloatRange(min=0), help="Seconds to let jobs end; else as long as it takes."
+    "--processes", type=click.IntRange(1, PROCESSES_MAX), default=1, show_default=True, help="Worker processes."
 )
+@click.option("-n", "--name", help="The worker's name; several processes are numbered.")
+@click.option("--shutdown-timeout", type=Finite(min=0), help="Seconds to let jobs end; else as long as it takes.")
 @click.option("--health", metavar="HOST:PORT", help="Tell over HTTP what is wrong with the worker: 200 or 503.")
 @click.option("--one-shot", is_flag=True, help="End when no job is left.")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True)
@@ -83,12 +85,15 @@ def read_queues(text: str | None) -> dict[str, int | None]:
         OptionError: a number of slots is none, or a name is missing or given twice.
     """
     shares: dict[str, int | None] = {}
-    for part in filter(None, map(str.strip, (text or "").split(","))):
+    for part in () if text is None else map(str.strip, text.split(",")):
         queue, colon, slots = part.rpartition(":")
         if not colon:
             queue, slots = part, ""
         if not queue or queue in shares or (colon and not (slots.isdecimal() and int(slots) > 0)):
-            raise OptionError(f"--queues={text}: {part!r} is not understood; write name or name:slots, each name once")
+            raise OptionError(
+                f"--queues={text}: {part!r} is not understood; write name or name:slots, each name once, with commas "
+                "between them; leave the option out for all queues"
+            )
         shares[queue] = int(slots) if colon else None
     return shares
 

@@ -113,7 +113,7 @@ class Inline:
         app = cast("App", task.producer)
         executor = _executor(app, on)
         try:
-            result = await executor._find(task.name)(claimed)
+            result = await executor.runners.find(task.name)(claimed)
         finally:
             await executor.close()
         if isinstance(result, Outcome):
@@ -199,5 +199,5 @@ def _executor(app: App, on: Any) -> Executor:
     worker = app._worker(name="inline", wait=False, listen_notify=False, install_signal_handlers=False)
     assert isinstance(worker, Worker), "inline() needs workrow.App('postgresql://…')"
     executor = worker._executor
-    executor._transactions = Joined(app, on)
+    executor.runners.transactions = Joined(app, on)
     return executor

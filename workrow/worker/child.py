@@ -7,7 +7,6 @@ import importlib
 import inspect
 import logging
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -26,6 +25,7 @@ from procrastinate.jobs import Job
 from workrow.arguments import Parameters, without
 from workrow.context import JobContext
 from workrow.errors import SoftTimeLimitExceeded
+from workrow.worker.answer import Answer, failure, returned
 from workrow.worker.coroutines import run_limited
 from workrow.worker.outbox import Outbox
 
@@ -45,6 +45,8 @@ class Call:
         worker: its name and its queues, for the context.
         arguments: by name, as they are stored; the child makes the function's of them.
         soft_limit: seconds.
+        keeps: what it returns is to be kept.
+        whole: somebody in the parent looks at what it returns.
     """
 
     module: str
@@ -54,21 +56,8 @@ class Call:
     worker: tuple[str | None, list[str] | None]
     arguments: dict[str, Any]
     soft_limit: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the child sends back: pickled, for it may hold anything of the task's.
-
-    Attributes:
-        result: what the task returned, pickled; None if it raised.
-        error: what it raised, pickled; None if that cannot be.
-        told: the error in words: the type's name, the message and the traceback.
-    """
-
-    result: bytes | None = None
-    error: bytes | None = None
-    told: tuple[str, str, str] | None = None
+    keeps: bool
+    whole: bool
 
 
 ABORT = "abort"
@@ -130,34 +119,14 @@ class _Inbox:
 
 def _run(call: Call, inbox: _Inbox, outbox: Outbox) -> Answer:
     try:
-        result = _result(call, inbox, outbox)
+        function = resolve(call.module, call.name)
+        result = _result(call, function, inbox, outbox)
     except BaseException as error:
-        return _failure(error)
-    try:
-        return Answer(result=pickle.dumps(result))
-    except Exception as error:
-        kind = type(result).__qualname__
-        return _failure(pickle.PicklingError(f"the result, of type {kind}, cannot leave the process: {error}"))
+        return failure(error)
+    return returned(function, result, keeps=call.keeps, whole=call.whole)
 
 
-def _failure(error: BaseException) -> Answer:
-    text = "".join(traceback.format_exception(error))
-    try:
-        message = str(error)
-    except Exception as unprintable:
-        return Answer(told=(type(error).__name__, f"(its message fails: {unprintable})", text))
-    told = (type(error).__name__, message, text)
-    try:
-        # an exception may be pickled and not be made again
-        pickled = pickle.dumps(error)
-        again = pickle.loads(pickled)
-    except Exception:
-        return Answer(told=told)
-    return Answer(error=pickled if isinstance(again, BaseException) else None, told=told)
-
-
-def _result(call: Call, inbox: _Inbox, outbox: Outbox) -> Any:
-    function = resolve(call.module, call.name)
+def _result(call: Call, function: Callable[..., Any], inbox: _Inbox, outbox: Outbox) -> Any:
     injected = [_context(call, inbox, outbox)] if call.app else []
     arguments = _parameters(function, len(injected)).load(call.arguments)
     if inspect.iscoroutinefunction(function):

@@ -6,29 +6,23 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from enum import Enum
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import procrastinate
-from procrastinate import exceptions, middleware
+from procrastinate import exceptions
 from procrastinate.job_context import AbortReason
 from procrastinate.retry import RetryDecision
 
-from workrow.context import JobContext, Step
-from workrow.execution import PLAIN, Execution
-from workrow.records import JobFilter
+from workrow.context import Step
 from workrow.resources import Providers
-from workrow.tasks import Task
 from workrow.waits import exponential
-from workrow.worker.coroutines import run_limited
-from workrow.worker.loading import loader, result_of
 from workrow.worker.outcome import Claimed, Outcome, describe, unspeakable
 from workrow.worker.processes import Processes, check_importable
-from workrow.worker.provision import NOTHING, Given, Provision, Wanted
+from workrow.worker.provision import Provision
+from workrow.worker.runners import GRACE_SECONDS, Runners, execution_of
 from workrow.worker.telling import first, report, type_of
 from workrow.worker.threads import Interrupted, Threads
 from workrow.worker.transactions import Transactions
-from workrow.worker.verdict import Runner, dumped, dumper, failed, forgetting, telling
+from workrow.worker.verdict import Runner, dumped, failed
 
 if TYPE_CHECKING:
     from procrastinate.worker import Worker as UpstreamWorker
@@ -39,9 +33,6 @@ BACK_OFF = exponential(1, cap=60)
 """Seconds until a transactional job runs again that has lost its connection."""
 PARTING_SECONDS = 0.25
 """How long after that a server which ends all connections may need for the others."""
-GRACE_SECONDS = 5.0
-"""What a coroutine that was cancelled may take to end, before it is left to itself and its slot given to another
-job."""
 
 
 class Stop(Enum):
@@ -81,13 +72,22 @@ class Executor:
         self._threads = Threads(slots)
         self._processes = Processes(slots)
         self._transactions = transactions
-        self._say = say
         self._provision = Provision(getattr(worker.app, "providers", None) or Providers())
+        self.runners = Runners(
+            worker,
+            self._threads,
+            self._processes,
+            transactions,
+            self._provision,
+            say,
+            self._abort_reason,
+            self.report_stuck,
+            self._abandoned,
+        )
         self._mark = mark
         self._steady = steady
         self._max_crashes = max_crashes
         self._alone = asyncio.Lock()
-        self._runners: dict[str, Runner] = {}
         self._insisting: set[asyncio.Task[None]] = set()
         self.stops: dict[int, Stop] = {}
         self.abandoned: set[str] = set()
@@ -95,7 +95,7 @@ class Executor:
     def check(self) -> None:
         """Raise the error of a task that this worker cannot run: better now than when its first job comes."""
         for task in set(self._tasks.values()):
-            execution = _execution(task)
+            execution = execution_of(task)
             if execution.transaction:
                 self._transactions.check(task.name, execution.transaction)
             if execution.run_in:
@@ -133,7 +133,7 @@ class Executor:
 
     async def _attempt(self, claimed: Claimed) -> Outcome:
         try:
-            runner = self._runners.get(claimed.task) or self._find(claimed.task)
+            runner = self.runners.made.get(claimed.task) or self.runners.find(claimed.task)
             result = await (self._run_suspect(claimed, runner) if claimed.crashes else runner(claimed))
             if isinstance(result, Outcome):
                 return await self._parted(result) if result.status == "parted" else result
@@ -188,7 +188,7 @@ class Executor:
         if not claimed.started_at:
             return  # a task that has not taken its first step sees the request when it does
         task = self._tasks.get(claimed.task)
-        if task is not None and _execution(task).run_in:
+        if task is not None and execution_of(task).run_in:
             (self._processes.interrupt if stop is Stop.ABORT else self._processes.kill)(claimed.id)
         elif task is not None and not inspect.iscoroutinefunction(task.func):
             if stop is Stop.ABORT:
@@ -220,129 +220,6 @@ class Executor:
         """Say loudly that a task does not end."""
         logger.error("%s: does not end (%s); it goes on, and cannot write its end", claimed, why)
 
-    def _find(self, name: str) -> Runner:
-        task = self._tasks.get(name)
-        if task is None:
-            raise exceptions.TaskNotFound(f"no task is named {name!r} in this worker's app")
-        runner = self._runner(task)
-        runner = runner if _execution(task).results else forgetting(runner)
-        self._runners[name] = telling(runner, self._worker.worker_name) if JobFilter.made else runner
-        return self._runners[name]
-
-    def _runner(self, task: procrastinate.tasks.Task[Any, Any, Any]) -> Runner:
-        """How this task is run, decided once: the plain case pays for nothing that others use."""
-        is_async = inspect.iscoroutinefunction(task.func)
-        execution = _execution(task)
-        around_task = self._worker._resolve_task_middlewares(task, is_async)
-        around_job = [*self._worker.worker_middleware, *(task.run_hooks() if isinstance(task, Task) else ())]
-        wanted = self._provision.wanted(task.func)
-        load, kind = loader(task), result_of(task)
-        if is_async and execution.plain and not (task.pass_context or around_task or around_job or wanted or kind):
-            func = task.func
-            if load is None:
-                return lambda claimed: func(**claimed.args)
-            return lambda claimed: func(**load(claimed))
-
-        async def run(claimed: Claimed) -> Any:
-            if load:
-                claimed.args = load(claimed)
-            context = self._context(claimed)
-            if execution.run_in:
-                job = partial(self._in_process, claimed, task, execution, context)
-            elif is_async:
-                job = partial(self._on_loop, claimed, task, execution, context, around_task)
-            else:
-                job = partial(self._in_thread, claimed, task, execution, context, around_task)
-            if wanted:
-                job = partial(self._provided, wanted, context, job, in_thread=not is_async)
-            result = await middleware.compose(around_job, job, context, self._worker)()
-            if kind is None or isinstance(result, Outcome):
-                return result
-            return Outcome(claimed, "succeeded", dumped(claimed, result, kind))
-
-        return run
-
-    async def _provided(self, wanted: Wanted, context: JobContext, job: Any, *, in_thread: bool) -> Any:
-        async with self._provision.opened(wanted, context, in_thread=in_thread) as given:
-            return await job(given)
-
-    async def _on_loop(
-        self, claimed: Claimed, task: Any, execution: Execution, context: Any, around: Any, given: Given = NOTHING
-    ) -> Any:
-        def call(*injected: Any) -> Awaitable[Any]:
-            arguments = [*injected, context] if task.pass_context else injected
-            bound = partial(task, *arguments, **claimed.args, **given.values)
-            result: Awaitable[Any] = middleware.compose(around, bound, context, self._worker)()
-            return result
-
-        work = (
-            call()
-            if execution.transaction is None
-            else self._transactions.run_async(claimed, execution.transaction, call, dumper(claimed, task))
-        )
-        soft, hard = execution.soft_seconds, execution.hard_seconds
-        if soft is None and hard is None:
-            return await work
-        return await run_limited(
-            work,  # type: ignore[arg-type]
-            soft_limit=soft,
-            time_limit=hard,
-            grace=GRACE_SECONDS,
-            on_abandoned=lambda _: self._abandoned(claimed, "time_limit"),
-        )
-
-    async def _in_thread(
-        self, claimed: Claimed, task: Any, execution: Execution, context: Any, around: Any, given: Given = NOTHING
-    ) -> Any:
-        def call(*injected: Any) -> Any:
-            arguments = [*injected, context] if task.pass_context else injected
-            if given is NOTHING:
-                return middleware.compose(around, partial(task, *arguments, **claimed.args), context, self._worker)()
-            with given.here() as values:
-                bound = partial(task, *arguments, **claimed.args, **values)
-                return middleware.compose(around, bound, context, self._worker)()
-
-        work = (
-            call
-            if execution.transaction is None
-            else partial(self._transactions.run_sync, claimed, execution.transaction, call, dumper(claimed, task))
-        )
-        result = await self._threads.run(
-            claimed.id,
-            work,
-            soft_limit=execution.soft_seconds,
-            time_limit=execution.hard_seconds,
-            on_stuck=lambda: self.report_stuck(claimed, "time_limit; its slot is free when its thread ends"),
-        )
-        # a sync function may return an awaitable, as procrastinate has it
-        return await result if inspect.isawaitable(result) else result
-
-    async def _in_process(self, claimed: Claimed, task: Any, execution: Execution, context: Any) -> Any:
-        return await self._processes.run(
-            claimed.id,
-            task,
-            claimed.job,
-            claimed.args,
-            on_progress=context.on_progress,
-            worker=(context.worker_name, list(context.worker_queues) if context.worker_queues else None),
-            soft_time_limit=execution.soft_seconds,
-            time_limit=execution.hard_seconds,
-            max_memory=execution.max_memory,
-        )
-
-    def _context(self, claimed: Claimed) -> JobContext:
-        worker = self._worker
-        return JobContext(
-            app=worker.app,
-            worker_name=worker.worker_name,
-            worker_queues=worker.queues,
-            additional_context=dict(worker.additional_context or {}),
-            job=claimed.job,
-            abort_reason=partial(self._abort_reason, claimed.id),
-            on_progress=partial(self._say, claimed),
-            start_timestamp=time.time(),
-        )
-
     def _abort_reason(self, job_id: int) -> AbortReason | None:
         stop = self.stops.get(job_id)
         if stop is None:
@@ -365,7 +242,3 @@ class Executor:
             logger.info("%s: aborted on request", claimed)
             return Outcome(claimed, "aborted", error=describe(error, claimed.attempts + 1, discarded=False))
         return failed(self._tasks.get(claimed.task), claimed, error, asked=claimed.id in self.stops)
-
-
-def _execution(task: procrastinate.tasks.Task[Any, Any, Any]) -> Execution:
-    return task.execution if isinstance(task, Task) else PLAIN

@@ -45,8 +45,8 @@ DEAF_POLL_SECONDS = 0.5
 RATE_SECONDS = 10.0
 GOODBYE_SECONDS = 5.0
 UNFINISHED = os.EX_TEMPFAIL
-"""The exit code of a worker that had to leave tasks behind which did not end: they were given back while they went
-on."""
+"""The exit code of a worker that had to leave something behind: tasks which did not end, and were given back while they
+went on; or finished jobs that the database, being away, was not told of."""
 
 
 class Worker(UpstreamWorker):
@@ -136,6 +136,7 @@ class Worker(UpstreamWorker):
 
         Raises:
             ConfigurationError: the app lacks what one of its tasks needs.
+            SystemExit: a signal ended it before the ends of all jobs were written.
         """
         self._executor.check()
         self._stop_event.clear()
@@ -158,6 +159,8 @@ class Worker(UpstreamWorker):
             raise cancelled
         if self._executor.abandoned and self.install_signal_handlers:
             self._leave()
+        if self._finisher.backlog and self.install_signal_handlers:
+            raise SystemExit(UNFINISHED)
 
     def problems(self) -> list[str]:
         """What is wrong with this worker now, in words; nothing if all is well."""

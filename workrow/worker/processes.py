@@ -1,9 +1,7 @@
 """Child processes for tasks with run_in="process": they can be killed, and may die, alone."""
 
 import asyncio
-import contextlib
 import inspect
-import pickle
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,14 +13,27 @@ from procrastinate.jobs import Job
 
 from workrow.context import Step
 from workrow.errors import OptionError
-from workrow.worker.child import Answer, Call, resolve
+from workrow.execution import check_findable
+from workrow.worker.answer import Answer, opened
+from workrow.worker.child import Call, resolve
 from workrow.worker.spawned import MIB, Spawned
 
 TERMINATED = "the job was terminated"
 
 
-class RemoteError(Exception):
-    """Stands for an exception of a child process that cannot be carried over: its type and its message."""
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What a task has returned.
+
+    Attributes:
+        value: itself, if it is wanted and could be handed over; else what its JSON says.
+        text: its JSON text; None where nothing is to be kept, or can be.
+        unkept: why it cannot.
+    """
+
+    value: Any
+    text: str | None
+    unkept: str | None
 
 
 @dataclass(slots=True)
@@ -63,7 +74,9 @@ class Processes:
         soft_time_limit: float | None = None,
         time_limit: float | None = None,
         max_memory: int | None = None,
-    ) -> Any:
+        keeps: bool = True,
+        whole: bool = True,
+    ) -> Returned:
         """Run a task's function in a child. Cancelling this kills the child.
 
         Args:
@@ -76,6 +89,8 @@ class Processes:
             soft_time_limit: seconds after which SoftTimeLimitExceeded is raised inside.
             time_limit: seconds after which the child is killed.
             max_memory: MiB of resident memory at which it is killed.
+            keeps: the JSON of what it returns is wanted.
+            whole: the value itself is wanted.
 
         Raises:
             TimeLimitExceeded: it was killed at its time limit.
@@ -93,6 +108,8 @@ class Processes:
             worker,
             arguments,
             soft_time_limit,
+            keeps,
+            whole,
         )
         running = self._running[job_id] = _Running()
         try:
@@ -102,7 +119,7 @@ class Processes:
             # a job that this worker has lost and claimed again may be here twice
             if self._running.get(job_id) is running:
                 del self._running[job_id]
-        return _opened(answer)
+        return Returned(opened(answer), answer.text, answer.unkept)
 
     async def _run(
         self,
@@ -182,18 +199,11 @@ def check_importable(task: procrastinate.tasks.Task[Any, Any, Any]) -> None:
     Raises:
         OptionError: it cannot.
     """
-    name = getattr(task.func, "__qualname__", None)
-    if name is None:
-        raise OptionError(
-            f"task {task.name}: run_in='process' finds the function by its name, and {task.func!r} has none; define a "
-            "function at the top of a module"
-        )
-    if "<" in name:
-        raise OptionError(
-            f"task {task.name}: run_in='process' finds the function by its name, and {name} is inside another "
-            "function; define it at the top of a module"
-        )
-    module = task.func.__module__
+    try:
+        check_findable(task.func)
+    except OptionError as error:
+        raise OptionError(f"task {task.name}: {error}") from None
+    module, name = task.func.__module__, task.func.__qualname__
     try:
         found = resolve(module, name)
     except (ImportError, AttributeError):
@@ -218,21 +228,3 @@ def find_app(task: procrastinate.tasks.Task[Any, Any, Any]) -> str | None:
             if value is task.blueprint:
                 return f"{'__mp_main__' if name in mains else name}:{attribute}"
     return None
-
-
-def _opened(answer: Answer) -> Any:
-    if answer.result is not None:
-        try:
-            return pickle.loads(answer.result)
-        except Exception as unknown:
-            raise RemoteError(f"the result is of a type that only its process knows: {unknown}") from unknown
-    assert answer.told is not None
-    name, message, told = answer.told
-    error: BaseException = RemoteError(f"{name}: {message}")
-    if answer.error:
-        # its class may exist in the child only
-        with contextlib.suppress(Exception):
-            again = pickle.loads(answer.error)
-            error = again if isinstance(again, BaseException) else error
-    error.add_note(f"In the child process:\n{told}")
-    raise error

@@ -24,7 +24,8 @@ from weakref import WeakSet
 from workrow.context import Step
 from workrow.errors import MemoryLimitExceeded, ProcessCrashed, TimeLimitExceeded
 from workrow.worker import child
-from workrow.worker.child import ABORT, PARENTS_SIGNALS, Answer, Call
+from workrow.worker.answer import Answer
+from workrow.worker.child import ABORT, PARENTS_SIGNALS, Call
 
 MEMORY_SECONDS = 0.1
 """How often the memory of a child with a limit is looked at."""

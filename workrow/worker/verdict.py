@@ -131,15 +131,13 @@ def dumped(claimed: Claimed, result: Any, kind: Result | None = None) -> str | N
         return dump_result(kind.dump(result) if kind else result)
     except Unsaid as error:
         # the work is done: failing the job now would do it again
-        report(
-            logger,
-            logging.WARNING,
-            "%s: its result is not kept, for it is not JSON: %s",
-            claimed,
-            message_of(error),
-            error=None,
-        )
+        unkept(claimed, message_of(error))
         return None
+
+
+def unkept(claimed: Claimed, why: str) -> None:
+    """Say that the result of a job that has succeeded is left out."""
+    report(logger, logging.WARNING, "%s: its result is not kept, for it is not JSON: %s", claimed, why, error=None)
 
 
 def dumper(claimed: Claimed, task: procrastinate.tasks.Task[Any, Any, Any]) -> Callable[[Any], str | None]:

@@ -1,0 +1,159 @@
+"""What cannot work is said where it is declared, with the name, the value and the fix."""
+
+import contextlib
+import functools
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import procrastinate
+import pytest
+from click.testing import CliRunner
+from procrastinate.testing import InMemoryConnector
+
+import workrow
+from tests.integration import process_tasks
+from workrow.cli import main
+
+
+def make_app() -> workrow.App:
+    return workrow.App(connector=InMemoryConnector())
+
+
+def generator() -> Iterator[int]:
+    yield 1
+
+
+async def async_generator() -> AsyncIterator[int]:
+    yield 1
+
+
+class Yielding:
+    __qualname__ = "Yielding"
+
+    def __call__(self) -> Iterator[int]:
+        yield 1
+
+
+@pytest.mark.parametrize(
+    "function", [generator, async_generator, functools.partial(generator), Yielding()], ids=lambda each: str(type(each))
+)
+def test_generator_functions_are_no_tasks(function: Callable[..., Any]) -> None:
+    app = make_app()
+    told = r"task letters: it is a generator function.* return the values, as a list"
+    with pytest.raises(workrow.OptionError, match=told):
+        app.task(name="letters")(function)
+    assert "letters" not in app.tasks
+
+
+def test_what_makes_something_of_a_generator_is_one() -> None:
+    @make_app().task(name="managed")
+    @contextlib.contextmanager
+    def managed() -> Iterator[int]:
+        yield 1
+
+    @make_app().task(name="listed")
+    def listed() -> list[int]:
+        return list(generator())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"aliases": "abc"}, r"aliases='abc': must be a list of names, such as \['abc'\]"),
+        ({"aliases": 5}, "aliases=5: must be a list of names"),
+        ({"aliases": ["a", 5]}, "alias=5: must be a non-empty string"),
+        ({"aliases": ["n" * 129]}, "has 129 characters"),
+        ({"retry": "x"}, "retry='x': must be a workrow.Retry"),
+        ({"retry": -1}, "retry=-1: must be"),
+        ({"retry": 1.5}, "retry=1.5: must be"),
+        ({"queue": "\ud800"}, r"queue='\\ud800': '\\ud800' at position 0 is half of a character"),
+        ({"lock": "a\udcff"}, "at position 1 is half of a character"),
+        ({"name": "\udcff"}, "is half of a character"),
+    ],
+)
+def test_bad_task_options(options: dict[str, Any], message: str) -> None:
+    app = make_app()
+    with pytest.raises(workrow.OptionError, match=f"^task .*: .*{message}"):
+        app.task(**{"name": "t", **options})(process_tasks.pid)
+
+
+def test_what_procrastinate_takes_is_taken() -> None:
+    app = make_app()
+    for number, retry in enumerate((True, False, 0, 5, procrastinate.RetryStrategy(max_attempts=3))):
+        app.task(name=f"t{number}", aliases=[f"a{number}"], retry=retry)(process_tasks.pid)
+    assert {"a0", "a4"} <= app.tasks.keys()
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda: 0, "task p: run_in='process' finds the function by its name, and .*<lambda>"),
+        (functools.partial(process_tasks.double, n=1), "task p: run_in='process' .* has none; define a function at"),
+    ],
+)
+def test_a_process_finds_functions_by_their_names(function: Any, message: str) -> None:
+    with pytest.raises(workrow.OptionError, match=message):
+        make_app().task(name="p", run_in="process")(function)
+
+
+def test_nor_does_it_find_local_ones() -> None:
+    def local() -> None: ...
+
+    with pytest.raises(workrow.OptionError, match=r"task p: .*local is inside another function; define it at the top"):
+        make_app().task(name="p", run_in="process")(local)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: workrow.App(5), r"5 is no PostgreSQL URL \(a int\); write 'postgresql://"),  # type: ignore[arg-type]
+        (lambda: workrow.App("postgresql://h/d", direct_url=5), "5 is no PostgreSQL URL"),  # type: ignore[arg-type]
+        (lambda: workrow.App(lambda: None).database_url, "None is no PostgreSQL URL"),  # type: ignore[arg-type,return-value]
+        (lambda: workrow.App("postgresql://h/d", lease=float("nan")), "lease=nan: must be seconds"),
+        (lambda: workrow.App("postgresql://h/d", lease=float("inf")), "lease=inf: must be seconds"),
+        (lambda: workrow.App("postgresql://h/d", max_crashes="x"), "max_crashes='x': must be a whole number"),  # type: ignore[arg-type]
+    ],
+)
+def test_bad_apps(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(workrow.ConfigurationError, match=message):
+        make()
+
+
+class NoRepr:
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+@pytest.mark.parametrize("value", [10**5000, NoRepr(), [NoRepr()]], ids=["huge", "object", "list"])
+def test_arguments_that_cannot_even_be_shown(value: Any) -> None:
+    @make_app().task(name="taking")
+    def taking(n: Any) -> None: ...
+
+    with pytest.raises(workrow.ArgumentError, match=r"taking: argument n=<\w+, not shown: \w+> cannot be stored"):
+        taking.delay(value)
+
+    @make_app().task(name="typed")
+    def typed(n: list[int]) -> None: ...
+
+    with pytest.raises(workrow.ArgumentError, match=r"typed: argument n=<"):
+        typed.delay([value] if isinstance(value, NoRepr) else value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["cancel", "9" * 30], "is not in the range"),
+        (["job", "0"], "is not in the range"),
+        (["limits", "set", "l", "--weight", "nan"], "nan is no finite number"),
+        (["limits", "set", "l", "--weight", "inf"], "inf is no finite number"),
+        (["limits", "set", "l", "--max-running", "99999999999"], "is not in the range"),
+        (["schedules", "create", "s", "t", "--priority", "99999999999"], "is not in the range"),
+        (["schema", "upgrade", "--to", "-1"], "is not in the range"),
+        (["worker", "--shutdown-timeout", "inf"], "inf is no finite number"),
+        (["worker", "--processes", "-1"], "is not in the range"),
+    ],
+)
+def test_numbers_of_the_command_line(arguments: list[str], message: str) -> None:
+    told = CliRunner().invoke(main, ["--app", "nowhere.app", *arguments])
+    assert told.exit_code == 2
+    assert message in told.output
