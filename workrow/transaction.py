@@ -4,7 +4,7 @@ SQLAlchemy's four (``AsyncSession``, ``AsyncConnection``, ``Session``, ``Connect
 psycopg2 dialects, and psycopg's two connections. What is async returns an awaitable, what is sync the rows.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import psycopg
@@ -27,6 +27,7 @@ SyncTransaction: TypeAlias = Session | scoped_session[Any] | SAConnection | psyc
 
 Rows: TypeAlias = list[tuple[Any, ...]]
 Params: TypeAlias = Mapping[str, Any]
+Explain: TypeAlias = Callable[[Exception, object], Exception | None]
 
 SUPPORTED = (
     "an SQLAlchemy AsyncSession, AsyncConnection, Session or Connection, "
@@ -48,8 +49,14 @@ def is_async(on: object) -> bool:
     raise TransactionError(f"cannot enqueue on {on!r:.80}: expected {SUPPORTED}{hint}")
 
 
-async def run_async(on: AsyncTransaction, name: str, params: Params) -> Rows:
+async def run_async(on: AsyncTransaction, name: str, params: Params, explain: "Explain | None" = None) -> Rows:
     """Run the statement ``<name>.sql`` in the transaction of ``on`` and return its rows.
+
+    Args:
+        on: the caller's transaction.
+        name: of the statement.
+        params: by name.
+        explain: from an error of the driver and ``on`` to what is raised; None: that error. By default what follows.
 
     Raises:
         TransactionError: the transaction has failed already, is read-only, or its connection is closed.
@@ -64,10 +71,10 @@ async def run_async(on: AsyncTransaction, name: str, params: Params) -> Rows:
         result = await target.execute(sql.load_for_sqlalchemy(name), params)
         return [tuple(row) for row in result]
     except (psycopg.Error, sa_exc.SQLAlchemyError) as error:
-        raise _translated(error, on) or error from None
+        raise _explained(explain, error, on) from None
 
 
-def run(on: SyncTransaction, name: str, params: Params) -> Rows:
+def run(on: SyncTransaction, name: str, params: Params, explain: "Explain | None" = None) -> Rows:
     """The same for a sync session or connection."""
     try:
         if isinstance(on, psycopg.Connection):
@@ -76,7 +83,7 @@ def run(on: SyncTransaction, name: str, params: Params) -> Rows:
         _check_dialect(target.get_bind() if isinstance(target, Session) else target)
         return [tuple(row) for row in target.execute(sql.load_for_sqlalchemy(name), params)]
     except (psycopg.Error, sa_exc.SQLAlchemyError) as error:
-        raise _translated(error, on) or error from None
+        raise _explained(explain, error, on) from None
 
 
 COPY_CHARACTERS = 65_536
@@ -160,6 +167,10 @@ def _check_dialect(bind: Any) -> None:
         )
 
 
+def _explained(explain: Explain | None, error: Exception, on: object) -> Exception:
+    return (explain or _translated)(error, on) or error
+
+
 def _translated(error: Exception, on: object) -> WorkrowError | None:
     """Our word for what the caller can mend; None for what only the driver's own error describes."""
     what = type(on).__name__
@@ -173,7 +184,7 @@ def _translated(error: Exception, on: object) -> WorkrowError | None:
         return TransactionError(f"cannot enqueue: the {what}'s transaction is read-only; use one that may write")
     if state in (pg.UndefinedTable.sqlstate, pg.UndefinedObject.sqlstate) and "procrastinate" in str(original):
         return SchemaMissing(
-            "the database has no table procrastinate_jobs; run `alembic upgrade head` "
+            "the database has no table procrastinate_jobs where search_path looks; run `alembic upgrade head` "
             "(or workrow.schema.upgrade) on it first"
         )
     if state is None and isinstance(original, psycopg.OperationalError) and "the connection is closed" in str(original):

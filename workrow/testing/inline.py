@@ -26,6 +26,7 @@ from workrow.worker import Worker
 from workrow.worker.executor import Executor
 from workrow.worker.outcome import Claimed, Outcome
 from workrow.worker.transactions import Transactions
+from workrow.worker.watch import Watch
 
 KINDS: dict[TransactionKind, type[Any]] = {
     "AsyncSession": AsyncSession,
@@ -137,9 +138,10 @@ class Joined(Transactions):
         if isinstance(self._on, KINDS[kind]):
             return await call(self._on)
         self.check(claimed.task, kind)
-        async with self._open_async(kind) as on:
+        watch = Watch()
+        async with self._open_async(kind, watch) as on:
             result = await call(on)
-            self._fence(claimed, [()], on)
+            watch.check()
             return result
 
     def run_sync(
@@ -149,9 +151,10 @@ class Joined(Transactions):
         if isinstance(self._on, KINDS[kind]):
             return call(self._on)
         self.check(claimed.task, kind)
-        with self._open_sync(kind) as on:
+        watch = Watch()
+        with self._open_sync(kind, watch) as on:
             result = call(on)
-            self._fence(claimed, [()], on)
+            watch.check()
             return result
 
 

@@ -13,6 +13,7 @@ from procrastinate.job_context import AbortReason
 from procrastinate.retry import RetryDecision
 
 from workrow.context import Step
+from workrow.errors import LeaseLost, TransactionError
 from workrow.resources import Providers
 from workrow.waits import exponential
 from workrow.worker.outcome import Claimed, Outcome, describe, unspeakable
@@ -31,6 +32,10 @@ logger = logging.getLogger(__name__)
 
 BACK_OFF = exponential(1, cap=60)
 """Seconds until a transactional job runs again that has lost its connection."""
+OWN_ROW = (
+    "the task has deleted, ended or changed its own row in procrastinate_jobs, which is the worker's to end: nothing "
+    "of this attempt stays; leave the row of ctx.job.id alone"
+)
 PARTING_SECONDS = 0.25
 """How long after that a server which ends all connections may need for the others."""
 
@@ -53,6 +58,7 @@ class Executor:
         transactions: runs transactional tasks.
         say: notes how far a job has come.
         mark: writes down that a job which has crashed before is about to start; False if it is no longer ours.
+        held: whether a job is still ours, as others see it.
         steady: whether the database has answered for the last so many seconds, and does.
         max_crashes: so many crashes put a job into quarantine.
     """
@@ -64,6 +70,7 @@ class Executor:
         transactions: Transactions,
         say: Callable[[Claimed, Step], None],
         mark: Callable[[Claimed], Awaitable[bool]],
+        held: Callable[[Claimed], Awaitable[bool]],
         steady: Callable[[float], Awaitable[bool]],
         max_crashes: int,
     ) -> None:
@@ -85,6 +92,7 @@ class Executor:
             self._abandoned,
         )
         self._mark = mark
+        self._held = held
         self._steady = steady
         self._max_crashes = max_crashes
         self._alone = asyncio.Lock()
@@ -140,6 +148,8 @@ class Executor:
         except asyncio.CancelledError as error:
             return self._interrupted(claimed, error)
         except BaseException as error:  # SystemExit and its kin in a task are that task's failure, not the worker's
+            if isinstance(error, LeaseLost) and await self._held(claimed):
+                error = TransactionError(OWN_ROW)
             if claimed.id in self.stops:
                 return self._interrupted(claimed, error)
             return failed(self._tasks.get(claimed.task), claimed, error, asked=False)

@@ -118,7 +118,14 @@ class Worker(UpstreamWorker):
         transactions = Transactions(app.connector, sessions, sync_sessions, self.worker_name, self._deletes)
         self._board = Board(self._chores.run)
         self._executor = Executor(
-            self, self.concurrency, transactions, self._board.say, self._mark, self._is_steady, max_crashes
+            self,
+            self.concurrency,
+            transactions,
+            self._board.say,
+            partial(self._ask, "mark_job"),
+            partial(self._ask, "read_claim"),
+            self._is_steady,
+            max_crashes,
         )
         self._finisher = Finisher(
             self._finishes, self._lease, self.worker_name, max_crashes, self._deletes, self._is_busy, self._on_unlock
@@ -306,9 +313,10 @@ class Worker(UpstreamWorker):
         successful = self.delete_jobs is jobs.DeleteJobCondition.SUCCESSFUL and status == jobs.Status.SUCCEEDED.value
         return successful or self.delete_jobs is jobs.DeleteJobCondition.ALWAYS
 
-    async def _mark(self, claimed: Claimed) -> bool:
+    async def _ask(self, statement: str, claimed: Claimed) -> bool:
+        """Whether the job is still ours, by one of the statements that say so."""
         params = {"id": claimed.id, "worker_id": claimed.owner, "token": claimed.token}
-        return bool(await persist("marking a job", lambda: self._finishes.run("mark_job", **params)))
+        return bool(await persist("asking for a job", lambda: self._finishes.run(statement, **params)))
 
     async def _is_steady(self, seconds: float) -> bool:
         link = self._claims.link

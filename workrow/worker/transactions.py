@@ -7,20 +7,20 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 import psycopg
 from procrastinate.connector import BaseConnector
-from sqlalchemy import event
 from sqlalchemy import exc as sa_exc
 from sqlalchemy.orm import Session
 
 from workrow import transaction
 from workrow.connector import Connector, SyncConnector
-from workrow.errors import ConfigurationError, LeaseLost, TransactionError
+from workrow.errors import ConfigurationError, LeaseLost
 from workrow.execution import TransactionKind
 from workrow.worker.link import told
 from workrow.worker.outcome import Claimed, Outcome, unwritten
+from workrow.worker.watch import CAUSE_MAX, CONFLICTS, Watch, original, state
 
 logger = logging.getLogger(__name__)
 
@@ -30,17 +30,12 @@ SyncSessions = Callable[[], Session]
 CONFLICT_TRIES = 3
 CONFLICT_PAUSE = 0.1
 """A serialization failure or a deadlock is nobody's fault: the attempt is repeated so often, after up to so many
-seconds times the try. https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html"""
-CONFLICTS = (psycopg.errors.SerializationFailure.sqlstate, psycopg.errors.DeadlockDetected.sqlstate)
+seconds times the try."""
 GONE = ("08", "57P", "53", "25P03", "25P04")
 """SQLSTATE prefixes of a connection that is lost: connection exception, operator intervention, insufficient
 resources, idle in the transaction for too long, a transaction that takes too long."""
 NOBODYS = ("53", "57P02", "57P03")
 """Of these, what no task does to itself: insufficient resources, a server that crashed or starts."""
-CAUSE_MAX = 500
-
-COMMITS = "workrow commits"
-CONNECTED = "workrow has seen a connection"
 
 
 class Transactions:
@@ -83,19 +78,19 @@ class Transactions:
             LeaseLost: the job is no longer ours; everything was rolled back.
             Exception: what the task raised; everything was rolled back.
         """
-        used: Any = None
         for repetition in range(1, CONFLICT_TRIES + 1):
+            watch = Watch()
             try:
-                async with self._open_async(kind) as on:
-                    used = on
+                async with self._open_async(kind, watch) as on:
                     result = dump(await call(on))
-                    rows = await transaction.run_async(on, "finish_job", self._params(claimed, result))
-                    self._fence(claimed, rows, on)
+                    watch.check()
+                    params = self._params(claimed, result)
+                    self._fence(claimed, await transaction.run_async(on, "finish_job", params, watch.explained))
                 return Outcome(claimed, "succeeded", written=True)
             except Exception as error:
                 pause = self._pause(claimed, error, repetition)
                 if pause is None:
-                    return self._interrupted(claimed, error, began=_connected(used))
+                    return self._interrupted(claimed, error, began=watch.connected)
                 await asyncio.sleep(pause)
         raise AssertionError("the last repetition raises")
 
@@ -103,19 +98,19 @@ class Transactions:
         self, claimed: Claimed, kind: TransactionKind, call: Callable[[Any], Any], dump: Callable[[Any], Any]
     ) -> Outcome:
         """The same, in this thread."""
-        used: Any = None
         for repetition in range(1, CONFLICT_TRIES + 1):
+            watch = Watch()
             try:
-                with self._open_sync(kind) as on:
-                    used = on
+                with self._open_sync(kind, watch) as on:
                     result = dump(call(on))
-                    rows = transaction.run(on, "finish_job", self._params(claimed, result))
-                    self._fence(claimed, rows, on)
+                    watch.check()
+                    params = self._params(claimed, result)
+                    self._fence(claimed, transaction.run(on, "finish_job", params, watch.explained))
                 return Outcome(claimed, "succeeded", written=True)
             except Exception as error:
                 pause = self._pause(claimed, error, repetition)
                 if pause is None:
-                    return self._interrupted(claimed, error, began=_connected(used))
+                    return self._interrupted(claimed, error, began=watch.connected)
                 time.sleep(pause)
         raise AssertionError("the last repetition raises")
 
@@ -143,11 +138,9 @@ class Transactions:
         }
 
     @staticmethod
-    def _fence(claimed: Claimed, rows: list[Any], on: Any) -> None:
+    def _fence(claimed: Claimed, rows: list[Any]) -> None:
         if not rows:
             raise LeaseLost(f"{claimed}: the job is no longer ours; what it did was rolled back")
-        if hasattr(on, "info") and isinstance(on.info, dict):
-            on.info[COMMITS] = True
 
     @staticmethod
     def _pause(claimed: Claimed, error: Exception, repetition: int) -> float | None:
@@ -166,81 +159,44 @@ class Transactions:
         """
         if not connection_lost(error):
             raise error
-        code, words = state(error), told(_original(error))[:CAUSE_MAX]
+        code, words = state(error), told(original(error))[:CAUSE_MAX]
         logger.warning("%s: its connection was lost, it goes back to the queue: %s", claimed, words)
         own = began and not (code or "").startswith(NOBODYS)
         return Outcome(claimed, "parted", cause=f"lost its connection: {words}" if own else None)
 
-    def _open_async(self, kind: TransactionKind) -> AbstractAsyncContextManager[Any]:
-        if kind == "AsyncSession":
-            return self._async_session()
-        return self._async_connection()
+    def _open_async(self, kind: TransactionKind, watch: Watch) -> AbstractAsyncContextManager[Any]:
+        return self._async_session(watch) if kind == "AsyncSession" else self._async_connection(watch)
 
-    def _open_sync(self, kind: TransactionKind) -> AbstractContextManager[Any]:
-        return self._session() if kind == "Session" else self._connection()
+    def _open_sync(self, kind: TransactionKind, watch: Watch) -> AbstractContextManager[Any]:
+        return self._session(watch) if kind == "Session" else self._connection(watch)
 
     @asynccontextmanager
-    async def _async_session(self) -> AsyncIterator[Any]:
+    async def _async_session(self, watch: Watch) -> AsyncIterator[Any]:
         assert self._sessions is not None
-        async with self._sessions() as session, session.begin():
-            event.listen(session.sync_session, "before_commit", _refuse_commit)
-            event.listen(session.sync_session, "after_begin", _note_connection)
-            yield session
+        async with self._sessions() as session:
+            with watch.over_session(session.sync_session):
+                async with session.begin():
+                    yield session
 
     @contextmanager
-    def _session(self) -> Iterator[Session]:
+    def _session(self, watch: Watch) -> Iterator[Session]:
         assert self._sync_sessions is not None
-        with self._sync_sessions() as session, session.begin():
-            event.listen(session, "before_commit", _refuse_commit)
-            event.listen(session, "after_begin", _note_connection)
+        with self._sync_sessions() as session, watch.over_session(session), session.begin():
             yield session
 
     @asynccontextmanager
-    async def _async_connection(self) -> AsyncIterator[psycopg.AsyncConnection]:
+    async def _async_connection(self, watch: Watch) -> AsyncIterator[psycopg.AsyncConnection]:
         assert isinstance(self._connector, Connector)
         async with self._connector.pool.connection() as connection, connection.transaction():
-            yield connection
+            with watch.over_connection(connection):
+                yield connection
 
     @contextmanager
-    def _connection(self) -> Iterator[psycopg.Connection]:
+    def _connection(self, watch: Watch) -> Iterator[psycopg.Connection]:
         connector = self._connector.get_sync_connector()
         assert isinstance(connector, SyncConnector)
-        with connector.pool.connection() as connection, connection.transaction():
+        with connector.pool.connection() as connection, connection.transaction(), watch.over_connection(connection):
             yield connection
-
-
-def _refuse_commit(session: Session) -> None:
-    if not session.info.get(COMMITS) and not session.in_nested_transaction():
-        _no_commit()
-
-
-def _note_connection(session: Session, *_: object) -> None:
-    session.info[CONNECTED] = True
-
-
-def _connected(used: Any) -> bool:
-    """Whether a task had a connection: SQLAlchemy makes one when it is needed."""
-    if used is None or isinstance(used, psycopg.Connection | psycopg.AsyncConnection):
-        return used is not None
-    return bool(used.info.get(CONNECTED))
-
-
-def _no_commit() -> NoReturn:
-    raise TransactionError(
-        "a transactional task does not commit: the worker does, together with the end of the job; "
-        "use session.flush() to send what is pending, or session.begin_nested() for a part that may fail"
-    )
-
-
-def _original(error: BaseException) -> BaseException:
-    return error.orig if isinstance(error, sa_exc.DBAPIError) and error.orig else error
-
-
-def state(error: BaseException) -> str | None:
-    """The SQLSTATE of a driver's or SQLAlchemy's error."""
-    original = _original(error)
-    found = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
-    return found if isinstance(found, str) else None
 
 
 def connection_lost(error: BaseException) -> bool:
@@ -252,4 +208,4 @@ def connection_lost(error: BaseException) -> bool:
     code = state(error)
     if code is not None:
         return code.startswith(GONE)
-    return isinstance(_original(error), psycopg.OperationalError | psycopg.InterfaceError)
+    return isinstance(original(error), psycopg.OperationalError | psycopg.InterfaceError)
