@@ -13,6 +13,7 @@ import psycopg
 from procrastinate.exceptions import AppNotOpen
 
 from workrow.errors import JobNotFound
+from workrow.outage import Outage
 from workrow.worker.link import Connect, Link, Row, persist
 from workrow.worker.listener import Listener
 from workrow.worker.supervision import supervise
@@ -105,6 +106,7 @@ class _Watch:
 
     def __init__(self, connect: Connect, connect_directly: Connect) -> None:
         self._link = Link(connect)
+        self._hearing = Outage("listening for results")
         self._listener = Listener(connect_directly, [CHANNEL], self._on_ended, self._on_ready, self._on_deaf)
         self._id = str(uuid.uuid4())
         self._lock = threading.Lock()
@@ -261,11 +263,12 @@ class _Watch:
 
     async def _listen(self) -> None:
         try:
-            await persist("listening for results", self._listener.run)
+            await persist(self._hearing, self._listener.run)
         finally:
             self._hears = False
 
     def _on_ready(self) -> None:
+        self._hearing.over()
         # a server that crashed has forgotten who waits; and who ended a job just now may not have seen us yet
         self._hears, self._registered_until = True, 0.0
         self._pause, self._next = FIRST_PAUSE, 0.0
@@ -276,6 +279,7 @@ class _Watch:
         self._ring()
 
     def _on_deaf(self) -> None:
+        self._hearing.over()
         self._hears = False
 
     def _ring(self) -> None:

@@ -112,6 +112,22 @@ def test_how_a_worker_died_is_known_to_its_jobs(module: Path, conn: Any) -> None
     assert re.fullmatch(r"killed by SIGKILL of w-\d \d+", errors[0]["message"])
 
 
+def test_workers_do_not_outlive_their_parent(module: Path, conn: Any) -> None:
+    with command(module, "--processes", "2", "--name", "w") as process:
+        until(lambda: len(workers(conn)) == 2)
+        pids = [pid for _, pid in workers(conn)]
+        slow = enqueue(conn, "slow", '{"seconds": 2}')
+        until(lambda: conn.execute("SELECT status FROM workrow.jobs WHERE id = %s", [slow]).fetchone() == ("doing",))
+        process.kill()
+        until(lambda: not workers(conn))
+        until(lambda: not [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"])
+        assert process.stderr is not None
+        assert process.stderr.read().count("the parent of this worker is gone: it stops, as at a SIGTERM") == 2
+    # in order: what ran could end
+    ended = conn.execute("SELECT status, result, crashes FROM workrow.jobs WHERE id = %s", [slow]).fetchone()
+    assert ended == ("succeeded", "done", 0)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,10 +1,12 @@
 """Workers as processes: killed, paused, stopped, and with the database taken away."""
 
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -188,6 +190,14 @@ def test_a_restart_and_an_outage_are_survived(cluster: Cluster) -> None:
                 wait_for(lambda: httpx.get(f"http://127.0.0.1:{port}/").json() == {"status": "ok", "problems": []})
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
+        assert process.stdout is not None
+        said = re.findall(r"WARNING +\S+ ([^:\n]+): the database is (away|back)", process.stdout.read())
+    # once when it begins and once when it is over, for each of what asks it, in two outages
+    counts = Counter(said)
+    assert counts["claiming jobs", "away"] == counts["claiming jobs", "back"] > 0
+    assert counts["listening", "away"] == counts["listening", "back"] > 0
+    assert max(counts.values()) <= 2
+    assert len({what for what, _ in said}) <= 6
 
 
 def listens(conn: Any) -> bool:

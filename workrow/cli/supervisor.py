@@ -1,6 +1,7 @@
 """Several worker processes under one parent."""
 
 import logging
+import os
 import signal
 import subprocess
 import threading
@@ -34,7 +35,7 @@ class Supervisor:
     """Keeps worker processes running until a signal, which it passes on; then waits until they have drained.
 
     Args:
-        command: what starts one worker; ``--name`` is added.
+        command: what starts one worker; ``--name`` and ``--lifeline`` are added.
         processes: how many.
         name: what their names begin with.
         restarts: whether one that ends by itself without an error is started again.
@@ -50,6 +51,8 @@ class Supervisor:
         self._bury = bury
         self._signal: int | None = None
         self._exit_code = 0
+        # the other end is this process's alone, and closes with it, however that ends
+        self._lifeline, self._held = os.pipe()
 
     def run(self) -> int:
         """Supervise; the exit code is 0 if every worker ended in order."""
@@ -75,7 +78,8 @@ class Supervisor:
                 self._children.remove(child)
             elif now >= child.start_at:
                 # a session of its own: Ctrl-C reaches the workers once, through us
-                child.process = subprocess.Popen([*self._command, "--name", child.name], start_new_session=True)
+                command = [*self._command, "--name", child.name, "--lifeline", str(self._lifeline)]
+                child.process = subprocess.Popen(command, start_new_session=True, pass_fds=[self._lifeline])
                 child.started_at = now
                 logger.info("%s started as process %d", child.name, child.process.pid)
             return

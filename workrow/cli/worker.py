@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from workrow import sql
+from workrow.cli.lifeline import follow
 from workrow.cli.numbers import COUNT, Finite
 from workrow.cli.supervisor import Supervisor
 from workrow.cli.where import Database
@@ -32,6 +33,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 @click.option("--shutdown-timeout", type=Finite(min=0), help="Seconds to let jobs end; else as long as it takes.")
 @click.option("--health", metavar="HOST:PORT", help="Tell over HTTP what is wrong with the worker: 200 or 503.")
 @click.option("--one-shot", is_flag=True, help="End when no job is left.")
+@click.option("--lifeline", type=click.IntRange(0), hidden=True)
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True)
 @click.pass_obj
 def worker(
@@ -43,6 +45,7 @@ def worker(
     shutdown_timeout: float | None,
     health: str | None,
     one_shot: bool,
+    lifeline: int | None,
     log_level: str,
 ) -> None:
     """Run jobs until a signal says stop: SIGTERM and SIGINT let running jobs end.
@@ -51,6 +54,8 @@ def worker(
     """
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
     shares = read_queues(queues)
+    if lifeline is not None:
+        follow(lifeline)
     if processes > 1 and health:
         raise OptionError(
             f"--health={health} and --processes={processes}: the processes cannot share one port; leave one out"

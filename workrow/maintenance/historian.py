@@ -8,6 +8,7 @@ from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import ConnectorException
 
 from workrow import sql
+from workrow.outage import Outage, is_lost
 
 logger = logging.getLogger(__name__)
 
@@ -30,12 +31,18 @@ class Historian:
 
     async def run(self) -> None:
         """Run until cancelled; a database error is logged and tried again."""
+        outage = Outage("the history's upkeep")
         while True:
             try:
                 delay = await self.run_once()
-            except ConnectorException:
-                logger.warning("the history's upkeep failed; trying again", exc_info=True)
+            except ConnectorException as error:
                 delay = AFTER_ERROR
+                if is_lost(error):
+                    outage.noted(error.__cause__ or error, delay.total_seconds())
+                else:
+                    logger.warning("the history's upkeep failed; trying again", exc_info=True)
+            else:
+                outage.over()
             await asyncio.sleep(delay.total_seconds())
 
     async def run_once(self) -> timedelta:

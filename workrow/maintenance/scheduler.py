@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 
 from workrow import sql
 from workrow.maintenance.tick import Tick, enqueue
+from workrow.outage import Outage, is_lost
 from workrow.payload import dump_arguments
 from workrow.schedules.rows import as_json
 from workrow.tasks import Task, known_versions
@@ -111,15 +112,21 @@ class Scheduler:
     async def run(self) -> None:
         """Tick until cancelled; a database error is logged and tried again."""
         started = False
+        outage = Outage("schedules")
         while True:
             try:
                 if not started:
                     await self.start()
                     started = True
                 delay = min(await self.run_once(), LONGEST_SLEEP if self._hears else POLL)
-            except (ConnectorException, psycopg.Error):
-                logger.warning("the scheduler cannot reach the database; trying again", exc_info=True)
+            except (ConnectorException, psycopg.Error) as error:
                 delay = AFTER_ERROR
+                if is_lost(error):
+                    outage.noted(error.__cause__ or error, delay.total_seconds())
+                else:
+                    logger.warning("the scheduler failed; trying again", exc_info=True)
+            else:
+                outage.over()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay.total_seconds()):
                     await self._changed.wait()

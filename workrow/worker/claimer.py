@@ -8,9 +8,10 @@ from typing import Any
 
 import psycopg
 
+from workrow.outage import LOST, told
 from workrow.worker.lease import Lease
 from workrow.worker.lines import Lines
-from workrow.worker.link import LOST, Link, Row, told
+from workrow.worker.link import Link, Row
 from workrow.worker.outcome import Claimed
 from workrow.worker.pauses import Pauses
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import psycopg
 
+from workrow.outage import LOST, told
 from workrow.worker.arrays import literal, seconds_until, unless_all_null
 from workrow.worker.lease import Lease
-from workrow.worker.link import LOST, Link, persist, told
+from workrow.worker.link import Link, persist
 from workrow.worker.outcome import Outcome, unwritten
 
 logger = logging.getLogger(__name__)

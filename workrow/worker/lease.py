@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from workrow.worker.link import LOST as DATABASE_AWAY
-from workrow.worker.link import Connect, Link, persist, told
+from workrow.outage import LOST as DATABASE_AWAY
+from workrow.outage import told
+from workrow.worker.link import Connect, Link, persist
 
 logger = logging.getLogger(__name__)
 

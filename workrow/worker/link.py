@@ -1,7 +1,6 @@
 """A connection of the worker's own, made again whenever it dies."""
 
 import asyncio
-import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -14,16 +13,11 @@ from psycopg.types.json import set_json_loads
 
 from workrow import sql
 from workrow.connector import is_pooled
-
-logger = logging.getLogger(__name__)
+from workrow.outage import LOST, Outage
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
 Connect = Callable[[], Awaitable[psycopg.AsyncConnection]]
-
-LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction, OSError)
-"""What says that the database is away, or this connection to it, or that it is no primary any more. A statement that
-takes too long is a TimeoutError, which is an OSError."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 """Seconds between attempts to reach a database that is away: full jitter below a doubling span."""
@@ -40,6 +34,7 @@ class Link:
         setup: statements that each new connection starts with; not behind a pooler, where the session is not ours.
         json_loads: reads ``jsonb`` values.
         timeout: seconds until a statement without an answer counts as lost with its connection.
+        outage: what to say of a database that is away, where those who ask for statements do not.
     """
 
     def __init__(
@@ -48,11 +43,13 @@ class Link:
         *setup: str,
         json_loads: Callable[[bytes | str], Any] | None = None,
         timeout: float = STATEMENT_SECONDS,
+        outage: Outage | None = None,
     ) -> None:
         self._connect = connect
         self._json_loads = json_loads or pydantic_core.from_json
         self._setup = setup
         self._timeout = timeout
+        self.outage = outage
         self._connection: psycopg.AsyncConnection | None = None
         self._pooled = False
         self._opened_at = 0.0
@@ -71,11 +68,16 @@ class Link:
                     connection = await self._open()
                     cursor = psycopg.AsyncCursor(connection, row_factory=tuple_row)
                     await cursor.execute(sql.load(name), params, prepare=not self._pooled, binary=True)
-                    return await cursor.fetchall()
-            except (*LOST, asyncio.CancelledError):
+                    rows = await cursor.fetchall()
+            except (*LOST, asyncio.CancelledError) as error:
+                if self.outage is not None and isinstance(error, LOST):
+                    self.outage.noted(error)
                 # cancelled in the middle of a statement, a connection is of no more use either
                 await self._drop()
                 raise
+        if self.outage is not None:
+            self.outage.over()
+        return rows
 
     @property
     def age(self) -> float:
@@ -122,19 +124,23 @@ def read_json(text: bytes | str) -> Any:
         return error
 
 
-def told(error: BaseException) -> str:
-    """An error's message in one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+async def persist(outage: Outage | str, attempt: Callable[[], Awaitable[T]]) -> T:
+    """Await ``attempt()`` until it works, with growing pauses while the database is away.
 
-
-async def persist(what: str, attempt: Callable[[], Awaitable[T]]) -> T:
-    """Await ``attempt()`` until it works, with growing pauses while the database is away."""
+    Args:
+        outage: what to say meanwhile, or what this is that waits. Who shares one may say sooner that it is over.
+        attempt: what to try.
+    """
+    outage = Outage(outage) if isinstance(outage, str) else outage
     span = FIRST_PAUSE
     while True:
         try:
-            return await attempt()
+            result = await attempt()
         except LOST as error:
+            span = min(LONGEST_PAUSE, span * 2) if outage.lasting else FIRST_PAUSE
             pause = random.uniform(0, span)
-            span = min(LONGEST_PAUSE, span * 2)
-            logger.warning("%s: the database is away (%s); trying again in %.1f s", what, told(error), pause)
+            outage.noted(error, pause)
             await asyncio.sleep(pause)
+        else:
+            outage.over()
+            return result

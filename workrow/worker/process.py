@@ -16,6 +16,7 @@ from procrastinate.app import App
 from workrow.maintenance.expirer import Expirer
 from workrow.maintenance.rescuer import Rescuer
 from workrow.maintenance.scheduler import SCHEDULES, Scheduler
+from workrow.outage import LOST, Outage
 from workrow.tasks import Task, known_versions
 from workrow.worker.claimer import Claimer
 from workrow.worker.claims import Claims
@@ -25,7 +26,7 @@ from workrow.worker.health import serve
 from workrow.worker.lane import Lane
 from workrow.worker.lease import Lease
 from workrow.worker.lines import Lines
-from workrow.worker.link import LOST, Connect, Link, persist, read_json
+from workrow.worker.link import Connect, Link, persist, read_json
 from workrow.worker.listener import Listener, job_channels, of_jobs
 from workrow.worker.outcome import Claimed
 from workrow.worker.pauses import Pauses
@@ -114,7 +115,8 @@ class Worker(UpstreamWorker):
         # a claim that a crash of the server undoes leaves the job ready, so that it need not wait for the disk
         claiming = Link(connect, "SET synchronous_commit = off", json_loads=read_json)
         self._finishes = Link(connect, "SET lock_timeout = '2s'")
-        self._chores = Link(connect, "SET synchronous_commit = off")
+        self._chores = Link(connect, "SET synchronous_commit = off", outage=Outage("chores"))
+        self._hearing, self._asking = Outage("listening"), Outage("asking for jobs")
         transactions = Transactions(app.connector, sessions, sync_sessions, self.worker_name, self._deletes)
         self._board = Board(self._chores.run)
         self._executor = Executor(
@@ -216,13 +218,15 @@ class Worker(UpstreamWorker):
                 self._on_ready,
                 self._on_deaf,
             )
-            loops["listener"] = lambda: persist("listening", listener.run)
-        sides = {name: supervise(name, loop) for name, loop in loops.items()}
+            loops["listener"] = lambda: persist(self._hearing, listener.run)
+        sides = {name: supervise(name, loop, outage=self._chores.outage) for name, loop in loops.items()}
         return {**sides, "periodic": supervise("periodic", self._periodic_deferrer, endless=False)}
 
     async def _work(self) -> None:
         lanes = [
-            asyncio.create_task(supervise("lane", partial(lane.run, forever=self.wait), endless=False))
+            asyncio.create_task(
+                supervise("lane", partial(lane.run, forever=self.wait), endless=False, outage=self._chores.outage)
+            )
             for lane in self._lanes
         ]
         stopped: asyncio.Future[Any] = asyncio.create_task(self._stop_event.wait())
@@ -316,7 +320,7 @@ class Worker(UpstreamWorker):
     async def _ask(self, statement: str, claimed: Claimed) -> bool:
         """Whether the job is still ours, by one of the statements that say so."""
         params = {"id": claimed.id, "worker_id": claimed.owner, "token": claimed.token}
-        return bool(await persist("asking for a job", lambda: self._finishes.run(statement, **params)))
+        return bool(await persist(self._asking, lambda: self._finishes.run(statement, **params)))
 
     async def _is_steady(self, seconds: float) -> bool:
         link = self._claims.link
@@ -351,11 +355,13 @@ class Worker(UpstreamWorker):
             lane.ring()
 
     def _on_ready(self) -> None:
+        self._hearing.over()
         # what came while nobody listened
         self._on_job(0)
         self._scheduler.listening(True)
 
     def _on_deaf(self) -> None:
+        self._hearing.over()
         self._scheduler.listening(False)
         self._sleep.possible = False
         for lane in self._lanes:

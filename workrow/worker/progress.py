@@ -5,8 +5,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from workrow.context import Step
+from workrow.outage import LOST
 from workrow.worker.arrays import literal
-from workrow.worker.link import LOST, Row
+from workrow.worker.link import Row
 from workrow.worker.outcome import Claimed, dump_step
 
 SPACING_SECONDS = 0.25

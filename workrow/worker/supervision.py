@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from workrow.worker.link import LOST, told
+from workrow.outage import Outage, is_lost, told
 
 logger = logging.getLogger(__name__)
 
@@ -16,13 +16,16 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 longest starts from the first."""
 
 
-async def supervise(name: str, loop: Callable[[], Awaitable[None]], *, endless: bool = True) -> None:
+async def supervise(
+    name: str, loop: Callable[[], Awaitable[None]], *, endless: bool = True, outage: Outage | None = None
+) -> None:
     """Run a loop; report what ends it unexpectedly, and start it again.
 
     Args:
         name: for the reports.
         loop: runs until cancelled.
         endless: False lets it return when it is done.
+        outage: of the connection that it uses: while it lasts, that has been reported.
     """
     span = FIRST_PAUSE
     while True:
@@ -32,10 +35,12 @@ async def supervise(name: str, loop: Callable[[], Awaitable[None]], *, endless: 
             if not endless:
                 return
             logger.error("%s ended by itself; starting it again", name)
-        except LOST as error:
-            logger.warning("%s: the database is away (%s)", name, told(error))
-        except Exception:
-            logger.exception("%s failed; starting it again", name)
+        except Exception as error:
+            if is_lost(error):
+                level = logging.DEBUG if outage is not None and outage.lasting else logging.WARNING
+                logger.log(level, "%s: the database is away (%s)", name, told(error.__cause__ or error))
+            else:
+                logger.exception("%s failed; starting it again", name)
         span = FIRST_PAUSE if time.monotonic() - began > LONGEST_PAUSE else min(LONGEST_PAUSE, span * 2)
         await asyncio.sleep(random.uniform(span / 2, span))
 

@@ -18,7 +18,7 @@ from workrow import transaction
 from workrow.connector import Connector, SyncConnector
 from workrow.errors import ConfigurationError, LeaseLost
 from workrow.execution import TransactionKind
-from workrow.worker.link import told
+from workrow.outage import told
 from workrow.worker.outcome import Claimed, Outcome, unwritten
 from workrow.worker.watch import CAUSE_MAX, CONFLICTS, Watch, original, state
 

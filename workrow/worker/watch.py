@@ -16,8 +16,8 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from workrow.errors import TransactionError
+from workrow.outage import told
 from workrow.worker.endings import ends_transaction
-from workrow.worker.link import told
 
 CONFLICTS = (pg.SerializationFailure.sqlstate, pg.DeadlockDetected.sqlstate)
 """A serialization failure or a deadlock is nobody's fault: the attempt is repeated.

@@ -1,0 +1,53 @@
+"""What is said of a database that is away: once when it begins, and once when it is over."""
+
+import logging
+import time
+
+import psycopg
+
+logger = logging.getLogger(__name__)
+
+LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction, OSError)
+"""What says that the database is away, or this connection to it, or that it is no primary any more. A statement that
+takes too long is a TimeoutError, which is an OSError."""
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether an error, or what procrastinate has wrapped in its own, is one of these."""
+    return isinstance(error, LOST) or isinstance(error.__cause__, LOST)
+
+
+def told(error: BaseException) -> str:
+    """An error's message in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+class Outage:
+    """The database as one loop, or one connection, sees it.
+
+    Args:
+        what: it does there.
+
+    Attributes:
+        lasting: the database was away when it was last asked.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._since = 0.0
+        self.lasting = False
+
+    def noted(self, error: BaseException, pause: float | None = None) -> None:
+        """The database did not answer. ``pause``: seconds until it is asked again, if that is known."""
+        again = "" if pause is None else f"; trying again in {pause:.1f} s"
+        if self.lasting:
+            logger.debug("%s: the database is still away (%s)%s", self._what, told(error), again)
+            return
+        self.lasting, self._since = True, time.monotonic()
+        logger.warning("%s: the database is away (%s); trying again until it is back", self._what, told(error))
+
+    def over(self) -> None:
+        """It did."""
+        if self.lasting:
+            self.lasting = False
+            logger.warning("%s: the database is back, after %.1f s", self._what, time.monotonic() - self._since)
