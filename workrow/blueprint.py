@@ -198,7 +198,8 @@ class Tasks(Hooked, procrastinate.Blueprint):
                 )
                 check_task_name(task.name)
             except OptionError as error:
-                raise OptionError(f"task {name or func.__qualname__}: {error}") from None
+                prefix = "" if str(error).startswith("task ") else f"task {name or _name_of(func)}: "
+                raise OptionError(f"{prefix}{error}") from None
             self._register_task(task)
             return cast("Task[Any, Any]", update_wrapper(task, func, updated=()))
 
@@ -232,6 +233,10 @@ class Blueprint(Tasks):
         super().__init__()
         self._name = name
         self._defaults = defaults
+
+
+def _name_of(func: Callable[..., Any]) -> str:
+    return str(getattr(func, "__qualname__", func))
 
 
 def _check_function(func: Callable[..., Any]) -> None:

@@ -17,7 +17,9 @@ def libpq_url(url: str) -> str:
         ConfigurationError: it is no PostgreSQL URL.
     """
     if not isinstance(url, str):
-        raise ConfigurationError(f"{url!r} is no PostgreSQL URL (a {type(url).__name__}); write {EXAMPLE!r}")
+        raise ConfigurationError(
+            f"{url!r} is no PostgreSQL URL (it is of type {type(url).__name__}); write {EXAMPLE!r}"
+        )
     plain = re.sub(r"^postgres(?:ql)?(?:\+\w+)?://", "postgresql://", url)
     if reason := _mistake(plain):
         raise ConfigurationError(f"{masked(url)!r} is no PostgreSQL URL ({reason}); write {EXAMPLE}")

@@ -45,6 +45,11 @@ def test_generator_functions_are_no_tasks(function: Callable[..., Any]) -> None:
     assert "letters" not in app.tasks
 
 
+def test_functions_without_a_name_are_named_by_what_they_are() -> None:
+    with pytest.raises(workrow.OptionError, match=r"^task functools.partial\(.*: it is a generator function"):
+        make_app().task(functools.partial(generator))
+
+
 def test_what_makes_something_of_a_generator_is_one() -> None:
     @make_app().task(name="managed")
     @contextlib.contextmanager
@@ -106,7 +111,7 @@ def test_nor_does_it_find_local_ones() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: workrow.App(5), r"5 is no PostgreSQL URL \(a int\); write 'postgresql://"),  # type: ignore[arg-type]
+        (lambda: workrow.App(5), r"5 is no PostgreSQL URL \(it is of type int\); write 'postgresql://"),  # type: ignore[arg-type]
         (lambda: workrow.App("postgresql://h/d", direct_url=5), "5 is no PostgreSQL URL"),  # type: ignore[arg-type]
         (lambda: workrow.App(lambda: None).database_url, "None is no PostgreSQL URL"),  # type: ignore[arg-type,return-value]
         (lambda: workrow.App("postgresql://h/d", lease=float("nan")), "lease=nan: must be seconds"),

@@ -1,11 +1,13 @@
 """Claims jobs that wait in lines for their limits."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import psycopg
 
 from workrow.limits import Rule
+from workrow.tasks import Task, known_versions
 from workrow.worker.lease import Lease
 from workrow.worker.link import Link
 from workrow.worker.outcome import Claimed
@@ -100,3 +102,13 @@ class Lines:
             rate_burst=[rule.rate_burst for rule in rules],
         )
         self._declared = True
+
+
+def lines_of(tasks: Mapping[str, Any], link: Link, lease: Lease, queues: list[str] | None) -> Lines | None:
+    """The lines of these tasks, by their names and aliases; None if none of them has limits."""
+    found = {id(task): task for task in tasks.values() if isinstance(task, Task) and task.line}
+    rules = {rule.name: rule for task in found.values() if task.line for rule in task.line.rules}
+    if not rules:
+        return None
+    limited = {name: task for name, task in tasks.items() if id(task) in found}
+    return Lines(link, lease, queues, sorted(limited), known_versions(limited), rules.values())

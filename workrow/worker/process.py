@@ -15,19 +15,19 @@ from procrastinate.app import App
 
 from workrow.maintenance.expirer import Expirer
 from workrow.maintenance.rescuer import Rescuer
-from workrow.maintenance.scheduler import SCHEDULES, Scheduler
+from workrow.maintenance.scheduler import Scheduler
 from workrow.outage import LOST, Outage
-from workrow.tasks import Task, known_versions
+from workrow.tasks import known_versions
 from workrow.worker.claimer import Claimer
 from workrow.worker.claims import Claims
+from workrow.worker.ears import Ears
 from workrow.worker.executor import Executor, Stop
 from workrow.worker.finisher import Finisher
 from workrow.worker.health import serve
 from workrow.worker.lane import Lane
 from workrow.worker.lease import Lease
-from workrow.worker.lines import Lines
+from workrow.worker.lines import lines_of
 from workrow.worker.link import Connect, Link, persist, read_json
-from workrow.worker.listener import Listener, job_channels, of_jobs
 from workrow.worker.outcome import Claimed
 from workrow.worker.pauses import Pauses
 from workrow.worker.progress import Board
@@ -41,8 +41,6 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 2.0
 """An idle worker looks so often: together with its heartbeat that is less than a statement a second."""
-DEAF_POLL_SECONDS = 0.5
-"""The same where nothing can be heard of new jobs."""
 RATE_SECONDS = 10.0
 GOODBYE_SECONDS = 5.0
 UNFINISHED = os.EX_TEMPFAIL
@@ -98,6 +96,7 @@ class Worker(UpstreamWorker):
         self._upkeep = upkeep
         self._max_crashes = max_crashes
         self._health = health
+        self._lanes: list[Lane] = []
         self._queue_concurrency = queue_concurrency
         self._lease = Lease(
             connect,
@@ -116,7 +115,7 @@ class Worker(UpstreamWorker):
         claiming = Link(connect, "SET synchronous_commit = off", json_loads=read_json)
         self._finishes = Link(connect, "SET lock_timeout = '2s'")
         self._chores = Link(connect, "SET synchronous_commit = off", outage=Outage("chores"))
-        self._hearing, self._asking = Outage("listening"), Outage("asking for jobs")
+        self._asking = Outage("asking for jobs")
         transactions = Transactions(app.connector, sessions, sync_sessions, self.worker_name, self._deletes)
         self._board = Board(self._chores.run)
         self._executor = Executor(
@@ -132,12 +131,13 @@ class Worker(UpstreamWorker):
         self._finisher = Finisher(
             self._finishes, self._lease, self.worker_name, max_crashes, self._deletes, self._is_busy, self._on_unlock
         )
-        self._lanes: list[Lane] = []
         self._claims = Claims(claiming, self._lease, self._known, self._finisher)
         self._sleep = Sleep(self._chores, self._lease, self._queues, possible=self.listen_notify)
         self._pauses = Pauses(claiming, {name: task.name for name, task in app.tasks.items()})
+        self._ears = Ears(
+            self._lanes, scheduler, self._sleep, self._pauses, self._chores, self.abort_job_polling_interval
+        )
         self._lease_lost = asyncio.Event()
-        self._aborts_asked = asyncio.Event()
         self._hurry = asyncio.Event()
 
     async def run(self) -> None:
@@ -187,7 +187,7 @@ class Worker(UpstreamWorker):
             if not await unless(self._stop_event, self._lease.register()):
                 return
             self.worker_id = self._lease.worker_id
-            self._lanes = [self._lane(each, slots) for each, slots in self._shares()]
+            self._lanes[:] = [self._lane(each, slots) for each, slots in self._shares()]
             sides = [asyncio.create_task(loop, name=name) for name, loop in self._side_loops().items()]
             logger.info(
                 "worker %s started, %s slots on %s", self.worker_id, self.concurrency, self._queues or "all queues"
@@ -207,20 +207,16 @@ class Worker(UpstreamWorker):
             "expirer": Expirer(self._chores.run).run,
             "scheduler": self._scheduler.run,
             "upkeep": self._upkeep,
-            "aborts": self._watch_aborts,
+            "aborts": self._ears.watch_aborts,
             "rate": self._tell_rate,
         }
         if self.listen_notify:
-            listener = Listener(
-                self._connect_directly,
-                [*job_channels(self._queues), SCHEDULES],
-                self._scheduler.hears(of_jobs(self._on_job, self._on_abort)),
-                self._on_ready,
-                self._on_deaf,
-            )
-            loops["listener"] = lambda: persist(self._hearing, listener.run)
+            loops["listener"] = self._ears.listener(self._connect_directly, self._queues)
         sides = {name: supervise(name, loop, outage=self._chores.outage) for name, loop in loops.items()}
-        return {**sides, "periodic": supervise("periodic", self._periodic_deferrer, endless=False)}
+        return {
+            **sides,
+            "periodic": supervise("periodic", self._periodic_deferrer, endless=False, outage=self._chores.outage),
+        }
 
     async def _work(self) -> None:
         lanes = [
@@ -293,7 +289,7 @@ class Worker(UpstreamWorker):
                 sorted(tasks),
                 known_versions(tasks),
                 self._pauses,
-                self._lines(queues),
+                lines_of(tasks, self._claims.link, self._lease, queues),
             ),
             self._executor,
             self._finisher,
@@ -304,14 +300,6 @@ class Worker(UpstreamWorker):
             self._sleep,
             self._pauses,
         )
-
-    def _lines(self, queues: list[str] | None) -> Lines | None:
-        found = {id(task): task for task in self.app.tasks.values() if isinstance(task, Task) and task.line}
-        rules = {rule.name: rule for task in found.values() if task.line for rule in task.line.rules}
-        if not rules:
-            return None
-        limited = {name: task for name, task in self.app.tasks.items() if id(task) in found}
-        return Lines(self._claims.link, self._lease, queues, sorted(limited), known_versions(limited), rules.values())
 
     def _deletes(self, status: str) -> bool:
         successful = self.delete_jobs is jobs.DeleteJobCondition.SUCCESSFUL and status == jobs.Status.SUCCEEDED.value
@@ -340,35 +328,10 @@ class Worker(UpstreamWorker):
             known |= lane.known
         return known
 
-    def _on_job(self, job_id: int) -> None:
-        if not job_id:
-            self._sleep.forget()  # a server that crashed has forgotten who sleeps
-            self._pauses.look_again()
-        for lane in self._lanes:
-            if job_id:
-                lane.claimer.notify(job_id)
-            lane.ring()
-
     def _on_unlock(self) -> None:
         for lane in self._lanes:
             lane.claimer.unlock()
             lane.ring()
-
-    def _on_ready(self) -> None:
-        self._hearing.over()
-        # what came while nobody listened
-        self._on_job(0)
-        self._scheduler.listening(True)
-
-    def _on_deaf(self) -> None:
-        self._hearing.over()
-        self._scheduler.listening(False)
-        self._sleep.possible = False
-        for lane in self._lanes:
-            lane.longest_pause = min(lane.longest_pause, DEAF_POLL_SECONDS)
-
-    def _on_abort(self, job_id: int) -> None:
-        self._aborts_asked.set()
 
     def _on_lease_lost(self) -> None:
         self._lease_lost.set()
@@ -385,17 +348,6 @@ class Worker(UpstreamWorker):
                 self._sleep.forget()
                 self._lease_lost.clear()
             logger.warning("worker %s goes on", self.worker_id)
-
-    async def _watch_aborts(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.abort_job_polling_interval):
-                    await self._aborts_asked.wait()
-            self._aborts_asked.clear()
-            ids = [job_id for lane in self._lanes for job_id in lane.running]
-            for job_id, terminate in await self._chores.run("list_aborts", ids=ids) if ids else []:
-                for lane in self._lanes:
-                    lane.interrupt(job_id, Stop.TERMINATE if terminate else Stop.ABORT)
 
     async def _tell_rate(self) -> None:
         before = 0
