@@ -13,7 +13,7 @@ from workrow.enqueue import Arguments, cap_params, refusal
 from workrow.errors import QueueFull, TransactionError
 from workrow.options import Options
 from workrow.transaction import AsyncTransaction, Params, Rows, SyncTransaction
-from workrow.uniqueness import check_seconds, key_of
+from workrow.uniqueness import check_seconds, keys_of
 
 Found = list[tuple[int, bool]]
 """For each set of arguments the id of its job, and whether it is new."""
@@ -38,13 +38,13 @@ def once_params(
         job["expires_at"] = expires.isoformat()
     elif expires is not None:
         job["lifetime"] = check_seconds("expires", expires)
-    keys = [] if rule is None else [key_of(params["task"], rule, signature, each) for each in arguments]
+    keys = [] if rule is None else keys_of(params["task"], rule, signature, arguments)
     return {
         "job": json.dumps(job),
         "rule": json.dumps(rule.as_json()) if rule else "{}",
         "args": f"[{','.join(params['args'])}]",
-        "keys": keys,
-        "lines": params["lines"] or [],
+        "keys": json.dumps(keys),
+        "lines": json.dumps(params["lines"] or []),
         "refused": params,
     }
 

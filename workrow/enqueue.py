@@ -1,5 +1,6 @@
 """Turn calls into rows: one INSERT in the caller's transaction, or in one of its own."""
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from itertools import groupby
@@ -159,7 +160,8 @@ def _statement(params: Params) -> tuple[str, Params]:
         lines = params["lines"]
         return "enqueue_job", {**params, "args": texts[0], "lines": lines and lines[0]}
     # one JSON text: an array of texts would cost the driver a look at every character, for what to quote
-    return "enqueue_jobs", {**params, "args": f"[{','.join(texts)}]"}
+    lines = params["lines"]
+    return "enqueue_jobs", {**params, "args": f"[{','.join(texts)}]", "lines": lines and json.dumps(lines)}
 
 
 def copy_lines(

@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias
@@ -220,24 +220,28 @@ def check_names(rule: Rule, signature: inspect.Signature) -> None:
             raise OptionError(f"by={rule.by!r}: {name!r} is no argument; known are {', '.join(known) or 'none'}")
 
 
-def key_of(task: str, rule: Rule, signature: inspect.Signature, arguments: Mapping[str, Any]) -> str:
-    """What jobs that count as the same share. An argument that is not given counts by its default."""
+_ENCODE = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=pydantic_core.to_jsonable_python
+).encode
+
+
+def keys_of(task: str, rule: Rule, signature: inspect.Signature, arguments: Sequence[Mapping[str, Any]]) -> list[str]:
+    """For each set of arguments what jobs that count as the same share. One that is not given counts by its default."""
     by = rule.by
     if by is None:
-        return task
-    values = {
+        return [task] * len(arguments)
+    defaults = {
         name: parameter.default
         for name, parameter in signature.parameters.items()
-        if name not in arguments and parameter.default is not inspect.Parameter.empty
+        if parameter.default is not inspect.Parameter.empty
     }
-    values.update(arguments)
     if isinstance(by, tuple):
-        values = {name: values.get(name) for name in by}
-    text = json.dumps(
-        values, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=pydantic_core.to_jsonable_python
-    )
-    key = f"{task}:{text}"
-    return key if len(key) <= READABLE else f"{task}:{hashlib.sha256(text.encode()).hexdigest()}"
+        chosen = [(name, defaults.get(name)) for name in by]
+        texts = [_ENCODE({name: each.get(name, default) for name, default in chosen}) for each in arguments]
+    else:
+        texts = [_ENCODE({**defaults, **each}) for each in arguments]
+    most = READABLE - len(task) - 1
+    return [f"{task}:{text if len(text) <= most else hashlib.sha256(text.encode()).hexdigest()}" for text in texts]
 
 
 def check_seconds(name: str, value: object) -> float:

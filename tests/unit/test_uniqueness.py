@@ -9,14 +9,14 @@ import pytest
 
 import workrow
 from workrow.options import Options
-from workrow.uniqueness import Debounce, Rule, Throttle, Unique, key_of
+from workrow.uniqueness import Debounce, Rule, Throttle, Unique, keys_of
 
 
 def send(user_id: int, letter: str = "welcome", at: datetime | None = None) -> None: ...
 
 
 def key(rule: Rule, **arguments: Any) -> str:
-    return key_of("mail.send", rule, inspect.signature(send), arguments)
+    return keys_of("mail.send", rule, inspect.signature(send), [arguments])[0]
 
 
 def test_the_key_is_readable_while_it_is_short() -> None:

@@ -24,10 +24,11 @@ class Expirer:
         self._run = run
 
     async def run(self) -> None:
-        """Sweep until cancelled."""
+        """Sweep until cancelled; not at once: a worker that has just started ends what it meets itself."""
+        pause = PAUSE_SECONDS
         while True:
-            pause = await self.run_once()
             await asyncio.sleep(pause * random.uniform(0.8, 1.0))
+            pause = await self.run_once()
 
     async def run_once(self) -> float:
         """End what is stale; the seconds until the next look."""

@@ -12,10 +12,12 @@ SELECT
     CAST(%(queueing_lock)s AS text),
     job.args,
     CAST(%(scheduled_at)s AS timestamptz),
-    (CAST(%(lines)s AS text[]))[job.number],
+    job.line,
     CAST(%(due_at)s AS timestamptz),
     CAST(%(version)s AS smallint)
-FROM jsonb_array_elements(CAST(%(args)s AS jsonb)) WITH ORDINALITY AS job (args, number)
+FROM ROWS FROM (
+    jsonb_array_elements(CAST(%(args)s AS jsonb)), jsonb_array_elements_text(CAST(%(lines)s AS jsonb))
+) AS job (args, line)
 WHERE
     -- a plain subquery: 2 us for a queue without a cap, and 20 as NOT EXISTS
     CASE
@@ -24,7 +26,7 @@ WHERE
         ELSE NOT workrow.queue_is_full_v1(
             CAST(%(queue)s AS text),
             CASE
-                WHEN CAST(%(lines)s AS text[]) IS NULL AND CAST(%(scheduled_at)s AS timestamptz) IS NOT NULL THEN 0
+                WHEN CAST(%(lines)s AS jsonb) IS NULL AND CAST(%(scheduled_at)s AS timestamptz) IS NOT NULL THEN 0
                 WHEN CAST(%(due_at)s AS timestamptz) IS NOT NULL THEN 0
                 ELSE jsonb_array_length(CAST(%(args)s AS jsonb))
             END

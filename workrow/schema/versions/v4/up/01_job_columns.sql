@@ -2,8 +2,8 @@
 -- scheduled_at is then the year 9000, so that nobody claims it who does not know of limits, and due_at says when it may.
 ALTER TABLE procrastinate_jobs
     ADD COLUMN version smallint,
-    ADD COLUMN unique_key text,
+    ADD COLUMN unique_key text COLLATE "C",
     ADD COLUMN expires_at timestamptz,
     ADD COLUMN progress jsonb,
-    ADD COLUMN line text,
+    ADD COLUMN line text COLLATE "C",
     ADD COLUMN due_at timestamptz

@@ -1,9 +1,9 @@
 -- One row for each limit and key that jobs have met: what a claim locks, and what a rate remembers. cells and counts: how
 -- many were admitted in each fiftieth of the rate's period, for the last period.
 CREATE TABLE workrow.limit_buckets (
-    bucket text PRIMARY KEY,
-    name text NOT NULL,
-    key text NOT NULL,
+    bucket text COLLATE "C" PRIMARY KEY,
+    name text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
     tokens double precision,
     refilled_at timestamptz,
     cells bigint[] NOT NULL DEFAULT '{}',

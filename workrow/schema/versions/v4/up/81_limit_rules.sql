@@ -1,8 +1,8 @@
 -- What limits allow. The rows with source 'declared' come from the code, those with 'set' from workrow.set_limit_v1 and
 -- go before them, column by column; key '' is for all keys, and a row of one key goes before it.
 CREATE TABLE workrow.limit_rules (
-    name text NOT NULL,
-    key text NOT NULL DEFAULT '',
+    name text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL DEFAULT '',
     source text NOT NULL CHECK (source IN ('declared', 'set')),
     max_running integer CHECK (max_running >= 0),
     rate_count integer CHECK (rate_count > 0),

@@ -1,6 +1,6 @@
 -- Who holds a slot of a bucket: valid as long as the job runs by this claim, however it ends. Nobody has to give one back.
 CREATE TABLE workrow.limit_slots (
-    bucket text NOT NULL,
+    bucket text COLLATE "C" NOT NULL,
     job_id bigint NOT NULL,
     token integer NOT NULL,
     PRIMARY KEY (bucket, job_id)

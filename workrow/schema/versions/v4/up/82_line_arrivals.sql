@@ -2,6 +2,6 @@
 -- each other; claims make rows of workrow.lines of it.
 CREATE TABLE workrow.line_arrivals (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    line text NOT NULL,
+    line text COLLATE "C" NOT NULL,
     priority integer NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000)

@@ -9,7 +9,8 @@ BEGIN
         SET
             status = 'doing',
             worker_id = owner,
-            started_at = clock_timestamp(),
+            -- when its rate was asked: a window of these is what the rate counts
+            started_at = coalesce((rooms[1]).asked_at, clock_timestamp()),
             claims = job.claims + 1,
             scheduled_at = job.staged_at
         WHERE job.id = ANY(ARRAY(

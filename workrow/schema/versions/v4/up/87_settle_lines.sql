@@ -1,7 +1,9 @@
 -- What became of the lines that a claim looked at: those without jobs go, those that meet a full bucket wait for it, the
--- others have had their turn. Buckets with room left call who waits for them.
+-- others have had their turn. Buckets with room left call who waits for them. many: others are ready, too. A line that got
+-- jobs then stays so: when its turn comes again they may have ended, and to block and call it costs 5 us a job.
 CREATE FUNCTION workrow.settle_lines_v1(
-    picked text[], rooms workrow.limit_room[], left_over double precision[], served text[], how_many integer
+    picked text[], rooms workrow.limit_room[], left_over double precision[], served text[], how_many integer,
+    many boolean
 ) RETURNS void
 LANGUAGE plpgsql
 AS $$
@@ -47,11 +49,11 @@ BEGIN
     SET
         priority = state.priority,
         turn = line.turn + state.step,
-        blocked_on = CASE WHEN state.again_at IS NULL THEN state.bucket END,
+        blocked_on = CASE WHEN state.again_at IS NULL AND NOT (state.step > 0 AND many) THEN state.bucket END,
         wake_at = CASE
             WHEN state.again_at IS NOT NULL THEN state.again_at
             -- a call that was lost (a worker died with it) is made up for
-            WHEN state.bucket IS NOT NULL THEN clock_timestamp() + (30 + 30 * random()) * INTERVAL '1 second'
+            WHEN state.bucket IS NOT NULL AND NOT (state.step > 0 AND many) THEN clock_timestamp() + (30 + 30 * random()) * INTERVAL '1 second'
             -- all that could run is behind locks
             WHEN state.step = 0 AND coalesce(cardinality(served), 0) < how_many THEN clock_timestamp() + INTERVAL '0.2 seconds'
         END

@@ -24,6 +24,7 @@ DECLARE
     ids bigint[] := '{}';
     served text[];
     soon double precision;
+    lines_most integer := least(how_many, greatest(50, how_many / 2), 200);
 BEGIN
     PERFORM workrow.call_lines_v1();
     picked := ARRAY(
@@ -37,7 +38,7 @@ BEGIN
             AND ready.queue_name <> ALL(paused)
         ORDER BY ready.priority DESC, ready.turn
         -- few lines with several jobs each cost less than many with one
-        LIMIT least(how_many, 200)
+        LIMIT lines_most
         FOR UPDATE SKIP LOCKED
     );
     IF picked <> '{}' THEN
@@ -65,7 +66,7 @@ BEGIN
             rooms := ARRAY(SELECT known FROM workrow.limit_rooms_v1(names) AS known);
             left_over := ARRAY(SELECT each.room FROM unnest(rooms) AS each);
         END IF;
-        PERFORM workrow.settle_lines_v1(picked, rooms, left_over, served, how_many);
+        PERFORM workrow.settle_lines_v1(picked, rooms, left_over, served, how_many, cardinality(picked) = lines_most);
     END IF;
     SELECT CASE
         WHEN EXISTS (
