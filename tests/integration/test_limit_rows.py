@@ -2,10 +2,16 @@
 
 import json
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg.rows import dict_row
+
+from tests.acceptance.commands import wait_for
 
 HELD = "9000-01-01 00:00:00+00"
 
@@ -43,6 +49,7 @@ def put(
 
 
 def claim(conn: psycopg.Connection[Any], owner: int, limit: int = 100, tasks: list[str] | None = None) -> list[int]:
+    conn.execute("SELECT workrow.call_lines_v1()")
     with conn.cursor(row_factory=dict_row) as cursor:
         cursor.execute("SELECT * FROM workrow.claim_limited_v1(%s, %s, NULL, %s)", [owner, tasks or ["t"], limit])
         return [row["id"] for row in cursor if row["id"] is not None]
@@ -116,3 +123,94 @@ def test_priority_and_lock_compose(conn: psycopg.Connection[Any]) -> None:
     got += claim(conn, owner)
     assert locked[1] not in got
     assert len(got) == 2
+
+
+class TestNoCallIsLost:
+    """A claim that blocks a line on a full bucket, and a call that frees the bucket, in the same moment."""
+
+    @pytest.fixture
+    def other(self, database_url: str) -> Iterator[psycopg.Connection[Any]]:
+        with psycopg.connect(database_url) as connection, ThreadPoolExecutor(1) as thread:
+            self.thread = thread
+            yield connection
+
+    @contextmanager
+    def calling(self, conn: psycopg.Connection[Any]) -> Iterator[None]:
+        """A call begins before the block, and ends after it."""
+        pid = conn.info.backend_pid
+        call = self.thread.submit(conn.execute, "SELECT workrow.call_lines_v1()")
+        with psycopg.connect(conn.info.dsn, autocommit=True) as watcher:
+            wait_for(
+                lambda: (
+                    call.done() or watcher.execute("SELECT cardinality(pg_blocking_pids(%s))", [pid]).fetchone() != (0,)
+                )
+            )
+        yield
+        call.result(timeout=10)
+
+    def test_a_slot_is_given_back_while_a_claim_blocks(self, conn: Any, other: Any) -> None:
+        owner = worker(conn)
+        declare(conn, "t", max_running=1)
+        first, second = put(conn, "t", n=2)
+        assert claim(conn, owner) == [first]
+        conn.execute("UPDATE workrow.lines SET blocked_on = NULL, wake_at = NULL")
+        assert claim(other, owner) == []  # it blocks the line, and is not committed
+        finish(conn, [first])
+        with self.calling(conn):
+            other.commit()
+        assert claim(conn, owner) == [second]
+
+    def test_a_limit_is_raised_while_a_claim_blocks(self, conn: Any, other: Any) -> None:
+        owner = worker(conn)
+        declare(conn, "t", max_running=1)
+        first, second = put(conn, "t", n=2)
+        assert claim(conn, owner) == [first]
+        conn.execute("UPDATE workrow.lines SET blocked_on = NULL, wake_at = NULL")
+        assert claim(other, owner) == []
+        conn.execute("SELECT workrow.set_limit_v1('t', max_running => 2)")
+        with self.calling(conn):
+            other.commit()
+        assert claim(conn, owner) == [second]
+
+    @pytest.mark.parametrize("priority", [0, 5])
+    def test_a_slot_is_given_back_while_jobs_arrive(self, conn: Any, other: Any, priority: int) -> None:
+        owner = worker(conn)
+        declare(conn, "t", max_running=1)
+        (first,) = put(conn, "t")
+        assert claim(conn, owner) == [first]
+        second = put(conn, "t", n=3)[0]
+        assert claim(conn, owner) == []
+        more = put(conn, "t", priority=priority)
+        other.execute("SELECT workrow.call_lines_v1()")  # it takes the arrival, and is not committed
+        finish(conn, [first])
+        conn.execute("SET lock_timeout = '5s'")
+        conn.execute("SELECT workrow.call_lines_v1()")
+        other.commit()
+        assert claim(conn, owner) == (more if priority else [second])
+
+    def test_a_job_is_due_while_its_line_loses_its_last_one(self, conn: Any, other: Any) -> None:
+        owner = worker(conn)
+        declare(conn, "t", max_running=5)
+        (first,) = put(conn, "t")
+        second, later = put(conn, "t", n=2)
+        assert claim(conn, owner, limit=1) == [first]
+        conn.execute("DELETE FROM procrastinate_jobs WHERE id = %s", [second])
+        conn.execute("UPDATE procrastinate_jobs SET due_at = clock_timestamp() WHERE id = %s", [later])
+        conn.execute("UPDATE workrow.lines SET blocked_on = 't'")
+        other.execute("SELECT workrow.call_lines_v1()")  # the job is ready, and nobody can see it yet
+        finish(conn, [first])
+        assert claim(conn, owner) == []
+        other.commit()
+        assert claim(conn, owner) == [later]
+
+
+def test_who_waits_for_a_lock_is_called_when_the_job_ends(conn: psycopg.Connection[Any]) -> None:
+    owner = worker(conn)
+    declare(conn, "t", max_running=5)
+    first, second = put(conn, "t", n=2, lock="one")
+    assert claim(conn, owner) == [first]
+    assert claim(conn, owner) == []
+    # not for the time to be over, which comes for locks of others' jobs
+    conn.execute("UPDATE workrow.lines SET wake_at = clock_timestamp() + interval '1 min'")
+    finish(conn, [first])
+    assert claim(conn, owner) == [second]

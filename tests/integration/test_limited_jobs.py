@@ -250,6 +250,7 @@ async def test_what_a_dead_worker_held_is_free_when_its_jobs_are_rescued(open_ap
     await run(open_app)
     await r.enqueue_many(None, [{"n": 1}, {"n": 2}])
     conn.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 hour')")
+    conn.execute("SELECT workrow.call_lines_v1()")
     row = conn.execute(
         "SELECT id FROM workrow.claim_limited_v1((SELECT max(id) FROM procrastinate_workers), '{r}', NULL, 9)"
     ).fetchall()

@@ -48,12 +48,12 @@ class Lines:
         self._versions = [(each, each.rpartition(":")[0]) for each in signatures]
         self._rules = list(rules)
         self._declared = False
-        self._look_at = 0.0
+        self._look_at = self._call_at = 0.0
         self._due_at: float | None = None
 
     def look_again(self) -> None:
         """Something may have come, or freed a slot."""
-        self._look_at = 0.0
+        self._look_at = self._call_at = 0.0
 
     @property
     def due_in(self) -> float | None:
@@ -70,6 +70,9 @@ class Lines:
         tasks = pauses.running(self._tasks)
         versions = [signature for signature, task in self._versions if task in tasks]
         try:
+            if time.monotonic() >= self._call_at:
+                self._call_at = time.monotonic() + RETRY_SECONDS
+                await self._link.run("call_lines")
             rows = await self._link.run(
                 "claim_limited_jobs",
                 worker_id=owner,

@@ -9,5 +9,6 @@ DROP FUNCTION
     workrow.take_jobs_v1,
     workrow.choose_jobs_v1,
     workrow.call_lines_v1,
+    workrow.arrive_lines_v1,
     workrow.wake_lines_v1,
     workrow.limit_rooms_v1

@@ -3,5 +3,5 @@ CREATE TABLE workrow.limit_slots (
     bucket text COLLATE "C" NOT NULL,
     job_id bigint NOT NULL,
     token integer NOT NULL,
-    PRIMARY KEY (bucket, job_id)
+    PRIMARY KEY (bucket, job_id, token)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000)

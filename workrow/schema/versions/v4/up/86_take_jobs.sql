@@ -35,7 +35,6 @@ BEGIN
         FROM used
         INNER JOIN unnest(rooms) AS room ON room.bucket = used.bucket
         WHERE room.counted
-        ON CONFLICT (bucket, job_id) DO UPDATE SET token = excluded.token
     ),
 
     spent AS (

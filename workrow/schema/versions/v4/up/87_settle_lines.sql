@@ -14,7 +14,8 @@ BEGIN
             max(named.weight) AS weight,
             min(named.bucket) FILTER (WHERE named.room < 1 AND named.again_at IS NULL) AS full_one,
             max(named.again_at) FILTER (WHERE named.room < 1) AS again_at,
-            bool_or(named.room < 1 AND named.again_at IS NULL) AS held
+            bool_or(named.room < 1 AND named.again_at IS NULL) AS held,
+            min(named.bucket) FILTER (WHERE named.counted) AS counted
         FROM workrow.lines AS line
         CROSS JOIN unnest(line.buckets) AS bucket
         INNER JOIN unnest(rooms, left_over) AS named (bucket, had, weight, again_at, counted, tokens, asked_at, cell, room)
@@ -29,7 +30,8 @@ BEGIN
             following.priority,
             own.full_one AS bucket,
             CASE WHEN NOT own.held THEN own.again_at END AS again_at,
-            coalesce(had.n, 0) / own.weight AS step
+            coalesce(had.n, 0) / own.weight AS step,
+            own.counted
         FROM own
         LEFT JOIN (SELECT each, count(*) AS n FROM unnest(served) AS each GROUP BY each) AS had ON had.each = own.line
         LEFT JOIN LATERAL (
@@ -49,12 +51,16 @@ BEGIN
     SET
         priority = state.priority,
         turn = line.turn + state.step,
-        blocked_on = CASE WHEN state.again_at IS NULL AND NOT (state.step > 0 AND many) THEN state.bucket END,
+        blocked_on = CASE
+            WHEN state.again_at IS NOT NULL OR state.step > 0 AND many THEN NULL
+            WHEN state.bucket IS NOT NULL THEN state.bucket
+            WHEN state.step = 0 AND coalesce(cardinality(served), 0) < how_many THEN 'locks of ' || state.counted
+        END,
         wake_at = CASE
             WHEN state.again_at IS NOT NULL THEN state.again_at
             -- a call that was lost (a worker died with it) is made up for
             WHEN state.bucket IS NOT NULL AND NOT (state.step > 0 AND many) THEN clock_timestamp() + (30 + 30 * random()) * INTERVAL '1 second'
-            -- all that could run is behind locks
+            -- all that could run is behind locks, perhaps of others' jobs
             WHEN state.step = 0 AND coalesce(cardinality(served), 0) < how_many THEN clock_timestamp() + INTERVAL '0.2 seconds'
         END
     FROM state

@@ -1,4 +1,4 @@
--- Claim up to how_many jobs that wait in lines. A row without an id comes back when there is nothing. look_in: seconds until
+-- Claim up to how_many jobs of lines that are ready (see workrow.call_lines_v1). A row without an id comes back when there is nothing. look_in: seconds until
 -- it pays to ask again (0: at once; NULL: when a job comes or ends).
 CREATE FUNCTION workrow.claim_limited_v1(
     owner bigint, tasks text[], queues text[], how_many integer, paused text[] DEFAULT '{}'
@@ -18,6 +18,7 @@ AS $$
 DECLARE
     picked text[];
     names text[];
+    held text[];
     rooms workrow.limit_room[];
     left_over double precision[];
     chosen bigint[];
@@ -26,7 +27,6 @@ DECLARE
     soon double precision;
     lines_most integer := least(how_many, greatest(50, how_many / 2), 200);
 BEGIN
-    PERFORM workrow.call_lines_v1();
     picked := ARRAY(
         SELECT ready.line
         FROM workrow.lines AS ready
@@ -48,14 +48,18 @@ BEGIN
             WHERE line.line = ANY(picked)
             ORDER BY bucket
         );
-        INSERT INTO workrow.limit_buckets (bucket, name, key)
-        SELECT bucket, split_part(bucket, '=', 1), substr(bucket, length(split_part(bucket, '=', 1)) + 2)
-        FROM unnest(names) AS bucket
-        WHERE NOT EXISTS (SELECT FROM workrow.limit_buckets AS known WHERE known.bucket = bucket.bucket)
-        ORDER BY bucket
-        ON CONFLICT (bucket) DO NOTHING;
-        -- in the order of their names, so that no two claims wait for each other
-        PERFORM FROM workrow.limit_buckets WHERE bucket = ANY(names) ORDER BY bucket FOR UPDATE;
+        LOOP
+            INSERT INTO workrow.limit_buckets (bucket, name, key)
+            SELECT bucket, split_part(bucket, '=', 1), substr(bucket, length(split_part(bucket, '=', 1)) + 2)
+            FROM unnest(names) AS bucket
+            WHERE NOT EXISTS (SELECT FROM workrow.limit_buckets AS known WHERE known.bucket = bucket.bucket)
+            ORDER BY bucket
+            ON CONFLICT (bucket) DO NOTHING;
+            -- in the order of their names, so that no two claims wait for each other
+            held := ARRAY(SELECT bucket FROM workrow.limit_buckets WHERE bucket = ANY(names) ORDER BY bucket FOR UPDATE);
+            -- fewer, when one was pruned in this moment
+            EXIT WHEN cardinality(held) = cardinality(names);
+        END LOOP;
         rooms := ARRAY(SELECT known FROM workrow.limit_rooms_v1(names) AS known);
         SELECT choice.chosen, choice.left_over INTO chosen, left_over
         FROM workrow.choose_jobs_v1(picked, rooms, how_many) AS choice;
@@ -78,7 +82,7 @@ BEGIN
                 AND ready.task_name = ANY(tasks)
                 AND (queues IS NULL OR ready.queue_name = ANY(queues))
                 AND ready.queue_name <> ALL(paused)
-        ) OR EXISTS (SELECT FROM workrow.line_arrivals) THEN 0
+        ) OR EXISTS (SELECT FROM workrow.line_arrivals) OR EXISTS (SELECT FROM workrow.limit_calls) THEN 0
         ELSE extract(EPOCH FROM least(
             (SELECT min(waiting.wake_at) FROM workrow.lines AS waiting WHERE waiting.wake_at IS NOT NULL),
             (

@@ -1,10 +1,9 @@
--- A limit has changed: everybody who waits for it asks again.
+-- A limit has changed: everybody who waits for it asks again, when this commits.
 CREATE FUNCTION workrow.call_limit_v1(limit_name text) RETURNS void
-LANGUAGE sql
+LANGUAGE plpgsql
 AS $$
-    UPDATE workrow.lines
-    SET blocked_on = NULL, wake_at = NULL
-    WHERE
-        (blocked_on IS NOT NULL OR wake_at IS NOT NULL)
-        AND EXISTS (SELECT FROM unnest(buckets) AS bucket WHERE split_part(bucket, '=', 1) = limit_name)
+BEGIN
+    INSERT INTO workrow.limit_calls (name) VALUES (limit_name);
+    PERFORM workrow.notify_queue_v1(known.name, 'job_inserted', 0) FROM workrow.queue_names AS known;
+END;
 $$
