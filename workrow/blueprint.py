@@ -1,11 +1,10 @@
 """Declaring tasks: the ``task`` decorator, on a blueprint or an app."""
 
 import difflib
-import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
 from functools import update_wrapper
-from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypedDict, Unpack, cast, get_type_hints, overload
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypedDict, Unpack, cast, overload
 
 import procrastinate
 import psycopg
@@ -19,12 +18,13 @@ from typing_extensions import TypeVar
 from workrow.arguments import Payload, Upcast
 from workrow.context import JobContext
 from workrow.errors import OptionError
-from workrow.execution import Execution, TransactionKind, check_findable
+from workrow.execution import Execution, check_findable
 from workrow.hooks import Hooked
 from workrow.limits import Limits
 from workrow.options import RULES, Options, check_aliases, check_task_name
 from workrow.retry import Exceptions, Retry, Rule
 from workrow.schedule import Schedule
+from workrow.signatures import check_function, name_of, takes_context, transaction_kind
 from workrow.tasks import Task
 from workrow.uniqueness import Debounce, Throttle, Unique
 
@@ -178,7 +178,7 @@ class Tasks(Hooked, procrastinate.Blueprint):
             name = options.get("name") or (f"{self._name}.{func.__name__}" if self._name else None)
             plain = {key: value for key, value in options.items() if key in Options.__dataclass_fields__}
             try:
-                _check_function(func)
+                check_function(func)
                 check_aliases(options.get("aliases"))
                 execution = _execution(func, options)
                 injected = 1 if execution.transaction else 0
@@ -198,7 +198,7 @@ class Tasks(Hooked, procrastinate.Blueprint):
                 )
                 check_task_name(task.name)
             except OptionError as error:
-                prefix = "" if str(error).startswith("task ") else f"task {name or _name_of(func)}: "
+                prefix = "" if str(error).startswith("task ") else f"task {name or name_of(func)}: "
                 raise OptionError(f"{prefix}{error}") from None
             self._register_task(task)
             return cast("Task[Any, Any]", update_wrapper(task, func, updated=()))
@@ -235,39 +235,6 @@ class Blueprint(Tasks):
         self._defaults = defaults
 
 
-def _name_of(func: Callable[..., Any]) -> str:
-    return str(getattr(func, "__qualname__", func))
-
-
-def _check_function(func: Callable[..., Any]) -> None:
-    called = func if inspect.isroutine(func) else getattr(func, "__call__", func)  # noqa: B004 - its own, to look at
-    for each in (func, called):
-        if inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each):
-            raise OptionError(
-                "it is a generator function, whose body does not run when it is called: return the values, as a list, "
-                "or drop the `yield`"
-            )
-
-
-def takes_context(func: Callable[..., Any], position: int = 0) -> bool:
-    """Whether the parameter at this position, the first one, is annotated ``JobContext``."""
-    annotation = _annotation(func, position)
-    if isinstance(annotation, str):
-        return annotation.rpartition(".")[2] == procrastinate.JobContext.__name__
-    return isinstance(annotation, type) and issubclass(annotation, procrastinate.JobContext)
-
-
-def _annotation(func: Callable[..., Any], position: int) -> Any:
-    """How a parameter is annotated; the text where it names something that exists only for type checkers."""
-    names = list(inspect.signature(func).parameters)
-    if len(names) <= position:
-        return None
-    try:
-        return get_type_hints(func).get(names[position])
-    except Exception:
-        return func.__annotations__.get(names[position])
-
-
 def _execution(func: Callable[..., Any], options: TaskOptions) -> Execution:
     chosen = _chosen(options, Execution)
     if not options.get("transactional", False):
@@ -275,35 +242,12 @@ def _execution(func: Callable[..., Any], options: TaskOptions) -> Execution:
         if execution.run_in:
             check_findable(func)
         return execution
-    return Execution(transaction=_transaction_kind(func), **chosen)
+    return Execution(transaction=transaction_kind(func), **chosen)
 
 
 def _chosen(options: TaskOptions, kind: Any) -> dict[str, Any]:
     """The options that are fields of this dataclass."""
     return {key: value for key, value in options.items() if key in kind.__dataclass_fields__}
-
-
-def _transaction_kind(func: Callable[..., Any]) -> TransactionKind:
-    annotation = _annotation(func, 0)
-    annotation = getattr(annotation, "__origin__", annotation)
-    name = annotation.rpartition(".")[2].partition("[")[0] if isinstance(annotation, str) else None
-    kinds: dict[TransactionKind, type] = {
-        "AsyncSession": AsyncSession,
-        "Session": Session,
-        "AsyncConnection": psycopg.AsyncConnection,
-        "Connection": psycopg.Connection,
-    }
-    is_async = inspect.iscoroutinefunction(func)
-    for kind, known in kinds.items():
-        if kind == name or (isinstance(annotation, type) and issubclass(annotation, known)):
-            if is_async != kind.startswith("Async"):
-                break
-            return kind
-    possible = [kind for kind in kinds if kind.startswith("Async") == is_async]
-    raise OptionError(
-        f"transactional=True: the first parameter must be annotated {possible[0]} (SQLAlchemy) or {possible[1]} "
-        f"(psycopg), here it is {annotation!r}"
-    )
 
 
 def _check_known(options: Mapping[str, Any], known: type) -> None:

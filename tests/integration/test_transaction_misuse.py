@@ -114,18 +114,28 @@ async def test_ending_the_transaction_fails_the_attempt_and_leaves_nothing(
         raise AssertionError(found["error"])
 
 
-async def test_past_the_session_it_is_noticed_at_the_end(open_app: workrow.App, conn: Any) -> None:
+async def test_past_the_session_psycopg_refuses_it_and_asyncpg_notices_it_at_the_end(
+    open_app: workrow.App, conn: Any
+) -> None:
+    drivers: list[Any] = []
+
     @open_app.task(name="raw", transactional=True)
     async def raw(session: AsyncSession) -> None:
         await session.execute(WRITE)
-        driver: Any = (await (await session.connection()).get_raw_connection()).driver_connection
-        await driver.execute("COMMIT")
+        drivers.append((await (await session.connection()).get_raw_connection()).driver_connection)
+        await drivers[0].execute("COMMIT")
 
     job = await raw.enqueue(None)
     await run(open_app)
-    assert (status(conn, job), effects(conn)) == ("failed", 1)
-    assert "had ended before the task did" in row(conn, job)["error"]
-    assert "what was committed stays, without the end of the job" in row(conn, job)["error"]
+    error = row(conn, job)["error"]
+    if isinstance(drivers[0], psycopg.AsyncConnection):
+        assert (status(conn, job), effects(conn)) == ("failed", 0)
+        assert "'COMMIT' was refused before it ran" in error
+        assert drivers[0].cursor_factory is psycopg.AsyncCursor  # as it was
+    else:
+        assert (status(conn, job), effects(conn)) == ("failed", 1)
+        assert "had ended before the task did" in error
+        assert "what was committed stays, without the end of the job" in error
 
 
 async def test_autocommit_is_refused_before_anything_is_written(open_app: workrow.App, conn: Any) -> None:

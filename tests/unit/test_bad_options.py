@@ -124,6 +124,23 @@ def test_bad_apps(make: Callable[[], Any], message: str) -> None:
         make()
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"concurrency": 0}, "concurrency=0: must be a whole number of slots, at least 1"),
+        ({"concurrency": "4"}, "concurrency='4'"),
+        ({"queues": "emails"}, r"queues='emails': must be a list of names, such as \['emails'\]"),
+        ({"shutdown_graceful_timeout": float("nan")}, "shutdown_graceful_timeout=nan: must be .* or None for as long"),
+        ({"shutdown_graceful_timeout": -1}, "shutdown_graceful_timeout=-1"),
+        ({"fetch_job_polling_interval": float("inf")}, "fetch_job_polling_interval=inf"),
+        ({"queue_concurrency": {"a": 0}}, r"queue_concurrency\['a'\]=0: must be a whole number of slots"),
+    ],
+)
+async def test_bad_workers(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(workrow.OptionError, match=message):
+        workrow.App("postgresql://h/d")._worker(**options)
+
+
 class NoRepr:
     def __repr__(self) -> str:
         raise RuntimeError("no repr")

@@ -21,7 +21,7 @@ from workrow.tasks import known_versions
 from workrow.worker.claimer import Claimer
 from workrow.worker.claims import Claims
 from workrow.worker.ears import Ears
-from workrow.worker.executor import Executor, Stop
+from workrow.worker.executor import Executor
 from workrow.worker.finisher import Finisher
 from workrow.worker.health import serve
 from workrow.worker.lane import Lane
@@ -33,16 +33,16 @@ from workrow.worker.pauses import Pauses
 from workrow.worker.progress import Board
 from workrow.worker.signals import on_stop
 from workrow.worker.sleep import Sleep
+from workrow.worker.stopping import GOODBYE_SECONDS, let_end, write_down
 from workrow.worker.supervision import supervise, unless
 from workrow.worker.transactions import AsyncSessions, SyncSessions, Transactions
-from workrow.worker.upstream import UpstreamWorker
+from workrow.worker.upstream import UpstreamWorker, check_slots
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 2.0
 """An idle worker looks so often: together with its heartbeat that is less than a statement a second."""
 RATE_SECONDS = 10.0
-GOODBYE_SECONDS = 5.0
 UNFINISHED = os.EX_TEMPFAIL
 """The exit code of a worker that had to leave something behind: tasks which did not end, and were given back while they
 went on; or finished jobs that the database, being away, was not told of."""
@@ -85,6 +85,8 @@ class Worker(UpstreamWorker):
         **options: Any,
     ) -> None:
         self._longest_pause = options.get("fetch_job_polling_interval", POLL_SECONDS)
+        for queue, slots in (queue_concurrency or {}).items():
+            check_slots(f"queue_concurrency[{queue!r}]", slots)
         if queue_concurrency:
             options |= {"queues": list(queue_concurrency), "concurrency": sum(queue_concurrency.values())}
         options = {"stalled_worker_timeout": lease, "update_heartbeat_interval": lease, **options}
@@ -240,21 +242,8 @@ class Worker(UpstreamWorker):
     async def _shut_down(self, sides: list[asyncio.Task[None]]) -> None:
         """Let what runs end, for ``shutdown_graceful_timeout`` seconds; give back the rest; write everything down."""
         self._stop_event.set()
-        running = [task for lane in self._lanes for _, task in lane.running.values()]
-        if running:
-            logger.info("waiting for %d running jobs", len(running))
-            await unless(self._hurry, asyncio.wait(running, timeout=self.shutdown_graceful_timeout))
-        for lane in self._lanes:
-            for job_id in list(lane.running):
-                lane.interrupt(job_id, Stop.SHUTDOWN)
-        while any(lane.running for lane in self._lanes):
-            await asyncio.wait([task for lane in self._lanes for _, task in lane.running.values()], timeout=0.1)
-        if not await unless(self._hurry, self._finisher.drained()):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(GOODBYE_SECONDS):
-                    await self._finisher.drained()
-        if self._finisher.backlog:
-            logger.error("%d finished jobs were not written; others will run them again", self._finisher.backlog)
+        await let_end(self._lanes, self._hurry, self.shutdown_graceful_timeout)
+        await write_down(self._finisher, self._hurry)
         await self._lease.stop()
         for side in sides:
             side.cancel()

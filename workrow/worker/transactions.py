@@ -173,15 +173,14 @@ class Transactions:
     @asynccontextmanager
     async def _async_session(self, watch: Watch) -> AsyncIterator[Any]:
         assert self._sessions is not None
-        async with self._sessions() as session:
+        async with self._sessions() as session, session.begin():
             with watch.over_session(session.sync_session):
-                async with session.begin():
-                    yield session
+                yield session
 
     @contextmanager
     def _session(self, watch: Watch) -> Iterator[Session]:
         assert self._sync_sessions is not None
-        with self._sync_sessions() as session, watch.over_session(session), session.begin():
+        with self._sync_sessions() as session, session.begin(), watch.over_session(session):
             yield session
 
     @asynccontextmanager

@@ -1,5 +1,7 @@
 """The names that we take from procrastinate's worker. Every use of its private ones by the worker goes through here."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -7,11 +9,17 @@ from procrastinate import PsycopgConnector
 from procrastinate.worker import Worker
 from psycopg.conninfo import conninfo_to_dict
 
-__all__ = ["UpstreamWorker", "connect"]
+from workrow.errors import OptionError
+
+__all__ = ["UpstreamWorker", "check_slots", "connect"]
 
 
 class UpstreamWorker(Worker):
     """procrastinate's worker: its options, their checks, ``stop()`` and what middleware is given; not its loops."""
+
+    def __init__(self, app: Any, **options: Any) -> None:
+        _check(options)
+        super().__init__(app, **options)
 
     async def _periodic_deferrer(self) -> None:
         """The loop that serves ``@app.periodic``; returns at once when there is none."""
@@ -21,6 +29,30 @@ class UpstreamWorker(Worker):
         """The middleware around one task, outermost first."""
         return super()._resolve_task_middlewares(task, task_is_async)
 
+
+def check_slots(name: str, slots: object) -> None:
+    """Raise OptionError unless so many jobs can run at the same time."""
+    if not isinstance(slots, int) or slots < 1:
+        raise OptionError(f"{name}={slots!r}: must be a whole number of slots, at least 1")
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    """Raise OptionError for values with which the worker would hang, or do nothing."""
+    check_slots("concurrency", options.get("concurrency", 1))
+    queues = options.get("queues")
+    if isinstance(queues, str):
+        raise OptionError(f"queues={queues!r}: must be a list of names, such as {[queues]!r}")
+    for name in SECONDS:
+        value = options.get(name)
+        if value is not None and not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
+            hint = ", or None for as long as it takes" if name == "shutdown_graceful_timeout" else ""
+            raise OptionError(f"{name}={value!r}: must be a number of seconds, 0 or more{hint}")
+
+
+SECONDS = (
+    *("fetch_job_polling_interval", "abort_job_polling_interval", "shutdown_graceful_timeout"),
+    *("update_heartbeat_interval", "stalled_worker_timeout"),
+)
 
 PATIENCE: dict[str, Any] = {
     "connect_timeout": 10,

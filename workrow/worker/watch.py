@@ -40,32 +40,41 @@ class Watch:
         self._error: BaseException | None = None
         self._refused: TransactionError | None = None
         self._driver: Any = None
-        self._connections: list[SAConnection] = []
+        self._watched: list[tuple[Any, type | None]] = []
 
     @contextmanager
     def over_session(self, session: Session) -> Iterator[None]:
-        """Watch an SQLAlchemy session while the block runs."""
+        """Watch an SQLAlchemy session while the block runs; before its connection goes back to a pool."""
         event.listen(session, "before_commit", self._before_commit)
         event.listen(session, "after_begin", self._after_begin)
         try:
             yield
         finally:
-            for connection in self._connections:
-                _watches.pop(connection, None)
+            self._let_go()
 
     @contextmanager
     def over_connection(self, connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> Iterator[None]:
         """Watch a psycopg connection, on which a transaction has begun, while the block runs."""
         self.connected, self._driver = True, connection
-        untold: Any = connection
-        before = connection.cursor_factory
-        untold.cursor_factory = _watching(before)
-        _watches[connection] = self
+        self._watch_driver(connection)
         try:
             yield
         finally:
-            untold.cursor_factory = before
-            del _watches[connection]
+            self._let_go()
+
+    def _watch_driver(self, driver: Any) -> None:
+        """psycopg's connections: what is sent on them, past a session too."""
+        if isinstance(driver, psycopg.Connection | psycopg.AsyncConnection):
+            _watches[driver] = self
+            self._watched.append((driver, driver.cursor_factory))
+            untyped: Any = driver
+            untyped.cursor_factory = _watching(driver.cursor_factory)
+
+    def _let_go(self) -> None:
+        for connection, factory in self._watched:
+            _watches.pop(connection, None)
+            if factory is not None:
+                connection.cursor_factory = factory
 
     def sees(self, statement: str) -> None:
         """A statement is about to be sent.
@@ -158,8 +167,9 @@ class Watch:
             _engines.add(connection.engine)
         if _watches.get(connection) is not self:
             _watches[connection] = self
-            self._connections.append(connection)
+            self._watched.append((connection, None))
             self._driver = connection.connection.driver_connection
+            self._watch_driver(self._driver)
             # SQLAlchemy has it since 2.0.43
             autocommits = getattr(connection.dialect, "detect_autocommit_setting", lambda _: False)
             if autocommits(connection.connection.dbapi_connection):
@@ -242,37 +252,50 @@ class _Cursor:
     connection: Any
 
     def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
-        with _seen(self.connection, query):
+        watch = _looked_at(self.connection, query)
+        try:
             return super().execute(query, *args, **kwargs)  # type: ignore[misc]
+        except psycopg.Error as error:
+            if watch:
+                watch.fails(error)
+            raise
 
     def executemany(self, query: Any, *args: Any, **kwargs: Any) -> Any:
-        with _seen(self.connection, query):
+        watch = _looked_at(self.connection, query)
+        try:
             return super().executemany(query, *args, **kwargs)  # type: ignore[misc]
+        except psycopg.Error as error:
+            if watch:
+                watch.fails(error)
+            raise
 
 
 class _AsyncCursor:
     connection: Any
 
     async def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
-        with _seen(self.connection, query):
+        watch = _looked_at(self.connection, query)
+        try:
             return await super().execute(query, *args, **kwargs)  # type: ignore[misc]
+        except psycopg.Error as error:
+            if watch:
+                watch.fails(error)
+            raise
 
     async def executemany(self, query: Any, *args: Any, **kwargs: Any) -> Any:
-        with _seen(self.connection, query):
+        watch = _looked_at(self.connection, query)
+        try:
             return await super().executemany(query, *args, **kwargs)  # type: ignore[misc]
+        except psycopg.Error as error:
+            if watch:
+                watch.fails(error)
+            raise
 
 
-@contextmanager
-def _seen(connection: Any, query: Any) -> Iterator[None]:
+def _looked_at(connection: Any, query: Any) -> Watch | None:
     watch = _watches.get(connection)
-    if watch is None:
-        yield
-        return
-    if isinstance(query, bytes):
-        query = query.decode(errors="replace")
-    watch.sees(query if isinstance(query, str) else query.as_string(connection))
-    try:
-        yield
-    except psycopg.Error as error:
-        watch.fails(error)
-        raise
+    if watch is not None and not watch.ending:
+        if isinstance(query, bytes):
+            query = query.decode(errors="replace")
+        watch.sees(query if isinstance(query, str) else query.as_string(connection))
+    return watch
