@@ -297,5 +297,7 @@ def _looked_at(connection: Any, query: Any) -> Watch | None:
     if watch is not None and not watch.ending:
         if isinstance(query, bytes):
             query = query.decode(errors="replace")
-        watch.sees(query if isinstance(query, str) else query.as_string(connection))
+        elif hasattr(query, "as_string"):  # of psycopg.sql
+            query = query.as_string(connection)
+        watch.sees(query if isinstance(query, str) else "")
     return watch
