@@ -148,11 +148,13 @@ class App(Provides, Tasks, Controls):
 
         Raises:
             TaskNameTaken: a name is in use already; nothing of that blueprint was registered.
+            OptionError: likewise, where limits of one name are not the same.
         """
         for blueprint in blueprints:
-            for name in blueprint.tasks:
+            for name, task in blueprint.tasks.items():
                 if name in self.tasks:
                     raise TaskNameTaken(f"the task name {name!r} is used twice; rename one, or include it once")
+                self.check_limits(task)
             self.add_tasks_from(blueprint, namespace="")
         return self
 

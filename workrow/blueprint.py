@@ -212,7 +212,19 @@ class Tasks(Hooked, procrastinate.Blueprint):
                 f"the task name {name!r} is used twice, by {taken.func.__module__}.{taken.func.__qualname__} and "
                 f"{task.func.__module__}.{task.func.__qualname__}; give one of them name=…"
             )
+        self.check_limits(task)
         super()._add_task(task, name, to)
+
+    def check_limits(self, task: Any) -> None:
+        """Raise OptionError if another task here declares a limit of the same name, and not the same."""
+        others = {id(each): each for each in self.tasks.values() if isinstance(each, Task) and each is not task}
+        for rule in getattr(getattr(task, "line", None), "rules", ()):
+            for other in others.values():
+                if any(each.name == rule.name and each != rule for each in (other.line.rules if other.line else ())):
+                    raise OptionError(
+                        f"task {task.name}: the limit {rule.name!r} is {rule.shown} here, and another one in task "
+                        f"{other.name}; limits of one name count together: declare the same, or give one another name=…"
+                    )
 
 
 class Blueprint(Tasks):

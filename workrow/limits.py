@@ -110,6 +110,14 @@ class Rule:
     rate_seconds: float | None = None
     rate_burst: int | None = None
 
+    @property
+    def shown(self) -> str:
+        """As it may be read in a message."""
+        said = [] if self.max_running is None else [f"Limit({self.max_running})"]
+        if self.rate_count is not None:
+            said.append(f"Rate('{self.rate_count}/{self.rate_seconds:g}s', burst={self.rate_burst})")
+        return " and ".join(said)
+
 
 class Line:
     """Where the jobs of one task queue for its limits.

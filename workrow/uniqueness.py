@@ -36,7 +36,8 @@ class Unique:
         states: which jobs count: ("todo", "doing") by default; ("todo",) lets a new one wait while one runs. With
             ``within``, also "succeeded" (in its default), "failed", "cancelled" and "aborted".
         on_conflict: "skip" finds the job that is there; "replace" also gives it, while it waits, the new arguments
-            and priority; "reschedule" gives it the new time; "raise" raises ``AlreadyEnqueued``.
+            and priority (while it runs they are dropped: see ``states``); "reschedule" gives it the new time; "raise"
+            raises ``AlreadyEnqueued``.
 
     Raises:
         OptionError: a value that cannot work.

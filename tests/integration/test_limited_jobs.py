@@ -240,6 +240,47 @@ async def test_a_limit_is_changed_and_paused_at_run_time(open_app: workrow.App, 
         conn.execute("SELECT workrow.set_limit_v1('nope', max_running => 3)")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(
+            "max_running => -1",
+            "weight => 'nan'",
+            "weight => 0",
+            "rate_count => 0, rate_seconds => 1",
+            "rate_count => 5",
+        ),
+        *("rate_count => 1, rate_seconds => 'inf'", "rate_count => 1, rate_seconds => 1, rate_burst => 0"),
+    ],
+)
+async def test_what_cannot_be_set(open_app: workrow.App, conn: Any, change: str) -> None:
+    open_app.task(name="t", limits=Limit(2, key="k"))(keyed)
+    await run(open_app)
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="limit t/k"):
+        conn.execute(f"SELECT workrow.set_limit_v1('t/k', {change})")
+    assert conn.execute("SELECT workrow.set_limit_v1('t/k', NULL, max_running => 0) IS NULL").fetchone() == (False,)
+    assert conn.execute("SELECT workrow.reset_limit_v1('t/k', NULL)").fetchone() == (True,)
+
+
+def keyed(k: int) -> None: ...
+
+
+@pytest.mark.parametrize("other", [Limit(6, name="smtp"), Rate("5/s", name="smtp")])
+def test_limits_of_one_name_that_contradict_each_other(app: workrow.App, other: Any) -> None:
+    mails = workrow.Blueprint("mails")
+    app.task(name="one", limits=Limit(5, name="smtp"))(keyed)
+    mails.task(name="same", limits=Limit(5, name="smtp"))(keyed)
+    app.include(mails)
+    with pytest.raises(
+        OptionError, match=r"task two: the limit 'smtp' is .* here, and another one in task (one|same); "
+    ):
+        app.task(name="two", limits=other)(keyed)
+    more = workrow.Blueprint("more")
+    more.task(name="two", limits=other)(keyed)
+    with pytest.raises(OptionError, match="the limit 'smtp' is"):
+        app.include(more)
+
+
 async def test_what_a_dead_worker_held_is_free_when_its_jobs_are_rescued(open_app: workrow.App, conn: Any) -> None:
     done: list[int] = []
 

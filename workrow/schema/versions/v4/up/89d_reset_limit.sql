@@ -4,7 +4,7 @@ CREATE FUNCTION workrow.reset_limit_v1(limit_name text, limit_key text DEFAULT '
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    DELETE FROM workrow.limit_rules WHERE name = limit_name AND key = limit_key AND source = 'set';
+    DELETE FROM workrow.limit_rules WHERE name = limit_name AND key = coalesce(limit_key, '') AND source = 'set';
     IF FOUND THEN
         PERFORM workrow.call_limit_v1(limit_name);
     END IF;
