@@ -1,6 +1,7 @@
 """The test kit: databases, draining, what is enqueued."""
 
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -111,6 +112,26 @@ async def test_refute_says_what_is_there(workrow_jobs: testing.Harness, tasks: A
         await workrow_jobs.refute_enqueued(tasks["send"])
     with pytest.raises(AssertionError, match="enqueued 2 times, not 1"):
         await workrow_jobs.assert_enqueued(tasks["send"], count=2)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"task": "mails.sent"}, "no such task; did you mean 'mails.send'?"),
+        ({"task": "mails.send", "args": {"user": 1}}, "no such argument; did you mean 'user_id'?"),
+        ({"queue": 5}, "queue=5: must be the name of a queue"),
+        ({"args": ["user_id"]}, "must be a mapping"),
+        ({"at": "tomorrow"}, "must be a datetime with a time zone"),
+        ({"at": datetime(2027, 1, 1)}, "must be a datetime with a time zone"),
+        ({"within": -1}, "within=-1: must be a timedelta"),
+        ({"within": timedelta(-1)}, "not below 0"),
+    ],
+)
+async def test_what_no_job_can_be_like(
+    workrow_jobs: testing.Harness, tasks: Any, wanted: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(testing.TestingError, match=re.escape(message)):
+        await workrow_jobs.refute_enqueued(**wanted)
 
 
 async def test_an_uncommitted_session_is_looked_into(

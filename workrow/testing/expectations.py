@@ -1,5 +1,6 @@
 """Which of the jobs that wait a test means, and what to say when they are not there."""
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,13 +19,41 @@ NEAR = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a job is to be like; see `workrow.testing.Harness.assert_enqueued`."""
+    """What a job is to be like; see `workrow.testing.Harness.assert_enqueued`.
+
+    Raises:
+        TestingError: of something that no job can be like.
+    """
 
     task: Call[..., Any] | str | None
     args: Mapping[str, Any] | None
     queue: str | None
     at: datetime | None
     within: timedelta | None
+
+    def __post_init__(self) -> None:
+        if self.queue is not None and not isinstance(self.queue, str):
+            raise TestingError(f"queue={self.queue!r}: must be the name of a queue")
+        if self.args is not None and not isinstance(self.args, Mapping):
+            raise TestingError(f"args={self.args!r}: must be a mapping of names to values")
+        if self.at is not None and (not isinstance(self.at, datetime) or self.at.utcoffset() is None):
+            raise TestingError(f"at={self.at!r}: must be a datetime with a time zone")
+        if self.within is not None and not (isinstance(self.within, timedelta) and self.within >= timedelta(0)):
+            raise TestingError(f"within={self.within!r}: must be a timedelta, not below 0")
+
+    def check_known(self, tasks: Mapping[str, Any]) -> None:
+        """Raise TestingError if the app, whose tasks these are, can enqueue nothing like this: a slip of the pen."""
+        if self.task is None:
+            return
+        name = task_name(self.task)
+        if name not in tasks:
+            raise TestingError(f"task={name!r}: this app has no such task{_hint(name, tasks)}")
+        parameters = tasks[name].signature.parameters
+        if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+            return
+        for argument in self.args or {}:
+            if argument not in parameters:
+                raise TestingError(f"args={argument!r}: task {name} has no such argument{_hint(argument, parameters)}")
 
     def matches(self, job: Waiting) -> bool:
         """Whether a job is like this."""
@@ -37,8 +66,6 @@ class Expected:
 
     def _matches_time(self, job: Waiting) -> bool:
         if self.at is not None:
-            if self.at.utcoffset() is None:
-                raise TestingError(f"at={self.at!r}: must be a datetime with a time zone")
             return abs((job.at or clock.now()) - self.at) <= (self.within or NEAR)
         return self.within is None or job.at is None or job.at <= clock.now() + self.within
 
@@ -66,11 +93,13 @@ def check(expected: Expected, jobs: list[Waiting], count: int | None) -> list[Wa
     return found
 
 
-def check_none(expected: Expected, jobs: list[Waiting]) -> None:
+def check_none(expected: Expected, jobs: list[Waiting], tasks: Mapping[str, Any]) -> None:
     """Raises:
     AssertionError: one matches.
+    TestingError: none of the app's tasks could.
     """
     __tracebackhide__ = True
+    expected.check_known(tasks)
     found = [job for job in jobs if expected.matches(job)]
     if found:
         raise AssertionError(f"expected no {expected} to be enqueued, but {listed(found)}")
@@ -79,6 +108,11 @@ def check_none(expected: Expected, jobs: list[Waiting]) -> None:
 def task_name(task: Call[..., Any] | str) -> str:
     """The name by which jobs know the task."""
     return task if isinstance(task, str) else task.name if hasattr(task, "name") else task._task.name
+
+
+def _hint(word: str, known: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(known)) or 'none'}"
 
 
 def _contains(value: Any, part: Any) -> bool:

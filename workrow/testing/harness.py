@@ -177,9 +177,10 @@ class Harness:
 
         Raises:
             AssertionError: a job like this waits.
+            TestingError: no job could be like this: the app has no such task, or the task no such argument.
         """
         __tracebackhide__ = True
-        check_none(Expected(task, args, queue, at, within), await self.waiting(on=on))
+        check_none(Expected(task, args, queue, at, within), await self.waiting(on=on), self.app.tasks)
 
     async def worker(self) -> Steps:
         """The worker that runs the jobs; it takes its lease when it is first needed."""
