@@ -18,6 +18,11 @@ def noop_sync() -> None:
     marks.tick()
 
 
+@app.task(name="keyed", queue="bench")
+async def keyed(tenant: int) -> None:
+    marks.tick()
+
+
 @app.task(name="limited", queue="bench", limits=workrow.Limit(2, key="tenant"))
 async def limited(tenant: int) -> None:
     marks.tick()

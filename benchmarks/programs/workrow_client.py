@@ -16,7 +16,8 @@ TENANTS = 1_000
 class Client:
     async def open(self) -> None:
         self._tasks: dict[str, Any] = {
-            task.name: task for task in (tasks.noop, tasks.noop_sync, tasks.limited, tasks.unique, tasks.rated)
+            task.name: task
+            for task in (tasks.noop, tasks.noop_sync, tasks.keyed, tasks.limited, tasks.unique, tasks.rated)
         }
         self._number = itertools.count()
         self._opened = tasks.app.open_async()
@@ -45,7 +46,7 @@ class Client:
             await copy(self._copying, self._rows(task, count))
 
     def _rows(self, task: str, count: int) -> Iterator[dict[str, int]]:
-        if task == "limited":
+        if task in ("keyed", "limited"):
             return ({"tenant": n % TENANTS} for n in range(count))
         if task == "unique":
             return ({"tenant": next(self._number)} for _ in range(count))

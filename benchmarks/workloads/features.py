@@ -1,4 +1,5 @@
-"""What a job pays for limits and unique keys, beside plain ones of the same run; and whether a rate keeps its time."""
+"""What a job pays for limits and unique keys, beside plain ones of the same run with the same arguments; and whether a
+rate keeps its time."""
 
 import statistics
 
@@ -19,7 +20,7 @@ RATED, WORKERS = 2_000, 4
 def run(bench: Bench) -> None:
     """Drains with and without a limit, enqueues with and without a unique key, one rate."""
     bench.peers = [peer for peer in bench.peers if peer.name == OURS]
-    for case, task in ((PLAIN, "noop"), (LIMITED, "limited")):
+    for case, task in ((PLAIN, "keyed"), (LIMITED, "limited")):
 
         def measure(peer: Peer, row: Row, task: str = task) -> float:
             row.jobs = int(JOBS * bench.scale)
@@ -28,7 +29,7 @@ def run(bench: Bench) -> None:
                 return site.drain(row.jobs)[0]
 
         bench.each("features", case, "jobs/s", "drain", measure)
-    for case, task in ((ENQUEUE_PLAIN, "noop"), (ENQUEUE_UNIQUE, "unique")):
+    for case, task in ((ENQUEUE_PLAIN, "keyed"), (ENQUEUE_UNIQUE, "unique")):
 
         def enqueue(peer: Peer, row: Row, task: str = task) -> float:
             row.jobs = int(UNIQUE * bench.scale)

@@ -70,7 +70,7 @@ BEGIN
             rooms := ARRAY(SELECT known FROM workrow.limit_rooms_v1(names) AS known);
             left_over := ARRAY(SELECT each.room FROM unnest(rooms) AS each);
         END IF;
-        PERFORM workrow.settle_lines_v1(picked, rooms, left_over, served, how_many, cardinality(picked) = lines_most);
+        PERFORM workrow.settle_lines_v1(picked, rooms, left_over, served, how_many, cardinality(picked) >= greatest(lines_most, 50));
     END IF;
     SELECT CASE
         WHEN EXISTS (
