@@ -2,7 +2,7 @@
 -- it holds them loses them after five seconds.
 SELECT
     name, dynamic, task, cron, every, timezone, CAST(args AS text) AS args, queue, priority, missed, catch_up, max_late,
-    overlap, jitter, version, last_tick, last_job_id, clock_timestamp() AS now,
+    overlap, jitter, version, last_tick, last_job_id, now() AS now,
     set_config('idle_in_transaction_session_timeout', '5s', true) AS patience
 FROM workrow.timetable
 WHERE
