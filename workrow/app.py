@@ -13,17 +13,28 @@ from procrastinate.utils import AwaitableContext
 from procrastinate.worker import Worker as UpstreamWorker
 
 from workrow import schema
-from workrow.arguments import MAX_PAYLOAD, check_max_payload
+from workrow.arguments import MAX_PAYLOAD
 from workrow.blueprint import TaskNameTaken, Tasks
+from workrow.configuration import (
+    Lease,
+    check_connection,
+    check_defaults,
+    check_import_paths,
+    check_keep_history,
+    check_max_crashes,
+    check_payload,
+    check_sessions,
+    lease_seconds,
+)
 from workrow.connector import URL, Connector
 from workrow.controls import Controls
 from workrow.enqueue import JobManager
-from workrow.errors import ConfigurationError, OptionError, SchemaError
+from workrow.errors import ConfigurationError, SchemaError
 from workrow.limits import Line
 from workrow.maintenance.historian import Historian
 from workrow.maintenance.scheduler import Scheduler
 from workrow.resources import Provides
-from workrow.results import Results
+from workrow.results import Results, check_id
 from workrow.schedules import Schedules
 from workrow.tasks import Task
 from workrow.types import Job
@@ -32,10 +43,6 @@ from workrow.version import __version__
 from workrow.worker import Worker
 from workrow.worker.transactions import AsyncSessions, SyncSessions
 from workrow.worker.upstream import connect
-
-Lease = float | timedelta
-LEASE_LEAST, LEASE_MOST = 2.0, 86400.0
-CRASHES_LEAST = 2
 
 
 class App(Provides, Tasks, Controls):
@@ -59,8 +66,8 @@ class App(Provides, Tasks, Controls):
         periodic_defaults: ``max_delay``: how many seconds late a due time may still be made up for (600).
 
     Raises:
-        ConfigurationError: neither a URL nor a connector, or both; or the URL is no PostgreSQL URL; or a lease, a
-            number of crashes or a size of payloads that cannot work.
+        ConfigurationError: neither a URL nor a connector, or both; or the URL is no PostgreSQL URL; or another
+            argument cannot work.
     """
 
     worker_type: type[Worker] = Worker
@@ -81,11 +88,17 @@ class App(Provides, Tasks, Controls):
         max_crashes: int = 3,
         max_payload: int = MAX_PAYLOAD,
     ) -> None:
-        if (url is None) == (connector is None):
-            raise ConfigurationError("App() takes a database URL or connector=…, one of the two")
+        check_connection(url, connector)
+        check_defaults(worker_defaults, periodic_defaults)
+        check_keep_history(keep_history)
+        check_sessions(sessions=sessions, sync_sessions=sync_sessions)
+        check_max_crashes(max_crashes)
+        check_payload(max_payload)
+        if not callable(lease):
+            lease_seconds(lease)
         super().__init__(
             connector=connector or Connector(cast("URL", url)),
-            import_paths=import_paths,
+            import_paths=check_import_paths(import_paths),
             worker_defaults=worker_defaults,
             periodic_defaults=periodic_defaults,
         )
@@ -94,18 +107,7 @@ class App(Provides, Tasks, Controls):
         self.sync_sessions = sync_sessions
         self.direct_url = libpq_url(direct_url) if direct_url else None
         self._lease = lease
-        if not callable(lease):
-            _lease_seconds(lease)
         self.max_crashes = max_crashes
-        if not isinstance(max_crashes, int) or not max_crashes >= CRASHES_LEAST:
-            raise ConfigurationError(
-                f"max_crashes={max_crashes!r}: must be a whole number, at least {CRASHES_LEAST}: a job is not to blame "
-                "for the first death of a worker that it ran in"
-            )
-        try:
-            check_max_payload(max_payload)
-        except OptionError as error:
-            raise ConfigurationError(str(error)) from None
         self.max_payload = max_payload
         self.job_manager: JobManager = JobManager(self.connector, self._line_of)
         self._results = Results(self)
@@ -121,7 +123,12 @@ class App(Provides, Tasks, Controls):
         return self._results
 
     def job(self, job_id: int) -> Job[Any]:
-        """The handle of a job by its id; whether it exists is found out when the handle is asked."""
+        """The handle of a job by its id; whether it exists is found out when the handle is asked.
+
+        Raises:
+            OptionError: it can be no job's id.
+        """
+        check_id(job_id)
         return Job(job_id, "", "", self)
 
     @cached_property
@@ -231,7 +238,7 @@ class App(Provides, Tasks, Controls):
             version=__version__,
             sessions=self.sessions,
             sync_sessions=self.sync_sessions,
-            lease=_lease_seconds(self._lease() if callable(self._lease) else self._lease),
+            lease=lease_seconds(self._lease() if callable(self._lease) else self._lease),
             max_crashes=self.max_crashes,
             **options,
         )
@@ -252,13 +259,3 @@ class App(Provides, Tasks, Controls):
             return
         # outside the except clause, so that procrastinate's CLI prints this line and not its whole ancestry
         raise problem.with_traceback(None)
-
-
-def _lease_seconds(lease: Lease) -> float:
-    seconds = lease.total_seconds() if isinstance(lease, timedelta) else lease
-    if not isinstance(seconds, int | float) or not LEASE_LEAST <= seconds <= LEASE_MOST:
-        raise ConfigurationError(
-            f"lease={lease!r}: must be seconds, at least {LEASE_LEAST:g}, for a heartbeat may be late, and at most "
-            f"{LEASE_MOST:g}"
-        )
-    return float(seconds)

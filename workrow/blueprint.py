@@ -1,32 +1,33 @@
 """Declaring tasks: the ``task`` decorator, on a blueprint or an app."""
 
-import difflib
-from collections.abc import Callable, Coroutine, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Coroutine
 from functools import update_wrapper
-from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypedDict, Unpack, cast, overload
+from typing import Any, Concatenate, ParamSpec, Protocol, Unpack, cast, overload
 
 import procrastinate
 import psycopg
-from procrastinate import middleware as upstream_middleware
 from procrastinate.exceptions import TaskAlreadyRegistered
-from procrastinate.retry import RetryValue
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from typing_extensions import TypeVar
 
-from workrow.arguments import Payload, Upcast
+from workrow.arguments import Payload
 from workrow.context import JobContext
+from workrow.declaration import (
+    TaskDefaults,
+    TaskOptions,
+    check_known,
+    chosen,
+    read_execution,
+    read_middleware,
+    read_retry,
+    read_schedules,
+)
 from workrow.errors import OptionError
-from workrow.execution import Execution, check_findable
 from workrow.hooks import Hooked
-from workrow.limits import Limits
 from workrow.options import RULES, Options, check_aliases, check_task_name
-from workrow.retry import Exceptions, Retry, Rule
-from workrow.schedule import Schedule
-from workrow.signatures import check_function, name_of, takes_context, transaction_kind
+from workrow.signatures import check_function, name_of, takes_context
 from workrow.tasks import Task
-from workrow.uniqueness import Debounce, Throttle, Unique
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,45 +35,6 @@ R = TypeVar("R")
 
 class TaskNameTaken(OptionError, TaskAlreadyRegistered):
     """Two tasks, or a task and an alias, have the same name."""
-
-
-class TaskDefaults(TypedDict, total=False):
-    """What all tasks of a blueprint may share; see `Tasks.task`."""
-
-    queue: str
-    priority: int
-    lock: str | None
-    queueing_lock: str | None
-    retry: Retry | Rule | tuple[Rule, ...] | RetryValue
-    retry_on: Exceptions
-    discard_on: Exceptions
-    pass_context: bool
-    task_middleware: list[upstream_middleware.TaskMiddleware] | None
-    transactional: bool
-    run_in: Literal["process"] | None
-    soft_time_limit: float | timedelta | None
-    time_limit: float | timedelta | None
-    max_memory: int | None
-    limits: Limits
-    results: bool
-    unique: Unique | tuple[str, ...] | None
-    debounce: Debounce | float | timedelta | None
-    throttle: Throttle | None
-    expires: float | timedelta | datetime | None
-    max_payload: int | None
-
-
-class TaskOptions(TaskDefaults, total=False):
-    """The keyword arguments of ``@blueprint.task(…)``; see `Tasks.task`."""
-
-    name: str | None
-    aliases: list[str] | None
-    cron: str
-    every: timedelta
-    timezone: str
-    schedule: Schedule | list[Schedule] | tuple[Schedule, ...]
-    version: int
-    upcast: Upcast | None
 
 
 Transaction = AsyncSession | Session | psycopg.AsyncConnection[Any] | psycopg.Connection[Any]
@@ -166,7 +128,7 @@ class Tasks(Hooked, procrastinate.Blueprint):
             OptionError: an option is unknown or cannot work.
             TaskNameTaken: the name, or an alias, is in use.
         """
-        _check_known(options, TaskOptions)
+        check_known(options, TaskOptions)
         defaults = self._defaults
         if options.keys() & set(RULES):  # a rule of its own replaces the shared one
             defaults = cast("TaskDefaults", {name: value for name, value in defaults.items() if name not in RULES})
@@ -175,12 +137,13 @@ class Tasks(Hooked, procrastinate.Blueprint):
 
     def _decorator(self, options: TaskOptions) -> Callable[[Callable[..., Any]], Task[Any, Any]]:
         def decorate(func: Callable[..., Any]) -> Task[Any, Any]:
-            name = options.get("name") or (f"{self._name}.{func.__name__}" if self._name else None)
+            own = getattr(func, "__name__", None)
+            name = options.get("name") or (f"{self._name}.{own}" if self._name and own else None)
             plain = {key: value for key, value in options.items() if key in Options.__dataclass_fields__}
             try:
                 check_function(func)
                 check_aliases(options.get("aliases"))
-                execution = _execution(func, options)
+                execution = read_execution(func, options)
                 injected = 1 if execution.transaction else 0
                 task: Task[Any, Any] = Task(
                     func,
@@ -188,13 +151,13 @@ class Tasks(Hooked, procrastinate.Blueprint):
                     name=name,
                     aliases=options.get("aliases"),
                     options=Options().changed(plain),
-                    schedules=_schedules(options),
-                    retry=_retry(options),
+                    schedules=read_schedules(options),
+                    retry=read_retry(options),
                     pass_context=options.get("pass_context", False) or takes_context(func, injected),
                     execution=execution,
                     limits=options.get("limits", ()),
-                    payload=Payload(**_chosen(options, Payload)),
-                    task_middleware=options.get("task_middleware"),
+                    payload=Payload(**chosen(options, Payload)),
+                    task_middleware=read_middleware(func, options),
                 )
                 check_task_name(task.name)
             except OptionError as error:
@@ -241,75 +204,7 @@ class Blueprint(Tasks):
     def __init__(self, name: str | None = None, **defaults: Unpack[TaskDefaults]) -> None:
         if name is not None:
             check_task_name(name)
-        _check_known(defaults, TaskDefaults)
+        check_known(defaults, TaskDefaults)
         super().__init__()
         self._name = name
         self._defaults = defaults
-
-
-def _execution(func: Callable[..., Any], options: TaskOptions) -> Execution:
-    chosen = _chosen(options, Execution)
-    if not options.get("transactional", False):
-        execution = Execution(**chosen)
-        if execution.run_in:
-            check_findable(func)
-        return execution
-    return Execution(transaction=transaction_kind(func), **chosen)
-
-
-def _chosen(options: TaskOptions, kind: Any) -> dict[str, Any]:
-    """The options that are fields of this dataclass."""
-    return {key: value for key, value in options.items() if key in kind.__dataclass_fields__}
-
-
-def _check_known(options: Mapping[str, Any], known: type) -> None:
-    names = known.__annotations__
-    for name, value in options.items():
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"
-            raise OptionError(f"unknown task option {name}={value!r}: {hint}")
-
-
-def _schedules(options: TaskOptions) -> tuple[Schedule, ...]:
-    given: dict[str, Any] = {}
-    for key in ("cron", "every", "timezone"):
-        if options.get(key) is not None:
-            given[key] = options.get(key)
-    if "schedule" not in options:
-        if given.keys() == {"timezone"}:
-            raise OptionError(f"timezone={given['timezone']!r} says nothing without cron=…")
-        return (Schedule(**given),) if given else ()
-    if given:
-        raise OptionError(f"schedule=… and {', '.join(given)}=… contradict each other; say it in the Schedule")
-    schedules = options["schedule"]
-    schedules = tuple(schedules) if isinstance(schedules, list | tuple) else (schedules,)
-    for each in schedules:
-        if not isinstance(each, Schedule):
-            raise OptionError(f"schedule={each!r}: must be a workrow.Schedule, or a list of them")
-    return schedules
-
-
-def _policy(retry: Any) -> Retry | RetryValue:
-    if isinstance(retry, Rule):
-        return Retry(rules=(retry,), retry_on=())
-    if isinstance(retry, tuple) and retry and all(isinstance(rule, Rule) for rule in retry):
-        return Retry(rules=retry, retry_on=())
-    if isinstance(retry, procrastinate.BaseRetryStrategy | bool) or (isinstance(retry, int) and retry >= 0):
-        return retry
-    raise OptionError(
-        f"retry={retry!r}: must be a workrow.Retry, a Rule or a tuple of them, procrastinate's RetryStrategy, "
-        "a number of retries (0 or more), True or False"
-    )
-
-
-def _retry(options: TaskOptions) -> Retry | RetryValue:
-    retry = _policy(options.get("retry", False))
-    retry_on, discard_on = options.get("retry_on"), options.get("discard_on")
-    if retry_on is None and discard_on is None:
-        return retry
-    if retry is False:
-        retry = Retry() if retry_on is not None else Retry(max_attempts=1)
-    if not isinstance(retry, Retry):
-        raise OptionError(f"retry_on and discard_on go with retry=workrow.Retry(…), not with retry={retry!r}")
-    return retry.narrowed(retry_on, discard_on)

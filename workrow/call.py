@@ -25,6 +25,7 @@ from workrow.errors import OptionError
 from workrow.hooks import Enqueue, entered
 from workrow.limits import Line
 from workrow.options import EnqueueOptions, Options
+from workrow.payload import check_call, check_rows
 from workrow.transaction import AsyncTransaction, Params, SyncTransaction
 from workrow.types import Job, Results
 
@@ -141,7 +142,7 @@ class Call(Generic[P, R]):
         Raises:
             As `enqueue`.
         """
-        arguments = [self._bind((), row) for row in rows]
+        arguments = [self._bind((), row) for row in check_rows(self._task.name, rows)]
         if on is None or transaction.is_async(on):
             return self._insert_async(cast("AsyncTransaction | None", on), arguments)
         return self._insert(cast("SyncTransaction", on), arguments)
@@ -178,7 +179,7 @@ class Call(Generic[P, R]):
                 f"{self._task.name}: queueing_lock={self._options.queueing_lock!r} and COPY do not go together; "
                 "use enqueue_many"
             )
-        bound = (self._bind((), row) for row in rows)
+        bound = (self._bind((), row) for row in check_rows(self._task.name, rows))
         lines = copy_lines(
             self._task.name,
             self._options,
@@ -240,6 +241,7 @@ class Call(Generic[P, R]):
         Raises:
             As `enqueue`; OptionError for a bad option.
         """
+        check_call(self._task.name, args, kwargs)
         given = {"delay": countdown, "at": eta, "queue": queue, "priority": priority, "expires": expires}
         changes = {name: value for name, value in given.items() if value is not None}
         call: Call[..., R] = Call(self._task, self._options.changed(changes))

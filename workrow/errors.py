@@ -30,7 +30,9 @@
 Each message is one line that names the thing, the value and the fix.
 """
 
+import difflib
 from argparse import ArgumentTypeError
+from collections.abc import Iterable, Mapping
 
 BRIEF = 80
 
@@ -54,6 +56,22 @@ class WorkrowError(ArgumentTypeError):
 
 class OptionError(WorkrowError, ValueError):
     """An option is unknown, of the wrong type or out of range."""
+
+
+def check_names_known(what: str, given: Mapping[str, object], known: Iterable[str]) -> None:
+    """Raise OptionError for the first name that is not known, with the nearest one that is.
+
+    Args:
+        what: the names are names of.
+        given: the values by these names.
+        known: all that there are.
+    """
+    names = list(known)
+    for name, value in given.items():
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"
+            raise OptionError(f"unknown {what} {name}={brief(value)}: {hint}")
 
 
 class ArgumentError(WorkrowError, TypeError):

@@ -92,12 +92,7 @@ def _seconds(value: object, name: str) -> float | None:
 
 def check_findable(func: Callable[..., object]) -> None:
     """Raise OptionError unless the function may be found by its name, as a child process has to."""
-    name = getattr(func, "__qualname__", None)
-    if name is None:
-        raise OptionError(
-            f"run_in='process' finds the function by its name, and {func!r} has none; define a function at the top of "
-            "a module"
-        )
+    name = func.__qualname__
     if "<" in name:
         raise OptionError(
             f"run_in='process' finds the function by its name, and {name} "

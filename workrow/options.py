@@ -1,6 +1,5 @@
 """What can be said about one job when it is enqueued."""
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -8,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Self, TypedDict
 
 from workrow import clock
-from workrow.errors import OptionError
+from workrow.errors import OptionError, check_names_known
 from workrow.uniqueness import (
     Debounce,
     Rule,
@@ -123,12 +122,7 @@ class Options:
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
         """A copy with some options changed; ``delay`` and ``at`` replace each other, and so do the rules."""
-        known = [field.name for field in fields(self)]
-        for name in changes:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-                raise OptionError(f"unknown option {name}={changes[name]!r}: {hint}")
+        check_names_known("option", changes, [field.name for field in fields(self)])
         reset: dict[str, Any] = {"delay": None, "at": None} if changes.keys() & {"delay", "at"} else {}
         if changes.keys() & set(RULES):
             reset |= dict.fromkeys(RULES)

@@ -1,12 +1,38 @@
 """Arguments and results as the JSON text that goes into ``jsonb`` columns."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pydantic_core
 
 from workrow.errors import ArgumentError, brief
+
+
+def check_rows(task: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The rows, each a mapping of one job's arguments.
+
+    Raises:
+        ArgumentError: they are no such rows.
+    """
+    if isinstance(rows, Mapping | str | bytes) or not isinstance(rows, Iterable):
+        raise ArgumentError(f"{task}: rows={brief(rows)}: must be an iterable of mappings, one for each job")
+    return (_checked_row(task, row) for row in rows)
+
+
+def _checked_row(task: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    # one that is most probably a dict is found out ten times as fast
+    if type(row) is not dict and not isinstance(row, Mapping):
+        raise ArgumentError(f"{task}: the row {brief(row)}: must be a mapping of one job's arguments by name")
+    return row
+
+
+def check_call(task: str, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> None:
+    """Raise ArgumentError for what cannot be the arguments of ``apply_async()``."""
+    if args is not None and not isinstance(args, list | tuple):
+        raise ArgumentError(f"{task}: args={brief(args)}: must be a list or a tuple, such as {brief([args])}")
+    if kwargs is not None and not isinstance(kwargs, Mapping):
+        raise ArgumentError(f"{task}: kwargs={brief(kwargs)}: must be a mapping of arguments by name")
 
 
 def dump_arguments(task: str, arguments: Mapping[str, Any], limit: int | None = None) -> str:

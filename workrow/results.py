@@ -11,7 +11,7 @@ import psycopg
 from procrastinate.connector import BaseConnector
 
 from workrow import sql
-from workrow.errors import JobCancelled, JobFailed, JobNotFound, NoResult, OptionError, ResultTimeout
+from workrow.errors import JobCancelled, JobFailed, JobNotFound, NoResult, OptionError, ResultTimeout, brief
 from workrow.tasks import Task
 from workrow.types import Progress, Question
 from workrow.waiting import Waiter, Waiting
@@ -19,6 +19,10 @@ from workrow.worker.link import Row
 from workrow.worker.upstream import PATIENCE
 
 T = TypeVar("T")
+
+ID_MOST = 2**63 - 1
+LOOK_SECONDS = 5.0
+"""Who would wait for no time at all waits so long for the answer to one question."""
 
 
 class Home(Protocol):
@@ -46,7 +50,7 @@ class Results:
         seconds = _seconds(timeout)
         with self._waiter(job_id, seconds) as waiter:
             try:
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(LOOK_SECONDS if seconds == 0 else seconds):
                     end = await asyncio.wrap_future(waiter.future)
             except TimeoutError:
                 raise _late(waiter, seconds) from None
@@ -57,7 +61,7 @@ class Results:
         seconds = _seconds(timeout)
         with self._waiter(job_id, seconds) as waiter:
             try:
-                end = waiter.future.result(seconds)
+                end = waiter.future.result(LOOK_SECONDS if seconds == 0 else seconds)
             except TimeoutError:
                 raise _late(waiter, seconds) from None
         return self._value(end)
@@ -88,6 +92,7 @@ class Results:
 
     def cancel(self, job_id: int, terminate: bool) -> Question[str | None]:
         """See `workrow.types.Job.cancel`."""
+        check_id(job_id)
         return Question("cancel_job", {"id": job_id, "terminate": terminate}, _verdict)
 
     def retry(self, job_id: int) -> Question[str | None]:
@@ -112,7 +117,7 @@ class Results:
             self.close()
             direct = self._app.direct_url or url
             self._waiting, self._url = Waiting(lambda: _connect(url), lambda: _connect(direct)), url
-        waiter = self._waiting.waiter(job_id, bounded=seconds is not None)
+        waiter = self._waiting.waiter(job_id, seconds)
         try:
             yield waiter
         finally:
@@ -137,6 +142,12 @@ class Results:
         return load(result) if load else result
 
 
+def check_id(job_id: object) -> None:
+    """Raise OptionError for what can be no job's id."""
+    if not isinstance(job_id, int) or isinstance(job_id, bool) or not 0 < job_id <= ID_MOST:
+        raise OptionError(f"job_id={brief(job_id)}: must be the id of a job, a whole number from 1 to 2**63 - 1")
+
+
 async def _connect(url: str) -> psycopg.AsyncConnection:
     return await psycopg.AsyncConnection.connect(url, autocommit=True, **PATIENCE)
 
@@ -151,12 +162,15 @@ def _seconds(timeout: float | timedelta | None) -> float | None:
 
 
 def _late(waiter: Waiter, seconds: float | None) -> ResultTimeout:
+    if waiter.seen and seconds == 0:
+        return ResultTimeout(f"job {waiter.job_id} has not ended yet")
     if waiter.seen:
         return ResultTimeout(f"job {waiter.job_id} has not ended within {seconds:g} s; is a worker running for it?")
     if waiter.seen is None:
-        return ResultTimeout(f"job {waiter.job_id}: the database has not answered within {seconds:g} s")
+        return ResultTimeout(f"job {waiter.job_id}: the database has not answered within {seconds or LOOK_SECONDS:g} s")
+    how_long = f" for {seconds:g} s" if seconds else ""
     return ResultTimeout(
-        f"job {waiter.job_id} could not be seen for {seconds:g} s: its transaction has not committed, or was rolled "
+        f"job {waiter.job_id} could not be seen{how_long}: its transaction has not committed, or was rolled "
         "back; or its history was dropped, or it never existed"
     )
 

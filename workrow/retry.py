@@ -56,6 +56,9 @@ class Rule:
         elif not callable(self.on):
             _check_classes("Rule(on", self.on)
         _check_policy("Rule", self.max_attempts, self.wait)
+        for name in ("discard", "retry_after"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise OptionError(f"Rule({name}={value!r}): must be True or False")
         if self.discard and (self.max_attempts, self.wait, self.retry_after) != (MAX_ATTEMPTS, WAIT, False):
             raise OptionError("Rule(discard=True) is never retried: max_attempts, wait and retry_after say nothing")
 
@@ -114,13 +117,18 @@ class Retry(procrastinate.BaseRetryStrategy):
         if not isinstance(rules, tuple | list) or not all(isinstance(rule, Rule) for rule in rules):
             raise OptionError(f"Retry(rules={rules!r}): must be a tuple of rules, such as (Rule(OSError, wait=5),)")
         object.__setattr__(self, "rules", tuple(rules))
+        if self.retry_on != (Exception,):  # what nobody has said contradicts nothing
+            _check_agreement(self.retry_on, self.discard_on)
 
     def narrowed(self, retry_on: Exceptions | None, discard_on: Exceptions | None) -> Self:
         """The same policy for a task that declares its own ``retry_on`` or adds to ``discard_on``."""
         own = Retry(discard_on=() if discard_on is None else discard_on)
         return replace(
             self,
-            retry_on=self.retry_on if retry_on is None else retry_on,
+            # of what it inherits, a task may take some out
+            retry_on=tuple(each for each in self.retry_on if not issubclass(each, own.discard_on))
+            if retry_on is None
+            else retry_on,
             discard_on=self.discard_on + own.discard_on,
         )
 
@@ -250,6 +258,16 @@ def _check_policy(kind: str, max_attempts: object, wait: object) -> None:
         raise OptionError(
             f"{kind}(wait={wait!r}): must be seconds (0 or more) or a function such as exponential(5, cap=300)"
         )
+
+
+def _check_agreement(retry_on: Exceptions, discard_on: Exceptions) -> None:
+    for each in retry_on:
+        for given_up in discard_on:
+            if issubclass(each, given_up):
+                why = "is in both" if each is given_up else f"is a {given_up.__name__}, which is never retried"
+                raise OptionError(
+                    f"retry_on and discard_on contradict each other: {each.__name__} {why}; take it out of one of them"
+                )
 
 
 def _storable(text: str) -> bool:

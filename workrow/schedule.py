@@ -1,6 +1,5 @@
 """When a periodic task is due, and what becomes of due times that nobody could keep."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +10,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from workrow import walltime
-from workrow.errors import OptionError
+from workrow.errors import OptionError, check_names_known
 
 Missed = Literal["skip", "once", "all"]
 Overlap = Literal["allow", "skip", "queue"]
@@ -176,12 +175,7 @@ class Schedule:
         Raises:
             OptionError: as for a new one; or an option is unknown.
         """
-        known = [each.name for each in fields(self)]
-        for name in changes:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-                raise OptionError(f"unknown option {name}={changes[name]!r}: {hint}")
+        check_names_known("option", changes, [each.name for each in fields(self)])
         reset: dict[str, Any] = {}
         if changes.get("cron") is not None:
             reset = {"every": None}

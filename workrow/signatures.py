@@ -27,6 +27,11 @@ def check_function(func: Callable[..., Any]) -> None:
                 "it is a generator function, whose body does not run when it is called: return the values, as a list, "
                 "or drop the `yield`"
             )
+    if not hasattr(func, "__name__"):
+        raise OptionError(
+            f"it is {'an object' if callable(func) else 'a value'} of type {type(func).__name__}, and no function: "
+            "wrap it in one, `def …`, whose name and signature its jobs have"
+        )
 
 
 def takes_context(func: Callable[..., Any], position: int = 0) -> bool:

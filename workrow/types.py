@@ -123,7 +123,7 @@ class Job(_Handle, Generic[R_co]):
         A failed attempt that is retried is no end. All who wait in a process share one connection that listens.
 
         Args:
-            timeout: seconds, or a timedelta, to wait at most; None: as long as it takes.
+            timeout: seconds, or a timedelta, to wait at most; 0: look once; None: as long as it takes.
 
         Raises:
             JobFailed: it failed for good; with the last attempt's error.

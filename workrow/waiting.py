@@ -44,18 +44,18 @@ class Waiter:
 
     Args:
         job_id: the job.
-        bounded: gives up by itself.
+        timeout: seconds after which it gives up by itself; 0, after the first look; None, never.
 
     Attributes:
         future: the row of ``read_ends.sql``.
         seen: whether the job was there at the last look; None before the first.
     """
 
-    __slots__ = ("bounded", "future", "job_id", "seen", "since")
+    __slots__ = ("future", "job_id", "seen", "since", "timeout")
 
-    def __init__(self, job_id: int, bounded: bool) -> None:
+    def __init__(self, job_id: int, timeout: float | None) -> None:
         self.job_id = job_id
-        self.bounded = bounded
+        self.timeout = timeout
         self.future: Future[Row] = Future()
         self.seen: bool | None = None
         self.since = time.monotonic()
@@ -83,9 +83,9 @@ class Waiting:
         self._lock = threading.Lock()
         self._watch: _Watch | None = None
 
-    def waiter(self, job_id: int, *, bounded: bool) -> Waiter:
+    def waiter(self, job_id: int, timeout: float | None) -> Waiter:
         """Wait for a job's end, until the waiter's future is done or cancelled."""
-        waiter = Waiter(job_id, bounded)
+        waiter = Waiter(job_id, timeout)
         with self._lock:
             # its thread ends when it is idle, and does not live on in a fork
             if self._watch is None or not self._watch.take(waiter):
@@ -235,6 +235,8 @@ class _Watch:
         for job_id in ids:
             for waiter in self._waiters.get(job_id, ()):
                 self._tell(waiter, absent.get(job_id))
+                if waiter.timeout == 0:
+                    waiter.tell(TimeoutError())
 
     @staticmethod
     def _tell(waiter: Waiter, row: Row | None) -> None:
@@ -247,7 +249,7 @@ class _Watch:
             waiter.tell(JobNotFound(f"job {row[0]} is gone: it was deleted when it ended (delete_jobs)"))
         else:
             waiter.seen = False
-            if not waiter.bounded and time.monotonic() - waiter.since > UNSEEN_SECONDS:
+            if waiter.timeout is None and time.monotonic() - waiter.since > UNSEEN_SECONDS:
                 waiter.tell(
                     JobNotFound(
                         f"job {row[0]} cannot be seen: its transaction has not committed for "

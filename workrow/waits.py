@@ -28,6 +28,7 @@ class fixed:  # noqa: N801 - reads as a function: wait=fixed(30)
 
     def __post_init__(self) -> None:
         _check("fixed", seconds=(self.seconds, 0))
+        _check_flags("fixed", self.jitter)
 
     def __call__(self, attempts: int) -> float:
         return _spread(self.seconds, self.jitter)
@@ -43,7 +44,7 @@ class linear:  # noqa: N801
         jitter: True waits a random time between 0 and that.
 
     Raises:
-        OptionError: a number is negative.
+        OptionError: a number is negative, or the cap below the step.
     """
 
     step: float
@@ -52,6 +53,8 @@ class linear:  # noqa: N801
 
     def __post_init__(self) -> None:
         _check("linear", step=(self.step, 0), cap=(self.cap, 0))
+        _check_flags("linear", self.jitter)
+        _check_cap("linear", "step", self.step, self.cap)
 
     def __call__(self, attempts: int) -> float:
         return _spread(min(self.cap, self.step * attempts), self.jitter)
@@ -72,7 +75,7 @@ class exponential:  # noqa: N801
         jitter: False waits the whole span each time.
 
     Raises:
-        OptionError: a span that is not positive, a factor below 1.
+        OptionError: a span that is not positive, a factor below 1, a cap below the base.
     """
 
     base: float
@@ -82,6 +85,8 @@ class exponential:  # noqa: N801
 
     def __post_init__(self) -> None:
         _check("exponential", base=(self.base, 0), factor=(self.factor, 1), cap=(self.cap, 0))
+        _check_flags("exponential", self.jitter)
+        _check_cap("exponential", "base", self.base, self.cap)
 
     def __call__(self, attempts: int) -> float:
         # past 64 doublings every cap is reached; factor ** attempts would overflow at about 1,000
@@ -97,3 +102,16 @@ def _check(function: str, **numbers: tuple[float, int]) -> None:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not (number and math.isfinite(value) and value >= least):
             raise OptionError(f"{function}({name}={value!r}): {name} must be a finite number, at least {least}")
+
+
+def _check_flags(function: str, jitter: object) -> None:
+    if not isinstance(jitter, bool):
+        raise OptionError(f"{function}(jitter={jitter!r}): must be True or False")
+
+
+def _check_cap(function: str, name: str, first: float, cap: float) -> None:
+    if cap < first:
+        raise OptionError(
+            f"{function}({name}={first!r}, cap={cap!r}): the cap is below the {name}, so that it would never grow; "
+            f"raise the cap, or use fixed({cap!r})"
+        )

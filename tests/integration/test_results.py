@@ -17,6 +17,7 @@ import workrow
 from tests.integration.test_worker import run
 from workrow import waiting
 from workrow.errors import JobCancelled, JobFailed, JobNotFound, NoResult, ResultTimeout
+from workrow.results import LOOK_SECONDS
 
 
 @asynccontextmanager
@@ -122,6 +123,26 @@ async def test_an_aborted_job(open_app: workrow.App) -> None:
         with pytest.raises(JobCancelled, match="aborted") as info:
             await job.result(timeout=10)
         assert info.value.status == "aborted"
+
+
+async def test_no_time_at_all_is_enough_to_look_once(open_app: workrow.App, aconn: psycopg.AsyncConnection) -> None:
+    @open_app.task(name="quick")
+    async def quick() -> int:
+        return 5
+
+    job = await quick.enqueue(None)
+    unseen = await quick.enqueue(aconn)
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(ResultTimeout, match=f"job {job.id} has not ended yet"):
+        await job.result(timeout=0)
+    with pytest.raises(ResultTimeout, match="has not ended yet"):
+        await asyncio.to_thread(job.result_sync, 0)
+    with pytest.raises(ResultTimeout, match="could not be seen"):
+        await unseen.result(timeout=timedelta(0))
+    assert asyncio.get_running_loop().time() - began < LOOK_SECONDS
+    await run(open_app)
+    assert await job.result(timeout=0) == 5
+    assert await asyncio.to_thread(job.result_sync, 0) == 5
 
 
 async def test_a_timeout_says_what_is_the_matter(open_app: workrow.App, aconn: psycopg.AsyncConnection) -> None:

@@ -215,6 +215,11 @@ async def test_two_who_create_the_same_name_at_once(open_app: workrow.App, task:
             workrow.OptionError,
             "schedule 'n': .*tenant",
         ),
+        (
+            lambda s: s.create_async("n", "report", every=HOUR, args={"tenant": 1}, prioritty=5),
+            workrow.OptionError,
+            "unknown option prioritty=5: did you mean 'priority'",
+        ),
         (lambda s: s.create_async("n", "report", args={"tenant": 1}), workrow.OptionError, "needs cron='…' or every="),
         (
             lambda s: s.create_async("n", "report", cron="0 9 * * *", timezone="Europe/Berln", args={"tenant": 1}),

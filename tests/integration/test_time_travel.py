@@ -113,6 +113,26 @@ async def test_time_moves_only_inside_at(workrow_clock: testing.Clock) -> None:
         await clock.run_until("2026-01-01")
 
 
+@pytest.mark.parametrize("zone", ["Europe/Berln", 5, "", "/etc/passwd"])
+async def test_what_is_no_zone_leaves_no_trace(workrow_clock: testing.Clock, zone: Any) -> None:
+    for moment in ("2027-01-01", None):
+        with pytest.raises(testing.TestingError, match="timezone=.* is no time zone"), workrow_clock.at(moment, zone):
+            pass
+    with pytest.raises(testing.TestingError, match="moment="), workrow_clock.at("tomorrow", "Europe/Berlin"):
+        pass
+    with workrow_clock.at("2027-01-01") as clock:
+        assert clock.now() == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+async def test_time_moves_by_what_can_be_said(workrow_clock: testing.Clock) -> None:
+    with workrow_clock.at("2027-01-01") as clock:
+        with pytest.raises(testing.TestingError, match=r"jump\(hours=-5\) is a jump back"):
+            clock.jump(hours=-5)
+        with pytest.raises(testing.TestingError, match="fortnights=1: .*; say days="):
+            await clock.run_for(fortnights=1)
+        assert clock.now() == datetime(2027, 1, 1, tzinfo=UTC)
+
+
 async def test_other_databases_have_no_such_clock(empty_database_url: str) -> None:
     clock = testing.DatabaseClock(lambda: empty_database_url)
     with pytest.raises(testing.TestingError, match="workrow_database"), clock.at("2027-01-01"):
@@ -120,8 +140,8 @@ async def test_other_databases_have_no_such_clock(empty_database_url: str) -> No
     clock.close()
 
 
-@pytest.mark.parametrize(("moment", "zone"), [("tomorrow", None), ("2027-01-01", "Europe/Berln")])
-async def test_what_is_no_moment(workrow_clock: testing.Clock, moment: str, zone: str | None) -> None:
+@pytest.mark.parametrize(("moment", "zone"), [("tomorrow", None), (5, "Europe/Berlin"), ("tomorrow", "Europe/Berlin")])
+async def test_what_is_no_moment(workrow_clock: testing.Clock, moment: Any, zone: str | None) -> None:
     with pytest.raises(testing.TestingError, match="moment="), workrow_clock.at(moment, zone):
         pass
 

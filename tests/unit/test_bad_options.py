@@ -3,6 +3,7 @@
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import procrastinate
@@ -74,6 +75,9 @@ def test_what_makes_something_of_a_generator_is_one() -> None:
         ({"queue": "\ud800"}, r"queue='\\ud800': '\\ud800' at position 0 is half of a character"),
         ({"lock": "a\udcff"}, "at position 1 is half of a character"),
         ({"name": "\udcff"}, "is half of a character"),
+        ({"task_middleware": 5}, "task_middleware=5: must be a list of functions"),
+        ({"task_middleware": generator}, "task_middleware=<function.*: must be a list of functions"),
+        ({"task_middleware": ["log"]}, r"task_middleware=\['log'\]: must be a list of functions"),
     ],
 )
 def test_bad_task_options(options: dict[str, Any], message: str) -> None:
@@ -93,7 +97,10 @@ def test_what_procrastinate_takes_is_taken() -> None:
     ("function", "message"),
     [
         (lambda: 0, "task p: run_in='process' finds the function by its name, and .*<lambda>"),
-        (functools.partial(process_tasks.double, n=1), "task p: run_in='process' .* has none; define a function at"),
+        (
+            functools.partial(process_tasks.double, n=1),
+            "task p: it is an object of type partial, and no function: wrap",
+        ),
     ],
 )
 def test_a_process_finds_functions_by_their_names(function: Any, message: str) -> None:
@@ -122,6 +129,138 @@ def test_nor_does_it_find_local_ones() -> None:
 def test_bad_apps(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(workrow.ConfigurationError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sessions": 5}, "sessions=5: must make a session when it is called, as an async_sessionmaker does"),
+        ({"sync_sessions": "x"}, "sync_sessions='x': must make a session when it is called, as a sessionmaker does"),
+        ({"keep_history": "x"}, r"keep_history='x': must be a timedelta above zero, such as timedelta\(days=30\)"),
+        ({"keep_history": 0}, "keep_history=0: must be a timedelta"),
+        ({"keep_history": float("nan")}, "keep_history=nan: must be a timedelta"),
+        ({"keep_history": timedelta(-1)}, r"keep_history=datetime.timedelta\(days=-1\): must be a timedelta above"),
+        ({"keep_history": timedelta.max}, "keep_history=.* at most 100 years"),
+        ({"import_paths": "emails.tasks"}, r"import_paths='emails.tasks': .* such as \['emails.tasks'\]"),
+        ({"import_paths": 5}, "import_paths=5: must be a list of modules"),
+        ({"import_paths": [5]}, r"import_paths=\[5\]: must be a list of modules"),
+        ({"worker_defaults": 5}, "worker_defaults=5: must be a dict"),
+        ({"worker_defaults": {"concurency": 5}}, "worker_defaults: concurency=5: did you mean 'concurrency'"),
+        ({"worker_defaults": {"concurrency": 0}}, "concurrency=0: must be a whole number of slots"),
+        ({"periodic_defaults": {"delay": 5}}, "periodic_defaults: delay=5: did you mean 'max_delay'"),
+        ({"periodic_defaults": {"max_delay": "x"}}, "max_delay='x': must be seconds"),
+        ({"max_payload": 0}, "max_payload=0"),
+    ],
+)
+def test_bad_options_of_apps(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(workrow.ConfigurationError, match=message):
+        workrow.App("postgresql://h/d", **options)
+
+
+def test_a_connector_is_one() -> None:
+    with pytest.raises(workrow.ConfigurationError, match="connector=5: must be one of procrastinate's connectors"):
+        workrow.App(connector=5)  # type: ignore[arg-type]
+
+
+def test_options_of_apps_that_can_be_had() -> None:
+    app = workrow.App(
+        "postgresql://h/d",
+        import_paths=("a.b",),
+        worker_defaults={"concurrency": 3, "queue_concurrency": {"a": 3}, "health": ":8000"},  # type: ignore[typeddict-unknown-key]
+        periodic_defaults={"max_delay": 0},
+        keep_history=timedelta(hours=1),
+        sessions=object,
+        sync_sessions=object,  # type: ignore[arg-type]
+    )
+    assert app.import_paths == ["a.b"]
+
+
+class Celery:
+    def __call__(self, n: int) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("thing", "name"), [(functools.partial(process_tasks.double), "partial"), (Celery(), "Celery"), (5, "int")]
+)
+@pytest.mark.parametrize("named", [{}, {"name": "t"}])
+def test_only_functions_are_tasks(thing: Any, name: str, named: dict[str, str]) -> None:
+    for where in (make_app(), workrow.Blueprint("b")):
+        with pytest.raises(
+            workrow.OptionError, match=f"^task .*: it is an? .* of type {name}, and no function: wrap it"
+        ):
+            where.task(**named)(thing)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"rate_limit": "100/h"},
+            r"unknown task option rate_limit='100/h': .* Celery's; here it is limits=Rate\('100/h'\)",
+        ),
+        ({"rate_limit": 10}, r"limits=Rate\('10/m'\)"),
+        ({"max_retries": 3}, r"retry=Retry\(max_attempts=…\)"),
+        ({"default_retry_delay": 3}, r"retry=Retry\(wait=seconds\)"),
+        ({"autoretry_for": (ValueError,)}, "retry_on="),
+        ({"acks_late": True}, "until it has ended"),
+        ({"ignore_result": True}, "results=False"),
+        ({"bind": True}, "a first parameter annotated JobContext"),
+        ({"serializer": "json"}, "arguments are stored as JSON"),
+        ({"retries": 3}, "did you mean 'retry'"),
+    ],
+)
+def test_celerys_words_are_translated(options: dict[str, Any], message: str) -> None:
+    for declare in (make_app().task, functools.partial(workrow.Blueprint, "b")):
+        with pytest.raises(workrow.OptionError, match=message):
+            declare(**options)
+
+
+@pytest.mark.parametrize("job_id", ["x", None, True, 0, -1, 2**70, 1.5])
+async def test_ids_of_jobs(job_id: Any) -> None:
+    app = make_app()
+    told = r"job_id=.*: must be the id of a job, a whole number from 1"
+    with pytest.raises(workrow.OptionError, match=told):
+        app.job(job_id)
+    with pytest.raises(workrow.OptionError, match=told):
+        await app.cancel_async(job_id)
+    with pytest.raises(workrow.OptionError, match=told):
+        app.cancel(job_id)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"n": 1}, "taking: rows={'n': 1}: must be an iterable of mappings, one for each job"),
+        ("rows", "rows='rows': must be an iterable of mappings"),
+        (5, "rows=5: must be an iterable of mappings"),
+        ([{"n": 1}, 5], "taking: the row 5: must be a mapping of one job's arguments by name"),
+        (["n"], "the row 'n': must be a mapping"),
+    ],
+)
+def test_rows_are_mappings(rows: Any, message: str) -> None:
+    @make_app().task(name="taking")
+    def taking(n: int) -> None: ...
+
+    for enqueue in (taking.enqueue_many, taking.options(priority=1).enqueue_many):
+        with pytest.raises(workrow.ArgumentError, match=message):
+            enqueue(None, rows)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"args": 1}, r"taking: args=1: must be a list or a tuple, such as \[1\]"),
+        ({"args": 0}, "args=0"),
+        ({"args": "1"}, "args='1': must be a list"),
+        ({"kwargs": [1]}, r"kwargs=\[1\]: must be a mapping"),
+    ],
+)
+def test_what_apply_async_takes(given: dict[str, Any], message: str) -> None:
+    @make_app().task(name="taking")
+    def taking(n: Any) -> None: ...
+
+    with pytest.raises(workrow.ArgumentError, match=message):
+        taking.apply_async(**given)
 
 
 @pytest.mark.parametrize(

@@ -69,3 +69,47 @@ def test_exceptions_decide() -> None:
 def test_what_cannot_work_is_refused_at_declaration(make: Any) -> None:
     with pytest.raises(workrow.OptionError):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: workrow.exponential(5, jitter="no"), r"exponential\(jitter='no'\): must be True or False"),  # type: ignore[arg-type]
+        (lambda: workrow.fixed(5, jitter=1), r"fixed\(jitter=1\): must be True or False"),  # type: ignore[arg-type]
+        (lambda: workrow.linear(5, jitter=None), r"linear\(jitter=None\): must be"),  # type: ignore[arg-type]
+        (lambda: workrow.exponential(50, cap=10), r"exponential\(base=50, cap=10\): .* use fixed\(10\)"),
+        (lambda: workrow.linear(50, cap=10), r"linear\(step=50, cap=10\): the cap is below the step"),
+        (lambda: workrow.Rule(OSError, discard=1), r"Rule\(discard=1\): must be True or False"),  # type: ignore[arg-type]
+        (lambda: workrow.Rule(OSError, retry_after="x"), r"Rule\(retry_after='x'\): must be"),  # type: ignore[arg-type]
+        (
+            lambda: workrow.Retry(retry_on=(OSError, ValueError), discard_on=(ValueError,)),
+            "retry_on and discard_on contradict each other: ValueError is in both; take it out of one of them",
+        ),
+        (
+            lambda: workrow.Retry(retry_on=(KeyError,), discard_on=(LookupError,)),
+            "KeyError is a LookupError, which is never retried",
+        ),
+        (
+            lambda: workrow.Retry(discard_on=(LookupError,)).narrowed((KeyError,), None),
+            "KeyError is a LookupError, which is never retried",
+        ),
+    ],
+)
+def test_contradictions_are_named(make: Any, message: str) -> None:
+    with pytest.raises(workrow.OptionError, match=message):
+        make()
+
+
+def test_part_of_what_is_retried_may_be_given_up() -> None:
+    retry = workrow.Retry(retry_on=(LookupError,), discard_on=(KeyError,), wait=1)
+    assert decide(retry, 0, IndexError()) == pytest.approx(1, abs=0.1)
+    assert decide(retry, 0, KeyError()) is None
+    everything = workrow.Retry(discard_on=(Exception,))
+    assert decide(everything, 0, OSError()) is None
+
+
+def test_a_task_may_take_out_of_what_it_inherits() -> None:
+    retry = workrow.Retry(retry_on=(LookupError, OSError), wait=1).narrowed(None, (LookupError,))
+    assert decide(retry, 0, OSError()) == pytest.approx(1, abs=0.1)
+    assert decide(retry, 0, KeyError()) is None
+    assert retry.discards(KeyError())

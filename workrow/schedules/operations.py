@@ -11,9 +11,9 @@ from procrastinate.connector import BaseConnector
 
 from workrow import transaction
 from workrow.call import Call
-from workrow.errors import OptionError, ScheduleExists, ScheduleNotFound
+from workrow.errors import OptionError, ScheduleExists, ScheduleNotFound, check_names_known
 from workrow.payload import dump_arguments
-from workrow.schedule import Schedule
+from workrow.schedule import Schedule, ScheduleOptions
 from workrow.schedules.rows import as_row, as_schedule
 from workrow.tasks import Task
 from workrow.transaction import AsyncTransaction, Rows, SyncTransaction
@@ -124,6 +124,7 @@ def create(app: Owner, name: str, task: Task[..., Any] | str, options: Mapping[s
     known = _task(app, task)
     if "name" in options:
         raise OptionError("a schedule that is created has one name, its first argument; name=… is for declared ones")
+    check_names_known("option", options, ScheduleOptions.__annotations__)
     schedule = Schedule(**options)
     params = _params(name, known, schedule, (yield Statement("database_time", {}))[0][0])
     rows: Rows = yield Statement("create_schedule", {**params, "task": known.name})

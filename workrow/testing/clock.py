@@ -45,8 +45,12 @@ class DatabaseClock:
             TestingError: the database was not made by the test kit, or the moment cannot be read.
         """
         before, zone_before = self._frozen(), self._zone
-        self._zone = timezone or self._zone
-        target = self.now() if moment is None else self.read(moment)
+        self._zone = self._zone if timezone is None else _checked_zone(timezone)
+        try:
+            target = self.now() if moment is None else self.read(moment)
+        except TestingError:
+            self._zone = zone_before
+            raise
         reading = engine_clock.move(self.now)
         try:
             self.set(target)
@@ -69,11 +73,21 @@ class DatabaseClock:
         Args:
             **by: what ``timedelta`` takes: ``days=``, ``hours=``, ``minutes=``, ``seconds=`` …
         """
-        self.set(self.later(by))
+        moment = self.later(by)
+        if moment < self.now():
+            raise TestingError(f"jump({_shown(by)}) is a jump back: time only goes on; use clock.at()")
+        self.set(moment)
 
     def later(self, by: dict[str, float]) -> datetime:
-        """The moment that is so much later, in UTC: an hour is an hour, in the night of a change too."""
-        return self.now().astimezone(UTC) + timedelta(**by)
+        """The moment that is so much later, in UTC: an hour is an hour, in the night of a change too.
+
+        Raises:
+            TestingError: it is no time that ``timedelta`` knows.
+        """
+        try:
+            return self.now().astimezone(UTC) + timedelta(**by)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise TestingError(f"{_shown(by)}: {error}; say days=, hours=, minutes= or seconds=") from None
 
     def set(self, moment: datetime) -> None:
         """Let it be this moment; only inside `at`."""
@@ -88,7 +102,7 @@ class DatabaseClock:
         try:
             parsed = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
             return parsed if parsed.utcoffset() is not None else parsed.replace(tzinfo=ZoneInfo(self._zone or "UTC"))
-        except (ValueError, AttributeError, OSError, KeyError) as error:
+        except (ValueError, AttributeError) as error:
             raise TestingError(
                 f"moment={moment!r}, timezone={self._zone!r}: {error}; "
                 "give a datetime, or text such as '2027-03-28 00:59' and a zone such as 'Europe/Berlin'"
@@ -119,3 +133,17 @@ class DatabaseClock:
             self._connection = psycopg.connect(self._url(), autocommit=True)
         cursor = self._connection.execute(load(statement), params)
         return cursor.fetchall() if cursor.description else []
+
+
+def _checked_zone(timezone: str) -> str:
+    try:
+        ZoneInfo(timezone)
+    except (TypeError, ValueError, OSError, KeyError) as error:
+        raise TestingError(
+            f"timezone={timezone!r} is no time zone ({error}); give its name, such as 'Europe/Berlin'"
+        ) from None
+    return timezone
+
+
+def _shown(by: dict[str, float]) -> str:
+    return ", ".join(f"{unit}={value!r}" for unit, value in by.items())

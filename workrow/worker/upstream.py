@@ -11,14 +11,14 @@ from psycopg.conninfo import conninfo_to_dict
 
 from workrow.errors import OptionError
 
-__all__ = ["UpstreamWorker", "check_slots", "connect"]
+__all__ = ["UpstreamWorker", "check_slots", "check_worker", "connect"]
 
 
 class UpstreamWorker(Worker):
     """procrastinate's worker: its options, their checks, ``stop()`` and what middleware is given; not its loops."""
 
     def __init__(self, app: Any, **options: Any) -> None:
-        _check(options)
+        check_worker(options)
         super().__init__(app, **options)
 
     async def _periodic_deferrer(self) -> None:
@@ -36,7 +36,7 @@ def check_slots(name: str, slots: object) -> None:
         raise OptionError(f"{name}={slots!r}: must be a whole number of slots, at least 1")
 
 
-def _check(options: Mapping[str, Any]) -> None:
+def check_worker(options: Mapping[str, Any]) -> None:
     """Raise OptionError for values with which the worker would hang, or do nothing."""
     check_slots("concurrency", options.get("concurrency", 1))
     queues = options.get("queues")

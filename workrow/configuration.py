@@ -1,0 +1,106 @@
+"""What ``workrow.App(…)`` is told, checked where it is said: a mistake must not wait for the first worker."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from procrastinate.app import WorkerOptions
+from procrastinate.connector import BaseConnector
+
+from workrow.arguments import check_max_payload
+from workrow.errors import ConfigurationError, OptionError, brief, check_names_known
+from workrow.worker.upstream import check_worker
+
+Lease = float | timedelta
+LEASE_LEAST, LEASE_MOST = 2.0, 86400.0
+CRASHES_LEAST = 2
+HISTORY_MOST = timedelta(days=36500)
+WORKER_OPTIONS = (*WorkerOptions.__annotations__, "health", "queue_concurrency")
+
+
+def check_connection(url: object, connector: object) -> None:
+    """Raise ConfigurationError unless there is exactly one of them."""
+    if (url is None) == (connector is None):
+        raise ConfigurationError("App() takes a database URL or connector=…, one of the two")
+    if connector is not None and not isinstance(connector, BaseConnector):
+        raise ConfigurationError(f"connector={brief(connector)}: must be one of procrastinate's connectors")
+
+
+def check_import_paths(paths: Iterable[str] | None) -> list[str]:
+    """The modules to import."""
+    if paths is None:
+        return []
+    example = [paths] if isinstance(paths, str) else ["emails.tasks"]
+    problem = ConfigurationError(f"import_paths={brief(paths)}: must be a list of modules, such as {example!r}")
+    if isinstance(paths, str | bytes) or not isinstance(paths, Iterable):
+        raise problem
+    found = list(paths)
+    if not all(isinstance(path, str) and path for path in found):
+        raise problem
+    return found
+
+
+def check_defaults(worker: Mapping[str, Any] | None, periodic: Mapping[str, Any] | None) -> None:
+    """Raise ConfigurationError for default options that no worker could be started with."""
+    for name, given in (("worker_defaults", worker), ("periodic_defaults", periodic)):
+        if given is not None and not isinstance(given, Mapping):
+            raise ConfigurationError(f"{name}={brief(given)}: must be a dict of options by name")
+    try:
+        check_names_known("option in worker_defaults:", worker or {}, WORKER_OPTIONS)
+        check_worker(worker or {})
+        check_names_known("option in periodic_defaults:", periodic or {}, ["max_delay"])
+    except OptionError as error:
+        raise ConfigurationError(str(error)) from None
+    late = (periodic or {}).get("max_delay", 0)
+    if isinstance(late, bool) or not isinstance(late, int | float) or not math.isfinite(late) or late < 0:
+        raise ConfigurationError(f"periodic_defaults: max_delay={brief(late)}: must be seconds, 0 or more")
+
+
+def check_keep_history(keep: timedelta | None) -> None:
+    """Raise ConfigurationError unless it is a time for which something can be kept, or None."""
+    if keep is not None and not (isinstance(keep, timedelta) and timedelta(0) < keep <= HISTORY_MOST):
+        raise ConfigurationError(
+            f"keep_history={brief(keep)}: must be a timedelta above zero, such as timedelta(days=30), at most 100 "
+            "years, or None to keep everything"
+        )
+
+
+def check_sessions(**makers: Callable[[], Any] | None) -> None:
+    """Raise ConfigurationError unless each makes sessions, or is None."""
+    for name, maker in makers.items():
+        if maker is not None and not callable(maker):
+            example = "an async_sessionmaker" if name == "sessions" else "a sessionmaker"
+            raise ConfigurationError(f"{name}={brief(maker)}: must make a session when it is called, as {example} does")
+
+
+def check_max_crashes(crashes: int) -> None:
+    """Raise ConfigurationError unless a job may be blamed after so many."""
+    if not isinstance(crashes, int) or not crashes >= CRASHES_LEAST:
+        raise ConfigurationError(
+            f"max_crashes={brief(crashes)}: must be a whole number, at least {CRASHES_LEAST}: a job is not to blame "
+            "for the first death of a worker that it ran in"
+        )
+
+
+def check_payload(size: int) -> None:
+    """Raise ConfigurationError unless arguments may have this size."""
+    try:
+        check_max_payload(size)
+    except OptionError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def lease_seconds(lease: Lease) -> float:
+    """A lease in seconds.
+
+    Raises:
+        ConfigurationError: it cannot work.
+    """
+    seconds = lease.total_seconds() if isinstance(lease, timedelta) else lease
+    if not isinstance(seconds, int | float) or not LEASE_LEAST <= seconds <= LEASE_MOST:
+        raise ConfigurationError(
+            f"lease={brief(lease)}: must be seconds, at least {LEASE_LEAST:g}, for a heartbeat may be late, and at "
+            f"most {LEASE_MOST:g}"
+        )
+    return float(seconds)
