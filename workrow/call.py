@@ -21,7 +21,7 @@ from workrow.enqueue import (
     insert_async,
     row_params,
 )
-from workrow.errors import OptionError
+from workrow.errors import OptionError, TransactionError
 from workrow.hooks import Enqueue, entered
 from workrow.limits import Line
 from workrow.options import EnqueueOptions, Options
@@ -169,6 +169,11 @@ class Call(Generic[P, R]):
             QueueFull: the queue is full already; how many jobs the stream has is not looked at.
             TransactionError: the transaction cannot take the jobs, or is another driver's.
         """
+        if on is None:
+            raise TransactionError(
+                f"{self._task.name}: enqueue_copy(None, …): COPY streams into a transaction of yours; give it a session "
+                "or a connection, or use enqueue_many(None, …)"
+            )
         if self._conditional:
             raise OptionError(
                 f"{self._task.name}: unique, debounce, throttle and expires do not go together with COPY; "
