@@ -171,8 +171,8 @@ class Call(Generic[P, R]):
         """
         if on is None:
             raise TransactionError(
-                f"{self._task.name}: enqueue_copy(None, …): COPY streams into a transaction of yours; give it a session "
-                "or a connection, or use enqueue_many(None, …)"
+                f"{self._task.name}: enqueue_copy(None, …): COPY streams into a transaction of yours; give it a "
+                "session or a connection, or use enqueue_many(None, …)"
             )
         if self._conditional:
             raise OptionError(

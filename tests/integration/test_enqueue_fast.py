@@ -114,7 +114,5 @@ async def test_copy_has_no_transaction_of_its_own(open_app: workrow.App) -> None
     @open_app.task(name="number")
     async def number(n: int) -> None: ...
 
-    with pytest.raises(
-        workrow.TransactionError, match=r"a transaction of yours; .*enqueue_many\(None"
-    ):
+    with pytest.raises(workrow.TransactionError, match=r"a transaction of yours; .*enqueue_many\(None"):
         number.enqueue_copy(None, [{"n": 1}])  # type: ignore[call-overload]
