@@ -111,6 +111,7 @@ class App(Provides, Tasks, Controls):
         self.max_payload = max_payload
         self.job_manager: JobManager = JobManager(self.connector, self._line_of)
         self._results = Results(self)
+        self._running: set[Worker] = set()
 
     @property
     def producer(self) -> Self:
@@ -194,7 +195,9 @@ class App(Provides, Tasks, Controls):
         )
 
     async def close_async(self) -> None:
-        """Close the connections, and those of who waits for results."""
+        """Close the connections, and those of who waits for results; end the workers that still use them, at once."""
+        for worker in list(self._running):
+            await worker.end_now("the app was closed")
         await self.results.close_async()
         await super().close_async()
 
@@ -240,6 +243,7 @@ class App(Provides, Tasks, Controls):
             sync_sessions=self.sync_sessions,
             lease=lease_seconds(self._lease() if callable(self._lease) else self._lease),
             max_crashes=self.max_crashes,
+            running=self._running,
             **options,
         )
 

@@ -1,9 +1,12 @@
 """An attempt's error as it is stored."""
 
+import io
 import json
+import logging
 from typing import Any
 
-from workrow.worker.outcome import TRACEBACK_MAX, describe
+from workrow.worker.outcome import describe
+from workrow.worker.telling import MESSAGE_MAX, TRACEBACK_MAX, report, shown
 
 
 def described(error: BaseException) -> dict[str, Any]:
@@ -27,3 +30,29 @@ def test_a_long_traceback_loses_its_middle() -> None:
     assert "characters left out" in kept["traceback"]
     assert kept["traceback"].startswith("Traceback")
     assert kept["traceback"].rstrip().endswith("end")
+
+
+def logged(error: BaseException) -> str:
+    stream = io.StringIO()
+    logger = logging.Logger("attempts")
+    logger.addHandler(logging.StreamHandler(stream))
+    try:
+        raise error
+    except BaseException as raised:
+        report(logger, logging.ERROR, "%s failed: %s", "job", shown(raised), error=raised)
+    return stream.getvalue()
+
+
+def test_the_log_holds_no_more_of_an_error_than_its_row() -> None:
+    told = logged(ValueError("begin" + "x" * 20_000_000 + "end"))
+    assert len(told) < MESSAGE_MAX + TRACEBACK_MAX + 200
+    assert told.startswith("job failed: ValueError('begin")
+    assert "Traceback" in told
+    assert "characters left out" in told
+    assert told.rstrip().endswith("end")
+
+
+def test_what_is_short_is_logged_as_it_is() -> None:
+    told = logged(ValueError("short"))
+    assert told.startswith("job failed: ValueError('short')\nTraceback (most recent call last):")
+    assert told.endswith("ValueError: short\n")

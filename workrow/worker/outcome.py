@@ -13,12 +13,10 @@ from workrow import clock
 from workrow.context import Step
 from workrow.payload import dump_result
 from workrow.worker.link import Row
-from workrow.worker.telling import message_of, traceback_of, type_of
+from workrow.worker.telling import MESSAGE_MAX, message_of, traceback_of, type_of
 
-MESSAGE_MAX = 10_000
-TRACEBACK_MAX = 30_000
 TYPE_MAX = 500
-"""Characters kept of an error. A traceback loses its middle: where it began and where it ended say most."""
+"""Characters kept of the name of an error's class."""
 
 
 class Claimed:
@@ -126,14 +124,11 @@ class Outcome:
 def describe(error: BaseException, attempt: int, *, discarded: bool, policy: BaseException | None = None) -> str:
     """One failed attempt as the JSON object that ``errors`` holds. ``policy``: what its retry policy raised."""
     text, _ = traceback_of(error)
-    if len(text) > TRACEBACK_MAX:
-        half = TRACEBACK_MAX // 2
-        text = f"{text[:half]}\n… {len(text) - TRACEBACK_MAX} characters left out …\n{text[-half:]}"
     kept: dict[str, Any] = {
         "attempt": attempt,
         "at": clock.now(),
         "type": storable(type_of(error)[:TYPE_MAX]),
-        "message": storable(message_of(error)[:MESSAGE_MAX]),
+        "message": storable(message_of(error)),
         "traceback": storable(text),
         "discarded": discarded,
     }

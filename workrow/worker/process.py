@@ -60,6 +60,7 @@ class Worker(UpstreamWorker):
         version: what to say of oneself in ``workrow.workers``.
         lease: seconds without a heartbeat after which others take this worker for dead.
         max_crashes: so many crashes put a job into quarantine.
+        running: where to be found while it runs.
         sessions: makes the ``AsyncSession`` of transactional tasks.
         sync_sessions: makes their ``Session``.
         health: ``host:port`` where `problems` are told over HTTP.
@@ -78,6 +79,7 @@ class Worker(UpstreamWorker):
         version: str,
         lease: float,
         max_crashes: int,
+        running: set["Worker"],
         sessions: AsyncSessions | None = None,
         sync_sessions: SyncSessions | None = None,
         health: str | None = None,
@@ -98,6 +100,7 @@ class Worker(UpstreamWorker):
         self._upkeep = upkeep
         self._max_crashes = max_crashes
         self._health = health
+        self._running = running
         self._lanes: list[Lane] = []
         self._queue_concurrency = queue_concurrency
         self._lease = Lease(
@@ -153,7 +156,8 @@ class Worker(UpstreamWorker):
         self._stop_event.clear()
         self._loop = asyncio.get_running_loop()
         self.run_task = asyncio.current_task()
-        work = asyncio.create_task(self._run(), name="worker")
+        work = self._work_task = asyncio.create_task(self._run(), name="worker")
+        self._running.add(self)
         cancelled: asyncio.CancelledError | None = None
         try:
             while not work.done():
@@ -165,6 +169,7 @@ class Worker(UpstreamWorker):
                     cancelled = error
                     self.stop()  # type: ignore[no-untyped-call]
         finally:
+            self._running.discard(self)
             self._loop = None
         if cancelled:
             raise cancelled
@@ -172,6 +177,18 @@ class Worker(UpstreamWorker):
             self._leave()
         if self._finisher.backlog and self.install_signal_handlers:
             raise SystemExit(UNFINISHED)
+
+    async def end_now(self, why: str) -> None:
+        """Stop, and wait until it has; jobs that run are interrupted and given back. From any event loop."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            logger.warning("worker %s stops at once: %s", self.worker_id, why)
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._end(), loop))
+
+    async def _end(self) -> None:
+        self._hurry.set()
+        self.stop()  # type: ignore[no-untyped-call]
+        await asyncio.wait({self._work_task})
 
     def problems(self) -> list[str]:
         """What is wrong with this worker now, in words; nothing if all is well."""

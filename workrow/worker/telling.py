@@ -7,6 +7,11 @@ Unsaid = (Exception, SystemExit, KeyboardInterrupt, GeneratorExit)
 """What the code of an exception may raise without being heard. Not what interrupts a thread."""
 
 
+MESSAGE_MAX = 10_000
+TRACEBACK_MAX = 30_000
+"""Characters that are kept of an error, in its row and in the log."""
+
+
 def type_of(error: BaseException) -> str:
     """The name of its class, with the module."""
     kind = type(error)
@@ -17,32 +22,41 @@ def type_of(error: BaseException) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """Its message; or that it has none."""
+    """Its message, as far as it is kept; or that it has none."""
     try:
-        return str(error)
+        return str(error)[:MESSAGE_MAX]
     except Unsaid as unprintable:
         return f"(its message fails: {type_of(unprintable)})"
 
 
 def shown(error: BaseException) -> str:
-    """Its ``repr``, as far as it has one."""
+    """Its ``repr``, as far as it has one and that is kept."""
     try:
-        return repr(error)
+        return repr(error)[:MESSAGE_MAX]
     except Unsaid:
         return f"{type_of(error)}: {message_of(error)}"
 
 
 def traceback_of(error: BaseException) -> tuple[str, bool]:
-    """Its traceback as text, and whether it could be had in full."""
+    """Its traceback as text, without its middle if it is long; and whether that is all of it."""
     try:
-        return "".join(traceback.format_exception(error)), True
+        text = "".join(traceback.format_exception(error))
+        return cut(text), len(text) <= TRACEBACK_MAX
     except Unsaid:
         pass
     try:
         where = "".join(traceback.format_tb(error.__traceback__))
     except Unsaid:
         where = ""
-    return f"{where}{type_of(error)}: {message_of(error)}\n", False
+    return cut(f"{where}{type_of(error)}: {message_of(error)}\n"), False
+
+
+def cut(text: str) -> str:
+    """A traceback without what is too much in its middle: where it began and where it ended say most."""
+    if len(text) <= TRACEBACK_MAX:
+        return text
+    half = TRACEBACK_MAX // 2
+    return f"{text[:half]}\n… {len(text) - TRACEBACK_MAX} characters left out …\n{text[-half:]}"
 
 
 def first(error: BaseException) -> BaseException:
