@@ -79,3 +79,12 @@ async def test_a_task_may_close_the_app_that_it_runs_on(app: workrow.App) -> Non
             await app.run_worker_async(install_signal_handlers=False)
     finally:
         await app.close_async()
+
+
+def test_a_process_that_closes_nothing_ends_too(database_url: str) -> None:
+    program = PROGRAM.replace("async with app.open_async():", "if await app.open_async():")
+    ended = subprocess.run(
+        [sys.executable, "-c", program, database_url], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert ended.returncode == 1
+    assert "RuntimeError: no luck" in ended.stderr

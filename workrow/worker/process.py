@@ -260,6 +260,9 @@ class Worker(UpstreamWorker):
         """Let what runs end, for ``shutdown_graceful_timeout`` seconds; give back the rest; write everything down."""
         self._stop_event.set()
         await let_end(self._lanes, self._hurry, self.shutdown_graceful_timeout)
+        if any(side.get_name() == "finisher" and (side.done() or side.cancelling()) for side in sides):
+            # asyncio.run() cancels everything at once when its own coroutine has ended
+            sides.append(asyncio.create_task(self._finisher.run()))
         await write_down(self._finisher, self._hurry)
         await self._lease.stop()
         for side in sides:
