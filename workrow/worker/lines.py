@@ -18,6 +18,9 @@ LOOK_SECONDS = 0.1
 RETRY_SECONDS = 0.02
 """After a claim that got nothing though a line was ready: another worker holds it just now."""
 KEYS_A_CLAIM = 500
+CALL_SECONDS = 0.05
+"""How long slots that are free again may wait while claims find enough without them: a call looks at all that are held,
+and one before each claim made a drain slower by a seventh."""
 
 
 class Lines:
@@ -49,11 +52,12 @@ class Lines:
         self._rules = list(rules)
         self._declared = False
         self._look_at = self._call_at = 0.0
+        self._hungry = True
         self._due_at: float | None = None
 
     def look_again(self) -> None:
         """Something may have come, or freed a slot."""
-        self._look_at = self._call_at = 0.0
+        self._look_at = 0.0
 
     @property
     def due_in(self) -> float | None:
@@ -66,25 +70,34 @@ class Lines:
             return []
         if not self._declared:
             await self._declare()
-        owner = self._lease.worker_id
-        tasks = pauses.running(self._tasks)
-        versions = [signature for signature, task in self._versions if task in tasks]
+        limit = min(limit, KEYS_A_CLAIM)
+        called = self._hungry or time.monotonic() >= self._call_at
         try:
-            if time.monotonic() >= self._call_at:
-                self._call_at = time.monotonic() + RETRY_SECONDS
-                await self._link.run("call_lines")
-            rows = await self._link.run(
-                "claim_limited_jobs",
-                worker_id=owner,
-                tasks=tasks + versions,
-                queues=self._queues,
-                paused=pauses.queues,
-                limit=min(limit, KEYS_A_CLAIM),
-            )
+            claimed = await self._claim(limit, pauses, call=called)
+            if not claimed and not called:
+                claimed = await self._claim(limit, pauses, call=True)
         except (psycopg.errors.UniqueViolation, psycopg.errors.DeadlockDetected):
             # another worker took a lock of one of these jobs in the same moment; nothing was claimed
             self._look_at = time.monotonic() + RETRY_SECONDS
             return []
+        self._hungry = len(claimed) < limit / 2
+        return claimed
+
+    async def _claim(self, limit: int, pauses: Pauses, *, call: bool) -> list[Claimed]:
+        if call:
+            self._call_at = time.monotonic() + CALL_SECONDS
+            await self._link.run("call_lines")
+        owner = self._lease.worker_id
+        tasks = pauses.running(self._tasks)
+        versions = [signature for signature, task in self._versions if task in tasks]
+        rows = await self._link.run(
+            "claim_limited_jobs",
+            worker_id=owner,
+            tasks=tasks + versions,
+            queues=self._queues,
+            paused=pauses.queues,
+            limit=limit,
+        )
         claimed = [Claimed(row[1:], owner, limited=True) for row in rows if row[1] is not None]
         look_in, now = rows[0][0], time.monotonic()
         self._due_at = None if look_in is None else now + look_in
