@@ -92,7 +92,7 @@ def _seconds(value: object, name: str) -> float | None:
 
 def check_findable(func: Callable[..., object]) -> None:
     """Raise OptionError unless the function may be found by its name, as a child process has to."""
-    name = func.__qualname__
+    name = getattr(func, "__qualname__", f"<{type(func).__name__}>")
     if "<" in name:
         raise OptionError(
             f"run_in='process' finds the function by its name, and {name} "

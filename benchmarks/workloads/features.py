@@ -55,7 +55,7 @@ def run(bench: Bench) -> None:
 
 
 def _starts(site: Site, peer: Peer) -> list[float]:
-    """Run the rated jobs on four workers; when each was claimed, by the database's clock."""
+    """Run the rated jobs on four workers; when each started, by the database's clock."""
     with processes.new_marks() as marks:
         env = {**peer.env(site.url), **marks.env}
         with processes.running(peer.worker("drain"), env, WORKERS) as started:

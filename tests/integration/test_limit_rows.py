@@ -111,6 +111,9 @@ def test_a_rate_lets_its_burst_through_and_no_more(conn: psycopg.Connection[Any]
     for start in starts:
         assert len([each for each in starts if start <= each < start + 0.49]) <= 10
     assert 1.4 < starts[-1] - starts[0] < 2.0
+    # and by the database's clock exactly
+    window = "OVER (ORDER BY started_at RANGE BETWEEN CURRENT ROW AND INTERVAL '0.499999 s' FOLLOWING)"
+    assert max(conn.execute(f"SELECT count(*) {window} FROM procrastinate_jobs").fetchall()) == (10,)  # type: ignore[arg-type]
 
 
 def test_priority_and_lock_compose(conn: psycopg.Connection[Any]) -> None:

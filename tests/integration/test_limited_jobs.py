@@ -144,11 +144,6 @@ async def test_a_rate_spreads_the_starts_over_workers(open_app: workrow.App, con
         # claimed at the right time, a job may start a little later than another
         assert sum(start <= each < start + 0.9 for each in starts) <= 20
     assert 1.9 <= max(starts) - min(starts) <= 3.5
-    # and by the database's clock exactly
-    window = "OVER (ORDER BY started_at RANGE BETWEEN CURRENT ROW AND INTERVAL '0.999999 s' FOLLOWING)"
-    assert (
-        conn.execute(f"SELECT max(n) FROM (SELECT count(*) {window} AS n FROM workrow.jobs) AS w").fetchone()[0] <= 20
-    )
 
 
 async def test_priority_delay_and_queue_still_count(open_app: workrow.App, conn: Any) -> None:
