@@ -252,47 +252,29 @@ class _Cursor:
     connection: Any
 
     def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
-        watch = _looked_at(self.connection, query)
-        try:
+        with _heard(self.connection, query):
             return super().execute(query, *args, **kwargs)  # type: ignore[misc]
-        except psycopg.Error as error:
-            if watch:
-                watch.fails(error)
-            raise
 
     def executemany(self, query: Any, *args: Any, **kwargs: Any) -> Any:
-        watch = _looked_at(self.connection, query)
-        try:
+        with _heard(self.connection, query):
             return super().executemany(query, *args, **kwargs)  # type: ignore[misc]
-        except psycopg.Error as error:
-            if watch:
-                watch.fails(error)
-            raise
 
 
 class _AsyncCursor:
     connection: Any
 
     async def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
-        watch = _looked_at(self.connection, query)
-        try:
+        with _heard(self.connection, query):
             return await super().execute(query, *args, **kwargs)  # type: ignore[misc]
-        except psycopg.Error as error:
-            if watch:
-                watch.fails(error)
-            raise
 
     async def executemany(self, query: Any, *args: Any, **kwargs: Any) -> Any:
-        watch = _looked_at(self.connection, query)
-        try:
+        with _heard(self.connection, query):
             return await super().executemany(query, *args, **kwargs)  # type: ignore[misc]
-        except psycopg.Error as error:
-            if watch:
-                watch.fails(error)
-            raise
 
 
-def _looked_at(connection: Any, query: Any) -> Watch | None:
+@contextmanager
+def _heard(connection: Any, query: Any) -> Iterator[None]:
+    """Tell the connection's watch, if it has one, what is sent, and the error that comes back."""
     watch = _watches.get(connection)
     if watch is not None and not watch.ending:
         if isinstance(query, bytes):
@@ -300,4 +282,9 @@ def _looked_at(connection: Any, query: Any) -> Watch | None:
         elif hasattr(query, "as_string"):  # of psycopg.sql
             query = query.as_string(connection)
         watch.sees(query if isinstance(query, str) else "")
-    return watch
+    try:
+        yield
+    except psycopg.Error as error:
+        if watch:
+            watch.fails(error)
+        raise
