@@ -13,7 +13,7 @@ from procrastinate.connector import BaseConnector
 from workrow import sql
 from workrow.errors import JobCancelled, JobFailed, JobNotFound, NoResult, OptionError, ResultTimeout, brief
 from workrow.tasks import Task
-from workrow.types import Progress, Question
+from workrow.types import UNKEPT, Progress, Question
 from workrow.waiting import Waiter, Waiting
 from workrow.worker.link import Row
 from workrow.worker.upstream import PATIENCE
@@ -134,6 +134,8 @@ class Results:
         if result is None:
             if isinstance(task, Task) and not task.execution.results:
                 raise NoResult(f"{name}[{job_id}] succeeded; its task is declared with results=False")
+            if error and error.get("type") == UNKEPT:
+                raise NoResult(f"{name}[{job_id}] succeeded; its result is no JSON and not kept: {error['message']}")
             if worker is None:
                 raise NoResult(
                     f"{name}[{job_id}] succeeded; a stock procrastinate worker ran it, which keeps no result"

@@ -393,6 +393,9 @@ class TestInAWorker:
         assert [each["result"] for each in found] == [[0, 1, 2], None, None, {"n": 5}, {"n": 7}]
         assert caplog.text.count("its result is not kept, for it is not JSON") == 2
         assert (status(conn, unkept), row(conn, unkept)["result"]) == ("succeeded", None)
+        assert row(conn, unkept)["errors"] is None
+        if not hooked:
+            assert [each["error_type"] for each in found] == [None, *["workrow.ResultNotKept"] * 2, None, None]
         if hooked:
             assert [seen[0], seen[3], seen[4]] == [[0, 1, 2], {"n": 5}, process_tasks.Plain(7)]
 

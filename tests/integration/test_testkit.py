@@ -70,6 +70,16 @@ async def test_drain_with_a_limit_and_until(workrow_jobs: testing.Harness, tasks
     await workrow_jobs.assert_enqueued(count=1)
 
 
+async def test_a_result_that_is_not_kept_is_no_failure(workrow_jobs: testing.Harness, workrow_app: workrow.App) -> None:
+    @workrow_app.task(name="opaque")
+    async def opaque() -> object:
+        return object()
+
+    await opaque.enqueue(None)
+    (ran,) = await workrow_jobs.drain()
+    assert (ran.status, ran.result, ran.error and ran.error["type"]) == ("succeeded", None, "workrow.ResultNotKept")
+
+
 async def test_a_failure_is_told_with_its_traceback(workrow_jobs: testing.Harness, tasks: Any) -> None:
     await tasks["shaky"].enqueue(None)
     with pytest.raises(

@@ -93,6 +93,26 @@ async def test_sync_sessions_and_psycopg_connections(open_app: workrow.App, conn
     assert written(conn) == ["0", "1", "2"]
 
 
+@pytest.mark.parametrize("in_thread", [False, True])
+async def test_a_result_that_is_no_json_does_not_undo_the_work(
+    open_app: workrow.App, conn: Any, in_thread: bool
+) -> None:
+    async def on_loop(session: AsyncSession) -> object:
+        await session.execute(WRITE, {"job": 0, "what": "done"})
+        return object()
+
+    def threaded(session: Session) -> object:
+        session.execute(WRITE, {"job": 0, "what": "done"})
+        return object()
+
+    task: Any = open_app.task(name="opaque", transactional=True)(threaded if in_thread else on_loop)
+    job = await task.enqueue(None)
+    await run(open_app)
+    assert (status(conn, job), written(conn)) == ("succeeded", ["done"])
+    with pytest.raises(workrow.NoResult, match="its result is no JSON and not kept"):
+        await job.result(timeout=5)
+
+
 async def test_a_failure_leaves_nothing_and_is_retried(open_app: workrow.App, conn: Any) -> None:
     tries: list[int] = []
 

@@ -144,8 +144,11 @@ async def test_a_result_that_is_not_json_is_said_and_left_out(
 
     job = await opaque.enqueue(None)
     await run(open_app)
-    assert (row(conn, job)["status"], row(conn, job)["result"]) == ("succeeded", None)
+    found = row(conn, job)
+    assert (found["status"], found["result"], found["error_type"]) == ("succeeded", None, "workrow.ResultNotKept")
     assert "its result is not kept" in caplog.text
+    with pytest.raises(workrow.NoResult, match=r"opaque\[1\] succeeded; its result is no JSON and not kept: .*object"):
+        await job.result(timeout=5)
 
 
 async def test_a_finish_is_refused_when_the_job_is_no_longer_ours(

@@ -34,7 +34,7 @@ kept AS (
         ended.started_at + CAST(%(waited)s AS double precision) * INTERVAL '1 second',
         clock_timestamp(),
         CAST(%(result)s AS jsonb),
-        ended.errors,
+        workrow.with_error_v1(ended.errors, CAST(%(error)s AS jsonb)),
         ended.claims,
         ended.crashes,
         ended.version,

@@ -83,7 +83,7 @@ class Harness:
         """
         await (await self.worker()).settle()
         ran = await self.run_ready(queues=queues, limit=limit, until=until)
-        if raise_on_failure and (failed := [each for each in ran if each.error]):
+        if raise_on_failure and (failed := [each for each in ran if each.failed]):
             raise AttemptFailed(failed)
         return ran
 

@@ -25,7 +25,8 @@ class Ran:
         status: "succeeded", "failed", "aborted"; "todo" for a job that went back to the queue, to be tried again;
             "snoozed" for one that asked to wait.
         result: what the task returned, as it is stored.
-        error: what it raised, as ``workrow.jobs.errors`` tells it: ``type``, ``message``, ``traceback``.
+        error: what it raised, as ``workrow.jobs.errors`` tells it: ``type``, ``message``, ``traceback``; or why
+            its result is not kept.
     """
 
     id: int
@@ -36,6 +37,11 @@ class Ran:
     status: str
     result: Any = None
     error: dict[str, Any] | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it raised. A job that succeeded may have an error, too: of a result that is not kept."""
+        return self.error is not None and self.status != "succeeded"
 
     def __str__(self) -> str:
         return f"{self.task}({_call(self.args)})"

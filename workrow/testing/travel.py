@@ -62,7 +62,7 @@ class Clock(DatabaseClock):
             await worker.tick()
             if run:
                 got = await self._harness.run_ready()
-                if raise_on_failure and (failed := [each for each in got if each.error]):
+                if raise_on_failure and (failed := [each for each in got if each.failed]):
                     raise AttemptFailed(failed)
                 ran += got
         self.set(end)

@@ -23,7 +23,7 @@ from workrow.worker.runners import GRACE_SECONDS, Runners, execution_of
 from workrow.worker.telling import first, report, type_of
 from workrow.worker.threads import Interrupted, Threads
 from workrow.worker.transactions import Transactions
-from workrow.worker.verdict import Runner, dumped, failed
+from workrow.worker.verdict import Runner, failed, succeeded
 
 if TYPE_CHECKING:
     from procrastinate.worker import Worker as UpstreamWorker
@@ -153,7 +153,7 @@ class Executor:
             if claimed.id in self.stops:
                 return self._interrupted(claimed, error)
             return failed(self._tasks.get(claimed.task), claimed, error, asked=False)
-        return Outcome(claimed, "succeeded", dumped(claimed, result))
+        return succeeded(claimed, result)
 
     async def _parted(self, outcome: Outcome) -> Outcome:
         """Its connection was lost. Where others have been kept it is the job's own, and counts as a crash of it."""

@@ -102,7 +102,7 @@ class Outcome:
             written. Between the executor's steps only: "parted", its connection was lost, and with a ``cause`` it may
             be the task's doing.
         result: JSON text.
-        error: one attempt's entry of ``errors``, as JSON text.
+        error: one attempt's entry of ``errors``, as JSON text; of one that succeeded, why its result is not kept.
         retry: when and where it is tried again.
         at: the same time, where the task named it and not how much later.
         cause: why it crashed, or is quarantined.
@@ -139,15 +139,21 @@ def describe(error: BaseException, attempt: int, *, discarded: bool, policy: Bas
 
 def unspeakable(claimed: Claimed, error: BaseException) -> "Outcome":
     """The outcome where looking at an error has failed as well: a plain description, and no retry."""
+    told = entry(claimed, type_of(error)[:TYPE_MAX], "the attempt failed, and so did finding out how")
+    return Outcome(claimed, "failed", error=told, ended_at=time.monotonic())
+
+
+def entry(claimed: Claimed, kind: str, message: str) -> str:
+    """What there is to say of an attempt without an exception that could be shown, as `describe` has it."""
     kept = {
         "attempt": claimed.attempts + 1,
         "at": clock.now(),
-        "type": storable(type_of(error)[:TYPE_MAX]),
-        "message": "the attempt failed, and so did finding out how",
+        "type": storable(kind),
+        "message": storable(message),
         "traceback": None,
         "discarded": False,
     }
-    return Outcome(claimed, "failed", error=dump_result(kept), ended_at=time.monotonic())
+    return dump_result(kept) or "{}"
 
 
 def storable(text: str) -> str:

@@ -21,7 +21,7 @@ from workrow.worker.processes import Processes
 from workrow.worker.provision import NOTHING, Given, Provision, Wanted
 from workrow.worker.threads import Threads
 from workrow.worker.transactions import Transactions
-from workrow.worker.verdict import Runner, dumped, dumper, forgetting, telling, unkept
+from workrow.worker.verdict import Runner, finisher_of, forgetting, succeeded, telling, unkept
 
 if TYPE_CHECKING:
     from procrastinate.worker import Worker as UpstreamWorker
@@ -114,7 +114,7 @@ class Runners:
             result = await middleware.compose(around_job, job, context, self._worker)()
             if kind is None or isinstance(result, Outcome):
                 return result
-            return Outcome(claimed, "succeeded", dumped(claimed, result, kind))
+            return succeeded(claimed, result, kind)
 
         return run
 
@@ -134,7 +134,7 @@ class Runners:
         work = (
             call()
             if execution.transaction is None
-            else self.transactions.run_async(claimed, execution.transaction, call, dumper(claimed, task))
+            else self.transactions.run_async(claimed, execution.transaction, call, finisher_of(claimed, task))
         )
         soft, hard = execution.soft_seconds, execution.hard_seconds
         if soft is None and hard is None:
@@ -161,7 +161,7 @@ class Runners:
         work = (
             call
             if execution.transaction is None
-            else partial(self.transactions.run_sync, claimed, execution.transaction, call, dumper(claimed, task))
+            else partial(self.transactions.run_sync, claimed, execution.transaction, call, finisher_of(claimed, task))
         )
         result = await self._threads.run(
             claimed.id,
@@ -190,7 +190,7 @@ class Runners:
         if whole and returned.value is not None:
             return returned.value  # middleware looks at it, and may return something else
         if returned.unkept is not None:
-            unkept(claimed, returned.unkept)
+            return unkept(claimed, returned.unkept)
         return Outcome(claimed, "succeeded", returned.text)
 
     def _context(self, claimed: Claimed) -> JobContext:

@@ -64,7 +64,11 @@ class Transactions:
         self._deletes = deletes
 
     async def run_async(
-        self, claimed: Claimed, kind: TransactionKind, call: Callable[[Any], Awaitable[Any]], dump: Callable[[Any], Any]
+        self,
+        claimed: Claimed,
+        kind: TransactionKind,
+        call: Callable[[Any], Awaitable[Any]],
+        finish: Callable[[Any], Outcome],
     ) -> Outcome:
         """Await ``call(session)`` in a transaction that ends with the job.
 
@@ -72,7 +76,7 @@ class Transactions:
             claimed: the job.
             kind: what ``call`` takes.
             call: the task with its other arguments.
-            dump: from what it returns to JSON text.
+            finish: from what it returns to the outcome.
 
         Raises:
             LeaseLost: the job is no longer ours; everything was rolled back.
@@ -82,11 +86,12 @@ class Transactions:
             watch = Watch()
             try:
                 async with self._open_async(kind, watch) as on:
-                    result = dump(await call(on))
+                    outcome = finish(await call(on))
                     watch.check()
-                    params = self._params(claimed, result)
+                    params = self._params(outcome)
                     self._fence(claimed, await transaction.run_async(on, "finish_job", params, watch.explained))
-                return Outcome(claimed, "succeeded", written=True)
+                outcome.written = True
+                return outcome
             except Exception as error:
                 pause = self._pause(claimed, error, repetition)
                 if pause is None:
@@ -95,18 +100,19 @@ class Transactions:
         raise AssertionError("the last repetition raises")
 
     def run_sync(
-        self, claimed: Claimed, kind: TransactionKind, call: Callable[[Any], Any], dump: Callable[[Any], Any]
+        self, claimed: Claimed, kind: TransactionKind, call: Callable[[Any], Any], finish: Callable[[Any], Outcome]
     ) -> Outcome:
         """The same, in this thread."""
         for repetition in range(1, CONFLICT_TRIES + 1):
             watch = Watch()
             try:
                 with self._open_sync(kind, watch) as on:
-                    result = dump(call(on))
+                    outcome = finish(call(on))
                     watch.check()
-                    params = self._params(claimed, result)
+                    params = self._params(outcome)
                     self._fence(claimed, transaction.run(on, "finish_job", params, watch.explained))
-                return Outcome(claimed, "succeeded", written=True)
+                outcome.written = True
+                return outcome
             except Exception as error:
                 pause = self._pause(claimed, error, repetition)
                 if pause is None:
@@ -125,14 +131,16 @@ class Transactions:
         if needed[0] is None:
             raise ConfigurationError(f"task {task} is transactional and takes a {kind}: make the app with {needed[1]}")
 
-    def _params(self, claimed: Claimed, result: str | None) -> dict[str, Any]:
+    def _params(self, outcome: Outcome) -> dict[str, Any]:
+        claimed = outcome.claimed
         return {
             "id": claimed.id,
             "worker_id": claimed.owner,
             "token": claimed.token,
             "worker": self._worker,
             "waited": claimed.started_at - claimed.claimed_at,
-            "result": result,
+            "result": outcome.result,
+            "error": outcome.error,
             "progress": unwritten(claimed),
             "keep": not self._deletes("succeeded"),
         }

@@ -17,8 +17,9 @@ from workrow.payload import dump_result
 from workrow.records import job_fields, running
 from workrow.retry import Retry, checked, decision, directive, later
 from workrow.tasks import Task
+from workrow.types import UNKEPT
 from workrow.worker.loading import result_of
-from workrow.worker.outcome import Claimed, Outcome, describe
+from workrow.worker.outcome import Claimed, Outcome, describe, entry
 from workrow.worker.telling import Unsaid, message_of, report, shown
 
 logger = logging.getLogger(__name__)
@@ -125,26 +126,26 @@ def _directed(
     return Outcome(claimed, "todo", error=entry, retry=retry, at=told.at)
 
 
-def dumped(claimed: Claimed, result: Any, kind: Result | None = None) -> str | None:
-    """A result as JSON text; None for what is no JSON, which is logged. ``kind``: what the task returns."""
+def succeeded(claimed: Claimed, result: Any, kind: Result | None = None) -> Outcome:
+    """The outcome of an attempt that returned. ``kind``: what the task says that it returns."""
     try:
-        return dump_result(kind.dump(result) if kind else result)
+        return Outcome(claimed, "succeeded", dump_result(kind.dump(result) if kind else result))
     except Unsaid as error:
         # the work is done: failing the job now would do it again
-        unkept(claimed, message_of(error))
-        return None
+        return unkept(claimed, message_of(error))
 
 
-def unkept(claimed: Claimed, why: str) -> None:
-    """Say that the result of a job that has succeeded is left out."""
+def unkept(claimed: Claimed, why: str) -> Outcome:
+    """The outcome of one whose result is no JSON: the row says so to who asks for it."""
     report(logger, logging.WARNING, "%s: its result is not kept, for it is not JSON: %s", claimed, why, error=None)
+    return Outcome(claimed, "succeeded", error=entry(claimed, UNKEPT, why))
 
 
-def dumper(claimed: Claimed, task: procrastinate.tasks.Task[Any, Any, Any]) -> Callable[[Any], str | None]:
-    """What makes a transactional task's result into JSON text, if it is to be kept."""
+def finisher_of(claimed: Claimed, task: procrastinate.tasks.Task[Any, Any, Any]) -> Callable[[Any], Outcome]:
+    """What makes an outcome of what a transactional task returned."""
     if isinstance(task, Task) and not task.execution.results:
-        return lambda _: None
-    return partial(dumped, claimed, kind=result_of(task))
+        return lambda _: Outcome(claimed, "succeeded")
+    return partial(succeeded, claimed, kind=result_of(task))
 
 
 def forgetting(runner: Runner) -> Runner:
