@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 import workrow
+from tests.integration.test_limit_rows import blocks
 from tests.integration.test_pauses import drained, running, until
 from workrow.maintenance.expirer import Expirer
 
@@ -114,3 +115,22 @@ async def test_a_retry_that_comes_too_late_does_not_run(open_app: Any, conn: Any
     assert attempts == [1]
     row = conn.execute("SELECT status, attempts, jsonb_array_length(errors) FROM workrow.jobs").fetchone()
     assert row == ("cancelled", 1, 2)
+
+
+def test_the_sweep_looks_at_nothing_that_is_not_over(conn: psycopg.Connection[Any]) -> None:
+    found: list[int] = []
+    for rows in (100, 20_000):
+        conn.execute(
+            """INSERT INTO procrastinate_jobs (queue_name, task_name, expires_at)
+               SELECT 'q', 't', now() + n * INTERVAL '1 min' FROM generate_series(1, %s) AS n""",
+            [rows],
+        )
+        conn.execute(
+            """INSERT INTO workrow.throttles (key, taken, over_at)
+               SELECT %s || ' ' || n, '{}', now() + n * INTERVAL '1 min' FROM generate_series(1, %s) AS n""",
+            [str(rows), rows],
+        )
+        conn.execute("VACUUM ANALYZE")
+        found.append(blocks(conn, "SELECT workrow.sweep_expired_v1()"))
+    few, many = found
+    assert many < 2 * few + 50, found

@@ -217,3 +217,49 @@ def test_who_waits_for_a_lock_is_called_when_the_job_ends(conn: psycopg.Connecti
     conn.execute("UPDATE workrow.lines SET wake_at = clock_timestamp() + interval '1 min'")
     finish(conn, [first])
     assert claim(conn, owner) == [second]
+
+
+def blocks(conn: psycopg.Connection[Any], statement: str, *params: object) -> int:
+    """How many pages a statement looks at, with all that its functions do."""
+    explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
+    row = conn.execute(explain, params).fetchone()  # type: ignore[arg-type]
+    assert row
+    plan = row[0][0]["Plan"]
+    return int(plan["Shared Hit Blocks"]) + int(plan["Shared Read Blocks"])
+
+
+def test_the_cost_follows_the_keys_that_can_run(conn: psycopg.Connection[Any]) -> None:
+    """Not those that are blocked, nor how long their lines are."""
+    owner = worker(conn)
+    declare(conn, "t/k", max_running=5)
+    found: list[tuple[int, int]] = []
+    for first, last in ((1, 100), (101, 20_000)):
+        # each key that is blocked has five jobs and a slot that is taken
+        conn.execute(
+            """INSERT INTO procrastinate_jobs (queue_name, task_name, line, scheduled_at)
+               SELECT 'q', 't', json_build_array('q', 't', 't/k=' || n), %s
+               FROM generate_series(%s::integer, %s::integer) AS n, generate_series(1, 5)""",
+            [HELD, first, last],
+        )
+        conn.execute("TRUNCATE workrow.line_arrivals")
+        conn.execute(
+            """INSERT INTO workrow.lines (line, queue_name, task_name, buckets, priority, turn, blocked_on, wake_at)
+               SELECT
+                   json_build_array('q', 't', 't/k=' || n), 'q', 't', ARRAY['t/k=' || n], 0, 0, 't/k=' || n,
+                   now() + interval '1 hour'
+               FROM generate_series(%s::integer, %s::integer) AS n""",
+            [first, last],
+        )
+        for key in range(20):
+            put(conn, f"t/k=free {first} {key}", n=5)
+        conn.execute("VACUUM ANALYZE")
+        called = blocks(conn, "SELECT workrow.call_lines_v1()")
+        claimed = blocks(conn, "SELECT * FROM workrow.claim_limited_v1(%s, '{t}', NULL, 20)", owner)
+        found.append((called, claimed))
+        running = conn.execute("SELECT id FROM procrastinate_jobs WHERE status = 'doing'").fetchall()
+        assert len(running) == 20
+        conn.execute("DELETE FROM procrastinate_jobs WHERE status = 'doing' OR line LIKE '%%free%%'")
+    (few_called, few_claimed), (many_called, many_claimed) = found
+    # an index over 200 times as many rows is a level or two deeper
+    assert many_called < 2 * few_called + 100, found
+    assert many_claimed < 2 * few_claimed + 100, found

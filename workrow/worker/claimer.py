@@ -296,9 +296,7 @@ class Claimer:
                 locked = True
             elif kind == "due":
                 due_in = seconds
-            elif (
-                kind == "ready" and (self._queues is None or queue in self._queues) and queue not in self._pauses.queues
-            ):
+            elif kind == "ready" and self._serves(queue):
                 # what is ready below a cursor was committed late: go back for it
                 before = known.get((queue, priority), Group(queue, priority)).after
                 found.setdefault(queue, []).append(Group(queue, priority, min(before, first_id - 1)))

@@ -7,7 +7,7 @@ AS $$
         WHERE key = ANY(ARRAY(
             SELECT idle.key
             FROM workrow.throttles AS idle
-            WHERE idle.over_at < clock_timestamp()
+            WHERE idle.over_at < now()
             ORDER BY idle.over_at
             LIMIT max_rows
             FOR UPDATE SKIP LOCKED
@@ -22,7 +22,7 @@ AS $$
     FROM (
         SELECT job.id, job.expires_at, job.attempts
         FROM procrastinate_jobs AS job
-        WHERE job.status = 'todo' AND job.expires_at IS NOT NULL AND job.expires_at <= clock_timestamp()
+        WHERE job.status = 'todo' AND job.expires_at IS NOT NULL AND job.expires_at <= now()
         ORDER BY job.expires_at
         LIMIT max_rows
         FOR UPDATE SKIP LOCKED

@@ -4,6 +4,9 @@
 CREATE FUNCTION workrow.arrive_lines_v1() RETURNS void
 LANGUAGE plpgsql
 AS $$
+DECLARE
+    -- a volatile function is no bound of an index scan: each call walked over all that waits for a time
+    moment CONSTANT timestamptz := clock_timestamp();
 BEGIN
     WITH due AS (
         UPDATE procrastinate_jobs AS job
@@ -13,7 +16,7 @@ BEGIN
             FROM procrastinate_jobs AS waiting
             WHERE
                 waiting.status = 'todo' AND waiting.line IS NOT NULL AND waiting.due_at IS NOT NULL
-                AND waiting.due_at <= clock_timestamp()
+                AND waiting.due_at <= moment
             ORDER BY waiting.due_at
             LIMIT 1000
             FOR UPDATE SKIP LOCKED
@@ -68,7 +71,7 @@ BEGIN
     WHERE line = ANY(ARRAY(
         SELECT waiting.line
         FROM workrow.lines AS waiting
-        WHERE waiting.wake_at <= clock_timestamp()
+        WHERE waiting.wake_at <= moment
         ORDER BY waiting.wake_at
         LIMIT 1000
         FOR UPDATE SKIP LOCKED
