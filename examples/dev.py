@@ -14,8 +14,8 @@ from examples.demo.errors import DemoError
 from examples.demo.processes import ROOT, Child, Processes, interrupt_on_termination
 from examples.demo.services import migrate, start_service, start_sink, start_worker
 from jobs.settings import get_settings
+from workrow.database.urls import masked
 from workrow.errors import WorkrowError
-from workrow.urls import masked
 
 CODE = (ROOT / "workrow", ROOT / "jobs")
 APP = ROOT / "app.py"

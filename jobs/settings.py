@@ -12,8 +12,8 @@ from pydantic import AfterValidator, Field, HttpUrl, NameEmail, SecretStr, Valid
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL
 
+from workrow.database.urls import libpq_url, masked
 from workrow.errors import ConfigurationError
-from workrow.urls import libpq_url, masked
 
 PREFIX = "WORKROW_"
 # ours, but read elsewhere: by the test suite and by the `workrow` command

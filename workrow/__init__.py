@@ -5,10 +5,18 @@ Jobs are rows in the Postgres you already run. Start at `App`, `Blueprint` and `
 
 from procrastinate.exceptions import AlreadyEnqueued
 
-from workrow import retries, schema
+from workrow import schema
 from workrow.app import App
 from workrow.blueprint import Blueprint, TaskNameTaken
 from workrow.context import JobContext
+from workrow.declare import retries
+from workrow.declare.hooks import Enqueue
+from workrow.declare.limits import Limit, Rate
+from workrow.declare.resources import inject
+from workrow.declare.retry import Retry, Rule
+from workrow.declare.schedule import Schedule
+from workrow.declare.unique import Debounce, Throttle, Unique
+from workrow.declare.waits import exponential, fixed, linear
 from workrow.directives import Discard, RetryLater, Snooze
 from workrow.errors import (
     ArgumentError,
@@ -26,16 +34,9 @@ from workrow.errors import (
     TransactionError,
     WorkrowError,
 )
-from workrow.hooks import Enqueue
-from workrow.limits import Limit, Rate
-from workrow.resources import inject
-from workrow.retry import Retry, Rule
-from workrow.schedule import Schedule
+from workrow.job import Job
 from workrow.tasks import Task
-from workrow.types import Job
-from workrow.uniqueness import Debounce, Throttle, Unique
 from workrow.version import __version__
-from workrow.waits import exponential, fixed, linear
 
 __all__ = [
     "AlreadyEnqueued",

@@ -13,7 +13,7 @@ from procrastinate.utils import AwaitableContext
 from procrastinate.worker import Worker as UpstreamWorker
 
 from workrow import schema
-from workrow.arguments import MAX_PAYLOAD
+from workrow.arguments.parameters import MAX_PAYLOAD
 from workrow.blueprint import TaskNameTaken, Tasks
 from workrow.configuration import (
     Lease,
@@ -26,22 +26,22 @@ from workrow.configuration import (
     check_sessions,
     lease_seconds,
 )
-from workrow.connector import URL, Connector
-from workrow.controls import Controls
-from workrow.enqueue import JobManager
+from workrow.database.connector import URL, Connector
+from workrow.database.urls import libpq_url
+from workrow.declare.limits import Line
+from workrow.declare.resources import Provides
+from workrow.enqueue.insert import JobManager
 from workrow.errors import ConfigurationError, SchemaError
-from workrow.limits import Line
+from workrow.job import Job
 from workrow.maintenance.historian import Historian
 from workrow.maintenance.scheduler import Scheduler
-from workrow.resources import Provides
-from workrow.results import Results, check_id
+from workrow.operate.controls import Controls
+from workrow.results.results import Results, check_id
 from workrow.schedules import Schedules
 from workrow.tasks import Task
-from workrow.types import Job
-from workrow.urls import libpq_url
 from workrow.version import __version__
 from workrow.worker import Worker
-from workrow.worker.transactions import AsyncSessions, SyncSessions
+from workrow.worker.running.transactions import AsyncSessions, SyncSessions
 from workrow.worker.upstream import connect
 
 

@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from typing_extensions import TypeVar
 
-from workrow.arguments import Payload
+from workrow.arguments.parameters import Payload
 from workrow.context import JobContext
-from workrow.declaration import (
+from workrow.declare.declaration import (
     TaskDefaults,
     TaskOptions,
     check_known,
@@ -23,10 +23,10 @@ from workrow.declaration import (
     read_retry,
     read_schedules,
 )
+from workrow.declare.hooks import Hooked
+from workrow.declare.options import RULES, Options, check_aliases, check_task_name
+from workrow.declare.signatures import check_function, name_of, takes_context
 from workrow.errors import OptionError
-from workrow.hooks import Hooked
-from workrow.options import RULES, Options, check_aliases, check_task_name
-from workrow.signatures import check_function, name_of, takes_context
 from workrow.tasks import Task
 
 P = ParamSpec("P")
@@ -91,8 +91,8 @@ class Tasks(Hooked, procrastinate.Blueprint):
             aliases: former names that queued jobs may still carry.
             queue: the queue's name.
             priority: a higher one runs first.
-            lock: see `workrow.options.Options`.
-            queueing_lock: see `workrow.options.Options`.
+            lock: see `workrow.declare.options.Options`.
+            queueing_lock: see `workrow.declare.options.Options`.
             retry: a `Retry`; a `Rule` or a tuple of them, and what fits none is not retried; or what procrastinate
                 takes: a RetryStrategy, a number of retries, True for no end.
             retry_on: retry these exceptions only.
@@ -112,7 +112,7 @@ class Tasks(Hooked, procrastinate.Blueprint):
             soft_time_limit: seconds, or a timedelta, after which `SoftTimeLimitExceeded` is raised inside the task.
             time_limit: the same, after which the task is ended: a coroutine is cancelled, a process is killed; in a
                 thread an exception is raised, and its slot is free when the thread ends.
-            unique: see `workrow.options.Options`; so are the next three.
+            unique: see `workrow.declare.options.Options`; so are the next three.
             debounce: the last call of a burst only.
             throttle: so many jobs in a window only.
             expires: never start later than this.

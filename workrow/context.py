@@ -12,7 +12,7 @@ import procrastinate
 from procrastinate.jobs import Job
 
 from workrow.errors import OptionError
-from workrow.records import JobLogger, job_fields
+from workrow.logs import JobLogger, job_fields
 
 NAMESPACE = uuid.UUID("8f1b7d2e-6f0d-5c1a-9b7e-6b0f4f2f7a51")
 

@@ -10,21 +10,21 @@ from procrastinate import tasks as upstream_tasks
 from procrastinate.exceptions import UnboundTaskError
 from typing_extensions import TypeVar
 
-from workrow.arguments import MAX_PAYLOAD, Parameters, Payload, Result, without
-from workrow.call import Call, Producer
-from workrow.deferrer import Deferrer
-from workrow.enqueue import (
+from workrow.arguments.parameters import MAX_PAYLOAD, Parameters, Payload, Result, without
+from workrow.arguments.payload import dump_arguments
+from workrow.declare.execution import PLAIN, Execution
+from workrow.declare.hooks import Hooked, HookedDeferrer, Hooks
+from workrow.declare.limits import Limits, Line
+from workrow.declare.options import Options
+from workrow.declare.resources import injected_names
+from workrow.declare.schedule import Schedule
+from workrow.declare.unique import check_names
+from workrow.enqueue.call import Call, Producer
+from workrow.enqueue.deferrer import Deferrer
+from workrow.enqueue.insert import (
     Arguments,
 )
 from workrow.errors import ArgumentError, OptionError
-from workrow.execution import PLAIN, Execution
-from workrow.hooks import Hooked, HookedDeferrer, Hooks
-from workrow.limits import Limits, Line
-from workrow.options import Options
-from workrow.payload import dump_arguments
-from workrow.resources import injected_names
-from workrow.schedule import Schedule
-from workrow.uniqueness import check_names
 
 PLAIN_PAYLOAD = Payload()
 

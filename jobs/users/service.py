@@ -15,7 +15,7 @@ from jobs.emails import tasks as emails
 from jobs.emails.service import Delivery
 from jobs.users.links import BadLink, Purpose, user_of
 from jobs.users.models import User
-from workrow import clock
+from workrow.database import clock
 
 
 class EmailTaken(Exception):

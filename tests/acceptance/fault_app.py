@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 import workrow
-from workrow.urls import libpq_url
+from workrow.database.urls import libpq_url
 
 url = libpq_url(os.environ["FAULT_DATABASE_URL"])
 engine = create_async_engine(url.replace("postgresql://", "postgresql+psycopg://"))

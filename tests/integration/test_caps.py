@@ -9,7 +9,7 @@ import pytest
 import workrow
 from tests.integration.test_enqueue import ASYNC, SYNC, async_transaction, sync_transaction
 from tests.integration.test_pauses import drained
-from workrow.uniqueness import Throttle, Unique
+from workrow.declare.unique import Throttle, Unique
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 import workrow
 from tests.integration import process_tasks
 from tests.integration.test_worker import row, run
-from workrow.records import JobFilter
+from workrow.logs import JobFilter
 from workrow.testing.inline import inline
 
 tenant: contextvars.ContextVar[str | None] = contextvars.ContextVar("tenant", default=None)

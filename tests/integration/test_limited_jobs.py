@@ -13,7 +13,7 @@ import pytest
 import workrow
 from workrow import Limit, Rate
 from workrow.errors import OptionError
-from workrow.worker.lines import Lines
+from workrow.worker.claiming.lines import Lines
 
 
 async def run(*apps: workrow.App, **options: Any) -> None:

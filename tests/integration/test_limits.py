@@ -11,7 +11,7 @@ import workrow
 from tests.integration.test_heart import Running, until
 from tests.integration.test_trust import status
 from tests.integration.test_worker import row, run
-from workrow.worker import runners
+from workrow.worker.running import runners
 
 
 async def test_the_soft_limit_is_raised_inside(open_app: workrow.App, conn: Any) -> None:

@@ -27,9 +27,9 @@ from tests.integration.test_heart import Running, until
 from tests.integration.test_trust import status
 from tests.integration.test_worker import row, run
 from workrow.errors import MemoryLimitExceeded, ProcessCrashed, TimeLimitExceeded
-from workrow.worker import spawned
-from workrow.worker.answer import RemoteError
-from workrow.worker.processes import Processes, check_importable
+from workrow.worker.running.children import spawned
+from workrow.worker.running.children.answer import RemoteError
+from workrow.worker.running.children.pool import Processes, check_importable
 
 blueprint = workrow.Blueprint("processes")
 

@@ -16,10 +16,10 @@ import workrow
 from tests.integration import process_tasks
 from tests.integration.test_results import until, working
 from tests.integration.test_worker import row, run
-from workrow.connector import Connector
-from workrow.types import Progress
-from workrow.worker import progress as board
+from workrow.database.connector import Connector
+from workrow.job import Progress
 from workrow.worker.outcome import Claimed
+from workrow.worker.running import progress as board
 
 children = workrow.App("postgresql://in-each-test-another-one")
 """Child processes find their app as an attribute of a module."""

@@ -233,7 +233,7 @@ async def test_tests_override(open_app: workrow.App, conn: Any) -> None:
 async def test_a_resource_that_does_not_close_does_not_hold_the_worker(
     open_app: workrow.App, conn: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workrow.worker.provision.CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr("workrow.worker.running.provision.CLOSE_SECONDS", 0.01)
     never = asyncio.Event()
 
     async def make() -> AsyncIterator[Settings]:

@@ -15,9 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import workrow
 from tests.integration.test_worker import run
-from workrow import waiting
 from workrow.errors import JobCancelled, JobFailed, JobNotFound, NoResult, ResultTimeout
-from workrow.results import LOOK_SECONDS
+from workrow.results.results import LOOK_SECONDS, waiting
 
 
 @asynccontextmanager
@@ -445,7 +444,7 @@ async def test_behind_a_pooler_it_polls_and_asks_for_no_notification(
     async def pooled(_: Any) -> bool:
         return True
 
-    monkeypatch.setattr("workrow.worker.listener.is_pooled", pooled)
+    monkeypatch.setattr("workrow.database.listener.is_pooled", pooled)
 
     @open_app.task(name="end")
     async def end(n: int) -> int:

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 import workrow
-from workrow import clock as engine_clock
 from workrow import testing
+from workrow.database import clock as engine_clock
 
 
 async def test_every_clock_of_the_database_stands_still(workrow_clock: testing.Clock, workrow_database: str) -> None:

@@ -14,7 +14,7 @@ import workrow
 from tests.integration.test_heart import Running, until
 from tests.integration.test_trust import bury, rescue, status
 from tests.integration.test_worker import row, run
-from workrow.urls import libpq_url
+from workrow.database.urls import libpq_url
 
 
 @pytest.fixture(autouse=True)

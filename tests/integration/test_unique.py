@@ -12,7 +12,7 @@ from procrastinate.exceptions import AlreadyEnqueued
 
 import workrow
 from tests.integration.test_enqueue import ASYNC, SYNC, async_transaction, sync_transaction
-from workrow.uniqueness import Debounce, Rule, Throttle, Unique
+from workrow.declare.unique import Debounce, Rule, Throttle, Unique
 
 
 @pytest.fixture

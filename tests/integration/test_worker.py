@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 import workrow
-from workrow import connector
+from workrow.database import connector
 
 
 async def run(app: workrow.App, **options: Any) -> None:

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from procrastinate.testing import InMemoryConnector
 
 import workrow
-from workrow.arguments import Misfit
-from workrow.conversion import Conversion, same
+from workrow.arguments.conversion import Conversion, same
+from workrow.arguments.parameters import Misfit
 from workrow.errors import ResultError
 
 if TYPE_CHECKING:

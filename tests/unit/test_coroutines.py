@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from workrow.errors import SoftTimeLimitExceeded, TimeLimitExceeded
-from workrow.worker.coroutines import run_limited, stop
+from workrow.worker.running.coroutines import run_limited, stop
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
 

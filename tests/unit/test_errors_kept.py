@@ -5,8 +5,8 @@ import json
 import logging
 from typing import Any
 
+from workrow.worker.job_logs import MESSAGE_MAX, TRACEBACK_MAX, report, shown
 from workrow.worker.outcome import describe
-from workrow.worker.telling import MESSAGE_MAX, TRACEBACK_MAX, report, shown
 
 
 def described(error: BaseException) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import workrow
-from workrow.options import Options
+from workrow.declare.options import Options
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,10 @@ from procrastinate import RetryStrategy
 from procrastinate.jobs import Job
 
 import workrow
-from workrow import Retry, RetryLater, Rule, retries
+from workrow import Retry, RetryLater, Rule
+from workrow.declare import retries
+from workrow.declare.retry import asked_seconds, later
 from workrow.errors import SoftTimeLimitExceeded, TimeLimitExceeded
-from workrow.retry import asked_seconds, later
 
 
 def job(attempts: int = 0) -> Job:

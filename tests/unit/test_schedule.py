@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import workrow
-from workrow.schedule import Cron, Every
+from workrow.declare.schedule import Cron, Every
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

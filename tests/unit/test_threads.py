@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from workrow.errors import SoftTimeLimitExceeded, TimeLimitExceeded
-from workrow.worker import threads as module
-from workrow.worker.threads import Interrupted, Threads
+from workrow.worker.running import threads as module
+from workrow.worker.running.threads import Interrupted, Threads
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
 
@@ -109,7 +109,7 @@ async def test_close_ends_idle_threads_now_and_busy_ones_after_their_call() -> N
 def test_the_interpreter_exits_though_a_task_goes_on() -> None:
     program = """if True:
         import asyncio, time
-        from workrow.worker.threads import Threads
+        from workrow.worker.running.threads import Threads
         async def main():
             threads = Threads(1)
             global running

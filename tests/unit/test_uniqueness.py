@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 import workrow
-from workrow.options import Options
-from workrow.uniqueness import Debounce, Rule, Throttle, Unique, keys_of
+from workrow.declare.options import Options
+from workrow.declare.unique import Debounce, Rule, Throttle, Unique, keys_of
 
 
 def send(user_id: int, letter: str = "welcome", at: datetime | None = None) -> None: ...

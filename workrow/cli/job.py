@@ -13,10 +13,10 @@ from workrow.cli.jobs import each_job
 from workrow.cli.numbers import JOB_ID
 from workrow.cli.where import Database
 from workrow.errors import JobNotFound
-from workrow.results import as_progress
+from workrow.job import Progress
+from workrow.results.results import as_progress
 from workrow.schema import check
 from workrow.schema.targets import connect
-from workrow.types import Progress
 
 Row = dict[str, Any]
 BAR = 20

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from workrow.options import INT4_MAX
+from workrow.declare.options import INT4_MAX
 
 JOB_ID = click.IntRange(1, 2**63 - 1)
 COUNT = click.IntRange(1, INT4_MAX)

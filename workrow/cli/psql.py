@@ -9,7 +9,7 @@ import click
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from workrow.cli.where import Database
-from workrow.urls import libpq_url
+from workrow.database.urls import libpq_url
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from workrow.waits import exponential
+from workrow.declare.waits import exponential
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from workrow.schedule import Cron, Every, Schedule
+from workrow.declare.schedule import Cron, Every, Schedule
 
 GRACE = timedelta(seconds=30)
 """A due time that is later than this was missed; one that is not is enqueued, whatever is said of missed ones."""

@@ -8,7 +8,7 @@ from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import ConnectorException
 
 from workrow import sql
-from workrow.outage import Outage, is_lost
+from workrow.database.outage import Outage, is_lost
 
 logger = logging.getLogger(__name__)
 

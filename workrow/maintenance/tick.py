@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from procrastinate.exceptions import AlreadyEnqueued
 
-from workrow import transaction
+from workrow.enqueue import transaction
 from workrow.errors import WorkrowError
 from workrow.maintenance.due import due, start_of
 from workrow.schedules.rows import as_schedule

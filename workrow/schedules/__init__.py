@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar, Unpack
 
-from workrow.schedule import ScheduleOptions
+from workrow.declare.schedule import ScheduleOptions
+from workrow.enqueue.transaction import AsyncTransaction, SyncTransaction
+from workrow.job import Job
 from workrow.schedules import operations
 from workrow.schedules.operations import Owner, ScheduleState, Steps, run_steps, run_steps_async
 from workrow.tasks import Task
-from workrow.transaction import AsyncTransaction, SyncTransaction
-from workrow.types import Job
 
 __all__ = ["ScheduleState", "Schedules"]
 

@@ -9,15 +9,15 @@ from typing import Any, Protocol, TypeVar, cast
 import procrastinate
 from procrastinate.connector import BaseConnector
 
-from workrow import transaction
-from workrow.call import Call
+from workrow.arguments.payload import dump_arguments
+from workrow.declare.schedule import Schedule, ScheduleOptions
+from workrow.enqueue import transaction
+from workrow.enqueue.call import Call
+from workrow.enqueue.transaction import AsyncTransaction, Rows, SyncTransaction
 from workrow.errors import OptionError, ScheduleExists, ScheduleNotFound, check_names_known
-from workrow.payload import dump_arguments
-from workrow.schedule import Schedule, ScheduleOptions
+from workrow.job import Job
 from workrow.schedules.rows import as_row, as_schedule
 from workrow.tasks import Task
-from workrow.transaction import AsyncTransaction, Rows, SyncTransaction
-from workrow.types import Job
 
 T = TypeVar("T")
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from workrow.arguments import Misfit, Payload
+from workrow.arguments.parameters import Misfit, Payload
+from workrow.declare.schedule import Schedule
 from workrow.errors import OptionError
-from workrow.schedule import Schedule
 
 COLUMNS = ("cron", "every", "timezone", "queue", "priority", "missed", "catch_up", "max_late", "overlap", "jitter")
 

@@ -10,8 +10,8 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
+from workrow.database.urls import libpq_url, unavailable
 from workrow.errors import DatabaseUnavailable, SchemaError, UpstreamMismatch
-from workrow.urls import libpq_url, unavailable
 
 CONNECT_TIMEOUT = 10
 """Seconds until a server that does not answer counts as down."""

@@ -1,4 +1,4 @@
-"""Time travel: a clock that the SQL of a test database reads, and Python's `workrow.clock` with it."""
+"""Time travel: a clock that the SQL of a test database reads, and Python's `workrow.database.clock` with it."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from workrow import clock as engine_clock
+from workrow.database import clock as engine_clock
 from workrow.testing.databases import TestingError
 from workrow.testing.sql import load
 

@@ -9,9 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import psycopg
 from psycopg import sql
 
+from workrow.database.urls import libpq_url
 from workrow.errors import WorkrowError
 from workrow.testing.sql import load
-from workrow.urls import libpq_url
 
 CLOCK = (
     "clock_1_schema",

@@ -8,8 +8,8 @@ from typing import Any
 
 import pydantic_core
 
-from workrow import clock
-from workrow.call import Call
+from workrow.database import clock
+from workrow.enqueue.call import Call
 from workrow.testing.databases import TestingError
 from workrow.testing.reports import Waiting, listed
 

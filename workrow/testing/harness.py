@@ -8,15 +8,15 @@ from typing import Any, Self
 
 import psycopg
 
-from workrow import transaction
 from workrow.app import App
-from workrow.call import Call
+from workrow.enqueue import transaction
+from workrow.enqueue.call import Call
+from workrow.enqueue.transaction import AsyncTransaction, SyncTransaction
 from workrow.testing.databases import TestingError
 from workrow.testing.engine import Steps
 from workrow.testing.expectations import Expected, check, check_none
 from workrow.testing.reports import AttemptFailed, Ran, Waiting, as_ran
 from workrow.testing.travel import Clock
-from workrow.transaction import AsyncTransaction, SyncTransaction
 from workrow.worker.outcome import Outcome
 
 ENDLESS = 10_000

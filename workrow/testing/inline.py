@@ -15,18 +15,18 @@ import psycopg
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
-from workrow import transaction
 from workrow.app import App
-from workrow.call import Call
-from workrow.execution import TransactionKind
-from workrow.payload import dump_arguments
+from workrow.arguments.payload import dump_arguments
+from workrow.declare.execution import TransactionKind
+from workrow.enqueue import transaction
+from workrow.enqueue.call import Call
+from workrow.job import Job, Progress, Question
 from workrow.testing.reports import Ran
-from workrow.types import Job, Progress, Question
 from workrow.worker import Worker
-from workrow.worker.executor import Executor
 from workrow.worker.outcome import Claimed, Outcome
-from workrow.worker.transactions import Transactions
-from workrow.worker.watch import Watch
+from workrow.worker.running.executor import Executor
+from workrow.worker.running.transaction_watch import Watch
+from workrow.worker.running.transactions import Transactions
 
 KINDS: dict[TransactionKind, type[Any]] = {
     "AsyncSession": AsyncSession,

@@ -5,14 +5,14 @@ import logging
 import time
 from collections import deque
 
-from workrow.worker.claimer import Claimer
-from workrow.worker.claims import Claims
-from workrow.worker.executor import Executor, Stop
-from workrow.worker.finisher import Finisher
+from workrow.worker.claiming.claimer import Claimer
+from workrow.worker.claiming.claims import Claims
+from workrow.worker.claiming.pauses import Pauses
+from workrow.worker.claiming.sleep import Sleep
+from workrow.worker.finishing.finisher import Finisher
 from workrow.worker.lease import Lease
 from workrow.worker.outcome import Claimed, Outcome
-from workrow.worker.pauses import Pauses
-from workrow.worker.sleep import Sleep
+from workrow.worker.running.executor import Executor, Stop
 
 logger = logging.getLogger(__name__)
 

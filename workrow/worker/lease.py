@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from workrow.outage import LOST as DATABASE_AWAY
-from workrow.outage import told
-from workrow.worker.link import Connect, Link, persist
+from workrow.database.link import Connect, Link, persist
+from workrow.database.outage import LOST as DATABASE_AWAY
+from workrow.database.outage import told
 
 logger = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from typing import Any
 from procrastinate import jobs
 from procrastinate.retry import RetryDecision
 
-from workrow import clock
+from workrow.arguments.payload import dump_result
 from workrow.context import Step
-from workrow.payload import dump_result
-from workrow.worker.link import Row
-from workrow.worker.telling import MESSAGE_MAX, message_of, traceback_of, type_of
+from workrow.database import clock
+from workrow.database.link import Row
+from workrow.worker.job_logs import MESSAGE_MAX, message_of, traceback_of, type_of
 
 TYPE_MAX = 500
 """Characters kept of the name of an error's class."""

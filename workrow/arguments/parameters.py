@@ -1,0 +1,305 @@
+"""Arguments and results as the annotations say: checked at the call, JSON in the row, the same types in the worker."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Optional, get_args, get_origin, get_type_hints
+
+from workrow.arguments.conversion import Conversion, Kinds, kinds, shown
+from workrow.errors import ArgumentError, OptionError, ResultError, brief
+
+Arguments = dict[str, Any]
+Upcast = Callable[[int, Arguments], Arguments]
+
+VERSION_MAX = 2**15 - 1
+MAX_PAYLOAD = 64 * 1024
+"""Bytes of JSON that one job's arguments may take: a queue's table is read and rewritten all the time."""
+PAYLOAD_LEAST = 64
+CONVERTED: Kinds = frozenset()
+
+
+class Misfit(TypeError):
+    """A stored payload does not fit the task's signature."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """What is stored of a task's arguments. Checked when made.
+
+    Args:
+        version: of the signature; a row without one has version 1.
+        upcast: makes the arguments of an older version into those of this one: ``upcast(version, args)``, with the
+            stored JSON as a dict; returns the new dict.
+        max_payload: bytes of JSON; None: what the app says.
+
+    Raises:
+        OptionError: a value that cannot work, or an upcast without an older version.
+    """
+
+    version: int = 1
+    upcast: Upcast | None = None
+    max_payload: int | None = None
+
+    def __post_init__(self) -> None:
+        if not _is_int(self.version) or not 1 <= self.version <= VERSION_MAX:
+            raise OptionError(f"version={self.version!r}: must be a whole number from 1 to {VERSION_MAX}")
+        if self.upcast is not None:
+            if not callable(self.upcast) or inspect.iscoroutinefunction(self.upcast):
+                raise OptionError(f"upcast={self.upcast!r}: must be a plain function of (version, args)")
+            if self.version == 1:
+                raise OptionError("upcast=… needs version=2 or more: there is nothing older than version 1")
+        if self.max_payload is not None:
+            check_max_payload(self.max_payload)
+
+    @property
+    def stored_version(self) -> int | None:
+        """The column's value."""
+        return self.version if self.version > 1 else None
+
+    def upcasted(self, arguments: Arguments, version: int | None) -> Arguments:
+        """Stored arguments of this version or an older one (None is 1) as those of this one.
+
+        Raises:
+            Misfit: the upcast failed, or returned no dict.
+        """
+        before = version or 1
+        if self.upcast is None or before >= self.version or not isinstance(arguments, dict):
+            return arguments
+        try:
+            converted = self.upcast(before, dict(arguments))
+        except Exception as error:
+            raise Misfit(f"upcast from version {before} to {self.version} failed: {error!r}") from error
+        if not isinstance(converted, dict):
+            raise Misfit(f"upcast from version {before} to {self.version} returned {brief(converted)}, not a dict")
+        return converted
+
+
+def check_max_payload(max_payload: object) -> None:
+    """Raise OptionError unless it is a size."""
+    if not _is_int(max_payload) or max_payload < PAYLOAD_LEAST:  # type: ignore[operator]
+        raise OptionError(f"max_payload={max_payload!r}: must be a whole number of bytes, at least {PAYLOAD_LEAST}")
+
+
+class Parameters:
+    """The parameters of one task.
+
+    Annotations are resolved here, and again at the first use where they name what does not exist yet. Names that exist
+    for type checkers only leave their parameter without a type.
+
+    Args:
+        func: the task's function.
+        signature: the arguments that a job carries.
+
+    Raises:
+        OptionError: an annotation that has no way to JSON and back.
+    """
+
+    def __init__(self, func: Callable[..., Any], signature: inspect.Signature) -> None:
+        self._func = func
+        self._kinds: dict[str, Kinds] = {}
+        self._annotations: dict[str, Any] = {}
+        self._conversions: dict[str, Conversion] = {}
+        self._others = ""
+        self._pending: list[inspect.Parameter] = []
+        for parameter in signature.parameters.values():
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                self._others = parameter.name
+            if not self._add(parameter):
+                self._pending.append(parameter)
+        self._kinds_of = self._kinds_of_other if self._others in self._kinds else self._kinds.get
+
+    @property
+    def checked(self) -> bool:
+        """Whether there is anything to check, or to convert."""
+        return bool(self._kinds or self._pending)
+
+    def dump(self, task: str, arguments: Arguments, *, json_too: bool = False) -> Arguments:
+        """The arguments as JSON values.
+
+        Args:
+            task: the task's name, for errors.
+            arguments: by name.
+            json_too: where a value does not fit, take it for the JSON of one that does: procrastinate's ``defer`` and
+                its command line know nothing else.
+
+        Raises:
+            ArgumentError: one does not fit its annotation.
+        """
+        if self._pending:
+            self._settle()
+        kinds_of = self._kinds_of
+        for name, value in arguments.items():
+            allowed = kinds_of(name)
+            if allowed is not None and type(value) not in allowed:
+                return {key: self._dumped(task, key, each, json_too) for key, each in arguments.items()}
+        return arguments
+
+    def load(self, arguments: Arguments) -> Arguments:
+        """The arguments of a row as the function takes them.
+
+        Raises:
+            Misfit: one does not fit its annotation.
+        """
+        if self._pending:
+            self._settle()
+        if type(arguments) is not dict:
+            return arguments  # which the call itself will say
+        kinds_of = self._kinds_of
+        for name, value in arguments.items():
+            allowed = kinds_of(name)
+            if allowed is not None and type(value) not in allowed:
+                return {key: self._loaded(key, each) for key, each in arguments.items()}
+        return arguments
+
+    def _kinds_of_other(self, name: str) -> Kinds | None:
+        if name in self._annotations:
+            return self._kinds.get(name)
+        return self._kinds.get(self._others)
+
+    def _dumped(self, task: str, name: str, value: Any, json_too: bool) -> Any:
+        allowed = self._kinds_of(name)
+        if allowed is None or type(value) in allowed:
+            return value
+        conversion = self._conversion(name)
+        try:
+            return conversion.to_json(value)
+        except ValueError as error:
+            if json_too:
+                try:
+                    return conversion.to_json(conversion.from_json(value))
+                except ValueError:
+                    pass
+            expected = shown(self._annotation(name))
+            raise ArgumentError(f"{task}: argument {name}={brief(value)} does not fit {expected}: {error}") from None
+
+    def _loaded(self, name: str, stored: Any) -> Any:
+        allowed = self._kinds_of(name)
+        if allowed is None or type(stored) in allowed:
+            return stored
+        try:
+            return self._conversion(name).from_json(stored)
+        except ValueError as error:
+            raise Misfit(f"{name}={brief(stored)} does not fit {shown(self._annotation(name))}: {error}") from None
+
+    def _annotation(self, name: str) -> Any:
+        return self._annotations[name if name in self._annotations else self._others]
+
+    def _conversion(self, name: str) -> Conversion:
+        known = name if name in self._annotations else self._others
+        conversion = self._conversions.get(known)
+        if conversion is None:
+            conversion = self._conversions[known] = Conversion(self._annotations[known])
+        return conversion
+
+    def _add(self, parameter: inspect.Parameter) -> bool:
+        """Note a parameter; False if its annotation cannot be resolved now."""
+        name = parameter.name
+        self._annotations.setdefault(name, Any)
+        if parameter.annotation is inspect.Parameter.empty:
+            return True
+        try:
+            annotation = resolved(self._func, parameter.annotation)
+            if parameter.default is None:
+                annotation = Optional[annotation]  # noqa: UP045  # not everything that annotates has an operator |
+            allowed = kinds(annotation)
+            if allowed == CONVERTED:
+                self._conversions[name] = Conversion(annotation)
+        except NameError:
+            return False
+        except OptionError as error:
+            raise OptionError(
+                f"parameter {name}: {error}; annotate it with a type that pydantic can rebuild (a scalar, datetime, "
+                "UUID, Decimal, Enum, a dataclass or a model, or a list, dict or union of them), or with Any"
+            ) from None
+        self._annotations[name] = annotation
+        if allowed is not None:
+            self._kinds[name] = allowed
+        return True
+
+    def _settle(self) -> None:
+        """At the first use: what cannot be resolved by now exists for type checkers only."""
+        pending, self._pending = self._pending, []
+        for parameter in pending:
+            self._add(parameter)
+        self._kinds_of = self._kinds_of_other if self._others in self._kinds else self._kinds.get
+
+
+class Result:
+    """What a task returns, as its annotation says. An annotation that has no way to JSON and back says nothing.
+
+    Args:
+        func: the task's function.
+    """
+
+    def __init__(self, func: Callable[..., Any]) -> None:
+        self._conversion: Conversion | None = None
+        self._kinds: Kinds | None = None
+        annotation = inspect.signature(func).return_annotation
+        if annotation is inspect.Signature.empty:
+            return
+        try:
+            annotation = resolved(func, annotation)
+            if get_origin(annotation) in (Awaitable, Coroutine):
+                annotation = get_args(annotation)[-1]
+            self._kinds = kinds(annotation)
+            if self._kinds is not None:
+                self._conversion = Conversion(annotation)
+        except (NameError, OptionError):
+            self._kinds = self._conversion = None
+
+    @property
+    def converted(self) -> bool:
+        """Whether it is more than plain JSON."""
+        return self._kinds == CONVERTED
+
+    def dump(self, value: Any) -> Any:
+        """The value as a JSON value; itself if it is not what the annotation says."""
+        if not self.converted or self._conversion is None:
+            return value
+        try:
+            return self._conversion.result_to_json(value)
+        except ValueError:
+            return value
+
+    def load(self, stored: Any) -> Any:
+        """The value that a stored JSON value stands for.
+
+        Raises:
+            ResultError: it does not fit the annotation.
+        """
+        if stored is None or self._kinds is None or type(stored) in self._kinds or self._conversion is None:
+            return stored
+        try:
+            return self._conversion.from_json(stored)
+        except ValueError:
+            pass
+        try:
+            return self._conversion.from_json(stored, strict=False)
+        except ValueError as error:
+            raise ResultError(f"the result {brief(stored)} does not fit the return annotation: {error}") from None
+
+
+def without(signature: inspect.Signature, first: int, names: Collection[str] = ()) -> inspect.Signature:
+    """The signature without its first parameters and those of these names, which the worker gives."""
+    own = list(signature.parameters.values())[first:]
+    return signature.replace(parameters=[each for each in own if each.name not in names])
+
+
+def resolved(func: Callable[..., Any], annotation: Any) -> Any:
+    """An annotation of a function with the names in it looked up.
+
+    Raises:
+        NameError: one of them does not exist, or not yet.
+    """
+    one = SimpleNamespace(__annotations__={"it": annotation})
+    try:
+        return get_type_hints(one, getattr(inspect.unwrap(func), "__globals__", {}), include_extras=True)["it"]
+    except NameError:
+        raise
+    except Exception as error:
+        raise NameError(f"{annotation!r}: {error}") from error
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,207 @@
+"""Our own connections: procrastinate's psycopg connector, with a URL that may be computed and errors of one line."""
+
+import asyncio
+import selectors
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, LiteralString
+
+import procrastinate
+import psycopg
+import psycopg_pool
+from procrastinate.connector import BaseConnector
+
+from workrow.database.upstream_queries import ours
+from workrow.database.urls import libpq_url, unavailable
+from workrow.errors import DatabaseUnavailable
+
+URL = str | Callable[[], str]
+
+CONNECT_TIMEOUT = 5
+OPEN_TIMEOUT = 30.0
+"""Seconds for the pool's first connections, where the first answer was a good one; as psycopg_pool has it."""
+"""Seconds until a server that does not answer counts as down."""
+
+
+class SyncConnector(procrastinate.SyncPsycopgConnector):
+    """procrastinate's sync connector, opened by its first use, as those who call ``.delay()`` expect."""
+
+    @property
+    def pool(self) -> psycopg_pool.ConnectionPool:
+        if self._pool is None:
+            self.open()
+        return super().pool
+
+    def execute_query(self, query: LiteralString, **arguments: Any) -> None:
+        """See procrastinate; what it deletes may be in history."""
+        super().execute_query(ours(query), **arguments)
+
+    def execute_query_one(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
+        """See procrastinate; its reads see history too."""
+        return super().execute_query_one(ours(query), **arguments)
+
+    def execute_query_all(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
+        """See procrastinate; its reads see history too."""
+        return super().execute_query_all(ours(query), **arguments)
+
+    def execute_query_one_with_connection(
+        self, connection: psycopg.Connection, query: LiteralString, **arguments: Any
+    ) -> dict[str, Any]:
+        """See procrastinate; its reads see history too."""
+        return super().execute_query_one_with_connection(connection, ours(query), **arguments)
+
+    def execute_query_all_with_connection(
+        self, connection: psycopg.Connection, query: LiteralString, **arguments: Any
+    ) -> list[dict[str, Any]]:
+        """See procrastinate; its reads see history too."""
+        return super().execute_query_all_with_connection(connection, ours(query), **arguments)
+
+    @staticmethod
+    def _create_pool(pool_args: dict[str, Any]) -> psycopg_pool.ConnectionPool:
+        return psycopg_pool.ConnectionPool(**pool_args, open=False, check=_peek)
+
+
+class Connector(procrastinate.PsycopgConnector):
+    """A psycopg connector for a URL.
+
+    Args:
+        url: a libpq URL or an SQLAlchemy one, or a function that returns it when it is first needed.
+        min_size: connections that are kept.
+        max_size: connections at most.
+
+    Raises:
+        ConfigurationError: the URL is no PostgreSQL URL.
+    """
+
+    def __init__(self, url: URL, *, min_size: int = 1, max_size: int = 10) -> None:
+        self._url = url if callable(url) else libpq_url(url)
+        super().__init__(conninfo=lambda: self.url, configure=_configure, min_size=min_size, max_size=max_size)
+
+    @cached_property
+    def url(self) -> str:
+        """The libpq URL."""
+        return libpq_url(self._url()) if callable(self._url) else self._url
+
+    def get_sync_connector(self) -> BaseConnector:
+        """A connector with a pool of its own, so that ``.delay()`` works inside a running event loop too."""
+        if self._sync_connector is None:
+            self._sync_connector = SyncConnector(
+                conninfo=lambda: self.url,
+                kwargs={"autocommit": True},
+                configure=_configure_sync,
+                min_size=1,
+                max_size=4,
+            )
+        return self._sync_connector
+
+    async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
+        """See procrastinate; what it deletes may be in history."""
+        await super().execute_query_async(ours(query), **arguments)
+
+    async def execute_query_one_async(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
+        """See procrastinate; its reads see history too."""
+        return await super().execute_query_one_async(ours(query), **arguments)  # type: ignore[no-any-return]
+
+    async def execute_query_all_async(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
+        """See procrastinate; its reads see history too."""
+        return await super().execute_query_all_async(ours(query), **arguments)  # type: ignore[no-any-return]
+
+    async def execute_query_one_async_with_connection(
+        self, connection: psycopg.AsyncConnection, query: LiteralString, **arguments: Any
+    ) -> dict[str, Any]:
+        """See procrastinate; its reads see history too."""
+        return await super().execute_query_one_async_with_connection(connection, ours(query), **arguments)  # type: ignore[no-any-return]
+
+    async def execute_query_all_async_with_connection(
+        self, connection: psycopg.AsyncConnection, query: LiteralString, **arguments: Any
+    ) -> list[dict[str, Any]]:
+        """See procrastinate; its reads see history too."""
+        return await super().execute_query_all_async_with_connection(connection, ours(query), **arguments)  # type: ignore[no-any-return]
+
+    async def open_async(self, pool: psycopg_pool.AsyncConnectionPool | None = None) -> None:
+        """Open the pool, or take the given one.
+
+        Raises:
+            DatabaseUnavailable: nothing answers there, or it refuses us.
+        """
+        if pool is None and self._async_pool is None:
+            await asyncio.to_thread(lambda: self.url)
+            await self._knock()
+        await super().open_async(pool)
+
+    async def close_async(self) -> None:
+        """Close both pools."""
+        await super().close_async()
+        if self._sync_connector is not None:
+            await asyncio.to_thread(self._sync_connector.close)
+            self._sync_connector = None
+
+    async def _create_pool(self, pool_args: dict[str, Any]) -> psycopg_pool.AsyncConnectionPool:
+        pool = psycopg_pool.AsyncConnectionPool(**pool_args, open=False, check=_peek_async)
+        try:
+            await pool.open(wait=True, timeout=OPEN_TIMEOUT)
+        except psycopg_pool.PoolTimeout as error:
+            problem = error
+        else:
+            return pool
+        raise DatabaseUnavailable(unavailable(self.url, problem))
+
+    async def _knock(self) -> None:
+        """Find out at once what a pool would only say after half a minute of attempts."""
+        problem: psycopg.OperationalError
+        try:
+            connection = await psycopg.AsyncConnection.connect(self.url, connect_timeout=CONNECT_TIMEOUT)
+        except psycopg.OperationalError as error:
+            problem = error
+        else:
+            await connection.close()
+            return
+        # outside the except clause, so that procrastinate's CLI prints this line and not its whole ancestry
+        raise DatabaseUnavailable(unavailable(self.url, problem))
+
+
+_SERVER_PROCESS = "SELECT pg_backend_pid()"
+
+
+async def is_pooled(connection: psycopg.AsyncConnection) -> bool:
+    """Whether a pooler such as PgBouncer stands between: the server process is then not the one we logged in to.
+
+    Behind a pooler in transaction mode neither settings of the session nor prepared statements nor LISTEN last.
+    """
+    row = await (await connection.execute(_SERVER_PROCESS, prepare=False)).fetchone()
+    return row is not None and row[0] != connection.info.backend_pid
+
+
+async def _configure(connection: psycopg.AsyncConnection) -> None:
+    # every statement of procrastinate's is a transaction of its own; this saves the round trips of BEGIN and COMMIT
+    await connection.set_autocommit(True)
+    if await is_pooled(connection):
+        connection.prepare_threshold = None
+
+
+def _configure_sync(connection: psycopg.Connection) -> None:
+    row = connection.execute(_SERVER_PROCESS, prepare=False).fetchone()
+    if row is not None and row[0] != connection.info.backend_pid:
+        connection.prepare_threshold = None
+
+
+def _has_ended(connection: psycopg.Connection | psycopg.AsyncConnection) -> bool:
+    """Whether the server has closed an idle connection, without a round trip: unasked it only ever says goodbye.
+
+    psycopg_pool's own check asks the server, which would double the time of every enqueue.
+    """
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection.fileno(), selectors.EVENT_READ)
+        return bool(selector.select(0))
+
+
+def _peek(connection: psycopg.Connection) -> None:
+    if _has_ended(connection):
+        connection.close()  # the pool takes back what is not closed
+        raise psycopg.OperationalError("the server closed this connection")
+
+
+async def _peek_async(connection: psycopg.AsyncConnection) -> None:
+    if _has_ended(connection):
+        await connection.close()
+        raise psycopg.OperationalError("the server closed this connection")

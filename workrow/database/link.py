@@ -1,0 +1,146 @@
+"""A connection of the worker's own, made again whenever it dies."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import psycopg
+import pydantic_core
+from psycopg.rows import tuple_row
+from psycopg.types.json import set_json_loads
+
+from workrow import sql
+from workrow.database.connector import is_pooled
+from workrow.database.outage import LOST, Outage
+
+Row = tuple[Any, ...]
+T = TypeVar("T")
+Connect = Callable[[], Awaitable[psycopg.AsyncConnection]]
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
+"""Seconds between attempts to reach a database that is away: full jitter below a doubling span."""
+STATEMENT_SECONDS = 60.0
+"""A network that swallows packets says nothing. After so long without an answer the connection counts as lost."""
+CLOSE_SECONDS = 2.0
+
+
+class Link:
+    """Runs statements one after the other on a connection in autocommit mode.
+
+    Args:
+        connect: makes a connection.
+        setup: statements that each new connection starts with; not behind a pooler, where the session is not ours.
+        json_loads: reads ``jsonb`` values.
+        timeout: seconds until a statement without an answer counts as lost with its connection.
+        outage: what to say of a database that is away, where those who ask for statements do not.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        *setup: str,
+        json_loads: Callable[[bytes | str], Any] | None = None,
+        timeout: float = STATEMENT_SECONDS,
+        outage: Outage | None = None,
+    ) -> None:
+        self._connect = connect
+        self._json_loads = json_loads or pydantic_core.from_json
+        self._setup = setup
+        self._timeout = timeout
+        self.outage = outage
+        self._connection: psycopg.AsyncConnection | None = None
+        self._pooled = False
+        self._opened_at = 0.0
+        self._turn = asyncio.Lock()
+
+    async def run(self, name: str, /, **params: Any) -> list[Row]:
+        """Run the statement ``<name>.sql`` and return its rows.
+
+        Raises:
+            psycopg.Error: the statement failed; whether it took effect is unknown if the connection was lost.
+            TimeoutError: there was no answer.
+        """
+        async with self._turn:
+            try:
+                async with asyncio.timeout(self._timeout):
+                    connection = await self._open()
+                    cursor = psycopg.AsyncCursor(connection, row_factory=tuple_row)
+                    await cursor.execute(sql.load(name), params, prepare=not self._pooled, binary=True)
+                    rows = await cursor.fetchall()
+            except (*LOST, asyncio.CancelledError) as error:
+                if self.outage is not None and isinstance(error, LOST):
+                    self.outage.noted(error)
+                # cancelled in the middle of a statement, a connection is of no more use either
+                await self._drop()
+                raise
+        if self.outage is not None:
+            self.outage.over()
+        return rows
+
+    @property
+    def age(self) -> float:
+        """Seconds for which its connection has not been lost, as far as it knows; 0 without one."""
+        return 0.0 if self._connection is None else time.monotonic() - self._opened_at
+
+    async def close(self) -> None:
+        """Close the connection; another statement would open one again."""
+        async with self._turn:
+            await self._drop()
+
+    async def _open(self) -> psycopg.AsyncConnection:
+        if self._connection is None or self._connection.closed:
+            self._connection = connection = await self._connect()
+            self._opened_at = time.monotonic()
+            # twice as fast as json.loads, and it takes the bytes as they come
+            set_json_loads(self._json_loads, connection)
+            self._pooled = await is_pooled(connection)
+            if not self._pooled:
+                for statement in self._setup:
+                    await connection.execute(statement)
+        return self._connection
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await close(connection)
+
+
+async def close(connection: psycopg.AsyncConnection) -> None:
+    """Close a connection whatever state it is in, and do not wait for a network that does not answer."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await connection.close()
+    except Exception:
+        connection.pgconn.finish()
+
+
+def read_json(text: bytes | str) -> Any:
+    """The value; or the ValueError, which is then the trouble of this row and not of the whole statement."""
+    try:
+        return pydantic_core.from_json(text)
+    except ValueError as error:
+        return error
+
+
+async def persist(outage: Outage | str, attempt: Callable[[], Awaitable[T]]) -> T:
+    """Await ``attempt()`` until it works, with growing pauses while the database is away.
+
+    Args:
+        outage: what to say meanwhile, or what this is that waits. Who shares one may say sooner that it is over.
+        attempt: what to try.
+    """
+    outage = Outage(outage) if isinstance(outage, str) else outage
+    span = FIRST_PAUSE
+    while True:
+        try:
+            result = await attempt()
+        except LOST as error:
+            span = min(LONGEST_PAUSE, span * 2) if outage.lasting else FIRST_PAUSE
+            pause = random.uniform(0, span)
+            outage.noted(error, pause)
+            await asyncio.sleep(pause)
+        else:
+            outage.over()
+            return result

@@ -1,0 +1,113 @@
+"""Hear of what happens in the database: of new jobs, of jobs to abort, of the ends of jobs."""
+
+import asyncio
+import json
+import logging
+import uuid
+from collections.abc import Callable, Iterable
+
+import psycopg
+from procrastinate.manager import get_channel_for_queues
+from psycopg import sql
+
+from workrow.database.connector import is_pooled
+from workrow.database.link import Connect, close
+
+logger = logging.getLogger(__name__)
+
+CHECK_SECONDS = 20.0
+"""How often a silent connection is asked whether it still hears: it notifies itself."""
+ANSWER_SECONDS = 5.0
+
+
+class Listener:
+    """Listens on a connection of its own.
+
+    Args:
+        connect: makes a connection in autocommit mode, to the server itself and not to a pooler.
+        channels: what to listen to.
+        hear: called with the payload of each notification.
+        on_ready: called when it listens, at first and after each lost connection: before that, nothing was heard.
+        on_deaf: called when there is a pooler between, behind which nothing can be heard.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        channels: Iterable[str],
+        hear: Callable[[str], None],
+        on_ready: Callable[[], None],
+        on_deaf: Callable[[], None],
+    ) -> None:
+        self._connect = connect
+        self._channels = [*channels]
+        self._canary = f"workrow_canary_{uuid.uuid4().hex}"
+        self._alive = False
+        self._hear = hear
+        self._on_ready = on_ready
+        self._on_deaf = on_deaf
+
+    async def run(self) -> None:
+        """Listen until the connection is lost.
+
+        Raises:
+            psycopg.OperationalError: it was lost, or does not hear any more.
+        """
+        connection = await self._connect()
+        try:
+            if await is_pooled(connection):
+                logger.warning(
+                    "a pooler stands before the database, LISTEN does not work through it: polling instead; "
+                    "App(…, direct_url=…) names the server itself"
+                )
+                self._on_deaf()
+                await asyncio.Event().wait()
+            async with asyncio.timeout(CHECK_SECONDS):
+                for channel in (*self._channels, self._canary):
+                    await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+            self._on_ready()
+            while True:
+                await self._hear_for(connection, CHECK_SECONDS)
+                await self._ask(connection)
+        finally:
+            await close(connection)
+
+    async def _hear_for(self, connection: psycopg.AsyncConnection, seconds: float) -> None:
+        async for notification in connection.notifies(timeout=seconds):
+            self._alive = True
+            if notification.channel != self._canary:
+                self._hear(notification.payload)
+            elif seconds < CHECK_SECONDS:
+                return
+
+    async def _ask(self, connection: psycopg.AsyncConnection) -> None:
+        self._alive = False
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await connection.execute("SELECT pg_notify(%s, '')", [self._canary])
+        await self._hear_for(connection, ANSWER_SECONDS)
+        if not self._alive:
+            raise psycopg.OperationalError("the listening connection does not hear its own notification")
+
+
+def job_channels(queues: list[str] | None) -> list[str]:
+    """Where procrastinate, and our triggers, tell of jobs in these queues; None for all."""
+    return [*get_channel_for_queues(queues)]
+
+
+def of_jobs(on_job: Callable[[int], None], on_abort: Callable[[int], None]) -> Callable[[str], None]:
+    """What to do with the payloads of these channels: call ``on_job`` with the id of a new job, ``on_abort`` with the
+    id of one to abort."""
+
+    def hear(payload: str) -> None:
+        try:
+            message = json.loads(payload)
+            job_id = int(message["job_id"])
+        except (ValueError, TypeError, KeyError):
+            logger.warning("ignoring a notification that is not procrastinate's: %.100r", payload)
+            return
+        if message.get("type") == "abort_job_requested":
+            on_abort(job_id)
+        else:
+            on_job(job_id)
+
+    return hear

@@ -1,0 +1,163 @@
+"""What ``@blueprint.task(…)`` is told: the options' names and types, and what is made of them."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal, TypedDict
+
+import procrastinate
+from procrastinate import middleware as upstream_middleware
+from procrastinate.retry import RetryValue
+
+from workrow.arguments.parameters import Upcast
+from workrow.declare.execution import Execution, check_findable
+from workrow.declare.limits import Limits
+from workrow.declare.retry import Exceptions, Retry, Rule
+from workrow.declare.schedule import Schedule
+from workrow.declare.signatures import transaction_kind
+from workrow.declare.unique import Debounce, Throttle, Unique
+from workrow.errors import OptionError, brief, check_names_known
+
+
+class TaskDefaults(TypedDict, total=False):
+    """What all tasks of a blueprint may share; see `workrow.blueprint.Tasks.task`."""
+
+    queue: str
+    priority: int
+    lock: str | None
+    queueing_lock: str | None
+    retry: Retry | Rule | tuple[Rule, ...] | RetryValue
+    retry_on: Exceptions
+    discard_on: Exceptions
+    pass_context: bool
+    task_middleware: list[upstream_middleware.TaskMiddleware] | None
+    transactional: bool
+    run_in: Literal["process"] | None
+    soft_time_limit: float | timedelta | None
+    time_limit: float | timedelta | None
+    max_memory: int | None
+    limits: Limits
+    results: bool
+    unique: Unique | tuple[str, ...] | None
+    debounce: Debounce | float | timedelta | None
+    throttle: Throttle | None
+    expires: float | timedelta | datetime | None
+    max_payload: int | None
+
+
+class TaskOptions(TaskDefaults, total=False):
+    """The keyword arguments of ``@blueprint.task(…)``; see `workrow.blueprint.Tasks.task`."""
+
+    name: str | None
+    aliases: list[str] | None
+    cron: str
+    every: timedelta
+    timezone: str
+    schedule: Schedule | list[Schedule] | tuple[Schedule, ...]
+    version: int
+    upcast: Upcast | None
+
+
+CELERY = {
+    "acks_late": "the rule, without an option: a job is in the database until it has ended",
+    "autoretry_for": "retry_on=(…,)",
+    "base": "app.hooks, or a function that both call",
+    "bind": "a first parameter annotated JobContext",
+    "compression": "nothing: arguments are stored as JSON",
+    "countdown": "delay, in task.options(delay=seconds)",
+    "default_retry_delay": "retry=Retry(wait=seconds)",
+    "dont_autoretry_for": "discard_on=(…,)",
+    "eta": "at, in task.options(at=datetime)",
+    "ignore_result": "results=False",
+    "max_retries": "retry=Retry(max_attempts=…), which counts the first attempt too",
+    "rate_limit": "limits=Rate('10/m')",
+    "reject_on_worker_lost": "App(max_crashes=…)",
+    "retry_backoff": "retry=Retry(wait=exponential(seconds))",
+    "retry_backoff_max": "retry=Retry(wait=exponential(seconds, cap=seconds))",
+    "retry_jitter": "retry=Retry(wait=exponential(seconds, jitter=True))",
+    "retry_kwargs": "retry=Retry(max_attempts=…, wait=…)",
+    "serializer": "nothing: arguments are stored as JSON",
+    "throws": "discard_on=(…,)",
+    "track_started": "the rule, without an option: job.status() says 'doing'",
+}
+"""Options of Celery's tasks that have another name here. https://docs.celeryq.dev/en/stable/userguide/tasks.html"""
+
+
+def read_execution(func: Callable[..., Any], options: TaskOptions) -> Execution:
+    """How its jobs are run."""
+    own = chosen(options, Execution)
+    if not options.get("transactional", False):
+        execution = Execution(**own)
+        if execution.run_in:
+            check_findable(func)
+        return execution
+    return Execution(transaction=transaction_kind(func), **own)
+
+
+def chosen(options: TaskOptions, kind: Any) -> dict[str, Any]:
+    """The options that are fields of this dataclass."""
+    return {key: value for key, value in options.items() if key in kind.__dataclass_fields__}
+
+
+def check_known(options: Mapping[str, Any], known: type) -> None:
+    """Raise OptionError for an option that is not of this TypedDict; a word of Celery's is translated."""
+    for name, value in options.items():
+        if name in CELERY and name not in known.__annotations__:
+            ours = f"limits=Rate({value!r})" if name == "rate_limit" and isinstance(value, str) else CELERY[name]
+            raise OptionError(f"unknown task option {name}={brief(value)}: a word of Celery's; here it is {ours}")
+    check_names_known("task option", options, known.__annotations__)
+
+
+def read_schedules(options: TaskOptions) -> tuple[Schedule, ...]:
+    """When it is enqueued by itself."""
+    given: dict[str, Any] = {}
+    for key in ("cron", "every", "timezone"):
+        if options.get(key) is not None:
+            given[key] = options.get(key)
+    if "schedule" not in options:
+        if given.keys() == {"timezone"}:
+            raise OptionError(f"timezone={given['timezone']!r} says nothing without cron=…")
+        return (Schedule(**given),) if given else ()
+    if given:
+        raise OptionError(f"schedule=… and {', '.join(given)}=… contradict each other; say it in the Schedule")
+    schedules = options["schedule"]
+    schedules = tuple(schedules) if isinstance(schedules, list | tuple) else (schedules,)
+    for each in schedules:
+        if not isinstance(each, Schedule):
+            raise OptionError(f"schedule={each!r}: must be a workrow.Schedule, or a list of them")
+    return schedules
+
+
+def _policy(retry: Any) -> Retry | RetryValue:
+    if isinstance(retry, Rule):
+        return Retry(rules=(retry,), retry_on=())
+    if isinstance(retry, tuple) and retry and all(isinstance(rule, Rule) for rule in retry):
+        return Retry(rules=retry, retry_on=())
+    if isinstance(retry, procrastinate.BaseRetryStrategy | bool) or (isinstance(retry, int) and retry >= 0):
+        return retry
+    raise OptionError(
+        f"retry={retry!r}: must be a workrow.Retry, a Rule or a tuple of them, procrastinate's RetryStrategy, "
+        "a number of retries (0 or more), True or False"
+    )
+
+
+def read_middleware(func: Callable[..., Any], options: TaskOptions) -> list[upstream_middleware.TaskMiddleware] | None:
+    """What procrastinate is to put around it."""
+    given = options.get("task_middleware")
+    if given is None:
+        return None
+    if not isinstance(given, list | tuple) or not all(callable(each) for each in given):
+        raise OptionError(f"task_middleware={brief(given)}: must be a list of functions (call_next, context, worker)")
+    return list(given)
+
+
+def read_retry(options: TaskOptions) -> Retry | RetryValue:
+    """Its retry policy."""
+    retry = _policy(options.get("retry", False))
+    retry_on, discard_on = options.get("retry_on"), options.get("discard_on")
+    if retry_on is None and discard_on is None:
+        return retry
+    if retry is False:
+        retry = Retry() if retry_on is not None else Retry(max_attempts=1)
+    if not isinstance(retry, Retry):
+        raise OptionError(f"retry_on and discard_on go with retry=workrow.Retry(…), not with retry={retry!r}")
+    return retry.narrowed(retry_on, discard_on)

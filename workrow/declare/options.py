@@ -1,0 +1,182 @@
+"""What can be said about one job when it is enqueued."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from typing import Any, Self, TypedDict
+
+from workrow.database import clock
+from workrow.declare.unique import (
+    Debounce,
+    Rule,
+    Throttle,
+    Unique,
+    as_debounce,
+    as_throttle,
+    as_unique,
+    check_seconds,
+)
+from workrow.errors import OptionError, check_names_known
+
+INT4_MAX = 2**31 - 1
+NAME_MAX = 128
+"""Characters in a queue's or a task's name: procrastinate's columns are ``varchar(128)``."""
+
+
+RULES = ("unique", "debounce", "throttle")
+
+
+class EnqueueOptions(TypedDict, total=False):
+    """The keyword arguments of ``task.options()``."""
+
+    delay: float | timedelta | None
+    at: datetime | None
+    priority: int
+    queue: str
+    lock: str | None
+    queueing_lock: str | None
+    unique: Unique | tuple[str, ...] | None
+    debounce: Debounce | float | timedelta | None
+    throttle: Throttle | None
+    expires: float | timedelta | datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How one job is enqueued. Immutable; checked when made.
+
+    Args:
+        queue: the queue's name, at most 128 characters.
+        priority: a higher one runs first; a 32-bit integer, 0 by default.
+        lock: jobs with the same lock never run at the same time, and start in order.
+        queueing_lock: at most one job with this key waits at any time; a second enqueue raises ``AlreadyEnqueued``.
+        delay: start no sooner than this long from now: a timedelta, or seconds.
+        at: start no sooner than this; a datetime with a time zone. Not together with ``delay``.
+        unique: at most one job with the same values of these arguments waits or runs: a tuple of their names, or a
+            `Unique`.
+        debounce: run the last call of a burst only: seconds of quiet, a timedelta, or a `Debounce`.
+        throttle: at most so many jobs in a window of time: a `Throttle`.
+        expires: never start later than this: seconds or a timedelta from when it may start, or a datetime with a time
+            zone. A job that has not started by then ends as cancelled.
+
+    Raises:
+        OptionError: an unknown option, a wrong type, a value out of range.
+    """
+
+    queue: str = "default"
+    priority: int = 0
+    lock: str | None = None
+    queueing_lock: str | None = None
+    delay: float | timedelta | None = None
+    at: datetime | None = None
+    unique: Unique | tuple[str, ...] | None = None
+    debounce: Debounce | float | timedelta | None = None
+    throttle: Throttle | None = None
+    expires: float | timedelta | datetime | None = None
+
+    def __post_init__(self) -> None:
+        check_name("queue", self.queue)
+        for key in ("lock", "queueing_lock"):
+            value = getattr(self, key)
+            if value is not None:
+                _check_text(key, value)
+        if not isinstance(self.priority, int) or isinstance(self.priority, bool) or abs(self.priority) > INT4_MAX:
+            raise OptionError(f"priority={self.priority!r}: must be a whole number within ±{INT4_MAX}")
+        if self.delay is not None and self.at is not None:
+            raise OptionError(f"delay={self.delay!r} and at={self.at!r}: give one of the two")
+        if self.delay is not None:
+            self._check_delay(self.delay)
+        if self.at is not None and not (isinstance(self.at, datetime) and self.at.utcoffset() is not None):
+            raise OptionError(f"at={self.at!r}: must be a datetime with a time zone, such as datetime.now(UTC)")
+        if self.expires is not None:
+            self._check_expires(self.expires)
+        object.__setattr__(self, "unique", as_unique(self.unique))
+        object.__setattr__(self, "debounce", as_debounce(self.debounce))
+        object.__setattr__(self, "throttle", as_throttle(self.throttle))
+        self._check_rule()
+
+    def _check_rule(self) -> None:
+        given = [f"{name}={getattr(self, name)!r}" for name in RULES if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise OptionError(f"{' and '.join(given)}: give one of them")
+        if given and self.queueing_lock is not None:
+            raise OptionError(f"{given[0]} and queueing_lock={self.queueing_lock!r}: give one of the two")
+        if self.debounce is not None and (self.delay is not None or self.at is not None):
+            raise OptionError(f"{given[0]} sets the time itself: leave delay and at away")
+
+    @staticmethod
+    def _check_expires(expires: float | timedelta | datetime) -> None:
+        if not isinstance(expires, datetime):
+            check_seconds("expires", expires)
+        elif expires.utcoffset() is None:
+            raise OptionError(f"expires={expires!r}: must have a time zone, such as datetime.now(UTC) has")
+
+    @staticmethod
+    def _check_delay(delay: float | timedelta) -> None:
+        seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
+        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not math.isfinite(seconds):
+            raise OptionError(f"delay={delay!r}: must be a timedelta or a number of seconds")
+        if not 0 <= seconds <= timedelta(days=36500).total_seconds():
+            raise OptionError(f"delay={delay!r}: must be between 0 and 100 years")
+
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """A copy with some options changed; ``delay`` and ``at`` replace each other, and so do the rules."""
+        check_names_known("option", changes, [field.name for field in fields(self)])
+        reset: dict[str, Any] = {"delay": None, "at": None} if changes.keys() & {"delay", "at"} else {}
+        if changes.keys() & set(RULES):
+            reset |= dict.fromkeys(RULES)
+        return replace(self, **{**reset, **changes})
+
+    @property
+    def rule(self) -> Rule | None:
+        """What a second call with the same key does, if anything special."""
+        return self.unique or self.debounce or self.throttle  # type: ignore[return-value]
+
+    @property
+    def conditional(self) -> bool:
+        """Whether there is more to a job than a row."""
+        return self.expires is not None or self.rule is not None
+
+    @property
+    def scheduled_at(self) -> datetime | None:
+        """When the job may start; None for at once."""
+        if self.delay is None:
+            return self.at
+        delay = self.delay if isinstance(self.delay, timedelta) else timedelta(seconds=self.delay)
+        return clock.now() + delay if delay else None
+
+
+def _check_text(key: str, value: object) -> None:
+    if not isinstance(value, str) or not value or "\x00" in value:
+        raise OptionError(f"{key}={value!r}: must be a non-empty string without NUL characters")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise OptionError(
+            f"{key}={value!r}: {value[error.start]!r} at position {error.start} is half of a character, which "
+            "PostgreSQL cannot store; was it decoded with errors='surrogateescape'?"
+        ) from None
+
+
+def check_name(key: str, value: object) -> None:
+    """Raise OptionError unless ``value`` fits procrastinate's columns for names; ``key`` is what it names."""
+    _check_text(key, value)
+    if len(str(value)) > NAME_MAX:
+        raise OptionError(f"{key}={value!r}: has {len(str(value))} characters, at most {NAME_MAX} fit")
+
+
+def check_task_name(name: object) -> None:
+    """Raise OptionError unless ``name`` fits procrastinate's column for task names."""
+    check_name("name", name)
+
+
+def check_aliases(aliases: object) -> None:
+    """Raise OptionError unless they are former names of a task, or None."""
+    if aliases is None:
+        return
+    if not isinstance(aliases, list | tuple | set | frozenset):
+        example = [aliases] if isinstance(aliases, str) else ["old.name"]
+        raise OptionError(f"aliases={aliases!r}: must be a list of names, such as {example!r}")
+    for alias in aliases:
+        check_name("alias", alias)

@@ -1,0 +1,1 @@
+"""From a call to its row, in somebody's transaction."""

@@ -1,0 +1,345 @@
+"""What can be done with a task: enqueue its jobs, in somebody's transaction or one of their own."""
+
+import inspect
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Generic, ParamSpec, Protocol, Unpack, cast, overload
+
+import procrastinate
+from procrastinate.exceptions import AppNotOpen
+from typing_extensions import TypeVar
+
+from workrow.arguments.parameters import Payload
+from workrow.arguments.payload import check_call, check_rows
+from workrow.declare.hooks import Enqueue, entered
+from workrow.declare.limits import Line
+from workrow.declare.options import EnqueueOptions, Options
+from workrow.enqueue import transaction
+from workrow.enqueue.insert import (
+    Arguments,
+    JobManager,
+    as_upstream_jobs,
+    copy_lines,
+    insert,
+    insert_async,
+    row_params,
+)
+from workrow.enqueue.once import copy, copy_async, insert_once, insert_once_async, once_params
+from workrow.enqueue.transaction import AsyncTransaction, Params, SyncTransaction
+from workrow.errors import OptionError, TransactionError
+from workrow.job import Job, Results
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Producer(Protocol):
+    """What a bound task needs of its app."""
+
+    job_manager: JobManager
+
+    @property
+    def results(self) -> Results:
+        """What the handles of its jobs ask."""
+
+
+class Target(Protocol):
+    """What a call needs of its task."""
+
+    name: str
+    line: Line | None
+    payload: Payload
+
+    @property
+    def producer(self) -> Producer:
+        """The app that the task was registered on."""
+
+    @property
+    def signature(self) -> inspect.Signature:
+        """The arguments that a job carries."""
+
+    @property
+    def max_payload(self) -> int:
+        """Bytes of JSON that the arguments of one job may take."""
+
+    def enqueue_hooks(self) -> Sequence[Any]:
+        """The hooks around every enqueue, outermost first."""
+
+    def check_rule(self, options: Options) -> None:
+        """Raise OptionError if the rule of these options names no argument of this task."""
+
+    def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any], *, json_too: bool = False) -> Arguments:
+        """The arguments by name, as they are stored."""
+
+    def load_result(self, stored: Any) -> Any:
+        """What the task returned, from the JSON value that is stored of it."""
+
+
+class Call(Generic[P, R]):
+    """A task with the options of the jobs to come: what ``task.options(…)`` returns."""
+
+    _hooked = False
+    _json_too = False
+
+    def __init__(self, task: Target, options: Options) -> None:
+        self._task = task
+        self._options = options
+        self._conditional = options.conditional
+
+    def options(self, **changes: Unpack[EnqueueOptions]) -> "Call[P, R]":
+        """The same with some options changed; see `workrow.declare.options.Options`.
+
+        Raises:
+            OptionError: an option is unknown or out of range.
+        """
+        options = self._options.changed(changes)
+        self._task.check_rule(options)
+        return Call(self._task, options)
+
+    @overload
+    def enqueue(self, on: AsyncTransaction | None, /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[Job[R]]: ...
+    @overload
+    def enqueue(self, on: SyncTransaction, /, *args: P.args, **kwargs: P.kwargs) -> Job[R]: ...
+    def enqueue(
+        self, on: AsyncTransaction | SyncTransaction | None, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Awaitable[Job[R]] | Job[R]:
+        """Insert one job. It exists exactly if the transaction of ``on`` commits.
+
+        Args:
+            on: an SQLAlchemy ``AsyncSession``, ``AsyncConnection``, ``Session`` or ``Connection``, a psycopg
+                ``AsyncConnection`` or ``Connection``; or None for a transaction of its own on the opened app.
+            *args: the task's own arguments, without the context.
+            **kwargs: the same by name.
+
+        Returns:
+            The job; an awaitable of it when ``on`` is async or None.
+
+        Raises:
+            ArgumentError: the arguments do not fit the signature, or are not JSON, or more than ``max_payload``.
+            TransactionError: the transaction has failed, is read-only or closed.
+            AlreadyEnqueued: a job with the same queueing lock waits, or of a rule with ``on_conflict="raise"``.
+            QueueFull: the queue holds as many jobs as it may.
+        """
+        arguments = [self._bind(args, kwargs)]
+        if on is None or transaction.is_async(on):
+            return self._first(self._insert_async(cast("AsyncTransaction | None", on), arguments))
+        return self._insert(cast("SyncTransaction", on), arguments)[0]
+
+    @overload
+    def enqueue_many(
+        self, on: AsyncTransaction | None, rows: Iterable[Mapping[str, Any]], /
+    ) -> Awaitable[list[Job[R]]]: ...
+    @overload
+    def enqueue_many(self, on: SyncTransaction, rows: Iterable[Mapping[str, Any]], /) -> list[Job[R]]: ...
+    def enqueue_many(
+        self, on: AsyncTransaction | SyncTransaction | None, rows: Iterable[Mapping[str, Any]], /
+    ) -> Awaitable[list[Job[R]]] | list[Job[R]]:
+        """Insert one job for each mapping of arguments, in one statement: all of them or none.
+
+        Returns:
+            The jobs in the order of ``rows``; an awaitable of them when ``on`` is async or None.
+
+        Raises:
+            As `enqueue`.
+        """
+        arguments = [self._bind((), row) for row in check_rows(self._task.name, rows)]
+        if on is None or transaction.is_async(on):
+            return self._insert_async(cast("AsyncTransaction | None", on), arguments)
+        return self._insert(cast("SyncTransaction", on), arguments)
+
+    @overload
+    def enqueue_copy(self, on: AsyncTransaction, rows: Iterable[Mapping[str, Any]], /) -> Awaitable[int]: ...
+    @overload
+    def enqueue_copy(self, on: SyncTransaction, rows: Iterable[Mapping[str, Any]], /) -> int: ...
+    def enqueue_copy(
+        self, on: AsyncTransaction | SyncTransaction, rows: Iterable[Mapping[str, Any]], /
+    ) -> Awaitable[int] | int:
+        """`enqueue_many` for very many jobs: streamed by COPY, never all in memory, in the caller's transaction.
+
+        Args:
+            on: as for `enqueue`, on psycopg's driver; not None.
+            rows: one mapping of arguments for each job; may be a generator.
+
+        Returns:
+            How many jobs; an awaitable of it when ``on`` is async. Their ids are not told.
+
+        Raises:
+            ArgumentError: arguments do not fit the signature, or are not JSON; the transaction has failed then.
+            OptionError: the options have a queueing lock, a rule or an expiry, which COPY cannot honour.
+            QueueFull: the queue is full already; how many jobs the stream has is not looked at.
+            TransactionError: the transaction cannot take the jobs, or is another driver's.
+        """
+        if on is None:
+            raise TransactionError(
+                f"{self._task.name}: enqueue_copy(None, …): COPY streams into a transaction of yours; give it a "
+                "session or a connection, or use enqueue_many(None, …)"
+            )
+        if self._conditional:
+            raise OptionError(
+                f"{self._task.name}: unique, debounce, throttle and expires do not go together with COPY; "
+                "use enqueue_many"
+            )
+        if self._options.queueing_lock is not None:
+            raise OptionError(
+                f"{self._task.name}: queueing_lock={self._options.queueing_lock!r} and COPY do not go together; "
+                "use enqueue_many"
+            )
+        bound = (self._bind((), row) for row in check_rows(self._task.name, rows))
+        lines = copy_lines(
+            self._task.name,
+            self._options,
+            bound,
+            self._task.line,
+            version=self._task.payload.stored_version,
+            limit=self._task.max_payload,
+        )
+        if transaction.is_async(on):
+            return copy_async(cast("AsyncTransaction", on), self._options.queue, lines)
+        return copy(cast("SyncTransaction", on), self._options.queue, lines)
+
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+        """Insert one job in a transaction of its own, at once: Celery's word. Blocks for one round trip.
+
+        Raises:
+            As `enqueue`.
+        """
+        arguments = [self._bind(args, kwargs)]
+        if (hooks := self._task.enqueue_hooks()) and not self._hooked:
+            enqueue = Enqueue(self._task.name, self._options, arguments)
+            with entered(hooks, enqueue):
+                inside: Call[..., R] = self._inside(enqueue)
+                job = inside.delay(**enqueue.arguments[0])
+                enqueue.ids = [job.id]
+            return job
+        name, manager = self._task.name, self._task.producer.job_manager
+        if self._conditional:
+            with manager.own_connection() as connection:
+                return self._insert(connection, arguments)[0]
+        own = manager.insert_own(self._row(arguments))
+        if own is not None:
+            return self._handle(own[0])
+        limit = self._task.max_payload
+        return self._jobs(manager.batch_defer_jobs(as_upstream_jobs(name, self._options, arguments, limit)))[0]
+
+    def apply_async(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        countdown: float | None = None,
+        eta: datetime | None = None,
+        queue: str | None = None,
+        priority: int | None = None,
+        expires: float | datetime | None = None,
+    ) -> Job[R]:
+        """`delay` with options, as Celery spells them.
+
+        Args:
+            args: positional arguments.
+            kwargs: arguments by name.
+            countdown: start no sooner than so many seconds from now.
+            eta: start no sooner than this; a datetime with a time zone.
+            queue: the queue's name instead of the task's.
+            priority: a higher one runs first (with Redis, Celery has it the other way round).
+            expires: never start later than so many seconds after it may start, or than this datetime.
+
+        Raises:
+            As `enqueue`; OptionError for a bad option.
+        """
+        check_call(self._task.name, args, kwargs)
+        given = {"delay": countdown, "at": eta, "queue": queue, "priority": priority, "expires": expires}
+        changes = {name: value for name, value in given.items() if value is not None}
+        call: Call[..., R] = Call(self._task, self._options.changed(changes))
+        return call.delay(*(args or ()), **(kwargs or {}))
+
+    @staticmethod
+    async def _first(jobs: Awaitable[list[Job[R]]]) -> Job[R]:
+        return (await jobs)[0]
+
+    async def _insert_async(self, on: AsyncTransaction | None, arguments: list[Arguments]) -> list[Job[R]]:
+        task = self._task
+        if not arguments:
+            return []
+        if (hooks := task.enqueue_hooks()) and not self._hooked:
+            enqueue = Enqueue(task.name, self._options, arguments, on)
+            with entered(hooks, enqueue):
+                jobs = await self._inside(enqueue).enqueue_many(on, enqueue.arguments)
+                enqueue.ids = [job.id for job in jobs]
+            return jobs
+        if self._conditional:
+            return await self._insert_once_async(on, arguments)
+        if on is not None:
+            ids = await insert_async(on, self._row(arguments))
+            return [self._handle(id_) for id_ in ids]
+        manager = task.producer.job_manager
+        try:
+            own = await manager.insert_own_async(self._row(arguments))
+            if own is not None:
+                return [self._handle(id_) for id_ in own]
+            return self._jobs(
+                await manager.batch_defer_jobs_async(
+                    as_upstream_jobs(task.name, self._options, arguments, task.max_payload)
+                )
+            )
+        except AppNotOpen:
+            raise AppNotOpen(
+                f"{task.name}: enqueue(None, …) uses the app's own connections: "
+                "open it first with `async with app.open_async():`"
+            ) from None
+
+    def _insert(self, on: SyncTransaction, arguments: list[Arguments]) -> list[Job[R]]:
+        if not arguments:
+            return []
+        if (hooks := self._task.enqueue_hooks()) and not self._hooked:
+            enqueue = Enqueue(self._task.name, self._options, arguments, on)
+            with entered(hooks, enqueue):
+                jobs = self._inside(enqueue).enqueue_many(on, enqueue.arguments)
+                enqueue.ids = [job.id for job in jobs]
+            return jobs
+        if self._conditional:
+            return self._found(insert_once(on, self._once_params(arguments)))
+        ids = insert(on, self._row(arguments))
+        return [self._handle(id_) for id_ in ids]
+
+    def _inside(self, enqueue: Enqueue) -> "Call[P, R]":
+        """The call that the hooks have made of this one."""
+        self._task.check_rule(enqueue.options)
+        call: Call[P, R] = Call(self._task, enqueue.options)
+        call._hooked = call._json_too = True
+        return call
+
+    async def _insert_once_async(self, on: AsyncTransaction | None, arguments: list[Arguments]) -> list[Job[R]]:
+        params = self._once_params(arguments)
+        if on is not None:
+            return self._found(await insert_once_async(on, params))
+        async with self._task.producer.job_manager.own_connection_async() as connection:
+            return self._found(await insert_once_async(connection, params))
+
+    def _once_params(self, arguments: list[Arguments]) -> dict[str, Any]:
+        return once_params(self._row(arguments), self._options, self._task.signature, arguments)
+
+    def _found(self, found: list[tuple[int, bool]]) -> list[Job[R]]:
+        return [Job(id_, self._task.name, self._options.queue, self._task, created) for id_, created in found]
+
+    def taking_json(self) -> "Call[..., R]":
+        """The same for arguments that may be the JSON of what the signature says: those of a row."""
+        call: Call[..., R] = Call(self._task, self._options)
+        call._json_too = True
+        return call
+
+    def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
+        return self._task.bind(args, kwargs, json_too=self._json_too)
+
+    def _row(self, arguments: list[Arguments]) -> Params:
+        task = self._task
+        return row_params(
+            *(task.name, self._options, arguments, task.line),
+            version=task.payload.stored_version,
+            limit=task.max_payload,
+        )
+
+    def _jobs(self, rows: list[procrastinate.jobs.Job]) -> list[Job[R]]:
+        return [self._handle(cast("int", row.id)) for row in rows]
+
+    def _handle(self, job_id: int) -> Job[R]:
+        return Job(job_id, self._task.name, self._options.queue, self._task)

@@ -1,0 +1,59 @@
+"""procrastinate's ``task.defer(…)`` and ``task.configure(…).defer(…)`` with arguments that are checked."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, Self
+
+import attr
+from procrastinate import jobs
+
+from workrow.arguments.parameters import Arguments, Payload
+from workrow.arguments.payload import dump_arguments
+
+
+class Bound(Protocol):
+    """What it needs of a task."""
+
+    name: str
+    payload: Payload
+
+    @property
+    def max_payload(self) -> int:
+        """Bytes."""
+
+    def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any], *, json_too: bool = False) -> Arguments:
+        """The arguments as they are stored."""
+
+
+@attr.dataclass(frozen=True, kw_only=True)
+class VersionedJob(jobs.Job):
+    """procrastinate's value with the version of the signature that its arguments fit."""
+
+    version: int | None = None
+
+
+class Deferrer(jobs.JobDeferrer):
+    """procrastinate's, whose jobs carry what the task's ``bind`` makes of their arguments."""
+
+    task: Bound
+
+    @classmethod
+    def of(cls, task: Bound, upstream: jobs.JobDeferrer) -> Self:
+        """The same as ``upstream``, for this task."""
+        deferrer = cls(upstream.job_manager, upstream.job, upstream.connection)
+        deferrer.task = task
+        return deferrer
+
+    def make_new_job(self, **task_kwargs: Any) -> jobs.Job:
+        """The job with these arguments.
+
+        Raises:
+            ArgumentError: they do not fit the task's signature, or are not JSON, or too much of it.
+        """
+        task, job = self.task, self.job
+        arguments = task.bind((), {**job.task_kwargs, **task_kwargs}, json_too=True)
+        dump_arguments(task.name, arguments, task.max_payload)
+        version = task.payload.stored_version
+        if version is None:
+            return job.evolve(task_kwargs=arguments)
+        values = {field.name: getattr(job, field.name) for field in attr.fields(jobs.Job)}
+        return VersionedJob(**{**values, "task_kwargs": arguments}, version=version)

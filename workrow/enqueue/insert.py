@@ -1,0 +1,295 @@
+"""Turn calls into rows: one INSERT in the caller's transaction, or in one of its own."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from itertools import groupby
+from typing import Any, TypeVar
+
+import procrastinate
+import psycopg
+from procrastinate import jobs as upstream_jobs
+from procrastinate import manager as upstream_manager
+from procrastinate.connector import BaseConnector
+from procrastinate.exceptions import AlreadyEnqueued
+
+from workrow.arguments.payload import dump_arguments
+from workrow.database.connector import Connector, SyncConnector
+from workrow.declare.limits import HELD, Line
+from workrow.declare.options import Options
+from workrow.enqueue import transaction
+from workrow.enqueue.transaction import AsyncTransaction, Params, Rows, SyncTransaction
+from workrow.errors import ConfigurationError, QueueFull
+
+Arguments = dict[str, Any]
+T = TypeVar("T")
+
+
+class JobManager(upstream_manager.JobManager):
+    """procrastinate's job manager, whose ``connection=`` takes whatever ``enqueue()`` takes.
+
+    Args:
+        connector: where jobs are written.
+        line_of: the line that a task's jobs queue in for its limits, by the task's name; None for a task without any.
+    """
+
+    def __init__(self, connector: BaseConnector, line_of: Callable[[str], Line | None] = lambda _: None) -> None:
+        super().__init__(connector)
+        self._line_of = line_of
+
+    async def insert_own_async(self, params: Params) -> list[int] | None:
+        """Insert jobs in a transaction of their own: one statement, one round trip. None: only the connector knows how.
+
+        Raises:
+            As `insert_async`; AppNotOpen.
+        """
+        if not isinstance(self.connector, Connector):
+            return None
+        async with self.connector.pool.connection() as connection:
+            return await insert_async(connection, params)
+
+    @asynccontextmanager
+    async def own_connection_async(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        """A connection in autocommit mode.
+
+        Raises:
+            ConfigurationError: the app's connector is not workrow's.
+        """
+        if not isinstance(self.connector, Connector):
+            raise _foreign(self.connector)
+        async with self.connector.pool.connection() as connection:
+            yield connection
+
+    @contextmanager
+    def own_connection(self) -> Iterator[psycopg.Connection[Any]]:
+        """The same, blocking."""
+        connector = self.connector.get_sync_connector()
+        if not isinstance(connector, SyncConnector):
+            raise _foreign(connector)
+        with connector.pool.connection() as connection:
+            yield connection
+
+    def insert_own(self, params: Params) -> list[int] | None:
+        """The same, blocking."""
+        connector = self.connector.get_sync_connector()
+        if not isinstance(connector, SyncConnector):
+            return None
+        with connector.pool.connection() as connection:
+            return insert(connection, params)
+
+    async def batch_defer_jobs_async(
+        self, jobs: list[upstream_jobs.Job], connection: Any | None = None
+    ) -> list[upstream_jobs.Job]:
+        """See procrastinate; ``connection``: any of `workrow.enqueue.transaction.AsyncTransaction`."""
+        if connection is None:
+            if not self._needs_columns(jobs):
+                return await super().batch_defer_jobs_async(jobs)
+            async with self.own_connection_async() as own:
+                return await self.batch_defer_jobs_async(jobs, own)
+        if not transaction.is_async(connection):
+            return self.batch_defer_jobs(jobs, connection)
+        ids: list[int] = []
+        for params in self._batches(jobs):
+            ids += await insert_async(connection, params)
+        return _with_ids(jobs, ids)
+
+    def batch_defer_jobs(self, jobs: list[upstream_jobs.Job], connection: Any | None = None) -> list[upstream_jobs.Job]:
+        """See procrastinate; ``connection``: any of `workrow.enqueue.transaction.SyncTransaction`."""
+        if connection is None:
+            if not self._needs_columns(jobs):
+                return super().batch_defer_jobs(jobs)
+            with self.own_connection() as own:
+                return self.batch_defer_jobs(jobs, own)
+        if transaction.is_async(connection):
+            raise procrastinate.exceptions.ConnectorException(
+                f"defer() is sync and {type(connection).__name__} is async: use `await ….defer_async(…)`"
+            )
+        ids: list[int] = []
+        for params in self._batches(jobs):
+            ids += insert(connection, params)
+        return _with_ids(jobs, ids)
+
+    def _needs_columns(self, jobs: list[upstream_jobs.Job]) -> bool:
+        """Whether procrastinate's own statement will not do: it writes no line, and no version."""
+        return any(getattr(job, "version", None) or self._line_of(job.task_name) for job in jobs)
+
+    def _batches(self, jobs: list[upstream_jobs.Job]) -> Iterator[Params]:
+        """One set of parameters for each run of jobs that differ in nothing but their arguments."""
+        same = groupby(
+            jobs,
+            key=lambda job: (
+                *(job.task_name, job.queue, job.priority, job.lock, job.queueing_lock, job.scheduled_at),
+                getattr(job, "version", None),
+            ),
+        )
+        for (task, queue, priority, lock, queueing_lock, at, version), batch in same:
+            options = Options(queue=queue, priority=priority, lock=lock, queueing_lock=queueing_lock, at=at)
+            arguments = [job.task_kwargs for job in batch]
+            yield row_params(task, options, arguments, self._line_of(task), version=version)
+
+
+async def insert_async(on: AsyncTransaction, params: Params) -> list[int]:
+    """Insert the jobs of ``params`` (see `row_params`) and return their ids in order.
+
+    Raises:
+        AlreadyEnqueued: a job with the same queueing lock waits; nothing was inserted, the transaction is usable.
+        QueueFull: the queue has no room; the same.
+        TransactionError: the transaction cannot take an INSERT.
+    """
+    ids = _ids(await transaction.run_async(on, *_statement(params)))
+    if len(ids) < len(params["args"]):
+        if ids:
+            await transaction.run_async(on, "delete_jobs", {"ids": ids})
+        raise refusal(params, await transaction.run_async(on, "read_queue_cap", cap_params(params)))
+    return ids
+
+
+def insert(on: SyncTransaction, params: Params) -> list[int]:
+    """The same in a sync transaction."""
+    ids = _ids(transaction.run(on, *_statement(params)))
+    if len(ids) < len(params["args"]):
+        if ids:
+            transaction.run(on, "delete_jobs", {"ids": ids})
+        raise refusal(params, transaction.run(on, "read_queue_cap", cap_params(params)))
+    return ids
+
+
+def _statement(params: Params) -> tuple[str, Params]:
+    texts = params["args"]
+    if len(texts) == 1:
+        lines = params["lines"]
+        return "enqueue_job", {**params, "args": texts[0], "lines": lines and lines[0]}
+    # one JSON text: an array of texts would cost the driver a look at every character, for what to quote
+    lines = params["lines"]
+    return "enqueue_jobs", {**params, "args": f"[{','.join(texts)}]", "lines": lines and json.dumps(lines)}
+
+
+def copy_lines(
+    task: str,
+    options: Options,
+    arguments: Iterable[Arguments],
+    line: Line | None = None,
+    *,
+    version: int | None = None,
+    limit: int | None = None,
+) -> Iterator[str]:
+    """The same jobs as lines of ``copy_jobs.sql``, in PostgreSQL's text format for COPY.
+
+    Raises:
+        ArgumentError: an argument is not JSON, or there is too much of it.
+    """
+    at, due = (options.scheduled_at, None) if line is None else (HELD, options.scheduled_at)
+    columns = (
+        options.queue,
+        task,
+        options.priority,
+        options.lock,
+        options.queueing_lock,
+        at and at.isoformat(),
+        due and due.isoformat(),
+        version,
+    )
+    before = "\t".join("\\N" if column is None else _copied(str(column)) for column in columns)
+    for each in arguments:
+        # JSON text has no raw tabs or line ends, only backslashes to double
+        args = dump_arguments(task, each, limit).replace("\\", "\\\\")
+        where = "\\N" if line is None else _copied(line.of(options.queue, each, version))
+        yield f"{before}\t{where}\t{args}\n"
+
+
+def _copied(text: str) -> str:
+    for plain, escaped in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")):
+        text = text.replace(plain, escaped)
+    return text
+
+
+def row_params(
+    task: str,
+    options: Options,
+    arguments: Sequence[Arguments],
+    line: Line | None,
+    *,
+    version: int | None = None,
+    limit: int | None = None,
+) -> Params:
+    """The parameters of ``enqueue_jobs.sql``: one set of options, many sets of arguments.
+
+    Args:
+        task: the task's name.
+        options: of all these jobs.
+        arguments: of each of them; JSON values.
+        line: of the task's limits.
+        version: of the signature that they fit; None is 1.
+        limit: bytes of JSON that one job may carry.
+
+    Raises:
+        ArgumentError: an argument is not JSON, or there is too much of it.
+    """
+    return {
+        "task": task,
+        "queue": options.queue,
+        "priority": options.priority,
+        "lock": options.lock,
+        "queueing_lock": options.queueing_lock,
+        "scheduled_at": options.scheduled_at if line is None else HELD,
+        "due_at": None if line is None else options.scheduled_at,
+        "lines": None if line is None else [line.of(options.queue, each, version) for each in arguments],
+        "version": version,
+        "args": [dump_arguments(task, each, limit) for each in arguments],
+    }
+
+
+def as_upstream_jobs(
+    task: str, options: Options, arguments: Sequence[Arguments], limit: int | None = None
+) -> list[upstream_jobs.Job]:
+    """The same as procrastinate's values, for the connectors that only know those."""
+    for each in arguments:
+        dump_arguments(task, each, limit)
+    job = upstream_jobs.Job(
+        task_name=task,
+        queue=options.queue,
+        priority=options.priority,
+        lock=options.lock,
+        queueing_lock=options.queueing_lock,
+        scheduled_at=options.scheduled_at,
+    )
+    return [job.evolve(task_kwargs=each) for each in arguments]
+
+
+def _foreign(connector: object) -> ConfigurationError:
+    return ConfigurationError(
+        "unique, debounce, throttle, expires and limits need workrow's own connector, not a "
+        f"{type(connector).__name__}: make "
+        "the app with workrow.App('postgresql://…')"
+    )
+
+
+def _with_ids(jobs: list[upstream_jobs.Job], ids: list[int]) -> list[upstream_jobs.Job]:
+    return [job.evolve(id=id_, status=upstream_jobs.Status.TODO.value) for job, id_ in zip(jobs, ids, strict=True)]
+
+
+def _ids(rows: Rows) -> list[int]:
+    # a sequence numbers the rows as they are inserted, so sorting restores the order of the arguments
+    return sorted(row[0] for row in rows)
+
+
+def cap_params(params: Params) -> Params:
+    """The parameters of ``read_queue_cap.sql`` for jobs that were refused."""
+    return {
+        "queue": params["queue"],
+        "more": 0 if params["due_at" if params["lines"] else "scheduled_at"] else len(params["args"]),
+    }
+
+
+def refusal(params: Params, cap: Rows) -> Exception:
+    """Why jobs were not inserted; ``cap``: what ``read_queue_cap.sql`` says since."""
+    if not cap and params["queueing_lock"] is not None:
+        return AlreadyEnqueued(
+            f"{params['task']}: a job with queueing_lock={params['queueing_lock']!r} is waiting already; "
+            "nothing was enqueued"
+        )
+    found = f"{cap[0][1]} jobs wait, at most {cap[0][0]} may" if cap else "as many jobs wait as may"
+    return QueueFull(
+        f"{params['task']}: the queue {params['queue']!r} has no room for {len(params['args'])} more: {found}; nothing "
+        "was enqueued; try again later, or raise its cap with workrow.set_queue_v1"
+    )

@@ -1,0 +1,1 @@
+"""What is done to jobs and queues from outside."""

@@ -1,0 +1,100 @@
+"""What an operator does to queues and tasks."""
+
+from typing import cast
+
+import procrastinate
+
+from workrow import sql
+from workrow.declare.options import INT4_MAX, check_name
+from workrow.errors import OptionError
+
+
+class Controls(procrastinate.App):
+    """Pauses and caps, as methods of an app; each is in the database, for all workers and producers."""
+
+    async def pause_queue_async(self, name: str, *, actor: str | None = None, reason: str | None = None) -> bool:
+        """Let no worker start jobs of this queue until it is resumed; running ones go on. Takes effect within a second.
+
+        Args:
+            name: the queue's name; nothing checks that there is one.
+            actor: who wants it.
+            reason: why.
+
+        Returns:
+            True; False if it was paused already, and by whom and why stays what it was.
+
+        Raises:
+            OptionError: the name is empty.
+        """
+        return await self._control_async("pause", "queue", name, actor, reason)
+
+    def pause_queue(self, name: str, *, actor: str | None = None, reason: str | None = None) -> bool:
+        """`pause_queue_async`, blocking."""
+        return self._control("pause", "queue", name, actor, reason)
+
+    async def resume_queue_async(self, name: str, *, actor: str | None = None, reason: str | None = None) -> bool:
+        """End a queue's pause and wake the workers; returns whether it was paused."""
+        return await self._control_async("resume", "queue", name, actor, reason)
+
+    def resume_queue(self, name: str, *, actor: str | None = None, reason: str | None = None) -> bool:
+        """`resume_queue_async`, blocking."""
+        return self._control("resume", "queue", name, actor, reason)
+
+    async def pause_task_async(self, name: str, *, actor: str | None = None, reason: str | None = None) -> bool:
+        """As `pause_queue_async`, for the jobs of one task, those that carry an alias of it included."""
+        return await self._control_async("pause", "task", name, actor, reason)
+
+    def pause_task(self, name: str, *, actor: str | None = None, reason: str | None = None) -> bool:
+        """`pause_task_async`, blocking."""
+        return self._control("pause", "task", name, actor, reason)
+
+    async def resume_task_async(self, name: str, *, actor: str | None = None, reason: str | None = None) -> bool:
+        """End a task's pause and wake the workers; returns whether it was paused."""
+        return await self._control_async("resume", "task", name, actor, reason)
+
+    def resume_task(self, name: str, *, actor: str | None = None, reason: str | None = None) -> bool:
+        """`resume_task_async`, blocking."""
+        return self._control("resume", "task", name, actor, reason)
+
+    def queue(self, name: str, *, max_depth: int | None) -> None:
+        """Declare how many jobs a queue holds; workers of this app note it in the database when they start.
+
+        Args:
+            name: the queue's name.
+            max_depth: at most so many jobs that could run now; whoever enqueues more gets `QueueFull`. None: no cap.
+
+        Raises:
+            OptionError: the name is empty, or the number is below 1.
+        """
+        check_name("queue", name)
+        whole = isinstance(max_depth, int) and not isinstance(max_depth, bool)
+        if max_depth is not None and not (whole and 1 <= max_depth <= INT4_MAX):
+            raise OptionError(f"queue {name!r}: max_depth={max_depth!r} must be a whole number, at least 1, or None")
+        self.declared_caps[name] = max_depth
+
+    @property
+    def declared_caps(self) -> dict[str, int | None]:
+        """What `queue` said, by the queues' names."""
+        return cast("dict[str, int | None]", self.__dict__.setdefault("_declared_caps", {}))
+
+    async def declare_caps(self) -> None:
+        """Note what `queue` said in the database."""
+        if self.declared_caps:
+            await self.connector.execute_query_all_async(
+                query=sql.load("declare_caps"),
+                queues=list(self.declared_caps),
+                depths=list(self.declared_caps.values()),
+            )
+
+    async def _control_async(self, verb: str, kind: str, name: str, actor: str | None, reason: str | None) -> bool:
+        check_name(kind, name)
+        rows = await self.connector.execute_query_all_async(
+            query=sql.load(verb), kind=kind, name=name, actor=actor, reason=reason
+        )
+        return bool(rows[0]["changed"])
+
+    def _control(self, verb: str, kind: str, name: str, actor: str | None, reason: str | None) -> bool:
+        check_name(kind, name)
+        connector = self.connector.get_sync_connector()
+        rows = connector.execute_query_all(query=sql.load(verb), kind=kind, name=name, actor=actor, reason=reason)
+        return bool(rows[0]["changed"])

@@ -1,0 +1,1 @@
+"""Which jobs this worker takes, and when it looks."""

@@ -1,0 +1,54 @@
+"""The one connection on which all lanes claim, and what it may have lost."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from workrow.database.link import Link, persist
+from workrow.worker.finishing.finisher import Finisher
+from workrow.worker.lease import Lease
+from workrow.worker.outcome import Claimed, Outcome
+
+
+class Claims:
+    """Lets one lane claim at a time, and finds again what a claim took whose answer never arrived.
+
+    Args:
+        link: where claims run.
+        lease: who claims.
+        known: the ids of all jobs that this worker knows it holds.
+        finisher: gives back what is found.
+
+    Attributes:
+        turn: held while something is claimed, or the lease renewed.
+        in_doubt: the last claim ended with an error.
+    """
+
+    def __init__(self, link: Link, lease: Lease, known: Callable[[], set[int]], finisher: Finisher) -> None:
+        self.link = link
+        self.turn = asyncio.Lock()
+        self.in_doubt = False
+        self._lease = lease
+        self._known = known
+        self._finisher = finisher
+
+    async def run(self, claim: Callable[[], Awaitable[None]]) -> None:
+        """Await ``claim()`` until it works."""
+
+        async def attempt() -> None:
+            if self.in_doubt:
+                await self._give_back_lost()
+            try:
+                await claim()
+            except BaseException:
+                # of several statements the first may have claimed jobs before another failed
+                self.in_doubt = True
+                raise
+
+        async with self.turn:
+            await persist("claiming jobs", attempt)
+
+    async def _give_back_lost(self) -> None:
+        owner = self._lease.worker_id
+        for row in await self.link.run("find_lost_claims", worker_id=owner, known=list(self._known())):
+            self._finisher.add(Outcome(Claimed(row, owner), "todo"))
+        self.in_doubt = False

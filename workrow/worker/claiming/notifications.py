@@ -1,0 +1,90 @@
+"""What a worker hears of the database, and what it does then."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from workrow.database.link import Connect, Link, persist
+from workrow.database.listener import Listener, job_channels, of_jobs
+from workrow.database.outage import Outage
+from workrow.maintenance.scheduler import SCHEDULES, Scheduler
+from workrow.worker.claiming.pauses import Pauses
+from workrow.worker.claiming.sleep import Sleep
+from workrow.worker.lane import Lane
+from workrow.worker.running.executor import Stop
+
+DEAF_POLL_SECONDS = 0.5
+"""How often an idle worker looks where nothing can be heard of new jobs."""
+
+
+class Ears:
+    """Hears of new jobs, of changed schedules and of jobs that are to abort.
+
+    Args:
+        lanes: what runs the jobs; may be filled later.
+        scheduler: what ticks the schedules.
+        sleep: tells the database whether to notify this worker.
+        pauses: what is not to be started now.
+        link: where it asks which jobs are to abort.
+        abort_seconds: how often it asks so without having heard of any.
+    """
+
+    def __init__(
+        self, lanes: list[Lane], scheduler: Scheduler, sleep: Sleep, pauses: Pauses, link: Link, abort_seconds: float
+    ) -> None:
+        self._lanes = lanes
+        self._scheduler = scheduler
+        self._sleep = sleep
+        self._pauses = pauses
+        self._link = link
+        self._abort_seconds = abort_seconds
+        self._aborts_asked = asyncio.Event()
+        self._outage = Outage("listening")
+
+    def listener(self, connect: Connect, queues: list[str] | None) -> Callable[[], Awaitable[None]]:
+        """What listens until it is cancelled, on a connection to the server itself and to no pooler."""
+        listener = Listener(
+            connect,
+            [*job_channels(queues), SCHEDULES],
+            self._scheduler.hears(of_jobs(self._on_job, self._on_abort)),
+            self._on_ready,
+            self._on_deaf,
+        )
+        return lambda: persist(self._outage, listener.run)
+
+    async def watch_aborts(self) -> None:
+        """Make jobs end that somebody wants to; until cancelled."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._abort_seconds):
+                    await self._aborts_asked.wait()
+            self._aborts_asked.clear()
+            ids = [job_id for lane in self._lanes for job_id in lane.running]
+            for job_id, terminate in await self._link.run("list_aborts", ids=ids) if ids else []:
+                for lane in self._lanes:
+                    lane.interrupt(job_id, Stop.TERMINATE if terminate else Stop.ABORT)
+
+    def _on_job(self, job_id: int) -> None:
+        if not job_id:
+            self._sleep.forget()  # a server that crashed has forgotten who sleeps
+            self._pauses.look_again()
+        for lane in self._lanes:
+            if job_id:
+                lane.claimer.notify(job_id)
+            lane.ring()
+
+    def _on_abort(self, job_id: int) -> None:
+        self._aborts_asked.set()
+
+    def _on_ready(self) -> None:
+        self._outage.over()
+        # what came while nobody listened
+        self._on_job(0)
+        self._scheduler.listening(True)
+
+    def _on_deaf(self) -> None:
+        self._outage.over()
+        self._scheduler.listening(False)
+        self._sleep.possible = False
+        for lane in self._lanes:
+            lane.longest_pause = min(lane.longest_pause, DEAF_POLL_SECONDS)

@@ -1,0 +1,299 @@
+"""Write down how jobs ended, many at a time."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import psycopg
+
+from workrow.database.link import Link, persist
+from workrow.database.outage import LOST, told
+from workrow.worker.finishing.arrays import literal, seconds_until, unless_all_null
+from workrow.worker.lease import Lease
+from workrow.worker.outcome import Outcome, unwritten
+
+logger = logging.getLogger(__name__)
+
+BATCH = 1000
+TICK_SECONDS = 0.01
+"""While there is more to run, outcomes are gathered for so long: commits of a few jobs each cost more."""
+AGAIN_SECONDS = 1.0
+"""How long an outcome waits whose row somebody else holds, or that PostgreSQL refuses for a reason that may pass."""
+
+RACES = 3
+"""How often an outcome may lose a race with jobs that come and go under its queueing lock."""
+
+HELD = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.QueryCanceled)
+"""Somebody holds one of the rows: the connection is well, and the other rows can be written."""
+
+
+class Finisher:
+    """Buffers outcomes and flushes them: at once when idle, and all that came meanwhile after the flush before.
+
+    Args:
+        link: where the statements run.
+        lease: whose jobs they must be.
+        worker: the worker's name, for the history.
+        max_crashes: so many crashes put a job into quarantine.
+        deletes: whether a job that ended with this status is deleted instead of kept.
+        busy: whether more outcomes will follow at once.
+        unlocked: called when jobs have ended that others may have waited for.
+
+    Attributes:
+        in_doubt: the last attempt to write ended with a lost connection; it may have taken effect unheard.
+        unwritten: the ids of the jobs whose ends are not written yet.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        lease: Lease,
+        worker: str | None,
+        max_crashes: int,
+        deletes: Callable[[str], bool],
+        busy: Callable[[], bool],
+        unlocked: Callable[[], None],
+    ) -> None:
+        self._link = link
+        self._lease = lease
+        self._worker = worker
+        self._max_crashes = max_crashes
+        self._deletes = deletes
+        self._busy = busy
+        self._unlocked = unlocked
+        self._buffer: list[Outcome] = []
+        self.in_doubt = False
+        self._done: set[int] = set()
+        self._wake = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self.unwritten: set[int] = set()
+
+    def add(self, outcome: Outcome) -> None:
+        """Take an outcome; it is written soon."""
+        if outcome.written:
+            if outcome.claimed.unlocks:
+                self._unlocked()
+            return
+        self._buffer.append(outcome)
+        self.unwritten.add(outcome.claimed.id)
+        if not self._wake.is_set():
+            self._wake.set()
+            self._empty.clear()
+
+    @property
+    def backlog(self) -> int:
+        """How many outcomes are not written yet."""
+        return len(self.unwritten)
+
+    async def drained(self) -> None:
+        """Wait until every outcome is written."""
+        await self._empty.wait()
+
+    async def run(self) -> None:
+        """Flush until cancelled."""
+        while True:
+            await self._wake.wait()
+            if len(self._buffer) < BATCH and self._busy():
+                await asyncio.sleep(TICK_SECONDS)
+            batch, self._buffer = self._buffer[:BATCH], self._buffer[BATCH:]
+            try:
+                postponed = await persist("finishing jobs", partial(self._write, batch))
+            except BaseException:
+                self._buffer = batch + self._buffer
+                raise
+            self.in_doubt = False
+            self._done.clear()
+            self._buffer += postponed
+            self.unwritten.difference_update(outcome.claimed.id for outcome in batch)
+            self.unwritten.update(outcome.claimed.id for outcome in postponed)
+            if any(outcome.claimed.unlocks for outcome in batch):
+                self._unlocked()
+            if not self._buffer:
+                self._wake.clear()
+                self._empty.set()
+            elif len(postponed) == len(self._buffer):
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _write(self, batch: list[Outcome], races: int = RACES) -> list[Outcome]:
+        """Write a batch; return what is to be tried again later."""
+        batch = self._still_ours(batch)
+        if not batch:
+            return []
+        try:
+            await self._write_at_once(batch)
+        except HELD as error:
+            if len(batch) == 1:
+                logger.warning("%s: its finish waits: %s", batch[0].claimed, told(error))
+                return batch
+        except LOST:
+            self.in_doubt = True
+            raise
+        except Exception as error:
+            if len(batch) == 1:
+                if isinstance(error, psycopg.errors.UniqueViolation) and races:
+                    # a newer job under the same queueing lock was not committed yet when we looked: now it is
+                    return await self._write(batch, races - 1)
+                return await self._give_up(batch[0], error)
+        else:
+            return []
+        # one outcome that PostgreSQL refuses must not keep the others
+        half = len(batch) // 2
+        return await self._write(batch[:half]) + await self._write(batch[half:])
+
+    def _still_ours(self, batch: list[Outcome]) -> list[Outcome]:
+        """Without what is written; what an earlier lease claimed, with whose row every right to it is gone; and what we
+        have claimed once more since.
+        """
+        ours: dict[int, Outcome] = {}
+        owner = self._lease.worker_id
+        for outcome in batch:
+            claimed = outcome.claimed
+            if claimed.owner != owner or outcome.status == "lost":
+                self.refuse(outcome)
+            elif (other := ours.setdefault(claimed.id, outcome)) is not outcome:
+                older, newer = sorted((other, outcome), key=lambda each: each.claimed.token)
+                ours[claimed.id] = newer
+                self.refuse(older)
+        for written in self._done & ours.keys():
+            del ours[written]
+        return list(ours.values())
+
+    def refuse(self, outcome: Outcome) -> None:
+        """Count a finish that is not written, for the job is no longer ours."""
+        self._lease.refused += 1
+        logger.warning("%s: the finish was refused (%s): the job is no longer ours", outcome.claimed, outcome.status)
+
+    async def _give_up(self, outcome: Outcome, error: Exception) -> list[Outcome]:
+        """The row refuses its outcome: keep what can be kept, so that the job does not hang in doing."""
+        logger.error("%s: its outcome cannot be stored: %s", outcome.claimed, told(error))
+        try:
+            await self._write_at_once([Outcome(outcome.claimed, "failed", ended_at=outcome.ended_at)])
+        except LOST:
+            raise
+        except psycopg.Error:
+            return [outcome]
+        return []
+
+    async def _write_at_once(self, batch: list[Outcome]) -> None:
+        kept: list[Outcome] = []
+        deleted: list[Outcome] = []
+        again: list[Outcome] = []
+        back: list[Outcome] = []
+        snoozed: list[Outcome] = []
+        expired: list[Outcome] = []
+        done = self._done
+        for outcome in batch:
+            if outcome.status == "todo":
+                (again if outcome.retry else back).append(outcome)
+            elif outcome.status == "snoozed":
+                snoozed.append(outcome)
+            elif outcome.status == "crashed":
+                done |= await self._crash(outcome)
+            elif outcome.status == "expired":
+                (deleted if self._deletes("cancelled") else expired).append(outcome)
+            else:
+                (deleted if self._deletes(outcome.status) else kept).append(outcome)
+        if again:
+            await self._send_back(again, self._retry)
+            # a retry is refused as well when the job was asked to abort: it then ends
+            refused = [each for each in again if each.claimed.id not in done]
+            kept += [Outcome(each.claimed, "failed", error=each.error, ended_at=each.ended_at) for each in refused]
+        if snoozed:
+            await self._send_back(snoozed, self._snooze)
+            refused = [each for each in snoozed if each.claimed.id not in done]
+            kept += [Outcome(each.claimed, "aborted", ended_at=each.ended_at) for each in refused]
+        if kept:
+            done |= await self._finish(kept)
+        if expired:
+            done |= await self._ids("expire_jobs", expired)
+        if deleted:
+            done |= await self._ids("delete_finished_jobs", deleted)
+        if back:
+            await self._send_back(back, partial(self._ids, "release_jobs"))
+            await self._link.run("notify_queues", queues=sorted({each.claimed.queue for each in back}))
+        for outcome in batch:
+            # after a lost connection the statement may have taken effect unheard
+            if outcome.claimed.id not in done and not self.in_doubt:
+                self.refuse(outcome)
+
+    async def _finish(self, outcomes: list[Outcome]) -> set[int]:
+        return await self._ids(
+            "finish_jobs",
+            outcomes,
+            worker=self._worker,
+            statuses=literal(each.status for each in outcomes),
+            results=unless_all_null([each.result for each in outcomes]),
+            errors=unless_all_null([each.error for each in outcomes]),
+            quarantines=unless_all_null([each.cause for each in outcomes]),
+            progresses=unless_all_null([each.claimed.progress and unwritten(each.claimed) for each in outcomes]),
+            waited=literal(f"{each.claimed.started_at - each.claimed.claimed_at:.6f}" for each in outcomes),
+            lasted=literal(f"{each.ended_at - each.claimed.started_at:.6f}" for each in outcomes),
+        )
+
+    async def _retry(self, outcomes: list[Outcome]) -> set[int]:
+        decisions = [each.retry for each in outcomes if each.retry]
+        return await self._ids(
+            "retry_jobs",
+            outcomes,
+            worker=self._worker,
+            seconds=seconds_until(decisions),
+            times=[each.at for each in outcomes],
+            priorities=[each.priority for each in decisions],
+            queues=[each.queue for each in decisions],
+            locks=[each.lock for each in decisions],
+            errors=[each.error for each in outcomes],
+            progresses=unless_all_null([each.claimed.progress and unwritten(each.claimed) for each in outcomes]),
+        )
+
+    async def _snooze(self, outcomes: list[Outcome]) -> set[int]:
+        return await self._ids(
+            "snooze_jobs",
+            outcomes,
+            seconds=seconds_until([each.retry for each in outcomes if each.retry]),
+            times=[each.at for each in outcomes],
+        )
+
+    async def _send_back(
+        self, outcomes: list[Outcome], statement: Callable[[list[Outcome]], Awaitable[set[int]]]
+    ) -> None:
+        """Back to the queue, or, where a newer job waits under the same queueing lock, to an end in its favour."""
+        left = outcomes
+        for _ in range(RACES):
+            self._done |= await statement(left)
+            left = [
+                each for each in left if each.claimed.id not in self._done and each.claimed.queueing_lock is not None
+            ]
+            if not left:
+                return
+            superseded = await self._ids("supersede_jobs", left, errors=unless_all_null([each.error for each in left]))
+            self._done |= superseded
+            if superseded:
+                logger.info("jobs %s end: newer ones wait under their queueing locks", sorted(superseded))
+            left = [each for each in left if each.claimed.id not in superseded]
+            if not left:
+                return
+            # the newer one was there for the first statement, and gone for the second
+
+    async def _crash(self, outcome: Outcome) -> set[int]:
+        claimed = outcome.claimed
+        rows = await self._link.run(
+            "crash_job",
+            id=claimed.id,
+            worker_id=claimed.owner,
+            token=claimed.token,
+            max_crashes=self._max_crashes,
+            cause=outcome.cause,
+            pause=seconds_until([outcome.retry])[0] if outcome.retry else 0.0,
+        )
+        for _, verdict in rows:
+            logger.error("%s: crashed (%s): %s", claimed, outcome.cause, verdict)
+        return {row[0] for row in rows}
+
+    async def _ids(self, statement: str, outcomes: list[Outcome], **params: Any) -> set[int]:
+        ids = literal(str(each.claimed.id) for each in outcomes)
+        tokens = literal(str(each.claimed.token) for each in outcomes)
+        rows = await self._link.run(statement, ids=ids, tokens=tokens, worker_id=outcomes[0].claimed.owner, **params)
+        return {row[0] for row in rows}

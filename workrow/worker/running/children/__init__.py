@@ -1,0 +1,1 @@
+"""Child processes: the pool, one child, and what it answers."""

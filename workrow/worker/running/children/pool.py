@@ -1,0 +1,230 @@
+"""Child processes for tasks with run_in="process": they can be killed, and may die, alone."""
+
+import asyncio
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import procrastinate
+from procrastinate.exceptions import JobAborted
+from procrastinate.jobs import Job
+
+from workrow.context import Step
+from workrow.declare.execution import check_findable
+from workrow.errors import OptionError
+from workrow.worker.running.children.answer import Answer, opened
+from workrow.worker.running.children.child import Call, resolve
+from workrow.worker.running.children.spawned import MIB, Spawned
+
+TERMINATED = "the job was terminated"
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What a task has returned.
+
+    Attributes:
+        value: itself, if it is wanted and could be handed over; else what its JSON says.
+        text: its JSON text; None where nothing is to be kept, or can be.
+        unkept: why it cannot.
+    """
+
+    value: Any
+    text: str | None
+    unkept: str | None
+
+
+@dataclass(slots=True)
+class _Running:
+    """A job: its child, once there is one for it, and what has been asked of it until then."""
+
+    child: Spawned | None = None
+    asked: bool = False
+    killed: bool = False
+
+
+class Processes:
+    """A pool of child processes, each with one job at a time; started as they are needed, replaced when they die.
+
+    Args:
+        size: children at most.
+        max_jobs: so many jobs use a child up.
+    """
+
+    def __init__(self, size: int, *, max_jobs: int = 1000) -> None:
+        self._free = asyncio.Semaphore(size)
+        self._max_jobs = max_jobs
+        self._idle: list[Spawned] = []
+        self._all: set[Spawned] = set()
+        self._running: dict[int, _Running] = {}
+        self._apps: dict[str, str | None] = {}
+        self._closed = False
+
+    async def run(
+        self,
+        job_id: int,
+        task: procrastinate.tasks.Task[Any, Any, Any],
+        job: Job,
+        arguments: dict[str, Any],
+        *,
+        on_progress: Callable[[Step], None] = lambda _: None,
+        worker: tuple[str | None, list[str] | None] = (None, None),
+        soft_time_limit: float | None = None,
+        time_limit: float | None = None,
+        max_memory: int | None = None,
+        keeps: bool = True,
+        whole: bool = True,
+    ) -> Returned:
+        """Run a task's function in a child. Cancelling this kills the child.
+
+        Args:
+            job_id: what `interrupt` and `kill` call it by.
+            task: its function is found in the child by module and name.
+            job: for the context.
+            arguments: of the function, by name.
+            on_progress: called with what the task says of its progress.
+            worker: its name and queues, for the context.
+            soft_time_limit: seconds after which SoftTimeLimitExceeded is raised inside.
+            time_limit: seconds after which the child is killed.
+            max_memory: MiB of resident memory at which it is killed.
+            keeps: the JSON of what it returns is wanted.
+            whole: the value itself is wanted.
+
+        Raises:
+            TimeLimitExceeded: it was killed at its time limit.
+            MemoryLimitExceeded: it was killed at its memory limit.
+            JobAborted: it was killed by `kill`.
+            ProcessCrashed: it died by itself.
+            RuntimeError: the pool is closed, or the child did not start.
+            Exception: what the function raised.
+        """
+        call = Call(
+            task.func.__module__,
+            task.func.__qualname__,
+            self._app(task) if task.pass_context else None,
+            job,
+            worker,
+            arguments,
+            soft_time_limit,
+            keeps,
+            whole,
+        )
+        running = self._running[job_id] = _Running()
+        try:
+            async with self._free:
+                answer = await self._run(running, call, on_progress, time_limit, max_memory)
+        finally:
+            # a job that this worker has lost and claimed again may be here twice
+            if self._running.get(job_id) is running:
+                del self._running[job_id]
+        return Returned(opened(answer), answer.text, answer.unkept)
+
+    async def _run(
+        self,
+        running: _Running,
+        call: Call,
+        on_progress: Callable[[Step], None],
+        time_limit: float | None,
+        max_memory: int | None,
+    ) -> Answer:
+        if self._closed:
+            raise RuntimeError("the pool of processes is closed")
+        if running.killed:
+            raise JobAborted(TERMINATED)
+        used = running.child = self._take(max_memory)
+        try:
+            return await used.run(call, time_limit, max_memory, on_progress, asked=running.asked)
+        except BaseException:
+            used.kill()
+            raise
+        finally:
+            self._put_back(used, max_memory)
+
+    def interrupt(self, job_id: int) -> None:
+        """Ask the job to abort: its context's ``should_abort()`` becomes true."""
+        if running := self._running.get(job_id):
+            running.asked = True
+            if running.child:
+                running.child.ask()
+
+    def kill(self, job_id: int) -> None:
+        """Kill the job's child."""
+        if running := self._running.get(job_id):
+            running.killed = True
+            if running.child:
+                running.child.end(JobAborted(TERMINATED))
+
+    async def close(self) -> None:
+        """End all children."""
+        self._closed = True
+        self._idle.clear()
+        children = list(self._all)
+        for each in children:
+            each.end(JobAborted("the pool of processes was closed"))
+        await asyncio.gather(*(each.gone() for each in children))
+
+    def _app(self, task: procrastinate.tasks.Task[Any, Any, Any]) -> str | None:
+        if task.name not in self._apps:
+            self._apps[task.name] = find_app(task)
+        return self._apps[task.name]
+
+    def _take(self, max_memory: int | None) -> "Spawned":
+        while self._idle:
+            used = self._idle.pop()
+            if used.lives() and not _swollen(used, max_memory):
+                return used
+            used.kill()
+        used = Spawned(self._all.discard)
+        self._all.add(used)
+        return used
+
+    def _put_back(self, used: "Spawned", max_memory: int | None) -> None:
+        fit = used.alive and used.jobs < self._max_jobs and not _swollen(used, max_memory)
+        if fit and not self._closed:
+            self._idle.append(used)
+        else:
+            used.kill()
+
+
+def _swollen(used: Spawned, max_memory: int | None) -> bool:
+    """Whether what earlier jobs left in it takes too much of a job's max_memory (MiB)."""
+    return max_memory is not None and used.memory() > max_memory * MIB / 2
+
+
+def check_importable(task: procrastinate.tasks.Task[Any, Any, Any]) -> None:
+    """Whether a child process can find the task's function, and the app if it wants the context.
+
+    Raises:
+        OptionError: it cannot.
+    """
+    try:
+        check_findable(task.func)
+    except OptionError as error:
+        raise OptionError(f"task {task.name}: {error}") from None
+    module, name = task.func.__module__, task.func.__qualname__
+    try:
+        found = resolve(module, name)
+    except (ImportError, AttributeError):
+        found = None
+    if found is None or inspect.unwrap(found) is not inspect.unwrap(task.func):
+        raise OptionError(
+            f"task {task.name}: run_in='process' finds the function by its name, and {module}.{name} is "
+            f"{'not there' if found is None else 'something else'}; give it a name of its own at the top of a module"
+        )
+    if task.pass_context and find_app(task) is None:
+        raise OptionError(
+            f"task {task.name}: with run_in='process' its context needs the app, and the app is no attribute of an "
+            "imported module; assign it at the top of one"
+        )
+
+
+def find_app(task: procrastinate.tasks.Task[Any, Any, Any]) -> str | None:
+    """``module:attribute`` of the task's app, as far as it is one."""
+    mains = ("__main__", "__mp_main__")
+    for name, module in sorted(sys.modules.items(), key=lambda item: item[0] in mains):
+        for attribute, value in list(getattr(module, "__dict__", {}).items()):
+            if value is task.blueprint:
+                return f"{'__mp_main__' if name in mains else name}:{attribute}"
+    return None

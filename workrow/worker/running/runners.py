@@ -1,0 +1,212 @@
+"""How the jobs of each task are run: on the event loop, in a thread or in a child process, decided once."""
+
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import procrastinate
+from procrastinate import exceptions, middleware
+from procrastinate.job_context import AbortReason
+
+from workrow.context import JobContext, Step
+from workrow.declare.execution import PLAIN, Execution
+from workrow.logs import JobFilter
+from workrow.tasks import Task
+from workrow.worker.outcome import Claimed, Outcome
+from workrow.worker.running.children.loading import loader, result_of
+from workrow.worker.running.children.pool import Processes
+from workrow.worker.running.coroutines import run_limited
+from workrow.worker.running.provision import NOTHING, Given, Provision, Wanted
+from workrow.worker.running.threads import Threads
+from workrow.worker.running.transactions import Transactions
+from workrow.worker.running.verdict import Runner, finisher_of, forgetting, succeeded, telling, unkept
+
+if TYPE_CHECKING:
+    from procrastinate.worker import Worker as UpstreamWorker
+
+GRACE_SECONDS = 5.0
+"""What a coroutine that was cancelled may take to end, before it is left to itself and its slot given to another
+job."""
+
+
+class Runners:
+    """Makes what runs the jobs of a task.
+
+    Args:
+        worker: what middleware is given.
+        threads, processes, transactions, provision: where and with what.
+        say: notes how far a job has come.
+        abort_reason: why the job of this id is to end, if it is.
+        report_stuck: says that a job does not end, and why it should.
+        abandoned: the same of one whose slot is free again.
+
+    Attributes:
+        made: those that have been asked for, by the task's name.
+        transactions: as given.
+    """
+
+    def __init__(
+        self,
+        worker: "UpstreamWorker",
+        threads: Threads,
+        processes: Processes,
+        transactions: Transactions,
+        provision: Provision,
+        say: Callable[[Claimed, Step], None],
+        abort_reason: Callable[[int], AbortReason | None],
+        report_stuck: Callable[[Claimed, str], None],
+        abandoned: Callable[[Claimed, str], None],
+    ) -> None:
+        self._worker = worker
+        self._tasks = worker.app.tasks
+        self._threads = threads
+        self._processes = processes
+        self.transactions = transactions
+        self._provision = provision
+        self._say = say
+        self._abort_reason = abort_reason
+        self._report_stuck = report_stuck
+        self._abandoned = abandoned
+        self.made: dict[str, Runner] = {}
+
+    def find(self, name: str) -> Runner:
+        """Make what runs the jobs of the task of this name.
+
+        Raises:
+            TaskNotFound: there is none.
+        """
+        task = self._tasks.get(name)
+        if task is None:
+            raise exceptions.TaskNotFound(f"no task is named {name!r} in this worker's app")
+        runner = self._runner(task)
+        runner = runner if execution_of(task).results else forgetting(runner)
+        self.made[name] = telling(runner, self._worker.worker_name) if JobFilter.made else runner
+        return self.made[name]
+
+    def _runner(self, task: procrastinate.tasks.Task[Any, Any, Any]) -> Runner:
+        """How this task is run, decided once: the plain case pays for nothing that others use."""
+        is_async = inspect.iscoroutinefunction(task.func)
+        execution = execution_of(task)
+        around_task = self._worker._resolve_task_middlewares(task, is_async)
+        around_job = [*self._worker.worker_middleware, *(task.run_hooks() if isinstance(task, Task) else ())]
+        wanted = self._provision.wanted(task.func)
+        load, kind = loader(task), result_of(task)
+        if is_async and execution.plain and not (task.pass_context or around_task or around_job or wanted or kind):
+            func = task.func
+            if load is None:
+                return lambda claimed: func(**claimed.args)
+            return lambda claimed: func(**load(claimed))
+
+        async def run(claimed: Claimed) -> Any:
+            if load:
+                claimed.args = load(claimed)
+            context = self._context(claimed)
+            if execution.run_in:
+                job = partial(self._in_process, claimed, task, execution, context, whole=bool(around_job))
+            elif is_async:
+                job = partial(self._on_loop, claimed, task, execution, context, around_task)
+            else:
+                job = partial(self._in_thread, claimed, task, execution, context, around_task)
+            if wanted:
+                job = partial(self._provided, wanted, context, job, in_thread=not is_async)
+            result = await middleware.compose(around_job, job, context, self._worker)()
+            if kind is None or isinstance(result, Outcome):
+                return result
+            return succeeded(claimed, result, kind)
+
+        return run
+
+    async def _provided(self, wanted: Wanted, context: JobContext, job: Any, *, in_thread: bool) -> Any:
+        async with self._provision.opened(wanted, context, in_thread=in_thread) as given:
+            return await job(given)
+
+    async def _on_loop(
+        self, claimed: Claimed, task: Any, execution: Execution, context: Any, around: Any, given: Given = NOTHING
+    ) -> Any:
+        def call(*injected: Any) -> Awaitable[Any]:
+            arguments = [*injected, context] if task.pass_context else injected
+            bound = partial(task, *arguments, **claimed.args, **given.values)
+            result: Awaitable[Any] = middleware.compose(around, bound, context, self._worker)()
+            return result
+
+        work = (
+            call()
+            if execution.transaction is None
+            else self.transactions.run_async(claimed, execution.transaction, call, finisher_of(claimed, task))
+        )
+        soft, hard = execution.soft_seconds, execution.hard_seconds
+        if soft is None and hard is None:
+            return await work
+        return await run_limited(
+            work,  # type: ignore[arg-type]
+            soft_limit=soft,
+            time_limit=hard,
+            grace=GRACE_SECONDS,
+            on_abandoned=lambda _: self._abandoned(claimed, "time_limit"),
+        )
+
+    async def _in_thread(
+        self, claimed: Claimed, task: Any, execution: Execution, context: Any, around: Any, given: Given = NOTHING
+    ) -> Any:
+        def call(*injected: Any) -> Any:
+            arguments = [*injected, context] if task.pass_context else injected
+            if given is NOTHING:
+                return middleware.compose(around, partial(task, *arguments, **claimed.args), context, self._worker)()
+            with given.here() as values:
+                bound = partial(task, *arguments, **claimed.args, **values)
+                return middleware.compose(around, bound, context, self._worker)()
+
+        work = (
+            call
+            if execution.transaction is None
+            else partial(self.transactions.run_sync, claimed, execution.transaction, call, finisher_of(claimed, task))
+        )
+        result = await self._threads.run(
+            claimed.id,
+            work,
+            soft_limit=execution.soft_seconds,
+            time_limit=execution.hard_seconds,
+            on_stuck=lambda: self._report_stuck(claimed, "time_limit; its slot is free when its thread ends"),
+        )
+        # a sync function may return an awaitable, as procrastinate has it
+        return await result if inspect.isawaitable(result) else result
+
+    async def _in_process(self, claimed: Claimed, task: Any, execution: Execution, context: Any, *, whole: bool) -> Any:
+        returned = await self._processes.run(
+            claimed.id,
+            task,
+            claimed.job,
+            claimed.args,
+            on_progress=context.on_progress,
+            worker=(context.worker_name, list(context.worker_queues) if context.worker_queues else None),
+            soft_time_limit=execution.soft_seconds,
+            time_limit=execution.hard_seconds,
+            max_memory=execution.max_memory,
+            keeps=execution.results,
+            whole=whole,
+        )
+        if whole and returned.value is not None:
+            return returned.value  # middleware looks at it, and may return something else
+        if returned.unkept is not None:
+            return unkept(claimed, returned.unkept)
+        return Outcome(claimed, "succeeded", returned.text)
+
+    def _context(self, claimed: Claimed) -> JobContext:
+        worker = self._worker
+        return JobContext(
+            app=worker.app,
+            worker_name=worker.worker_name,
+            worker_queues=worker.queues,
+            additional_context=dict(worker.additional_context or {}),
+            job=claimed.job,
+            abort_reason=partial(self._abort_reason, claimed.id),
+            on_progress=partial(self._say, claimed),
+            start_timestamp=time.time(),
+        )
+
+
+def execution_of(task: procrastinate.tasks.Task[Any, Any, Any]) -> Execution:
+    """How a task is run; procrastinate's own are plain."""
+    return task.execution if isinstance(task, Task) else PLAIN

@@ -1,0 +1,218 @@
+"""Transactional tasks: the task's writes, the jobs it enqueues, its result and the job's end commit together or not at
+all."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from typing import Any
+
+import psycopg
+from procrastinate.connector import BaseConnector
+from sqlalchemy import exc as sa_exc
+from sqlalchemy.orm import Session
+
+from workrow.database.connector import Connector, SyncConnector
+from workrow.database.outage import told
+from workrow.declare.execution import TransactionKind
+from workrow.enqueue import transaction
+from workrow.errors import ConfigurationError, LeaseLost
+from workrow.worker.outcome import Claimed, Outcome, unwritten
+from workrow.worker.running.transaction_watch import CAUSE_MAX, CONFLICTS, Watch, original, state
+
+logger = logging.getLogger(__name__)
+
+AsyncSessions = Callable[[], Any]
+SyncSessions = Callable[[], Session]
+
+CONFLICT_TRIES = 3
+CONFLICT_PAUSE = 0.1
+"""A serialization failure or a deadlock is nobody's fault: the attempt is repeated so often, after up to so many
+seconds times the try."""
+GONE = ("08", "57P", "53", "25P03", "25P04")
+"""SQLSTATE prefixes of a connection that is lost: connection exception, operator intervention, insufficient
+resources, idle in the transaction for too long, a transaction that takes too long."""
+NOBODYS = ("53", "57P02", "57P03")
+"""Of these, what no task does to itself: insufficient resources, a server that crashed or starts."""
+
+
+class Transactions:
+    """Opens the transactions of transactional tasks, and ends them with the fenced finish of the job.
+
+    Args:
+        connector: the app's, for tasks that take a psycopg connection.
+        sessions: makes an SQLAlchemy ``AsyncSession``.
+        sync_sessions: makes an SQLAlchemy ``Session``.
+        worker: the worker's name, for the history.
+        deletes: whether a job that ended with this status is deleted instead of kept.
+    """
+
+    def __init__(
+        self,
+        connector: BaseConnector,
+        sessions: AsyncSessions | None,
+        sync_sessions: SyncSessions | None,
+        worker: str | None,
+        deletes: Callable[[str], bool],
+    ) -> None:
+        self._connector = connector
+        self._sessions = sessions
+        self._sync_sessions = sync_sessions
+        self._worker = worker
+        self._deletes = deletes
+
+    async def run_async(
+        self,
+        claimed: Claimed,
+        kind: TransactionKind,
+        call: Callable[[Any], Awaitable[Any]],
+        finish: Callable[[Any], Outcome],
+    ) -> Outcome:
+        """Await ``call(session)`` in a transaction that ends with the job.
+
+        Args:
+            claimed: the job.
+            kind: what ``call`` takes.
+            call: the task with its other arguments.
+            finish: from what it returns to the outcome.
+
+        Raises:
+            LeaseLost: the job is no longer ours; everything was rolled back.
+            Exception: what the task raised; everything was rolled back.
+        """
+        for repetition in range(1, CONFLICT_TRIES + 1):
+            watch = Watch()
+            try:
+                async with self._open_async(kind, watch) as on:
+                    outcome = finish(await call(on))
+                    watch.check()
+                    params = self._params(outcome)
+                    self._fence(claimed, await transaction.run_async(on, "finish_job", params, watch.explained))
+                outcome.written = True
+                return outcome
+            except Exception as error:
+                pause = self._pause(claimed, error, repetition)
+                if pause is None:
+                    return self._interrupted(claimed, error, began=watch.connected)
+                await asyncio.sleep(pause)
+        raise AssertionError("the last repetition raises")
+
+    def run_sync(
+        self, claimed: Claimed, kind: TransactionKind, call: Callable[[Any], Any], finish: Callable[[Any], Outcome]
+    ) -> Outcome:
+        """The same, in this thread."""
+        for repetition in range(1, CONFLICT_TRIES + 1):
+            watch = Watch()
+            try:
+                with self._open_sync(kind, watch) as on:
+                    outcome = finish(call(on))
+                    watch.check()
+                    params = self._params(outcome)
+                    self._fence(claimed, transaction.run(on, "finish_job", params, watch.explained))
+                outcome.written = True
+                return outcome
+            except Exception as error:
+                pause = self._pause(claimed, error, repetition)
+                if pause is None:
+                    return self._interrupted(claimed, error, began=watch.connected)
+                time.sleep(pause)
+        raise AssertionError("the last repetition raises")
+
+    def check(self, task: str, kind: TransactionKind) -> None:
+        """Raise ConfigurationError if there is nothing to open such a transaction with."""
+        needed: tuple[object, str] = {
+            "AsyncSession": (self._sessions, "App(…, sessions=async_sessionmaker(engine))"),
+            "Session": (self._sync_sessions, "App(…, sync_sessions=sessionmaker(engine))"),
+            "AsyncConnection": (isinstance(self._connector, Connector) or None, "App('postgresql://…')"),
+            "Connection": (isinstance(self._connector, Connector) or None, "App('postgresql://…')"),
+        }[kind]
+        if needed[0] is None:
+            raise ConfigurationError(f"task {task} is transactional and takes a {kind}: make the app with {needed[1]}")
+
+    def _params(self, outcome: Outcome) -> dict[str, Any]:
+        claimed = outcome.claimed
+        return {
+            "id": claimed.id,
+            "worker_id": claimed.owner,
+            "token": claimed.token,
+            "worker": self._worker,
+            "waited": claimed.started_at - claimed.claimed_at,
+            "result": outcome.result,
+            "error": outcome.error,
+            "progress": unwritten(claimed),
+            "keep": not self._deletes("succeeded"),
+        }
+
+    @staticmethod
+    def _fence(claimed: Claimed, rows: list[Any]) -> None:
+        if not rows:
+            raise LeaseLost(f"{claimed}: the job is no longer ours; what it did was rolled back")
+
+    @staticmethod
+    def _pause(claimed: Claimed, error: Exception, repetition: int) -> float | None:
+        """Seconds until the attempt is repeated; None if it is not."""
+        if state(error) not in CONFLICTS or repetition == CONFLICT_TRIES:
+            return None
+        claimed.progress_held = True  # at some isolation levels, writing its progress is a conflict by itself
+        logger.info("%s: conflict with another transaction, again: %s", claimed, error)
+        return random.uniform(0, CONFLICT_PAUSE * repetition)
+
+    @staticmethod
+    def _interrupted(claimed: Claimed, error: Exception, *, began: bool) -> Outcome:
+        """A lost connection ended the transaction, or it is not known whether the commit arrived: the fence knows.
+
+        ``began``: the task had its connection, and may itself be why that was lost.
+        """
+        if not connection_lost(error):
+            raise error
+        code, words = state(error), told(original(error))[:CAUSE_MAX]
+        logger.warning("%s: its connection was lost, it goes back to the queue: %s", claimed, words)
+        own = began and not (code or "").startswith(NOBODYS)
+        return Outcome(claimed, "parted", cause=f"lost its connection: {words}" if own else None)
+
+    def _open_async(self, kind: TransactionKind, watch: Watch) -> AbstractAsyncContextManager[Any]:
+        return self._async_session(watch) if kind == "AsyncSession" else self._async_connection(watch)
+
+    def _open_sync(self, kind: TransactionKind, watch: Watch) -> AbstractContextManager[Any]:
+        return self._session(watch) if kind == "Session" else self._connection(watch)
+
+    @asynccontextmanager
+    async def _async_session(self, watch: Watch) -> AsyncIterator[Any]:
+        assert self._sessions is not None
+        async with self._sessions() as session, session.begin():
+            with watch.over_session(session.sync_session):
+                yield session
+
+    @contextmanager
+    def _session(self, watch: Watch) -> Iterator[Session]:
+        assert self._sync_sessions is not None
+        with self._sync_sessions() as session, session.begin(), watch.over_session(session):
+            yield session
+
+    @asynccontextmanager
+    async def _async_connection(self, watch: Watch) -> AsyncIterator[psycopg.AsyncConnection]:
+        assert isinstance(self._connector, Connector)
+        async with self._connector.pool.connection() as connection, connection.transaction():
+            with watch.over_connection(connection):
+                yield connection
+
+    @contextmanager
+    def _connection(self, watch: Watch) -> Iterator[psycopg.Connection]:
+        connector = self._connector.get_sync_connector()
+        assert isinstance(connector, SyncConnector)
+        with connector.pool.connection() as connection, connection.transaction(), watch.over_connection(connection):
+            yield connection
+
+
+def connection_lost(error: BaseException) -> bool:
+    """Whether an error of psycopg or SQLAlchemy says that the connection is gone."""
+    if isinstance(error, sa_exc.DBAPIError) and error.connection_invalidated:
+        return True
+    if not isinstance(error, psycopg.Error | sa_exc.DBAPIError):
+        return False
+    code = state(error)
+    if code is not None:
+        return code.startswith(GONE)
+    return isinstance(original(error), psycopg.OperationalError | psycopg.InterfaceError)

@@ -1,0 +1,187 @@
+"""From what a task returned or raised to an outcome."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import procrastinate
+from procrastinate import exceptions
+from procrastinate.retry import RetryDecision
+
+from workrow.arguments.parameters import Misfit, Result
+from workrow.arguments.payload import dump_result
+from workrow.declare.retry import Retry, checked, decision, directive, later
+from workrow.directives import Directive, RetryLater, Snooze
+from workrow.errors import LeaseLost, ProcessCrashed
+from workrow.job import UNKEPT
+from workrow.logs import job_fields, running
+from workrow.tasks import Task
+from workrow.worker.job_logs import Unsaid, message_of, report, shown
+from workrow.worker.outcome import Claimed, Outcome, describe, entry
+from workrow.worker.running.children.loading import result_of
+
+logger = logging.getLogger(__name__)
+
+Runner = Callable[[Claimed], Awaitable[Any]]
+"""Runs a job; returns the task's result, or the Outcome where more is to be said."""
+
+
+def failed(
+    task: procrastinate.tasks.Task[Any, Any, Any] | None, claimed: Claimed, error: BaseException, *, asked: bool
+) -> Outcome:
+    """The outcome of an attempt that raised.
+
+    Args:
+        task: what ran; None if it is not known.
+        claimed: the job.
+        error: what it raised.
+        asked: the job was asked to end.
+    """
+    if isinstance(error, LeaseLost):
+        return Outcome(claimed, "lost")
+    if isinstance(error, ProcessCrashed):
+        return Outcome(claimed, "crashed", cause=error.cause)
+    if problem := _misfit(task, claimed, error):
+        logger.error("%s: quarantined: %s", claimed, problem)
+        told = describe(error, claimed.attempts + 1, discarded=True)
+        return Outcome(claimed, "failed", error=told, cause=problem)
+    if (said := directive(error)) is not None:
+        return _directed(task, claimed, error, said)
+    aborted = isinstance(error, exceptions.JobAborted)
+    decided = _decided(task, claimed, error) if task and not (aborted and asked) else Decided()
+    told = describe(error, claimed.attempts + 1, discarded=decided.discarded, policy=decided.error)
+    if decided.retry:
+        _report(logging.WARNING, "%s: attempt failed, to be retried: %s", claimed, error)
+        return Outcome(claimed, "todo", error=told, retry=decided.retry)
+    if aborted:
+        logger.info("%s: aborted", claimed)
+        return Outcome(claimed, "aborted", error=told)
+    if decided.discarded:
+        logger.warning("%s: discarded: %s", claimed.job.call_string, shown(error))
+    else:
+        _report(logging.ERROR, "%s: failed: %s", claimed, error)
+    return Outcome(claimed, "failed", error=told)
+
+
+def _report(level: int, text: str, claimed: Claimed, error: BaseException) -> None:
+    report(logger, level, text, claimed.job.call_string, shown(error), error=error)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a retry policy says of an error.
+
+    Attributes:
+        retry: when it is tried again; None: it is not.
+        discarded: it is given up on purpose.
+        error: what the policy raised instead.
+    """
+
+    retry: RetryDecision | None = None
+    discarded: bool = False
+    error: BaseException | None = None
+
+
+def _decided(task: procrastinate.tasks.Task[Any, Any, Any], claimed: Claimed, error: BaseException) -> Decided:
+    """What the task's policy says. One that fails itself, or says nothing that can be done, gives up."""
+    policy = task.retry_strategy
+    try:
+        if isinstance(policy, Retry):
+            # not through procrastinate's JobRetry: the policy is asked once
+            retry = policy.get_retry_decision(exception=error, job=claimed.job)
+            return Decided(checked(retry), policy.discards(error))
+        raised = task.get_retry_exception(exception=error, job=claimed.job)
+        return Decided(checked(raised.retry_decision) if raised else None)
+    except Unsaid as broken:
+        report(logger, logging.ERROR, "%s: its retry policy failed on %s", claimed, shown(error), error=broken)
+        return Decided(error=broken)
+
+
+def _directed(
+    task: procrastinate.tasks.Task[Any, Any, Any] | None, claimed: Claimed, error: BaseException, told: Directive
+) -> Outcome:
+    """The outcome of an attempt that said itself how its job goes on."""
+    if isinstance(told, Snooze):
+        logger.info("%s: snoozes, %s", claimed, told)
+        return Outcome(claimed, "snoozed", retry=decision(told), at=told.at)
+    attempt = claimed.attempts + 1
+    if not isinstance(told, RetryLater):
+        logger.warning("%s: discarded: %s", claimed, message_of(told))
+        return Outcome(claimed, "failed", error=describe(told, attempt, discarded=True))
+    broken: BaseException | None = None
+    try:
+        retry = checked(later(task.retry_strategy if task else None, told, claimed.job))
+    except Unsaid as raised:
+        report(logger, logging.ERROR, "%s: its retry policy failed on %s", claimed, message_of(told), error=raised)
+        retry, broken = None, raised
+    entry = describe(told, attempt, discarded=False, policy=broken)
+    call, words = claimed.job.call_string, message_of(told)
+    if retry is None:
+        text = "%s: failed, attempt %d was the last one: %s"
+        report(logger, logging.ERROR, text, call, attempt, words, error=error)
+        return Outcome(claimed, "failed", error=entry)
+    report(logger, logging.WARNING, "%s: attempt failed, to be retried: %s", call, words, error=told.__cause__)
+    return Outcome(claimed, "todo", error=entry, retry=retry, at=told.at)
+
+
+def succeeded(claimed: Claimed, result: Any, kind: Result | None = None) -> Outcome:
+    """The outcome of an attempt that returned. ``kind``: what the task says that it returns."""
+    try:
+        return Outcome(claimed, "succeeded", dump_result(kind.dump(result) if kind else result))
+    except Unsaid as error:
+        # the work is done: failing the job now would do it again
+        return unkept(claimed, message_of(error))
+
+
+def unkept(claimed: Claimed, why: str) -> Outcome:
+    """The outcome of one whose result is no JSON: the row says so to who asks for it."""
+    report(logger, logging.WARNING, "%s: its result is not kept, for it is not JSON: %s", claimed, why, error=None)
+    return Outcome(claimed, "succeeded", error=entry(claimed, UNKEPT, why))
+
+
+def finisher_of(claimed: Claimed, task: procrastinate.tasks.Task[Any, Any, Any]) -> Callable[[Any], Outcome]:
+    """What makes an outcome of what a transactional task returned."""
+    if isinstance(task, Task) and not task.execution.results:
+        return lambda _: Outcome(claimed, "succeeded")
+    return partial(succeeded, claimed, kind=result_of(task))
+
+
+def forgetting(runner: Runner) -> Runner:
+    """The same without its result, which is not to be kept."""
+
+    async def run(claimed: Claimed) -> Any:
+        result = await runner(claimed)
+        return result if isinstance(result, Outcome) else None
+
+    return run
+
+
+def telling(runner: Runner, worker: str | None) -> Runner:
+    """The same, and what is logged meanwhile can tell the job."""
+
+    async def run(claimed: Claimed) -> Any:
+        running.set(job_fields(claimed.job, worker))  # a job has an asyncio task, and so a context, of its own
+        return await runner(claimed)
+
+    return run
+
+
+def _misfit(task: Any, claimed: Claimed, error: BaseException) -> str | None:
+    """What is wrong with the stored arguments, if they and not the task are to blame for the error."""
+    if not isinstance(error, TypeError):
+        return None
+    if not isinstance(claimed.args, dict):
+        unread = isinstance(claimed.args, ValueError)
+        problem = claimed.args if unread else f"they are a JSON {type(claimed.args).__name__}, not an object"
+        return f"its arguments cannot be read: {problem}"
+    if not isinstance(task, Task):
+        return None
+    if isinstance(error, Misfit):
+        return f"its arguments do not fit {task.name}{task.signature}: {error}"
+    try:
+        task.signature.bind(**claimed.args)
+    except TypeError as unfit:
+        return f"its arguments do not fit {task.name}{task.signature}: {unfit}"
+    return None
