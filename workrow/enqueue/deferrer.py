@@ -7,7 +7,7 @@ import attr
 from procrastinate import jobs
 
 from workrow.arguments.parameters import Arguments, Payload
-from workrow.arguments.payload import dump_arguments
+from workrow.arguments.jsonb import dump_arguments
 
 
 class Bound(Protocol):

@@ -13,7 +13,7 @@ from procrastinate import manager as upstream_manager
 from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import AlreadyEnqueued
 
-from workrow.arguments.payload import dump_arguments
+from workrow.arguments.jsonb import dump_arguments
 from workrow.database.connector import Connector, SyncConnector
 from workrow.declare.limits import HELD, Line
 from workrow.declare.options import Options

@@ -15,7 +15,7 @@ from procrastinate.exceptions import ConnectorException
 from psycopg.rows import dict_row
 
 from workrow import sql
-from workrow.arguments.payload import dump_arguments
+from workrow.arguments.jsonb import dump_arguments
 from workrow.database.outage import Outage, is_lost
 from workrow.maintenance.tick import Tick, enqueue
 from workrow.schedules.rows import as_json

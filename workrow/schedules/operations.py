@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar, cast
 import procrastinate
 from procrastinate.connector import BaseConnector
 
-from workrow.arguments.payload import dump_arguments
+from workrow.arguments.jsonb import dump_arguments
 from workrow.declare.schedule import Schedule, ScheduleOptions
 from workrow.enqueue import transaction
 from workrow.enqueue.call import Call

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from workrow.app import App
-from workrow.arguments.payload import dump_arguments
+from workrow.arguments.jsonb import dump_arguments
 from workrow.declare.execution import TransactionKind
 from workrow.enqueue import transaction
 from workrow.enqueue.call import Call

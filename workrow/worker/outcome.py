@@ -9,7 +9,7 @@ from typing import Any
 from procrastinate import jobs
 from procrastinate.retry import RetryDecision
 
-from workrow.arguments.payload import dump_result
+from workrow.arguments.jsonb import dump_result
 from workrow.context import Step
 from workrow.database import clock
 from workrow.database.link import Row
