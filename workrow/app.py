@@ -13,7 +13,7 @@ from procrastinate.utils import AwaitableContext
 from procrastinate.worker import Worker as UpstreamWorker
 
 from workrow import schema
-from workrow.arguments.parameters import MAX_PAYLOAD
+from workrow.arguments.payload import MAX_PAYLOAD
 from workrow.blueprint import TaskNameTaken, Tasks
 from workrow.configuration import (
     Lease,

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from typing_extensions import TypeVar
 
-from workrow.arguments.parameters import Payload
+from workrow.arguments.payload import Payload
 from workrow.context import JobContext
 from workrow.declare.declaration import (
     TaskDefaults,

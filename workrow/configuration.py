@@ -8,7 +8,7 @@ from typing import Any
 from procrastinate.app import WorkerOptions
 from procrastinate.connector import BaseConnector
 
-from workrow.arguments.parameters import check_max_payload
+from workrow.arguments.payload import check_max_payload
 from workrow.errors import ConfigurationError, OptionError, brief, check_names_known
 from workrow.worker.upstream import check_worker
 

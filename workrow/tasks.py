@@ -10,8 +10,9 @@ from procrastinate import tasks as upstream_tasks
 from procrastinate.exceptions import UnboundTaskError
 from typing_extensions import TypeVar
 
-from workrow.arguments.parameters import MAX_PAYLOAD, Parameters, Payload, Result, without
 from workrow.arguments.jsonb import dump_arguments
+from workrow.arguments.parameters import Parameters, Result, without
+from workrow.arguments.payload import MAX_PAYLOAD, Payload
 from workrow.declare.execution import PLAIN, Execution
 from workrow.declare.hooks import Hooked, HookedDeferrer, Hooks
 from workrow.declare.limits import Limits, Line

@@ -22,7 +22,7 @@ from procrastinate.testing import InMemoryConnector
 
 import workrow
 from workrow.arguments.conversion import Conversion, same
-from workrow.arguments.parameters import Misfit
+from workrow.arguments.payload import Misfit
 from workrow.errors import ResultError
 
 if TYPE_CHECKING:

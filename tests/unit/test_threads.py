@@ -16,7 +16,8 @@ import pytest
 
 from workrow.errors import SoftTimeLimitExceeded, TimeLimitExceeded
 from workrow.worker.running import threads as module
-from workrow.worker.running.threads import Interrupted, Threads
+from workrow.worker.running.threads import Threads
+from workrow.worker.running.time_limits import Interrupted
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
 
@@ -307,7 +308,7 @@ async def test_the_time_limit_passes_a_tasks_own_except_exception(single: Thread
 async def test_whoever_does_not_end_is_reported_and_over_its_limit(
     single: Threads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "STUCK_SECONDS", 0.05)
+    monkeypatch.setattr("workrow.worker.running.time_limits.STUCK_SECONDS", 0.05)
     stuck: list[int] = []
 
     def swallows() -> str:

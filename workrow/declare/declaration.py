@@ -8,7 +8,7 @@ import procrastinate
 from procrastinate import middleware as upstream_middleware
 from procrastinate.retry import RetryValue
 
-from workrow.arguments.parameters import Upcast
+from workrow.arguments.payload import Upcast
 from workrow.declare.execution import Execution, check_findable
 from workrow.declare.limits import Limits
 from workrow.declare.retry import Exceptions, Retry, Rule

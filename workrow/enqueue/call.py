@@ -9,8 +9,8 @@ import procrastinate
 from procrastinate.exceptions import AppNotOpen
 from typing_extensions import TypeVar
 
-from workrow.arguments.parameters import Payload
 from workrow.arguments.jsonb import check_call, check_rows
+from workrow.arguments.payload import Payload
 from workrow.declare.hooks import Enqueue, entered
 from workrow.declare.limits import Line
 from workrow.declare.options import EnqueueOptions, Options

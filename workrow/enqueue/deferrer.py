@@ -6,8 +6,8 @@ from typing import Any, Protocol, Self
 import attr
 from procrastinate import jobs
 
-from workrow.arguments.parameters import Arguments, Payload
 from workrow.arguments.jsonb import dump_arguments
+from workrow.arguments.payload import Arguments, Payload
 
 
 class Bound(Protocol):

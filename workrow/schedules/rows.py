@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from workrow.arguments.parameters import Misfit, Payload
+from workrow.arguments.payload import Misfit, Payload
 from workrow.declare.schedule import Schedule
 from workrow.errors import OptionError
 

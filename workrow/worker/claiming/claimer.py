@@ -3,7 +3,6 @@
 import logging
 import sys
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -12,6 +11,7 @@ from workrow.database.link import Link, Row
 from workrow.database.outage import LOST, told
 from workrow.worker.claiming.lines import Lines
 from workrow.worker.claiming.pauses import Pauses
+from workrow.worker.claiming.survey import Group, Survey
 from workrow.worker.lease import Lease
 from workrow.worker.outcome import Claimed
 
@@ -25,26 +25,6 @@ LOCKS_A_SCAN = 1000
 BUSY_SURVEY = 0.1
 """Seconds between two surveys of a busy worker: how long a job of higher priority, or of another queue, goes unseen."""
 STAGE = 1000
-
-
-@dataclass(slots=True)
-class Group:
-    """The ready jobs of one queue and one priority (None: of all). ``after``: the highest id claimed."""
-
-    queue: str
-    priority: int | None
-    after: int = 0
-
-
-@dataclass(slots=True)
-class Survey:
-    """What the last look from the start found."""
-
-    groups: list[Group] = field(default_factory=list)
-    locked: bool = False
-    due_in: float | None = None
-    at: float = 0.0
-    next_at: float = 0.0
 
 
 class Claimer:
@@ -288,25 +268,10 @@ class Claimer:
         now = time.monotonic()
         if self._note_pauses(rows):
             rows = await self._link.run("survey_jobs", **self._known)
-        known = {(group.queue, group.priority): group for group in self._survey.groups}
-        found: dict[str, list[Group]] = {}
-        locked, due_in = False, None
-        for kind, queue, priority, first_id, seconds in rows:
-            if kind == "locked":
-                locked = True
-            elif kind == "due":
-                due_in = seconds
-            elif kind == "ready" and self._serves(queue):
-                # what is ready below a cursor was committed late: go back for it
-                before = known.get((queue, priority), Group(queue, priority)).after
-                found.setdefault(queue, []).append(Group(queue, priority, min(before, first_id - 1)))
-        groups = [
-            group
-            for queue, each in found.items()
-            for group in (each if len(each) < self._many_priorities else [Group(queue, None)])
-        ]
-        groups.sort(key=lambda group: -(group.priority or 0))
-        if new := found.keys() - self._queues_seen:
+        again_at = now + (now - began) * SWEEP_SHARE
+        survey = self._survey.renewed([row for row in rows if row[0] != "ready" or self._serves(row[1])], now, again_at)
+        if new := {group.queue for group in survey.groups} - self._queues_seen:
             await self._link.run("note_queues", names=list(new))
             self._queues_seen |= new
-        self._survey = Survey(groups, locked, due_in, now, now + (now - began) * SWEEP_SHARE)
+        survey.merge_groups(self._many_priorities)
+        self._survey = survey

@@ -21,7 +21,8 @@ from workrow.worker.outcome import Claimed, Outcome, describe, unspeakable
 from workrow.worker.running.children.pool import Processes, check_importable
 from workrow.worker.running.provision import Provision
 from workrow.worker.running.runners import GRACE_SECONDS, Runners, execution_of
-from workrow.worker.running.threads import Interrupted, Threads
+from workrow.worker.running.threads import Threads
+from workrow.worker.running.time_limits import Interrupted
 from workrow.worker.running.transactions import Transactions
 from workrow.worker.running.verdict import Runner, failed, succeeded
 

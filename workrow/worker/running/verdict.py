@@ -10,8 +10,9 @@ import procrastinate
 from procrastinate import exceptions
 from procrastinate.retry import RetryDecision
 
-from workrow.arguments.parameters import Misfit, Result
 from workrow.arguments.jsonb import dump_result
+from workrow.arguments.parameters import Result
+from workrow.arguments.payload import Misfit
 from workrow.declare.retry import Retry, checked, decision, directive, later
 from workrow.directives import Directive, RetryLater, Snooze
 from workrow.errors import LeaseLost, ProcessCrashed

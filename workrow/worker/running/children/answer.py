@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 import pydantic_core
 
-from workrow.arguments.parameters import Result
 from workrow.arguments.jsonb import dump_result
+from workrow.arguments.parameters import Result
 from workrow.worker.job_logs import Unsaid, message_of, traceback_of
 
 

@@ -9,7 +9,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -17,7 +16,6 @@ from collections.abc import Callable
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
@@ -26,6 +24,7 @@ from workrow.errors import MemoryLimitExceeded, ProcessCrashed, TimeLimitExceede
 from workrow.worker.running.children import child
 from workrow.worker.running.children.answer import Answer
 from workrow.worker.running.children.child import ABORT, PARENTS_SIGNALS, Call
+from workrow.worker.running.children.vitals import how_it_ended, resident
 
 MEMORY_SECONDS = 0.1
 """How often the memory of a child with a limit is looked at."""
@@ -143,7 +142,7 @@ class Spawned:
     def memory(self) -> int:
         """Its resident memory in bytes; 0 if there is none to be seen."""
         with contextlib.suppress(ValueError):  # closed
-            return _resident(self._process.pid) if self.alive and self._process.pid else 0
+            return resident(self._process.pid) if self.alive and self._process.pid else 0
         return 0
 
     async def _attend(self, message: bytes, time_limit: float | None, max_memory: int | None) -> None:
@@ -258,7 +257,7 @@ class Spawned:
             self._process.close()
         if self._late:
             return f"not ready after {START_SECONDS:g} s; does the main module do its work at import?"
-        return _cause(code)
+        return how_it_ended(code)
 
     def _kill_group(self) -> None:
         if self._ready and self._process.pid:  # it has a group of its own from before it is ready
@@ -286,25 +285,3 @@ class Spawned:
         if self._answer is not None and not self._answer.done():
             unready = RuntimeError(f"the child process did not start: {cause}; see its output above")
             self._answer.set_exception(ProcessCrashed(cause) if self._ready else unready)
-
-
-def _cause(code: int | None) -> str:
-    if code is None:
-        return "ended, and somebody else has collected how"
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:  # a real-time signal
-        return f"killed by signal {-code}"
-    return f"killed by {name}" + (", perhaps out of memory" if -code == signal.SIGKILL else "")
-
-
-def _resident(pid: int) -> int:
-    if sys.platform == "linux":
-        try:
-            return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        except (OSError, IndexError, ValueError):
-            return 0
-    told = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return int(told.strip() or 0) * 1024

@@ -1,0 +1,158 @@
+"""Write one batch of outcomes: a statement for each way in which jobs end."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from workrow.database.link import Link
+from workrow.worker.finishing.arrays import literal, seconds_until, unless_all_null
+from workrow.worker.outcome import Outcome, unwritten
+
+logger = logging.getLogger(__name__)
+
+RACES = 3
+"""How often an outcome may lose a race with jobs that come and go under its queueing lock."""
+
+
+class Writer:
+    """Writes outcomes of one worker.
+
+    Args:
+        link: where the statements run.
+        worker: the worker's name, for the history.
+        max_crashes: so many crashes put a job into quarantine.
+        deletes: whether a job that ended with this status is deleted instead of kept.
+
+    Attributes:
+        done: the ids of the jobs whose rows have taken their outcome, since it was last cleared.
+    """
+
+    def __init__(self, link: Link, worker: str | None, max_crashes: int, deletes: Callable[[str], bool]) -> None:
+        self._link = link
+        self._worker = worker
+        self._max_crashes = max_crashes
+        self._deletes = deletes
+        self.done: set[int] = set()
+
+    async def write(self, batch: list[Outcome]) -> None:
+        """Write a batch, in one statement for each way to end; `done` has then the jobs that were still ours.
+
+        Raises:
+            psycopg.Error: PostgreSQL refuses an outcome, or the connection is lost; some may be written.
+        """
+        kept: list[Outcome] = []
+        deleted: list[Outcome] = []
+        again: list[Outcome] = []
+        back: list[Outcome] = []
+        snoozed: list[Outcome] = []
+        expired: list[Outcome] = []
+        done = self.done
+        for outcome in batch:
+            if outcome.status == "todo":
+                (again if outcome.retry else back).append(outcome)
+            elif outcome.status == "snoozed":
+                snoozed.append(outcome)
+            elif outcome.status == "crashed":
+                done |= await self._crash(outcome)
+            elif outcome.status == "expired":
+                (deleted if self._deletes("cancelled") else expired).append(outcome)
+            else:
+                (deleted if self._deletes(outcome.status) else kept).append(outcome)
+        if again:
+            await self._send_back(again, self._retry)
+            # a retry is refused as well when the job was asked to abort: it then ends
+            refused = [each for each in again if each.claimed.id not in done]
+            kept += [Outcome(each.claimed, "failed", error=each.error, ended_at=each.ended_at) for each in refused]
+        if snoozed:
+            await self._send_back(snoozed, self._snooze)
+            refused = [each for each in snoozed if each.claimed.id not in done]
+            kept += [Outcome(each.claimed, "aborted", ended_at=each.ended_at) for each in refused]
+        if kept:
+            done |= await self._finish(kept)
+        if expired:
+            done |= await self._ids("expire_jobs", expired)
+        if deleted:
+            done |= await self._ids("delete_finished_jobs", deleted)
+        if back:
+            await self._send_back(back, partial(self._ids, "release_jobs"))
+            await self._link.run("notify_queues", queues=sorted({each.claimed.queue for each in back}))
+
+    async def _finish(self, outcomes: list[Outcome]) -> set[int]:
+        return await self._ids(
+            "finish_jobs",
+            outcomes,
+            worker=self._worker,
+            statuses=literal(each.status for each in outcomes),
+            results=unless_all_null([each.result for each in outcomes]),
+            errors=unless_all_null([each.error for each in outcomes]),
+            quarantines=unless_all_null([each.cause for each in outcomes]),
+            progresses=unless_all_null([each.claimed.progress and unwritten(each.claimed) for each in outcomes]),
+            waited=literal(f"{each.claimed.started_at - each.claimed.claimed_at:.6f}" for each in outcomes),
+            lasted=literal(f"{each.ended_at - each.claimed.started_at:.6f}" for each in outcomes),
+        )
+
+    async def _retry(self, outcomes: list[Outcome]) -> set[int]:
+        decisions = [each.retry for each in outcomes if each.retry]
+        return await self._ids(
+            "retry_jobs",
+            outcomes,
+            worker=self._worker,
+            seconds=seconds_until(decisions),
+            times=[each.at for each in outcomes],
+            priorities=[each.priority for each in decisions],
+            queues=[each.queue for each in decisions],
+            locks=[each.lock for each in decisions],
+            errors=[each.error for each in outcomes],
+            progresses=unless_all_null([each.claimed.progress and unwritten(each.claimed) for each in outcomes]),
+        )
+
+    async def _snooze(self, outcomes: list[Outcome]) -> set[int]:
+        return await self._ids(
+            "snooze_jobs",
+            outcomes,
+            seconds=seconds_until([each.retry for each in outcomes if each.retry]),
+            times=[each.at for each in outcomes],
+        )
+
+    async def _send_back(
+        self, outcomes: list[Outcome], statement: Callable[[list[Outcome]], Awaitable[set[int]]]
+    ) -> None:
+        """Back to the queue, or, where a newer job waits under the same queueing lock, to an end in its favour."""
+        left = outcomes
+        for _ in range(RACES):
+            self.done |= await statement(left)
+            left = [
+                each for each in left if each.claimed.id not in self.done and each.claimed.queueing_lock is not None
+            ]
+            if not left:
+                return
+            superseded = await self._ids("supersede_jobs", left, errors=unless_all_null([each.error for each in left]))
+            self.done |= superseded
+            if superseded:
+                logger.info("jobs %s end: newer ones wait under their queueing locks", sorted(superseded))
+            left = [each for each in left if each.claimed.id not in superseded]
+            if not left:
+                return
+            # the newer one was there for the first statement, and gone for the second
+
+    async def _crash(self, outcome: Outcome) -> set[int]:
+        claimed = outcome.claimed
+        rows = await self._link.run(
+            "crash_job",
+            id=claimed.id,
+            worker_id=claimed.owner,
+            token=claimed.token,
+            max_crashes=self._max_crashes,
+            cause=outcome.cause,
+            pause=seconds_until([outcome.retry])[0] if outcome.retry else 0.0,
+        )
+        for _, verdict in rows:
+            logger.error("%s: crashed (%s): %s", claimed, outcome.cause, verdict)
+        return {row[0] for row in rows}
+
+    async def _ids(self, statement: str, outcomes: list[Outcome], **params: Any) -> set[int]:
+        ids = literal(str(each.claimed.id) for each in outcomes)
+        tokens = literal(str(each.claimed.token) for each in outcomes)
+        rows = await self._link.run(statement, ids=ids, tokens=tokens, worker_id=outcomes[0].claimed.owner, **params)
+        return {row[0] for row in rows}
