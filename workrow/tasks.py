@@ -20,11 +20,12 @@ from workrow.declare.options import Options
 from workrow.declare.resources import injected_names
 from workrow.declare.schedule import Schedule
 from workrow.declare.unique import check_names
-from workrow.enqueue.call import Call, Producer
+from workrow.enqueue.call import Call
 from workrow.enqueue.deferrer import Deferrer
 from workrow.enqueue.insert import (
     Arguments,
 )
+from workrow.enqueue.target import Producer
 from workrow.errors import ArgumentError, OptionError
 
 PLAIN_PAYLOAD = Payload()

@@ -1,78 +1,32 @@
 """What can be done with a task: enqueue its jobs, in somebody's transaction or one of their own."""
 
-import inspect
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Generic, ParamSpec, Protocol, Unpack, cast, overload
+from typing import Any, Generic, ParamSpec, Unpack, cast, overload
 
 import procrastinate
 from procrastinate.exceptions import AppNotOpen
 from typing_extensions import TypeVar
 
 from workrow.arguments.jsonb import check_call, check_rows
-from workrow.arguments.payload import Payload
 from workrow.declare.hooks import Enqueue, entered
-from workrow.declare.limits import Line
 from workrow.declare.options import EnqueueOptions, Options
 from workrow.enqueue import transaction
+from workrow.enqueue.copy import check_copy, copy, copy_async, copy_lines
 from workrow.enqueue.insert import (
     Arguments,
-    JobManager,
     as_upstream_jobs,
-    copy_lines,
     insert,
     insert_async,
     row_params,
 )
-from workrow.enqueue.once import copy, copy_async, insert_once, insert_once_async, once_params
+from workrow.enqueue.once import insert_once, insert_once_async, once_params
+from workrow.enqueue.target import Target
 from workrow.enqueue.transaction import AsyncTransaction, Params, SyncTransaction
-from workrow.errors import OptionError, TransactionError
-from workrow.job import Job, Results
+from workrow.job import Job
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class Producer(Protocol):
-    """What a bound task needs of its app."""
-
-    job_manager: JobManager
-
-    @property
-    def results(self) -> Results:
-        """What the handles of its jobs ask."""
-
-
-class Target(Protocol):
-    """What a call needs of its task."""
-
-    name: str
-    line: Line | None
-    payload: Payload
-
-    @property
-    def producer(self) -> Producer:
-        """The app that the task was registered on."""
-
-    @property
-    def signature(self) -> inspect.Signature:
-        """The arguments that a job carries."""
-
-    @property
-    def max_payload(self) -> int:
-        """Bytes of JSON that the arguments of one job may take."""
-
-    def enqueue_hooks(self) -> Sequence[Any]:
-        """The hooks around every enqueue, outermost first."""
-
-    def check_rule(self, options: Options) -> None:
-        """Raise OptionError if the rule of these options names no argument of this task."""
-
-    def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any], *, json_too: bool = False) -> Arguments:
-        """The arguments by name, as they are stored."""
-
-    def load_result(self, stored: Any) -> Any:
-        """What the task returned, from the JSON value that is stored of it."""
 
 
 class Call(Generic[P, R]):
@@ -169,21 +123,7 @@ class Call(Generic[P, R]):
             QueueFull: the queue is full already; how many jobs the stream has is not looked at.
             TransactionError: the transaction cannot take the jobs, or is another driver's.
         """
-        if on is None:
-            raise TransactionError(
-                f"{self._task.name}: enqueue_copy(None, …): COPY streams into a transaction of yours; give it a "
-                "session or a connection, or use enqueue_many(None, …)"
-            )
-        if self._conditional:
-            raise OptionError(
-                f"{self._task.name}: unique, debounce, throttle and expires do not go together with COPY; "
-                "use enqueue_many"
-            )
-        if self._options.queueing_lock is not None:
-            raise OptionError(
-                f"{self._task.name}: queueing_lock={self._options.queueing_lock!r} and COPY do not go together; "
-                "use enqueue_many"
-            )
+        check_copy(self._task.name, on, self._options)
         bound = (self._bind((), row) for row in check_rows(self._task.name, rows))
         lines = copy_lines(
             self._task.name,

@@ -1,7 +1,7 @@
 """Turn calls into rows: one INSERT in the caller's transaction, or in one of its own."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from itertools import groupby
 from typing import Any, TypeVar
@@ -162,45 +162,6 @@ def _statement(params: Params) -> tuple[str, Params]:
     # one JSON text: an array of texts would cost the driver a look at every character, for what to quote
     lines = params["lines"]
     return "enqueue_jobs", {**params, "args": f"[{','.join(texts)}]", "lines": lines and json.dumps(lines)}
-
-
-def copy_lines(
-    task: str,
-    options: Options,
-    arguments: Iterable[Arguments],
-    line: Line | None = None,
-    *,
-    version: int | None = None,
-    limit: int | None = None,
-) -> Iterator[str]:
-    """The same jobs as lines of ``copy_jobs.sql``, in PostgreSQL's text format for COPY.
-
-    Raises:
-        ArgumentError: an argument is not JSON, or there is too much of it.
-    """
-    at, due = (options.scheduled_at, None) if line is None else (HELD, options.scheduled_at)
-    columns = (
-        options.queue,
-        task,
-        options.priority,
-        options.lock,
-        options.queueing_lock,
-        at and at.isoformat(),
-        due and due.isoformat(),
-        version,
-    )
-    before = "\t".join("\\N" if column is None else _copied(str(column)) for column in columns)
-    for each in arguments:
-        # JSON text has no raw tabs or line ends, only backslashes to double
-        args = dump_arguments(task, each, limit).replace("\\", "\\\\")
-        where = "\\N" if line is None else _copied(line.of(options.queue, each, version))
-        yield f"{before}\t{where}\t{args}\n"
-
-
-def _copied(text: str) -> str:
-    for plain, escaped in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")):
-        text = text.replace(plain, escaped)
-    return text
 
 
 def row_params(

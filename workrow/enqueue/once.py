@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from workrow.declare.unique import check_seconds, keys_of
 from workrow.enqueue import transaction
 from workrow.enqueue.insert import Arguments, cap_params, refusal
 from workrow.enqueue.transaction import AsyncTransaction, Params, Rows, SyncTransaction
-from workrow.errors import QueueFull, TransactionError
+from workrow.errors import TransactionError
 
 Found = list[tuple[int, bool]]
 """For each set of arguments the id of its job, and whether it is new."""
@@ -86,27 +86,3 @@ def _read(rows: Rows, params: Params) -> Found:
             f"{params['task']}: jobs with its key come and go faster than one is found; nothing was enqueued; try again"
         )
     return [(job_id, verdict == "created") for _, job_id, verdict in sorted(rows)]
-
-
-async def copy_async(on: AsyncTransaction, queue: str, lines: Iterable[str]) -> int:
-    """Stream ``lines`` to ``copy_jobs.sql`` (see `workrow.enqueue.transaction.copy_async`), unless the queue is full.
-
-    Raises:
-        QueueFull: it was full before the first line.
-    """
-    _check_room(queue, await transaction.run_async(on, "read_queue_cap", {"queue": queue, "more": 1}))
-    return await transaction.copy_async(on, "copy_jobs", lines)
-
-
-def copy(on: SyncTransaction, queue: str, lines: Iterable[str]) -> int:
-    """The same in a sync transaction."""
-    _check_room(queue, transaction.run(on, "read_queue_cap", {"queue": queue, "more": 1}))
-    return transaction.copy(on, "copy_jobs", lines)
-
-
-def _check_room(queue: str, cap: Rows) -> None:
-    if cap:
-        raise QueueFull(
-            f"the queue {queue!r} is full: {cap[0][1]} jobs wait, at most {cap[0][0]} may; nothing was enqueued; try "
-            "again later, or raise its cap with workrow.set_queue_v1"
-        )

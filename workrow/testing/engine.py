@@ -88,7 +88,7 @@ class Steps(Worker):
     def _lane_of(self, queues: tuple[str, ...] | None) -> Lane:
         if queues not in self._lanes_of:
             self._lanes_of[queues] = self._lane(list(queues) if queues else None, self.concurrency)
-            self._lanes = list(self._lanes_of.values())
+            self._lanes[:] = list(self._lanes_of.values())
         return self._lanes_of[queues]
 
     def _note(self, outcome: Outcome) -> None:

@@ -1,0 +1,91 @@
+"""Enqueue very many jobs: a stream of lines, by COPY."""
+
+from collections.abc import Iterable, Iterator
+
+from workrow.arguments.jsonb import dump_arguments
+from workrow.declare.limits import HELD, Line
+from workrow.declare.options import Options
+from workrow.enqueue import transaction
+from workrow.enqueue.insert import Arguments
+from workrow.enqueue.transaction import AsyncTransaction, Rows, SyncTransaction
+from workrow.errors import OptionError, QueueFull, TransactionError
+
+
+def check_copy(task: str, on: object, options: Options) -> None:
+    """Raise TransactionError without a transaction, OptionError for options that COPY cannot honour."""
+    if on is None:
+        raise TransactionError(
+            f"{task}: enqueue_copy(None, …): COPY streams into a transaction of yours; give it a session or a "
+            "connection, or use enqueue_many(None, …)"
+        )
+    if options.conditional:
+        raise OptionError(
+            f"{task}: unique, debounce, throttle and expires do not go together with COPY; use enqueue_many"
+        )
+    if options.queueing_lock is not None:
+        raise OptionError(
+            f"{task}: queueing_lock={options.queueing_lock!r} and COPY do not go together; use enqueue_many"
+        )
+
+
+def copy_lines(
+    task: str,
+    options: Options,
+    arguments: Iterable[Arguments],
+    line: Line | None = None,
+    *,
+    version: int | None = None,
+    limit: int | None = None,
+) -> Iterator[str]:
+    """Jobs as lines of ``copy_jobs.sql``, in PostgreSQL's text format for COPY.
+
+    Raises:
+        ArgumentError: an argument is not JSON, or there is too much of it.
+    """
+    at, due = (options.scheduled_at, None) if line is None else (HELD, options.scheduled_at)
+    columns = (
+        options.queue,
+        task,
+        options.priority,
+        options.lock,
+        options.queueing_lock,
+        at and at.isoformat(),
+        due and due.isoformat(),
+        version,
+    )
+    before = "\t".join("\\N" if column is None else _copied(str(column)) for column in columns)
+    for each in arguments:
+        # JSON text has no raw tabs or line ends, only backslashes to double
+        args = dump_arguments(task, each, limit).replace("\\", "\\\\")
+        where = "\\N" if line is None else _copied(line.of(options.queue, each, version))
+        yield f"{before}\t{where}\t{args}\n"
+
+
+def _copied(text: str) -> str:
+    for plain, escaped in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")):
+        text = text.replace(plain, escaped)
+    return text
+
+
+async def copy_async(on: AsyncTransaction, queue: str, lines: Iterable[str]) -> int:
+    """Stream ``lines`` to ``copy_jobs.sql`` (see `workrow.enqueue.transaction.copy_async`), unless the queue is full.
+
+    Raises:
+        QueueFull: it was full before the first line.
+    """
+    _check_room(queue, await transaction.run_async(on, "read_queue_cap", {"queue": queue, "more": 1}))
+    return await transaction.copy_async(on, "copy_jobs", lines)
+
+
+def copy(on: SyncTransaction, queue: str, lines: Iterable[str]) -> int:
+    """The same in a sync transaction."""
+    _check_room(queue, transaction.run(on, "read_queue_cap", {"queue": queue, "more": 1}))
+    return transaction.copy(on, "copy_jobs", lines)
+
+
+def _check_room(queue: str, cap: Rows) -> None:
+    if cap:
+        raise QueueFull(
+            f"the queue {queue!r} is full: {cap[0][1]} jobs wait, at most {cap[0][0]} may; nothing was enqueued; try "
+            "again later, or raise its cap with workrow.set_queue_v1"
+        )

@@ -1,0 +1,170 @@
+"""The parts of a worker, put together."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+from procrastinate import jobs
+from procrastinate.app import App
+
+from workrow.database.link import Connect
+from workrow.maintenance.scheduler import Scheduler
+from workrow.tasks import known_versions
+from workrow.worker.claiming.claimer import Claimer
+from workrow.worker.claiming.claims import Claims
+from workrow.worker.claiming.lines import lines_of
+from workrow.worker.claiming.notifications import Ears
+from workrow.worker.claiming.pauses import Pauses
+from workrow.worker.claiming.sleep import Sleep
+from workrow.worker.connections import Connections
+from workrow.worker.finishing.finisher import Finisher
+from workrow.worker.lane import Lane
+from workrow.worker.lanes import Lanes
+from workrow.worker.lease import Lease
+from workrow.worker.running.executor import Executor
+from workrow.worker.running.progress import Board
+from workrow.worker.running.transactions import AsyncSessions, SyncSessions, Transactions
+from workrow.worker.upstream import UpstreamWorker, check_slots
+
+POLL_SECONDS = 2.0
+"""An idle worker looks so often: together with its heartbeat that is less than a statement a second."""
+
+
+class Assembly(UpstreamWorker):
+    """A worker that has all its parts and does nothing yet.
+
+    Args:
+        app: the app whose tasks it runs.
+        connect: makes a connection in autocommit mode.
+        connect_directly: makes one that bypasses a pooler, to listen on.
+        scheduler: ticks the schedules.
+        upkeep: the loop that keeps the history in order.
+        version: what to say of oneself in ``workrow.workers``.
+        lease: seconds without a heartbeat after which others take this worker for dead.
+        max_crashes: so many crashes put a job into quarantine.
+        running: where to be found while it runs.
+        sessions: makes the ``AsyncSession`` of transactional tasks.
+        sync_sessions: makes their ``Session``.
+        health: ``host:port`` where `problems` are told over HTTP.
+        queue_concurrency: slots for each queue, instead of ``queues`` and ``concurrency``.
+        **options: as `procrastinate.App.run_worker_async`.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        connect: Connect,
+        connect_directly: Connect,
+        scheduler: Scheduler,
+        upkeep: Callable[[], Awaitable[None]],
+        version: str,
+        lease: float,
+        max_crashes: int,
+        running: set[Any],
+        sessions: AsyncSessions | None = None,
+        sync_sessions: SyncSessions | None = None,
+        health: str | None = None,
+        queue_concurrency: Mapping[str, int] | None = None,
+        **options: Any,
+    ) -> None:
+        self._longest_pause = options.get("fetch_job_polling_interval", POLL_SECONDS)
+        for queue, slots in (queue_concurrency or {}).items():
+            check_slots(f"queue_concurrency[{queue!r}]", slots)
+        if queue_concurrency:
+            options |= {"queues": list(queue_concurrency), "concurrency": sum(queue_concurrency.values())}
+        options = {"stalled_worker_timeout": lease, "update_heartbeat_interval": lease, **options}
+        super().__init__(app, **options)
+        self._queues = list(self.queues) if self.queues else None
+        self._connect = connect
+        self._connect_directly = connect_directly
+        self._scheduler = scheduler
+        self._upkeep = upkeep
+        self._max_crashes = max_crashes
+        self._health = health
+        self._running = running
+        self._lanes = Lanes()
+        self._queue_concurrency = queue_concurrency
+        self._lease_lost = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._lease = self._new_lease(version)
+        connections = self._connections = Connections(connect)
+        self._chores = connections.chores
+        transactions = Transactions(app.connector, sessions, sync_sessions, self.worker_name, self._deletes)
+        self._board = Board(connections.chores.run)
+        self._executor = Executor(
+            self,
+            self.concurrency,
+            transactions,
+            self._board.say,
+            connections.mark,
+            connections.holds,
+            connections.is_steady,
+            max_crashes,
+        )
+        self._finisher = Finisher(
+            connections.finishing,
+            self._lease,
+            self.worker_name,
+            max_crashes,
+            self._deletes,
+            self._lanes.busy,
+            self._lanes.unlock,
+        )
+        self._claims = Claims(connections.claiming, self._lease, self._known, self._finisher)
+        self._sleep = Sleep(connections.chores, self._lease, self._queues, possible=self.listen_notify)
+        self._pauses = Pauses(connections.claiming, {name: task.name for name, task in app.tasks.items()})
+        self._ears = Ears(
+            self._lanes, scheduler, self._sleep, self._pauses, connections.chores, self.abort_job_polling_interval
+        )
+
+    def _new_lease(self, version: str) -> Lease:
+        return Lease(
+            self._connect,
+            self.stalled_worker_timeout,
+            self.update_heartbeat_interval,
+            self._lease_lost.set,
+            name=self.worker_name,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            queues=self._queues,
+            concurrency=self.concurrency,
+            version=version,
+            tasks=sorted(self.app.tasks),
+        )
+
+    def _shares(self) -> Iterable[tuple[list[str] | None, int]]:
+        if self._queue_concurrency:
+            return [([queue], slots) for queue, slots in self._queue_concurrency.items()]
+        return [(self._queues, self.concurrency)]
+
+    def _lane(self, queues: list[str] | None, slots: int) -> Lane:
+        tasks = self.app.tasks
+        return Lane(
+            Claimer(
+                self._claims.link,
+                self._lease,
+                queues,
+                sorted(tasks),
+                known_versions(tasks),
+                self._pauses,
+                lines_of(tasks, self._claims.link, self._lease, queues),
+            ),
+            self._executor,
+            self._finisher,
+            self._lease,
+            slots,
+            self._longest_pause,
+            self._claims,
+            self._sleep,
+            self._pauses,
+        )
+
+    def _deletes(self, status: str) -> bool:
+        successful = self.delete_jobs is jobs.DeleteJobCondition.SUCCESSFUL and status == jobs.Status.SUCCEEDED.value
+        return successful or self.delete_jobs is jobs.DeleteJobCondition.ALWAYS
+
+    def _known(self) -> set[int]:
+        return self._finisher.unwritten | self._lanes.known()

@@ -1,0 +1,66 @@
+"""All lanes of one worker."""
+
+import asyncio
+import logging
+from functools import partial
+from typing import Any
+
+from workrow.database.outage import Outage
+from workrow.database.supervision import supervise
+from workrow.worker.lane import Lane
+from workrow.worker.living.stopping import GOODBYE_SECONDS
+
+logger = logging.getLogger(__name__)
+
+RATE_SECONDS = 10.0
+
+
+class Lanes(list[Lane]):
+    """The lanes, and what concerns all of them; filled when the worker has its lease."""
+
+    def busy(self) -> bool:
+        """Whether jobs wait here for a slot."""
+        return any(lane.waiting for lane in self)
+
+    def known(self) -> set[int]:
+        """The ids of all jobs that are claimed and have not ended."""
+        return set().union(*(lane.known for lane in self))
+
+    def unlock(self) -> None:
+        """A job with a lock, or with limits, has ended: look for the next one behind it."""
+        for lane in self:
+            lane.claimer.unlock()
+            lane.ring()
+
+    def drop(self) -> None:
+        """The lease is lost: everything here belongs to others."""
+        for lane in self:
+            lane.drop()
+
+    async def run(self, stop: asyncio.Event, outage: Outage | None, *, forever: bool) -> None:
+        """Run jobs until ``stop`` is set; unless ``forever``, until none is left."""
+        lanes = [
+            asyncio.create_task(supervise("lane", partial(lane.run, forever=forever), endless=False, outage=outage))
+            for lane in self
+        ]
+        stopped: asyncio.Future[Any] = asyncio.create_task(stop.wait())
+        all_over: asyncio.Future[Any] = asyncio.gather(*lanes)
+        await asyncio.wait({all_over, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        for lane in self:
+            lane.stop()
+        if not all_over.done():
+            # a lane may wait for a database that is away; what a claim took meanwhile is found again by the rescuers
+            await asyncio.wait({all_over}, timeout=GOODBYE_SECONDS)
+        for task in (stopped, *lanes):
+            task.cancel()
+        await asyncio.gather(all_over, return_exceptions=True)
+
+    async def log_rate(self) -> None:
+        """Log how many jobs end, every 10 s in which some did; until cancelled."""
+        before = 0
+        while True:
+            await asyncio.sleep(RATE_SECONDS)
+            ended = sum(lane.ended for lane in self)
+            if ended > before:
+                logger.info("%d jobs in %.0f s, %.0f/s", ended - before, RATE_SECONDS, (ended - before) / RATE_SECONDS)
+            before = ended
