@@ -3,40 +3,47 @@
 Jobs are rows in the Postgres you already run. Start at `App`, `Blueprint` and ``task.enqueue``.
 """
 
-from procrastinate.exceptions import AlreadyEnqueued
+from typing import TYPE_CHECKING, Any
 
-from workrow import schema
-from workrow.app import App
-from workrow.blueprint import Blueprint, TaskNameTaken
-from workrow.context import JobContext
-from workrow.declare import retries
-from workrow.declare.hooks import Enqueue
-from workrow.declare.limits import Limit, Rate
-from workrow.declare.resources import inject
-from workrow.declare.retry import Retry, Rule
-from workrow.declare.schedule import Schedule
-from workrow.declare.unique import Debounce, Throttle, Unique
-from workrow.declare.waits import exponential, fixed, linear
-from workrow.directives import Discard, RetryLater, Snooze
-from workrow.errors import (
-    ArgumentError,
-    ConfigurationError,
-    DatabaseUnavailable,
-    JobCancelled,
-    JobFailed,
-    JobNotFound,
-    NoResult,
-    OptionError,
-    QueueFull,
-    ResultTimeout,
-    SchemaError,
-    SoftTimeLimitExceeded,
-    TransactionError,
-    WorkrowError,
-)
-from workrow.job import Job
-from workrow.tasks import Task
-from workrow.version import __version__
+if TYPE_CHECKING:
+    from procrastinate.exceptions import AlreadyEnqueued
+
+    from workrow import logs as records  # noqa: F401
+    from workrow import schema
+    from workrow.app import App
+    from workrow.blueprint import Blueprint, TaskNameTaken
+    from workrow.context import JobContext
+    from workrow.database import clock as clock
+    from workrow.declare import retries
+    from workrow.declare import schedule as schedule
+    from workrow.declare.hooks import Enqueue
+    from workrow.declare.limits import Limit, Rate
+    from workrow.declare.resources import inject
+    from workrow.declare.retry import Retry, Rule
+    from workrow.declare.schedule import Cron, Schedule
+    from workrow.declare.unique import Debounce, Throttle, Unique
+    from workrow.declare.waits import exponential, fixed, linear
+    from workrow.directives import Discard, RetryLater, Snooze
+    from workrow.errors import (
+        ArgumentError,
+        ConfigurationError,
+        DatabaseUnavailable,
+        JobCancelled,
+        JobFailed,
+        JobNotFound,
+        NoResult,
+        OptionError,
+        QueueFull,
+        ResultTimeout,
+        SchemaError,
+        SoftTimeLimitExceeded,
+        TransactionError,
+        WorkrowError,
+    )
+    from workrow.job import Job
+    from workrow.tasks import Task
+
+__version__ = "0.1.0"
 
 __all__ = [
     "AlreadyEnqueued",
@@ -44,6 +51,7 @@ __all__ = [
     "ArgumentError",
     "Blueprint",
     "ConfigurationError",
+    "Cron",
     "DatabaseUnavailable",
     "Debounce",
     "Discard",
@@ -80,3 +88,62 @@ __all__ = [
     "retries",
     "schema",
 ]
+
+# Each name is imported when it is first used: a process that only enqueues never loads the worker.
+_HOMES = {
+    "procrastinate.exceptions": ("AlreadyEnqueued",),
+    "workrow.app": ("App",),
+    "workrow.blueprint": ("Blueprint", "TaskNameTaken"),
+    "workrow.context": ("JobContext",),
+    "workrow.declare.hooks": ("Enqueue",),
+    "workrow.declare.limits": ("Limit", "Rate"),
+    "workrow.declare.resources": ("inject",),
+    "workrow.declare.retry": ("Retry", "Rule"),
+    "workrow.declare.schedule": ("Cron", "Schedule"),
+    "workrow.declare.unique": ("Debounce", "Throttle", "Unique"),
+    "workrow.declare.waits": ("exponential", "fixed", "linear"),
+    "workrow.directives": ("Discard", "RetryLater", "Snooze"),
+    "workrow.errors": (
+        "ArgumentError",
+        "ConfigurationError",
+        "DatabaseUnavailable",
+        "JobCancelled",
+        "JobFailed",
+        "JobNotFound",
+        "NoResult",
+        "OptionError",
+        "QueueFull",
+        "ResultTimeout",
+        "SchemaError",
+        "SoftTimeLimitExceeded",
+        "TransactionError",
+        "WorkrowError",
+    ),
+    "workrow.job": ("Job",),
+    "workrow.tasks": ("Task",),
+}
+_MODULES = {
+    "clock": "workrow.database.clock",
+    "records": "workrow.logs",
+    "retries": "workrow.declare.retries",
+    "schedule": "workrow.declare.schedule",
+    "schema": "workrow.schema",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+if not TYPE_CHECKING:  # or type checkers would believe in every name
+
+    def __getattr__(name: str) -> Any:
+        from importlib import import_module
+
+        if name in _MODULES:
+            value: Any = import_module(_MODULES[name])
+        elif name in _HOME_OF:
+            value = getattr(import_module(_HOME_OF[name]), name)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__, *_MODULES})

@@ -4,19 +4,19 @@ import asyncio
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import cached_property, partial
-from typing import Any, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 import procrastinate
 from procrastinate.app import WorkerOptions
 from procrastinate.connector import BaseConnector, Pool
 from procrastinate.utils import AwaitableContext
-from procrastinate.worker import Worker as UpstreamWorker
 
-from workrow import schema
 from workrow.arguments.payload import MAX_PAYLOAD
 from workrow.blueprint import TaskNameTaken, Tasks
 from workrow.configuration import (
+    AsyncSessions,
     Lease,
+    SyncSessions,
     check_connection,
     check_defaults,
     check_import_paths,
@@ -33,16 +33,17 @@ from workrow.declare.resources import Provides
 from workrow.enqueue.insert import JobManager
 from workrow.errors import ConfigurationError, SchemaError
 from workrow.job import Job
-from workrow.maintenance.historian import Historian
-from workrow.maintenance.scheduler import Scheduler
 from workrow.operate.controls import Controls
 from workrow.results.results import Results, check_id
-from workrow.schedules import Schedules
 from workrow.tasks import Task
-from workrow.version import __version__
-from workrow.worker import Worker
-from workrow.worker.running.transactions import AsyncSessions, SyncSessions
-from workrow.worker.upstream import connect
+
+if TYPE_CHECKING:
+    from procrastinate.worker import Worker as UpstreamWorker
+
+    from workrow.schedules import Schedules
+    from workrow.worker import Worker
+
+# what runs jobs is imported by who runs them: a process that only enqueues starts in half the time
 
 
 class App(Provides, Tasks, Controls):
@@ -70,7 +71,8 @@ class App(Provides, Tasks, Controls):
             argument cannot work.
     """
 
-    worker_type: type[Worker] = Worker
+    worker_type: "type[Worker] | None" = None
+    """Instead of `workrow.worker.Worker`: how `workrow.testing` takes the worker in steps."""
 
     def __init__(
         self,
@@ -133,8 +135,10 @@ class App(Provides, Tasks, Controls):
         return Job(job_id, "", "", self)
 
     @cached_property
-    def schedules(self) -> Schedules:
+    def schedules(self) -> "Schedules":
         """Schedules at run time: create, update, pause, resume, run now, delete, list."""
+        from workrow.schedules import Schedules
+
         return Schedules(self)
 
     @property
@@ -225,14 +229,20 @@ class App(Provides, Tasks, Controls):
         await self.declare_caps()
         await super().run_worker_async(**kwargs)
 
-    def _worker(self, **kwargs: Unpack[WorkerOptions]) -> UpstreamWorker:
+    def _worker(self, **kwargs: Unpack[WorkerOptions]) -> "UpstreamWorker":
+        from workrow import __version__
+        from workrow.database.link import connect
+        from workrow.maintenance.historian import Historian
+        from workrow.maintenance.scheduler import Scheduler
+        from workrow.worker import Worker
+
         options: dict[str, Any] = {**self.worker_defaults, **kwargs}
         if not isinstance(self.connector, procrastinate.PsycopgConnector):
             # another driver, or procrastinate's connector for tests: its own worker is all there is
             return super()._worker(**kwargs)
         tasks = {id(task): task for task in self.tasks.values() if isinstance(task, Task)}
         max_delay = timedelta(seconds=self.periodic_defaults.get("max_delay", 600))
-        return self.worker_type(
+        return (self.worker_type or Worker)(
             self,
             connect=partial(connect, self.connector),
             connect_directly=partial(connect, self.connector, self.direct_url),
@@ -254,6 +264,8 @@ class App(Provides, Tasks, Controls):
     async def _check_schema(self) -> None:
         if not isinstance(self.connector, Connector):
             return
+        from workrow import schema
+
         problem: SchemaError
         try:
             await asyncio.to_thread(schema.check, self.database_url)

@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Coroutine
 from functools import update_wrapper
-from typing import Any, Concatenate, ParamSpec, Protocol, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, Unpack, cast, overload
 
 import procrastinate
 import psycopg
 from procrastinate.exceptions import TaskAlreadyRegistered
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Session
 from typing_extensions import TypeVar
 
 from workrow.arguments.payload import Payload
@@ -37,9 +35,12 @@ class TaskNameTaken(OptionError, TaskAlreadyRegistered):
     """Two tasks, or a task and an alias, have the same name."""
 
 
-Transaction = AsyncSession | Session | psycopg.AsyncConnection[Any] | psycopg.Connection[Any]
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.orm import Session
+
+Tx = TypeVar("Tx", bound="AsyncSession | Session | psycopg.AsyncConnection[Any] | psycopg.Connection[Any]")
 """What a transactional task takes first."""
-Tx = TypeVar("Tx", bound=Transaction)
 
 
 class Decorator(Protocol):

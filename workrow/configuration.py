@@ -3,16 +3,20 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from procrastinate.app import WorkerOptions
 from procrastinate.connector import BaseConnector
 
 from workrow.arguments.payload import check_max_payload
 from workrow.errors import ConfigurationError, OptionError, brief, check_names_known
-from workrow.worker.upstream import check_worker
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 Lease = float | timedelta
+AsyncSessions = Callable[[], Any]
+SyncSessions = Callable[[], "Session"]
 LEASE_LEAST, LEASE_MOST = 2.0, 86400.0
 CRASHES_LEAST = 2
 HISTORY_MOST = timedelta(days=36500)
@@ -104,3 +108,28 @@ def lease_seconds(lease: Lease) -> float:
             f"most {LEASE_MOST:g}"
         )
     return float(seconds)
+
+
+def check_slots(name: str, slots: object) -> None:
+    """Raise OptionError unless so many jobs can run at the same time."""
+    if not isinstance(slots, int) or slots < 1:
+        raise OptionError(f"{name}={slots!r}: must be a whole number of slots, at least 1")
+
+
+def check_worker(options: Mapping[str, Any]) -> None:
+    """Raise OptionError for values with which the worker would hang, or do nothing."""
+    check_slots("concurrency", options.get("concurrency", 1))
+    queues = options.get("queues")
+    if isinstance(queues, str):
+        raise OptionError(f"queues={queues!r}: must be a list of names, such as {[queues]!r}")
+    for name in SECONDS:
+        value = options.get(name)
+        if value is not None and not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
+            hint = ", or None for as long as it takes" if name == "shutdown_graceful_timeout" else ""
+            raise OptionError(f"{name}={value!r}: must be a number of seconds, 0 or more{hint}")
+
+
+SECONDS = (
+    *("fetch_job_polling_interval", "abort_job_polling_interval", "shutdown_graceful_timeout"),
+    *("update_heartbeat_interval", "stalled_worker_timeout"),
+)

@@ -11,7 +11,7 @@ from email_validator import validate_email
 from jobs.settings import get_settings
 from jobs.users.links import Purpose, link
 from jobs.users.models import User
-from workrow.database import clock
+from workrow import clock
 
 
 @dataclass(frozen=True)

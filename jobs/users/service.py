@@ -15,7 +15,7 @@ from jobs.emails import tasks as emails
 from jobs.emails.service import Delivery
 from jobs.users.links import BadLink, Purpose, user_of
 from jobs.users.models import User
-from workrow.database import clock
+from workrow import clock
 
 
 class EmailTaken(Exception):

@@ -2,6 +2,7 @@
 
 import click
 
+from workrow import __version__
 from workrow.cli.controls import pause, resume
 from workrow.cli.errors import OneLineErrors
 from workrow.cli.job import job, retry
@@ -13,7 +14,6 @@ from workrow.cli.schema import schema
 from workrow.cli.status import status
 from workrow.cli.where import Database
 from workrow.cli.worker import worker
-from workrow.version import __version__
 
 
 @click.group(cls=OneLineErrors)

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import psycopg
 import pydantic_core
+from procrastinate import PsycopgConnector
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 from psycopg.types.json import set_json_loads
 
@@ -144,3 +146,31 @@ async def persist(outage: Outage | str, attempt: Callable[[], Awaitable[T]]) -> 
         else:
             outage.over()
             return result
+
+
+PATIENCE: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""A server that vanished is noticed after 20 s (s, s, probes, ms), and not after the kernel's two hours. What the URL
+says about any of these wins. https://www.postgresql.org/docs/current/libpq-connect.html"""
+
+
+async def connect(connector: PsycopgConnector, url: str | None = None) -> psycopg.AsyncConnection:
+    """A connection beside the connector's pool, made as the pool makes its own, in autocommit mode; or one to
+    ``url``."""
+    pool = connector.pool
+    conninfo = url or await pool._resolve_conninfo()
+    given = {**conninfo_to_dict(conninfo), **await pool._resolve_kwargs()}
+    kwargs = {**PATIENCE, **given, "autocommit": True}
+    connection: psycopg.AsyncConnection = await pool.connection_class.connect("", **kwargs)
+    if configure := connector._pool_args.get("configure"):
+        try:
+            await configure(connection)
+        except BaseException:
+            await connection.close()
+            raise
+    return connection

@@ -6,8 +6,6 @@ They know the exceptions of drivers and HTTP clients by name or by shape, and im
 from collections.abc import Callable
 
 import psycopg
-import pydantic
-from sqlalchemy import exc as sa_exc
 
 from workrow.declare.retry import Rule, asked_seconds
 from workrow.declare.waits import exponential
@@ -63,6 +61,8 @@ MISSING_NAMES = frozenset({"DoesNotExist", "NoResultFound", "NotFound", "NotFoun
 
 
 def _is_database(error: BaseException) -> bool:
+    from sqlalchemy import exc as sa_exc
+
     if isinstance(error, sa_exc.TimeoutError):  # no free connection in the pool
         return True
     if isinstance(error, sa_exc.DBAPIError):
@@ -88,7 +88,7 @@ def _is_external(error: BaseException) -> bool:
 
 
 def _is_validation(error: BaseException) -> bool:
-    if isinstance(error, pydantic.ValidationError | ArgumentError) or _status(error) in INVALID_STATUSES:
+    if isinstance(error, ArgumentError) or _status(error) in INVALID_STATUSES:
         return True
     return any(each.__name__ in INVALID_NAMES for each in type(error).__mro__)
 

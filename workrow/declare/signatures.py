@@ -6,8 +6,6 @@ from typing import Any, get_type_hints
 
 import procrastinate
 import psycopg
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Session
 
 from workrow.declare.execution import TransactionKind
 from workrow.errors import OptionError
@@ -59,6 +57,9 @@ def transaction_kind(func: Callable[..., Any]) -> TransactionKind:
     Raises:
         OptionError: it is no transaction, or one of the other kind.
     """
+    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.orm import Session
+
     annotation = _annotation(func, 0)
     annotation = getattr(annotation, "__origin__", annotation)
     name = annotation.rpartition(".")[2].partition("[")[0] if isinstance(annotation, str) else None

@@ -4,26 +4,30 @@ SQLAlchemy's four (``AsyncSession``, ``AsyncConnection``, ``Session``, ``Connect
 psycopg2 dialects, and psycopg's two connections. What is async returns an awaitable, what is sync the rows.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import psycopg
-import sqlalchemy as sa
 from psycopg import errors as pg
 from psycopg.rows import tuple_row
-from sqlalchemy import exc as sa_exc
-from sqlalchemy.engine import Connection as SAConnection
-from sqlalchemy.ext.asyncio import AsyncConnection as SAAsyncConnection
-from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
-from sqlalchemy.orm import Session, scoped_session
 
 from workrow import sql
 from workrow.errors import SchemaMissing, TransactionError, WorkrowError
 
-AsyncTransaction: TypeAlias = (
-    AsyncSession | async_scoped_session[Any] | SAAsyncConnection | psycopg.AsyncConnection[Any]
-)
-SyncTransaction: TypeAlias = Session | scoped_session[Any] | SAConnection | psycopg.Connection[Any]
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection as SAConnection
+    from sqlalchemy.ext.asyncio import AsyncConnection as SAAsyncConnection
+    from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
+    from sqlalchemy.orm import Session, scoped_session
+
+# SQLAlchemy takes longer to import than all the rest: who enqueues on psycopg's connections alone never loads it
+AsyncTransaction: TypeAlias = Union[
+    "AsyncSession", "async_scoped_session[Any]", "SAAsyncConnection", psycopg.AsyncConnection[Any]
+]
+SyncTransaction: TypeAlias = Union["Session", "scoped_session[Any]", "SAConnection", psycopg.Connection[Any]]
 
 Rows: TypeAlias = list[tuple[Any, ...]]
 Params: TypeAlias = Mapping[str, Any]
@@ -41,10 +45,12 @@ def is_async(on: object) -> bool:
     Raises:
         TransactionError: it is no transaction that workrow can join.
     """
-    if isinstance(on, AsyncSession | async_scoped_session | SAAsyncConnection | psycopg.AsyncConnection):
-        return True
-    if isinstance(on, Session | scoped_session | SAConnection | psycopg.Connection):
-        return False
+    if isinstance(on, psycopg.AsyncConnection | psycopg.Connection):
+        return isinstance(on, psycopg.AsyncConnection)
+    if "sqlalchemy" in sys.modules:
+        theirs = _sqlalchemy()
+        if isinstance(on, theirs.ASYNC + theirs.SYNC):
+            return isinstance(on, theirs.ASYNC)
     hint = "; an engine has no transaction: use `with engine.begin() as connection`" if _is_engine(on) else ""
     raise TransactionError(f"cannot enqueue on {on!r:.80}: expected {SUPPORTED}{hint}")
 
@@ -66,11 +72,9 @@ async def run_async(on: AsyncTransaction, name: str, params: Params, explain: "E
         if isinstance(on, psycopg.AsyncConnection):
             cursor = psycopg.AsyncCursor(on, row_factory=tuple_row)
             return await (await cursor.execute(sql.load(name), params)).fetchall()
-        target = on() if isinstance(on, async_scoped_session) else on
-        _check_dialect(target.sync_session.get_bind() if isinstance(target, AsyncSession) else target)
-        result = await target.execute(sql.load_for_sqlalchemy(name), params)
-        return [tuple(row) for row in result]
-    except (psycopg.Error, sa_exc.SQLAlchemyError) as error:
+        rows: Rows = await _sqlalchemy().run_async(on, name, params)
+        return rows
+    except _errors(on) as error:
         raise _explained(explain, error, on) from None
 
 
@@ -79,10 +83,9 @@ def run(on: SyncTransaction, name: str, params: Params, explain: "Explain | None
     try:
         if isinstance(on, psycopg.Connection):
             return psycopg.Cursor(on, row_factory=tuple_row).execute(sql.load(name), params).fetchall()
-        target = on() if isinstance(on, scoped_session) else on
-        _check_dialect(target.get_bind() if isinstance(target, Session) else target)
-        return [tuple(row) for row in target.execute(sql.load_for_sqlalchemy(name), params)]
-    except (psycopg.Error, sa_exc.SQLAlchemyError) as error:
+        rows: Rows = _sqlalchemy().run(on, name, params)
+        return rows
+    except _errors(on) as error:
         raise _explained(explain, error, on) from None
 
 
@@ -97,12 +100,7 @@ async def copy_async(on: AsyncTransaction, name: str, lines: Iterable[str]) -> i
         TransactionError: as `run_async`; or the driver is not psycopg.
     """
     try:
-        target: Any = on() if isinstance(on, async_scoped_session) else on
-        if isinstance(target, AsyncSession):
-            target = await target.connection()
-        if isinstance(target, SAAsyncConnection):
-            await target.execute(sa.text("SELECT 1"))  # SQLAlchemy begins, and later commits, only what it has seen
-            target = (await target.get_raw_connection()).driver_connection
+        target = on if isinstance(on, psycopg.AsyncConnection) else await _sqlalchemy().driver_async(on)
         if not isinstance(target, psycopg.AsyncConnection):
             raise _no_copy(on)
         count = 0
@@ -111,19 +109,14 @@ async def copy_async(on: AsyncTransaction, name: str, lines: Iterable[str]) -> i
                 await stream.write(piece)
                 count += number
         return count
-    except (psycopg.Error, sa_exc.SQLAlchemyError) as error:
+    except _errors(on) as error:
         raise _translated(error, on) or error from None
 
 
 def copy(on: SyncTransaction, name: str, lines: Iterable[str]) -> int:
     """The same in a sync transaction."""
     try:
-        target: Any = on() if isinstance(on, scoped_session) else on
-        if isinstance(target, Session):
-            target = target.connection()
-        if isinstance(target, SAConnection):
-            target.execute(sa.text("SELECT 1"))
-            target = target.connection.driver_connection
+        target = on if isinstance(on, psycopg.Connection) else _sqlalchemy().driver(on)
         if not isinstance(target, psycopg.Connection):
             raise _no_copy(on)
         count = 0
@@ -132,7 +125,7 @@ def copy(on: SyncTransaction, name: str, lines: Iterable[str]) -> int:
                 stream.write(piece)
                 count += number
         return count
-    except (psycopg.Error, sa_exc.SQLAlchemyError) as error:
+    except _errors(on) as error:
         raise _translated(error, on) or error from None
 
 
@@ -159,12 +152,17 @@ def _is_engine(on: object) -> bool:
     return type(on).__name__ in ("Engine", "AsyncEngine", "sessionmaker", "async_sessionmaker")
 
 
-def _check_dialect(bind: Any) -> None:
-    if bind.dialect.name != "postgresql":
-        raise TransactionError(
-            f"cannot enqueue on a {bind.dialect.name} database: jobs are rows in PostgreSQL; "
-            "give a session that is bound to it"
-        )
+@cache
+def _sqlalchemy() -> Any:
+    """What is done with SQLAlchemy's objects."""
+    return import_module("workrow.enqueue.sqlalchemy_transaction")
+
+
+def _errors(on: object) -> tuple[type[Exception], ...]:
+    """What the driver of ``on`` raises."""
+    if isinstance(on, psycopg.AsyncConnection | psycopg.Connection):
+        return (psycopg.Error,)
+    return (psycopg.Error, _sqlalchemy().SQLAlchemyError)
 
 
 def _explained(explain: Explain | None, error: Exception, on: object) -> Exception:
@@ -174,9 +172,9 @@ def _explained(explain: Explain | None, error: Exception, on: object) -> Excepti
 def _translated(error: Exception, on: object) -> WorkrowError | None:
     """Our word for what the caller can mend; None for what only the driver's own error describes."""
     what = type(on).__name__
-    if isinstance(error, sa_exc.PendingRollbackError | sa_exc.ResourceClosedError):
+    if "sqlalchemy" in sys.modules and _sqlalchemy().has_failed(error):
         return TransactionError(f"cannot enqueue: the {what}'s transaction has failed or is closed; roll it back first")
-    original = error.orig if isinstance(error, sa_exc.DBAPIError) else error
+    original = getattr(error, "orig", None) or error
     state = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
     if state == pg.InFailedSqlTransaction.sqlstate:
         return TransactionError(f"cannot enqueue: the {what}'s transaction has failed already; roll it back first")

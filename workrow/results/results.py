@@ -11,12 +11,11 @@ import psycopg
 from procrastinate.connector import BaseConnector
 
 from workrow import sql
-from workrow.database.link import Row
+from workrow.database.link import PATIENCE, Row
 from workrow.errors import JobCancelled, JobFailed, JobNotFound, NoResult, OptionError, ResultTimeout, brief
 from workrow.job import UNKEPT, Progress, Question
 from workrow.results.waiting import Waiter, Waiting
 from workrow.tasks import Task
-from workrow.worker.upstream import PATIENCE
 
 T = TypeVar("T")
 

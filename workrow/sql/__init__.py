@@ -3,8 +3,10 @@
 import re
 from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 
 @cache
@@ -18,6 +20,8 @@ def load(name: str) -> str:
 
 
 @cache
-def load_for_sqlalchemy(name: str) -> sa.TextClause:
+def load_for_sqlalchemy(name: str) -> "sa.TextClause":
     """The same statement with ``:name`` placeholders, for any of SQLAlchemy's drivers."""
+    import sqlalchemy as sa
+
     return sa.text(re.sub(r"%\((\w+)\)s", r":\1", load(name)))

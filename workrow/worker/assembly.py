@@ -9,6 +9,7 @@ from typing import Any
 from procrastinate import jobs
 from procrastinate.app import App
 
+from workrow.configuration import AsyncSessions, SyncSessions, check_slots
 from workrow.database.link import Connect
 from workrow.maintenance.scheduler import Scheduler
 from workrow.tasks import known_versions
@@ -25,8 +26,8 @@ from workrow.worker.lanes import Lanes
 from workrow.worker.lease import Lease
 from workrow.worker.running.executor import Executor
 from workrow.worker.running.progress import Board
-from workrow.worker.running.transactions import AsyncSessions, SyncSessions, Transactions
-from workrow.worker.upstream import UpstreamWorker, check_slots
+from workrow.worker.running.transactions import Transactions
+from workrow.worker.upstream import UpstreamWorker
 
 POLL_SECONDS = 2.0
 """An idle worker looks so often: together with its heartbeat that is less than a statement a second."""

@@ -14,6 +14,7 @@ from procrastinate.connector import BaseConnector
 from sqlalchemy import exc as sa_exc
 from sqlalchemy.orm import Session
 
+from workrow.configuration import AsyncSessions, SyncSessions
 from workrow.database.connector import Connector, SyncConnector
 from workrow.database.outage import told
 from workrow.declare.execution import TransactionKind
@@ -24,8 +25,6 @@ from workrow.worker.running.transaction_watch import CAUSE_MAX, CONFLICTS, Watch
 
 logger = logging.getLogger(__name__)
 
-AsyncSessions = Callable[[], Any]
-SyncSessions = Callable[[], Session]
 
 CONFLICT_TRIES = 3
 CONFLICT_PAUSE = 0.1
