@@ -1,22 +1,37 @@
 """Move a test's clock, and let happen what is due on the way."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from workrow.app import App
 from workrow.testing.clock import DatabaseClock, Moment
 from workrow.testing.databases import TestingError
 from workrow.testing.reports import AttemptFailed
 
 if TYPE_CHECKING:
     from workrow.testing.engine import Steps
-    from workrow.testing.harness import Harness
     from workrow.testing.reports import Ran
+
+
+class Engine(Protocol):
+    """What a clock needs of its harness."""
+
+    app: App
+
+    async def worker(self) -> "Steps":
+        """The worker that runs the jobs."""
+
+    async def drain(self, *, raise_on_failure: bool) -> list["Ran"]:
+        """Run all jobs that can run now."""
+
+    async def run_ready(self) -> list["Ran"]:
+        """The same, whatever fails."""
 
 
 class Clock(DatabaseClock):
     """The clock of a harness: ``with jobs.clock.at("2027-03-28 00:59", "Europe/Berlin") as clock: …``."""
 
-    def __init__(self, harness: "Harness") -> None:
+    def __init__(self, harness: Engine) -> None:
         super().__init__(lambda: harness.app.database_url)
         self._harness = harness
 
