@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 import workrow
 from tests.integration.test_worker import run
 from workrow.errors import JobCancelled, JobFailed, JobNotFound, NoResult, ResultTimeout
-from workrow.results.results import LOOK_SECONDS, waiting
+from workrow.results import waiting
+from workrow.results.results import LOOK_SECONDS
 
 
 @asynccontextmanager
