@@ -20,7 +20,7 @@ SyncSessions = Callable[[], "Session"]
 LEASE_LEAST, LEASE_MOST = 2.0, 86400.0
 CRASHES_LEAST = 2
 HISTORY_MOST = timedelta(days=36500)
-WORKER_OPTIONS = (*WorkerOptions.__annotations__, "health", "queue_concurrency")
+WORKER_OPTIONS = (*WorkerOptions.__annotations__, "health", "queue_concurrency", "priority_ageing")
 
 
 def check_connection(url: object, connector: object) -> None:
@@ -116,9 +116,20 @@ def check_slots(name: str, slots: object) -> None:
         raise OptionError(f"{name}={slots!r}: must be a whole number of slots, at least 1")
 
 
+def check_ageing(seconds: object) -> None:
+    """Raise OptionError unless waiting can count as priority at this pace, or is not to."""
+    fits = isinstance(seconds, int | float) and not isinstance(seconds, bool) and math.isfinite(seconds) and seconds > 0
+    if seconds is not None and not fits:
+        raise OptionError(
+            f"priority_ageing={brief(seconds)}: must be seconds of waiting that count as one level of priority, above 0, "
+            "or None"
+        )
+
+
 def check_worker(options: Mapping[str, Any]) -> None:
     """Raise OptionError for values with which the worker would hang, or do nothing."""
     check_slots("concurrency", options.get("concurrency", 1))
+    check_ageing(options.get("priority_ageing"))
     queues = options.get("queues")
     if isinstance(queues, str):
         raise OptionError(f"queues={queues!r}: must be a list of names, such as {[queues]!r}")

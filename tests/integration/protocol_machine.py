@@ -19,7 +19,7 @@ Maker = Callable[["Protocol", int, int], Op | None]
 
 JOBS, WORKERS = 5, 3
 """So few that they meet."""
-CLAIMS = ("claim_jobs", "claim_notified_jobs", "claim_queue_jobs", "claim_locked_jobs")
+CLAIMS = ("claim_jobs", "claim_notified_jobs", "claim_queue_jobs", "claim_mixed_jobs", "claim_locked_jobs")
 ENDS = ("succeeded", "failed", "aborted", "quarantined")
 
 
@@ -95,7 +95,7 @@ class Protocol(RuleBasedStateMachine):
 
     def claim(self, n: int, m: int) -> Op | None:
         worker = pick(self.model.workers, n)
-        return self.model.claim(CLAIMS[m % 4], worker, 1 + n % 3) if worker else None
+        return self.model.claim(CLAIMS[m % len(CLAIMS)], worker, 1 + n % 3) if worker else None
 
     def rescue(self, n: int, m: int) -> Op | None:
         return self.model.rescue(1 if n == 7 else 1000)

@@ -19,6 +19,8 @@ PARAMS: dict[str, Any] = {
     "limit": 100,
     "queues": None,
     "paused": [],
+    "levels": 4,
+    "from_queue": "",
     "keys": 100,
     "ids": list(range(1, 50)),
     "known": [1],
@@ -42,6 +44,7 @@ PARAMS: dict[str, Any] = {
 AFTER = {"claim_locked_jobs": ""}
 INDEXES = {
     "claim_jobs": "procrastinate_jobs_ready_idx_w2",
+    "claim_mixed_jobs": "procrastinate_jobs_staged_idx_w5",
     "claim_queue_jobs": "procrastinate_jobs_ready_idx_w2",
     "claim_notified_jobs": "procrastinate_jobs_pkey",
     "claim_locked_jobs": "procrastinate_jobs_locked_idx_w2",
@@ -59,6 +62,8 @@ INDEXES = {
     "list_aborts": "procrastinate_jobs_pkey",
     "expire_jobs": "procrastinate_jobs_pkey",
 }
+SORTS = ("claim_locked_jobs", "survey_jobs", "claim_notified_jobs", "claim_mixed_jobs")
+"""They sort what they have found: at most twice the limit, or a row for each queue."""
 
 
 @pytest.fixture
@@ -88,7 +93,30 @@ def test_the_statement_uses_its_index(name: str, plan: str, large: psycopg.Conne
     text = "\n".join(lines)
     assert INDEXES[name] in text, text
     assert "Seq Scan on procrastinate_jobs" not in text, text
-    assert "Sort Key" not in text or name in ("claim_locked_jobs", "survey_jobs", "claim_notified_jobs"), text
+    assert "Sort Key" not in text or name in SORTS, text
+
+
+@pytest.mark.parametrize("plan", ["custom", "generic"])
+def test_what_comes_back_is_claimed_in_order_without_a_sort_of_all(plan: str, large: psycopg.Connection[Any]) -> None:
+    large.execute(
+        """INSERT INTO procrastinate_jobs (queue_name, task_name, scheduled_at, staged_at)
+           SELECT 'q1', 't', at, at FROM generate_series(1, 20000) AS n, LATERAL (SELECT now() - n * interval '1 s' AS at)"""
+    )
+    large.execute("ANALYZE procrastinate_jobs")
+    large.execute(f"SET LOCAL plan_cache_mode = force_{plan}_plan")
+    explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {sql.load('claim_mixed_jobs')}"
+    (((top,),),) = large.execute(explain, {**PARAMS, "limit": 10}).fetchall()
+    nodes = [top["Plan"]]
+    for node in nodes:
+        nodes += node.get("Plans", [])
+    sorts = [node["Actual Rows"] for node in nodes if node["Node Type"] == "Sort"]
+    scans = [node for node in nodes if "Index Name" in node and "_idx_" in node["Index Name"]]
+    assert max(sorts) <= 20, nodes
+    assert {node["Index Name"] for node in scans} == {
+        "procrastinate_jobs_ready_idx_w2",
+        "procrastinate_jobs_staged_idx_w5",
+    }
+    assert all(node["Actual Rows"] <= 10 for node in scans), nodes
 
 
 def test_one_job_is_found_by_its_id(large: psycopg.Connection[Any]) -> None:

@@ -31,6 +31,12 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 )
 @click.option("-n", "--name", help="The worker's name; several processes are numbered.")
 @click.option("--shutdown-timeout", type=Finite(min=0), help="Seconds to let jobs end; else as long as it takes.")
+@click.option(
+    "--priority-ageing",
+    type=Finite(min=0, min_open=True),
+    metavar="SECONDS",
+    help="So long a wait counts as one level of priority; else none does.",
+)
 @click.option("--health", metavar="HOST:PORT", help="Tell over HTTP what is wrong with the worker: 200 or 503.")
 @click.option("--one-shot", is_flag=True, help="End when no job is left.")
 @click.option("--lifeline", type=click.IntRange(0), hidden=True)
@@ -43,6 +49,7 @@ def worker(
     processes: int,
     name: str | None,
     shutdown_timeout: float | None,
+    priority_ageing: float | None,
     health: str | None,
     one_shot: bool,
     lifeline: int | None,
@@ -74,6 +81,7 @@ def worker(
         "concurrency": concurrency,
         "name": name,
         "shutdown_graceful_timeout": shutdown_timeout,
+        "priority_ageing": priority_ageing,
         "health": health,
     }
     if any(shares.values()):

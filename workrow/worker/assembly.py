@@ -9,7 +9,7 @@ from typing import Any
 from procrastinate import jobs
 from procrastinate.app import App
 
-from workrow.configuration import AsyncSessions, SyncSessions, check_slots
+from workrow.configuration import AsyncSessions, SyncSessions, check_ageing, check_slots
 from workrow.database.link import Connect
 from workrow.maintenance.scheduler import Scheduler
 from workrow.tasks import known_versions
@@ -50,6 +50,7 @@ class Assembly(UpstreamWorker):
         sync_sessions: makes their ``Session``.
         health: ``host:port`` where `problems` are told over HTTP.
         queue_concurrency: slots for each queue, instead of ``queues`` and ``concurrency``.
+        priority_ageing: seconds of waiting that count as one level of priority; None: waiting counts nothing.
         **options: as `procrastinate.App.run_worker_async`.
     """
 
@@ -69,11 +70,13 @@ class Assembly(UpstreamWorker):
         sync_sessions: SyncSessions | None = None,
         health: str | None = None,
         queue_concurrency: Mapping[str, int] | None = None,
+        priority_ageing: float | None = None,
         **options: Any,
     ) -> None:
         self._longest_pause = options.get("fetch_job_polling_interval", POLL_SECONDS)
         for queue, slots in (queue_concurrency or {}).items():
             check_slots(f"queue_concurrency[{queue!r}]", slots)
+        check_ageing(priority_ageing)
         if queue_concurrency:
             options |= {"queues": list(queue_concurrency), "concurrency": sum(queue_concurrency.values())}
         options = {"stalled_worker_timeout": lease, "update_heartbeat_interval": lease, **options}
@@ -88,6 +91,7 @@ class Assembly(UpstreamWorker):
         self._running = running
         self._lanes = Lanes()
         self._queue_concurrency = queue_concurrency
+        self._priority_ageing = priority_ageing
         self._lease_lost = asyncio.Event()
         self._hurry = asyncio.Event()
         self._lease = self._new_lease(version)
@@ -152,6 +156,7 @@ class Assembly(UpstreamWorker):
                 known_versions(tasks),
                 self._pauses,
                 lines_of(tasks, self._claims.link, self._lease, queues),
+                self._priority_ageing,
             ),
             self._executor,
             self._finisher,

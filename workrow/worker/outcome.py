@@ -64,6 +64,11 @@ class Claimed:
         self.claimed_at = time.monotonic()
         self.started_at = 0.0
 
+    @property
+    def was_scheduled(self) -> bool:
+        """It was due at some time: by a delay, a retry or a snooze."""
+        return self._row[7] is not None
+
     @cached_property
     def job(self) -> jobs.Job:
         """The same as procrastinate's value; made only if somebody asks."""

@@ -8,7 +8,7 @@ from importlib import resources
 
 from workrow.schema import upstream
 
-LATEST = 4
+LATEST = 5
 
 
 def up(version: int) -> list[str]:

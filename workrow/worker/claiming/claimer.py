@@ -1,7 +1,6 @@
 """Which jobs to claim next: the order, the cursors, and when to look from the start again."""
 
 import logging
-import sys
 import time
 from typing import Any
 
@@ -10,18 +9,19 @@ import psycopg
 from workrow.database.link import Link, Row
 from workrow.database.outage import LOST, told
 from workrow.worker.claiming.lines import Lines
+from workrow.worker.claiming.locks import Locks
 from workrow.worker.claiming.pauses import Pauses
-from workrow.worker.claiming.survey import Group, Survey
+from workrow.worker.claiming.survey import LEVELS, SWEEP_SHARE, Group, Survey
+from workrow.worker.claiming.turns import Turns
 from workrow.worker.lease import Lease
 from workrow.worker.outcome import Claimed
 
 logger = logging.getLogger(__name__)
 
-SWEEP_SHARE = 20
-"""A survey may take a twentieth of the time: under a snapshot that somebody holds open it walks over dead entries."""
-MANY_PRIORITIES = 4
-"""From so many priorities on, one statement for the whole queue beats one for each."""
-LOCKS_A_SCAN = 1000
+MANY_LEVELS = 100
+"""So many priorities of a queue are told apart where waiting counts as priority, or a row cannot be claimed."""
+SHARE_LEAST = 10
+"""Jobs: what a group is asked for in its turn, at least: a statement for each job would not pay."""
 BUSY_SURVEY = 0.1
 """Seconds between two surveys of a busy worker: how long a job of higher priority, or of another queue, goes unseen."""
 STAGE = 1000
@@ -38,7 +38,8 @@ class Claimer:
         signatures: ``"task:version"`` of the versions that it knows of those that have more than one: jobs of newer
             ones are left, too.
         pauses: what is not to be claimed now.
-        lines: claims the jobs that have limits; None where no task has any.
+        lines: claims the jobs that wait for their limits.
+        ageing: seconds of waiting that count as one level of priority; None: waiting counts nothing.
     """
 
     def __init__(
@@ -49,7 +50,8 @@ class Claimer:
         tasks: list[str],
         signatures: list[str],
         pauses: Pauses,
-        lines: Lines | None = None,
+        lines: Lines,
+        ageing: float | None = None,
     ) -> None:
         self._link = link
         self._lease = lease
@@ -61,10 +63,12 @@ class Claimer:
         self._lines = lines
         self._lines_first = True
         self._survey = Survey()
-        self._many_priorities = MANY_PRIORITIES
+        self._turns = Turns(ageing)
+        self._levels = MANY_LEVELS if ageing else LEVELS
+        self._from_queue = ""
+        self._by_id: set[tuple[str, int]] = set()
         self._refused: set[int] = set()
-        self._lock_cursor = ""
-        self._locks_at = 0.0
+        self._locks = Locks(link, lease, queues, pauses)
         self._queues_seen: set[str] = set()
         self._notified: set[int] = set()
 
@@ -78,23 +82,22 @@ class Claimer:
 
     def look_again(self) -> None:
         """Forget when the last survey was: something is there that no notification names."""
-        self._survey.next_at = self._locks_at = 0.0
-        if self._lines:
-            self._lines.look_again()
+        self._survey.next_at = 0.0
+        self._locks.look_again()
+        self._lines.look_again()
 
     def unlock(self) -> None:
         """A job with a lock, or with limits, has ended: the next one behind it may be there."""
         self._survey.locked = True
-        self._locks_at = 0.0
-        if self._lines:
-            self._lines.look_again()
+        self._locks.look_again()
+        self._lines.look_again()
 
     @property
     def due_in(self) -> float | None:
         """Seconds until the next scheduled job is due, as of the last survey; None if there is none."""
         survey = self._survey
         due = None if survey.due_in is None else max(0.0, survey.due_in - (time.monotonic() - survey.at))
-        known = [each for each in (due, self._lines.due_in if self._lines else None) if each is not None]
+        known = [each for each in (due, self._lines.due_in) if each is not None]
         return min(known, default=None)
 
     async def claim(self, limit: int) -> list[Claimed]:
@@ -106,13 +109,12 @@ class Claimer:
         claimed = await self._claim_notified(limit)
         if survey_due:
             await self._look()
-        if self._lines:
-            claimed += await self._lines.claim(self._share_of_lines(limit - len(claimed)), self._pauses)
+        claimed += await self._lines.claim(self._share_of_lines(limit - len(claimed)), self._pauses)
         claimed += await self._claim_known(limit - len(claimed))
         if len(claimed) < limit and time.monotonic() >= self._survey.next_at:
             await self._look()
             claimed += await self._claim_known(limit - len(claimed))
-        if self._lines and len(claimed) < limit:
+        if len(claimed) < limit:
             claimed += await self._lines.claim(limit - len(claimed), self._pauses)
         return claimed
 
@@ -122,9 +124,6 @@ class Claimer:
             return limit
         self._lines_first = not self._lines_first
         return (limit + self._lines_first) // 2
-
-    def _serves(self, queue: str) -> bool:
-        return (self._queues is None or queue in self._queues) and queue not in self._pauses.queues
 
     def _note_pauses(self, rows: list[Row]) -> bool:
         """What a survey says of pauses; whether it asked for other tasks than it should have."""
@@ -146,34 +145,52 @@ class Claimer:
         survey = self._survey
         # where both kinds wait, each gets half of the room
         share = (limit + 1) // 2 if survey.groups else limit
-        claimed = await self._claim_locked(share) if survey.locked else []
+        claimed: list[Claimed] = []
+        if survey.locked:
+            claimed = await self._locks.claim(share, self._known)
+            survey.locked = self._locks.are_left
         return claimed + await self._claim_groups(limit - len(claimed))
 
     async def _claim_notified(self, limit: int) -> list[Claimed]:
         ids, self._notified = self._notified, set()
         if not ids:
             return []
-        return await self._run(
+        claimed = await self._run(
             "claim_notified_jobs", ids=list(ids), queues=self._queues, paused=self._pauses.queues, limit=limit
         )
+        for job in claimed:
+            self._turns.count((job.queue, job.priority), 1)
+        return claimed
 
     async def _claim_groups(self, limit: int) -> list[Claimed]:
         claimed: list[Claimed] = []
         groups = self._survey.groups
         while groups and limit > len(claimed):
-            group, want = groups[0], limit - len(claimed)
-            before = group.after
-            got = await self._claim_group(group, want)
-            claimed += got
-            if len(got) < want and group.after == before:
-                groups.pop(0)
-            if got and group.priority is not None:
-                group.after = max(job.id for job in got)
-        if groups:
-            # queues of the same priority take turns
-            groups.append(groups.pop(0))
-            groups.sort(key=lambda group: -(group.priority or 0))
+            peers = self._turns.first(groups)
+            share = max(SHARE_LEAST, -(-(limit - len(claimed)) // len(peers)))
+            empty = set()
+            for group in peers:
+                want = min(share, limit - len(claimed))
+                if want <= 0:
+                    break
+                before = group.after
+                got = await self._claim_group(group, want)
+                self._advance(group, got)
+                claimed += got
+                if len(got) < want and group.after == before:
+                    empty.add(group.key)
+            if empty:
+                groups[:] = [group for group in groups if group.key not in empty]
         return claimed
+
+    def _advance(self, group: Group, got: list[Claimed]) -> None:
+        self._turns.count(group.key, len(got))
+        if group.mixed:
+            got = [job for job in got if not job.was_scheduled]
+        if group.rest:
+            group.priority = min((job.priority for job in got), default=group.priority)
+        elif got:
+            group.after = max(job.id for job in got)
 
     async def _claim_group(self, group: Group, limit: int) -> list[Claimed]:
         try:
@@ -181,10 +198,15 @@ class Claimer:
         except LOST:
             raise
         except psycopg.Error as error:
-            if group.priority is None:
-                self._many_priorities = sys.maxsize  # from now on by priorities, which have cursors
+            if group.rest and self._levels < MANY_LEVELS:
+                self._levels = MANY_LEVELS  # from now on by priorities, which have cursors
                 self.look_again()
                 return []
+            if group.mixed or group.rest:
+                # by id from now on, for that has a cursor
+                self._by_id.add(group.key)
+                group.mixed, group.rest, group.after = False, False, 0
+                return await self._claim_group(group, limit)
             if limit > 1:
                 return await self._claim_group(group, limit // 2)
             await self._step_over(group, error)
@@ -203,56 +225,14 @@ class Claimer:
                 logger.error("job %s cannot be claimed and is left in the queue: %s", group.after, told(error))
 
     async def _claim_group_at_once(self, group: Group, limit: int) -> list[Claimed]:
-        if group.priority is None:
-            claimed = await self._run("claim_queue_jobs", queue=group.queue, limit=limit)
+        of = {"queue": group.queue, "priority": group.priority, "limit": limit}
+        if group.rest:
+            claimed = await self._run("claim_queue_jobs", **of)
         else:
-            claimed = await self._run(
-                "claim_jobs", queue=group.queue, limit=limit, priority=group.priority, after=group.after
-            )
+            claimed = await self._run("claim_mixed_jobs" if group.mixed else "claim_jobs", after=group.after, **of)
         # an UPDATE returns rows in no particular order
         claimed.sort(key=lambda job: (-job.priority, job.id))
         return claimed
-
-    async def _claim_locked(self, limit: int) -> list[Claimed]:
-        """The heads of free locks, from where the last scan ended to the end, and once more from the start."""
-        claimed: list[Claimed] = []
-        began = time.monotonic()
-        if began < self._locks_at:
-            return claimed
-        while len(claimed) < limit:
-            first = self._lock_cursor
-            claimed += await self._scan_locks(limit - len(claimed))
-            if self._lock_cursor or not first:
-                break
-        if not claimed:
-            now = time.monotonic()
-            self._locks_at = now + (now - began) * SWEEP_SHARE
-            # at the end of the locks, until a survey or the end of a job with a lock says otherwise
-            self._survey.locked = bool(self._lock_cursor)
-        return claimed
-
-    async def _scan_locks(self, limit: int) -> list[Claimed]:
-        owner = self._lease.worker_id
-        try:
-            rows = await self._link.run(
-                "claim_locked_jobs",
-                after=self._lock_cursor,
-                keys=LOCKS_A_SCAN,
-                limit=limit,
-                queues=self._queues,
-                paused=self._pauses.queues,
-                worker_id=owner,
-                **self._known,
-            )
-        except psycopg.errors.UniqueViolation:
-            return []  # another worker took one of these locks in the same moment; nothing was claimed
-        except LOST:
-            raise
-        except psycopg.Error as error:
-            logger.error("jobs with locks cannot be claimed: %s", told(error))
-            return []
-        self._lock_cursor = rows[0][0] or ""
-        return [Claimed(row[1:], owner) for row in rows if row[1] is not None]
 
     async def _run(self, statement: str, **params: Any) -> list[Claimed]:
         owner = self._lease.worker_id
@@ -261,17 +241,38 @@ class Claimer:
 
     async def _look(self) -> None:
         began = time.monotonic()
-        rows = await self._link.run("survey_jobs", **self._known)
-        if any(kind == "due" and seconds <= 0 for kind, _, _, _, seconds in rows):
+        rows = await self._read_survey()
+        if any(row[0] == "due" and row[4] <= 0 for row in rows):
             await self._link.run("stage_jobs", limit=STAGE)
-            rows = await self._link.run("survey_jobs", **self._known)
+            rows = await self._read_survey()
         now = time.monotonic()
         if self._note_pauses(rows):
-            rows = await self._link.run("survey_jobs", **self._known)
+            rows = await self._read_survey()
         again_at = now + (now - began) * SWEEP_SHARE
-        survey = self._survey.renewed([row for row in rows if row[0] != "ready" or self._serves(row[1])], now, again_at)
+        survey = self._survey.renewed(rows, now, again_at, self._levels)
+        survey.groups = [group for group in survey.groups if group.queue not in self._pauses.queues]
+        for group in survey.groups:
+            if group.mixed and group.key in self._by_id:
+                group.mixed, group.after = False, 0
         if new := {group.queue for group in survey.groups} - self._queues_seen:
             await self._link.run("note_queues", names=list(new))
             self._queues_seen |= new
-        survey.merge_groups(self._many_priorities)
         self._survey = survey
+
+    async def _read_survey(self) -> list[Row]:
+        """A worker of all queues sees a thousand at a time, and goes on where it ended: until it finds something, or has
+        seen them all."""
+        ends = 2 if self._from_queue else 1
+        while True:
+            rows = await self._link.run(
+                "survey_jobs",
+                queues=self._queues,
+                paused=self._pauses.queues,
+                levels=self._levels,
+                from_queue=self._from_queue,
+                **self._known,
+            )
+            self._from_queue = next((row[1] for row in rows if row[0] == "more"), "")
+            ends -= not self._from_queue
+            if not ends or any(row[0] == "ready" for row in rows):
+                return rows

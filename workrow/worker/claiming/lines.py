@@ -1,5 +1,6 @@
 """Claims jobs that wait in lines for their limits."""
 
+import math
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -17,6 +18,10 @@ LOOK_SECONDS = 0.1
 """How long a busy worker leaves a job unseen that has come into an empty line."""
 RETRY_SECONDS = 0.02
 """After a claim that got nothing though a line was ready: another worker holds it just now."""
+LEFT_OVER_SECONDS = 5.0
+"""How often a worker whose tasks declare no limits looks for jobs that wait under limits which were taken out of the code."""
+LEFT_OVER_MEMORY = 60.0
+"""Having found such a job, how long it looks for the next as if the limits were declared."""
 KEYS_A_CLAIM = 500
 CALL_SECONDS = 0.05
 """How long slots that are free again may wait while claims find enough without them: a call looks at all that are held,
@@ -25,6 +30,8 @@ and one before each claim made a drain slower by a seventh."""
 
 class Lines:
     """The limited jobs of one worker's queues. Which of them may run is decided in ``workrow.claim_limited_v1``.
+
+    A job waits under the limits that its task had when it was enqueued, whatever its task declares now.
 
     Args:
         link: where the statements run.
@@ -50,14 +57,16 @@ class Lines:
         self._tasks = tasks
         self._versions = [(each, each.rpartition(":")[0]) for each in signatures]
         self._rules = list(rules)
-        self._declared = False
+        self._declared = not self._rules
+        self._wanted_until = math.inf if self._rules else 0.0
         self._look_at = self._call_at = 0.0
         self._hungry = True
         self._due_at: float | None = None
 
     def look_again(self) -> None:
         """Something may have come, or freed a slot."""
-        self._look_at = 0.0
+        if time.monotonic() < self._wanted_until:
+            self._look_at = 0.0
 
     @property
     def due_in(self) -> float | None:
@@ -100,6 +109,11 @@ class Lines:
         )
         claimed = [Claimed(row[1:], owner, limited=True) for row in rows if row[1] is not None]
         look_in, now = rows[0][0], time.monotonic()
+        if claimed:
+            self._wanted_until = max(self._wanted_until, now + LEFT_OVER_MEMORY)
+        elif now >= self._wanted_until:
+            self._look_at = now + LEFT_OVER_SECONDS
+            return claimed
         self._due_at = None if look_in is None else now + look_in
         if claimed and look_in == 0:
             self._look_at = now
@@ -120,11 +134,8 @@ class Lines:
         self._declared = True
 
 
-def lines_of(tasks: Mapping[str, Any], link: Link, lease: Lease, queues: list[str] | None) -> Lines | None:
-    """The lines of these tasks, by their names and aliases; None if none of them has limits."""
-    found = {id(task): task for task in tasks.values() if isinstance(task, Task) and task.line}
-    rules = {rule.name: rule for task in found.values() if task.line for rule in task.line.rules}
-    if not rules:
-        return None
-    limited = {name: task for name, task in tasks.items() if id(task) in found}
-    return Lines(link, lease, queues, sorted(limited), known_versions(limited), rules.values())
+def lines_of(tasks: Mapping[str, Any], link: Link, lease: Lease, queues: list[str] | None) -> Lines:
+    """The lines of these tasks, by their names and aliases."""
+    lines = [task.line for task in tasks.values() if isinstance(task, Task) and task.line]
+    rules = {rule.name: rule for line in lines for rule in line.rules}
+    return Lines(link, lease, queues, sorted(tasks), known_versions(tasks), rules.values())

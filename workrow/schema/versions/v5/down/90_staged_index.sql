@@ -1,0 +1,1 @@
+DROP INDEX procrastinate_jobs_staged_idx_w5
