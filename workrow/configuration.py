@@ -116,14 +116,20 @@ def check_slots(name: str, slots: object) -> None:
         raise OptionError(f"{name}={slots!r}: must be a whole number of slots, at least 1")
 
 
-def check_ageing(seconds: object) -> None:
-    """Raise OptionError unless waiting can count as priority at this pace, or is not to."""
-    fits = isinstance(seconds, int | float) and not isinstance(seconds, bool) and math.isfinite(seconds) and seconds > 0
-    if seconds is not None and not fits:
-        raise OptionError(
-            f"priority_ageing={brief(seconds)}: must be seconds of waiting that count as one level of priority, above 0, "
-            "or None"
-        )
+def check_ageing(seconds: Any) -> float | None:
+    """These seconds.
+
+    Raises:
+        OptionError: waiting cannot count as priority at this pace.
+    """
+    if seconds is None:
+        return None
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and math.isfinite(seconds) and seconds > 0:
+        return float(seconds)
+    raise OptionError(
+        f"priority_ageing={brief(seconds)}: must be seconds of waiting that count as one level of priority, above 0, "
+        "or None"
+    )
 
 
 def check_worker(options: Mapping[str, Any]) -> None:

@@ -100,7 +100,8 @@ def test_the_statement_uses_its_index(name: str, plan: str, large: psycopg.Conne
 def test_what_comes_back_is_claimed_in_order_without_a_sort_of_all(plan: str, large: psycopg.Connection[Any]) -> None:
     large.execute(
         """INSERT INTO procrastinate_jobs (queue_name, task_name, scheduled_at, staged_at)
-           SELECT 'q1', 't', at, at FROM generate_series(1, 20000) AS n, LATERAL (SELECT now() - n * interval '1 s' AS at)"""
+           SELECT 'q1', 't', at, at FROM generate_series(1, 20000) AS n,
+                LATERAL (SELECT now() - n * interval '1 s' AS at)"""
     )
     large.execute("ANALYZE procrastinate_jobs")
     large.execute(f"SET LOCAL plan_cache_mode = force_{plan}_plan")

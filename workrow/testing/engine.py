@@ -73,7 +73,7 @@ class Steps(Worker):
 
     def limited_until(self) -> timedelta | None:
         """How long until a rate admits the next job, as of the last `step`; None: no job waits for that."""
-        waits = [lane.claimer._lines.due_in for lane in self._lanes if lane.claimer._lines]
+        waits = [lane.claimer._lines.due_in for lane in self._lanes]
         # what passed since that step was real time
         return min(
             (max(SHORTEST, timedelta(seconds=round(each, 2))) for each in waits if each is not None), default=None

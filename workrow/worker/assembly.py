@@ -76,7 +76,6 @@ class Assembly(UpstreamWorker):
         self._longest_pause = options.get("fetch_job_polling_interval", POLL_SECONDS)
         for queue, slots in (queue_concurrency or {}).items():
             check_slots(f"queue_concurrency[{queue!r}]", slots)
-        check_ageing(priority_ageing)
         if queue_concurrency:
             options |= {"queues": list(queue_concurrency), "concurrency": sum(queue_concurrency.values())}
         options = {"stalled_worker_timeout": lease, "update_heartbeat_interval": lease, **options}
@@ -91,7 +90,7 @@ class Assembly(UpstreamWorker):
         self._running = running
         self._lanes = Lanes()
         self._queue_concurrency = queue_concurrency
-        self._priority_ageing = priority_ageing
+        self._priority_ageing = check_ageing(priority_ageing)
         self._lease_lost = asyncio.Event()
         self._hurry = asyncio.Event()
         self._lease = self._new_lease(version)

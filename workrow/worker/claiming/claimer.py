@@ -260,8 +260,8 @@ class Claimer:
         self._survey = survey
 
     async def _read_survey(self) -> list[Row]:
-        """A worker of all queues sees a thousand at a time, and goes on where it ended: until it finds something, or has
-        seen them all."""
+        """A worker of all queues sees a thousand at a time, and goes on where it ended: until it finds something, or
+        has seen them all."""
         ends = 2 if self._from_queue else 1
         while True:
             rows = await self._link.run(

@@ -19,7 +19,7 @@ LOOK_SECONDS = 0.1
 RETRY_SECONDS = 0.02
 """After a claim that got nothing though a line was ready: another worker holds it just now."""
 LEFT_OVER_SECONDS = 5.0
-"""How often a worker whose tasks declare no limits looks for jobs that wait under limits which were taken out of the code."""
+"""How often a worker whose tasks declare no limits looks for jobs of limits that were taken out of the code."""
 LEFT_OVER_MEMORY = 60.0
 """Having found such a job, how long it looks for the next as if the limits were declared."""
 KEYS_A_CLAIM = 500

@@ -45,8 +45,8 @@ class Locks:
         self._look_at = 0.0
 
     async def claim(self, limit: int, known: dict[str, Any]) -> list[Claimed]:
-        """Claim up to ``limit`` jobs of these tasks and versions: from the cursor to the end of the locks, and once more
-        from the start."""
+        """Claim up to ``limit`` jobs of these tasks and versions: from the cursor to the end of the locks, and once
+        more from the start."""
         claimed: list[Claimed] = []
         began = time.monotonic()
         self.are_left = True

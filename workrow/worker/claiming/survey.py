@@ -9,7 +9,7 @@ LEVELS = 4
 """So many priorities of a queue have groups of their own; the last one's stands for all below it as well."""
 NONE_FRESH = sys.maxsize
 SWEEP_SHARE = 20
-"""A look from the start may take a twentieth of the time: under a snapshot that somebody holds open it walks over dead entries."""
+"""A survey may take a twentieth of the time: under a snapshot that somebody holds open it walks over dead entries."""
 
 
 @dataclass(slots=True)

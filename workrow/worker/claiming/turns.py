@@ -9,8 +9,8 @@ REMEMBERED = 10_000
 
 
 class Turns:
-    """Who was served least comes first. Who comes new, or back, starts where the others are: being idle saves up nothing.
-    The rule is start-time fair queueing (https://en.wikipedia.org/wiki/Fair_queuing), its unit a job.
+    """Who was served least comes first. Who comes new, or back, starts where the others are: who was idle has saved up
+    nothing. The rule is start-time fair queueing (https://en.wikipedia.org/wiki/Fair_queuing), its unit a job.
 
     Args:
         ageing: seconds of waiting that count as one level of priority; None: waiting counts nothing.
