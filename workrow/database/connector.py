@@ -11,6 +11,7 @@ import psycopg
 import psycopg_pool
 from procrastinate.connector import BaseConnector
 
+from workrow.database import session
 from workrow.database.upstream_queries import ours
 from workrow.database.urls import libpq_url, unavailable
 from workrow.errors import DatabaseUnavailable
@@ -18,9 +19,9 @@ from workrow.errors import DatabaseUnavailable
 URL = str | Callable[[], str]
 
 CONNECT_TIMEOUT = 5
+"""Seconds until a server that does not answer counts as down."""
 OPEN_TIMEOUT = 30.0
 """Seconds for the pool's first connections, where the first answer was a good one; as psycopg_pool has it."""
-"""Seconds until a server that does not answer counts as down."""
 
 
 class SyncConnector(procrastinate.SyncPsycopgConnector):
@@ -88,7 +89,7 @@ class Connector(procrastinate.PsycopgConnector):
             self._sync_connector = SyncConnector(
                 conninfo=lambda: self.url,
                 kwargs={"autocommit": True},
-                configure=_configure_sync,
+                configure=session.pin,
                 min_size=1,
                 max_size=4,
             )
@@ -160,29 +161,22 @@ class Connector(procrastinate.PsycopgConnector):
         raise DatabaseUnavailable(unavailable(self.url, problem))
 
 
-_SERVER_PROCESS = "SELECT pg_backend_pid()"
-
-
 async def is_pooled(connection: psycopg.AsyncConnection) -> bool:
-    """Whether a pooler such as PgBouncer stands between: the server process is then not the one we logged in to.
+    """Pin the settings that we rely on; whether a pooler such as PgBouncer stands between.
 
-    Behind a pooler in transaction mode neither settings of the session nor prepared statements nor LISTEN last.
+    The server process is then not the one we logged in to. Where its default isolation is not READ COMMITTED, each
+    statement gets a transaction that is.
     """
-    row = await (await connection.execute(_SERVER_PROCESS, prepare=False)).fetchone()
-    return row is not None and row[0] != connection.info.backend_pid
+    row = await (await connection.execute(session.PIN, session.pin_params(connection), prepare=False)).fetchone()
+    if session.needs_isolation(row):
+        await connection.set_isolation_level(psycopg.IsolationLevel.READ_COMMITTED)
+    return session.pinned(connection, row)
 
 
 async def _configure(connection: psycopg.AsyncConnection) -> None:
     # every statement of procrastinate's is a transaction of its own; this saves the round trips of BEGIN and COMMIT
     await connection.set_autocommit(True)
-    if await is_pooled(connection):
-        connection.prepare_threshold = None
-
-
-def _configure_sync(connection: psycopg.Connection) -> None:
-    row = connection.execute(_SERVER_PROCESS, prepare=False).fetchone()
-    if row is not None and row[0] != connection.info.backend_pid:
-        connection.prepare_threshold = None
+    await is_pooled(connection)
 
 
 def _has_ended(connection: psycopg.Connection | psycopg.AsyncConnection) -> bool:

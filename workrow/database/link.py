@@ -1,6 +1,7 @@
 """A connection of the worker's own, made again whenever it dies."""
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -15,7 +16,7 @@ from psycopg.types.json import set_json_loads
 
 from workrow import sql
 from workrow.database.connector import is_pooled
-from workrow.database.outage import LOST, Outage
+from workrow.database.outage import LOST, Outage, is_passing, judged
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
@@ -62,6 +63,7 @@ class Link:
 
         Raises:
             psycopg.Error: the statement failed; whether it took effect is unknown if the connection was lost.
+            Refused: the server refuses it, and is well.
             TimeoutError: there was no answer.
         """
         async with self._turn:
@@ -69,9 +71,14 @@ class Link:
                 async with asyncio.timeout(self._timeout):
                     connection = await self._open()
                     cursor = psycopg.AsyncCursor(connection, row_factory=tuple_row)
-                    await cursor.execute(sql.load(name), params, prepare=not self._pooled, binary=True)
-                    rows = await cursor.fetchall()
+                    async with connection.transaction() if connection.isolation_level else contextlib.nullcontext():
+                        await cursor.execute(sql.load(name), params, prepare=not self._pooled, binary=True)
+                        rows = await cursor.fetchall()
             except (*LOST, asyncio.CancelledError) as error:
+                if (refused := judged(error)) is not error:
+                    raise refused from error
+                if is_passing(error):
+                    raise
                 if self.outage is not None and isinstance(error, LOST):
                     self.outage.noted(error)
                 # cancelled in the middle of a statement, a connection is of no more use either

@@ -12,9 +12,36 @@ LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnl
 takes too long is a TimeoutError, which is an OSError."""
 
 
+AWAY = ("08", "25006", "28", "3D", "53", "57P", "58")
+"""How the SQLSTATEs begin of a database that is away, full, or not to be entered; none at all says so too."""
+PASSING = ("40001", "40P01", "55P03", "57014")
+"""Another transaction was in the way: the connection is well, and the same statement may work in a moment."""
+
+
+class Refused(psycopg.DatabaseError):
+    """The server answers, and refuses this statement: what psycopg calls an OperationalError as it does an outage."""
+
+    sqlstate: str | None = None
+
+
+def judged(error: BaseException) -> BaseException:
+    """The error; or `Refused`, where its SQLSTATE says that the database is there."""
+    state = getattr(error, "sqlstate", None)
+    if not isinstance(error, psycopg.OperationalError) or state is None or state.startswith(AWAY) or state in PASSING:
+        return error
+    refused = Refused(told(error))
+    refused.sqlstate = state
+    return refused
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether only another transaction was in the way."""
+    return getattr(error, "sqlstate", None) in PASSING
+
+
 def is_lost(error: BaseException) -> bool:
     """Whether an error, or what procrastinate has wrapped in its own, is one of these."""
-    return isinstance(error, LOST) or isinstance(error.__cause__, LOST)
+    return any(isinstance(judged(each), LOST) for each in (error, error.__cause__) if each is not None)
 
 
 def told(error: BaseException) -> str:
@@ -40,6 +67,9 @@ class Outage:
     def noted(self, error: BaseException, pause: float | None = None) -> None:
         """The database did not answer. ``pause``: seconds until it is asked again, if that is known."""
         again = "" if pause is None else f"; trying again in {pause:.1f} s"
+        if is_passing(error):
+            logger.info("%s: another transaction was in the way (%s)%s", self._what, told(error), again)
+            return
         if self.lasting:
             logger.debug("%s: the database is still away (%s)%s", self._what, told(error), again)
             return

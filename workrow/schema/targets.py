@@ -10,6 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
+from workrow.database import session
 from workrow.database.urls import libpq_url, unavailable
 from workrow.errors import DatabaseUnavailable, SchemaError, UpstreamMismatch
 
@@ -80,9 +81,13 @@ def connect(url: str) -> psycopg.Connection[Any]:
     """
     parameters: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT, **conninfo_to_dict(libpq_url(url))}
     try:
-        return psycopg.connect(**parameters)
+        connection = psycopg.connect(**parameters)
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable(unavailable(url, error)) from error
+    connection.autocommit = True
+    session.pin(connection)
+    connection.autocommit = False
+    return connection
 
 
 def _on_psycopg(connection: psycopg.Connection[Any]) -> Run:

@@ -9,9 +9,11 @@ import psycopg
 
 from workrow.database.link import Link, persist
 from workrow.database.outage import LOST, told
+from workrow.job import UNKEPT
 from workrow.worker.finishing.writer import RACES, Writer
+from workrow.worker.job_logs import type_of
 from workrow.worker.lease import Lease
-from workrow.worker.outcome import Outcome
+from workrow.worker.outcome import Outcome, entry
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +23,17 @@ TICK_SECONDS = 0.01
 AGAIN_SECONDS = 1.0
 """How long an outcome waits whose row somebody else holds, or that PostgreSQL refuses for a reason that may pass."""
 
-HELD = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.QueryCanceled)
+WHY_MAX = 1000
+"""Characters of a refusal that the row keeps."""
+KEEPS_STATUS = ("succeeded", "aborted")
+"""What ended so has ended so, whatever of its row is refused."""
+
+HELD = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.QueryCanceled,
+)
 """Somebody holds one of the rows: the connection is well, and the other rows can be written."""
 
 
@@ -124,6 +136,9 @@ class Finisher:
             self.in_doubt = True
             raise
         except Exception as error:
+            if isinstance(error, psycopg.errors.CheckViolation) and races:
+                # the partition of this day was attached between the statement's plan and its row
+                return await self._write(batch, races - 1)
             if len(batch) == 1:
                 if isinstance(error, psycopg.errors.UniqueViolation) and races:
                     # a newer job under the same queueing lock was not committed yet when we looked: now it is
@@ -161,8 +176,11 @@ class Finisher:
     async def _give_up(self, outcome: Outcome, error: Exception) -> list[Outcome]:
         """The row refuses its outcome: keep what can be kept, so that the job does not hang in doing."""
         logger.error("%s: its outcome cannot be stored: %s", outcome.claimed, told(error))
+        status = outcome.status if outcome.status in KEEPS_STATUS else "failed"
+        kind = UNKEPT if status == "succeeded" else type_of(error)
+        why = entry(outcome.claimed, kind, f"its end could not be stored as it was: {told(error)[:WHY_MAX]}")
         try:
-            await self._write_at_once([Outcome(outcome.claimed, "failed", ended_at=outcome.ended_at)])
+            await self._write_at_once([Outcome(outcome.claimed, status, error=why, ended_at=outcome.ended_at)])
         except LOST:
             raise
         except psycopg.Error:
