@@ -16,7 +16,8 @@ from psycopg.types.json import set_json_loads
 
 from workrow import sql
 from workrow.database.connector import is_pooled
-from workrow.database.outage import LOST, Outage, is_passing, judged
+from workrow.database.held import ERRORS, PATIENCE_MS, Held, bound_session, bound_transaction
+from workrow.database.outage import LOST, Outage, judged
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
@@ -30,7 +31,7 @@ CLOSE_SECONDS = 2.0
 
 
 class Link:
-    """Runs statements one after the other on a connection in autocommit mode.
+    """Runs statements one after the other on a connection in autocommit mode; none waits for what others hold.
 
     Args:
         connect: makes a connection.
@@ -38,6 +39,7 @@ class Link:
         json_loads: reads ``jsonb`` values.
         timeout: seconds until a statement without an answer counts as lost with its connection.
         outage: what to say of a database that is away, where those who ask for statements do not.
+        patience: milliseconds for which a statement waits for what somebody's open transaction holds.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class Link:
         json_loads: Callable[[bytes | str], Any] | None = None,
         timeout: float = STATEMENT_SECONDS,
         outage: Outage | None = None,
+        patience: int = PATIENCE_MS,
     ) -> None:
+        self._patience = patience
         self._connect = connect
         self._json_loads = json_loads or pydantic_core.from_json
         self._setup = setup
@@ -62,6 +66,7 @@ class Link:
         """Run the statement ``<name>.sql`` and return its rows.
 
         Raises:
+            Held: somebody's open transaction holds what it needs.
             psycopg.Error: the statement failed; whether it took effect is unknown if the connection was lost.
             Refused: the server refuses it, and is well.
             TimeoutError: there was no answer.
@@ -69,16 +74,12 @@ class Link:
         async with self._turn:
             try:
                 async with asyncio.timeout(self._timeout):
-                    connection = await self._open()
-                    cursor = psycopg.AsyncCursor(connection, row_factory=tuple_row)
-                    async with connection.transaction() if connection.isolation_level else contextlib.nullcontext():
-                        await cursor.execute(sql.load(name), params, prepare=not self._pooled, binary=True)
-                        rows = await cursor.fetchall()
+                    rows = await self._execute(await self._open(), sql.load(name), params)
+            except ERRORS as error:
+                raise Held(str(error)) from None
             except (*LOST, asyncio.CancelledError) as error:
                 if (refused := judged(error)) is not error:
                     raise refused from error
-                if is_passing(error):
-                    raise
                 if self.outage is not None and isinstance(error, LOST):
                     self.outage.noted(error)
                 # cancelled in the middle of a statement, a connection is of no more use either
@@ -87,6 +88,18 @@ class Link:
         if self.outage is not None:
             self.outage.over()
         return rows
+
+    async def _execute(self, connection: psycopg.AsyncConnection, query: str, params: dict[str, Any]) -> list[Row]:
+        cursor = psycopg.AsyncCursor(connection, row_factory=tuple_row)
+        async with (
+            # up to its end one implicit transaction, in one round trip
+            connection.pipeline() if self._pooled else contextlib.nullcontext(),
+            connection.transaction() if connection.isolation_level else contextlib.nullcontext(),
+        ):
+            if self._pooled:
+                await connection.execute(bound_transaction(self._patience), prepare=False)
+            await cursor.execute(query, params, prepare=not self._pooled, binary=True)
+            return await cursor.fetchall()
 
     @property
     def age(self) -> float:
@@ -106,7 +119,7 @@ class Link:
             set_json_loads(self._json_loads, connection)
             self._pooled = await is_pooled(connection)
             if not self._pooled:
-                for statement in self._setup:
+                for statement in (bound_session(self._patience), *self._setup):
                     await connection.execute(statement)
         return self._connection
 

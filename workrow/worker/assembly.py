@@ -110,6 +110,7 @@ class Assembly(UpstreamWorker):
         )
         self._finisher = Finisher(
             connections.finishing,
+            connections.held,
             self._lease,
             self.worker_name,
             max_crashes,

@@ -2,9 +2,13 @@
 
 import psycopg
 
+from workrow.database.held import Held
 from workrow.database.link import Connect, Link, persist, read_json
 from workrow.database.outage import LOST, Outage
 from workrow.worker.outcome import Claimed
+
+HELD_PATIENCE_MS = 10
+"""What is held is likely to be held still: 50 keys take half a second, and the next look comes a second later."""
 
 
 class Connections:
@@ -15,19 +19,24 @@ class Connections:
 
     Attributes:
         claiming: a claim that a crash of the server undoes leaves the job ready, so it need not wait for the disk.
-        finishing: gives up after 2 s on a row that somebody else holds.
+        finishing: the ends of jobs.
+        held: the ends of those that somebody's open transaction holds, which may each wait a moment.
         chores: everything else.
     """
 
     def __init__(self, connect: Connect) -> None:
         self.claiming = Link(connect, "SET synchronous_commit = off", json_loads=read_json)
-        self.finishing = Link(connect, "SET lock_timeout = '2s'")
+        self.finishing = Link(connect)
+        self.held = Link(connect, patience=HELD_PATIENCE_MS)
         self.chores = Link(connect, "SET synchronous_commit = off", outage=Outage("chores"))
         self._asking = Outage("asking for jobs")
 
     async def mark(self, claimed: Claimed) -> bool:
         """Note in its row that the job is about to run; whether it is still ours."""
-        return await self._is_ours("mark_job", claimed)
+        try:
+            return await self._is_ours("mark_job", claimed)
+        except Held:
+            return await self.holds(claimed)  # a crash counts without the mark, if it is the first
 
     async def holds(self, claimed: Claimed) -> bool:
         """Whether the job is still ours."""
@@ -48,5 +57,5 @@ class Connections:
 
     async def close(self) -> None:
         """Close them all."""
-        for link in (self.claiming, self.finishing, self.chores):
+        for link in (self.claiming, self.finishing, self.held, self.chores):
             await link.close()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from workrow.database.held import Held
 from workrow.database.link import Connect, Link, persist
 from workrow.database.outage import LOST as DATABASE_AWAY
 from workrow.database.outage import told
@@ -114,6 +115,9 @@ class Lease:
             rows = await link.run("update_heartbeat", worker_id=worker_id, refused=self.refused)
         except DATABASE_AWAY as error:
             self._note(f"no heartbeat for {began - self._beaten_at:.0f} s: {told(error)}")
+            return
+        except Held:
+            self._note(f"no heartbeat for {began - self._beaten_at:.0f} s: an open transaction holds the worker's row")
             return
         except Exception:
             self._note("the heartbeat fails")

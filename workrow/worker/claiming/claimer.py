@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from workrow.database.held import Held
 from workrow.database.link import Link, Row
 from workrow.database.outage import LOST, told
 from workrow.worker.claiming.lines import Lines
@@ -25,6 +26,8 @@ SHARE_LEAST = 10
 BUSY_SURVEY = 0.1
 """Seconds between two surveys of a busy worker: how long a job of higher priority, or of another queue, goes unseen."""
 STAGE = 1000
+NOTE_AGAIN = 10.0
+"""Seconds until names of queues are noted again that an open transaction holds. No claim depends on them."""
 
 
 class Claimer:
@@ -70,6 +73,7 @@ class Claimer:
         self._refused: set[int] = set()
         self._locks = Locks(link, lease, queues, pauses)
         self._queues_seen: set[str] = set()
+        self._note_at = 0.0
         self._notified: set[int] = set()
 
     @property
@@ -195,7 +199,7 @@ class Claimer:
     async def _claim_group(self, group: Group, limit: int) -> list[Claimed]:
         try:
             return await self._claim_group_at_once(group, limit)
-        except LOST:
+        except (Held, *LOST):
             raise
         except psycopg.Error as error:
             if group.rest and self._levels < MANY_LEVELS:
@@ -254,9 +258,7 @@ class Claimer:
         for group in survey.groups:
             if group.mixed and group.key in self._by_id:
                 group.mixed, group.after = False, 0
-        if new := {group.queue for group in survey.groups} - self._queues_seen:
-            await self._link.run("note_queues", names=list(new))
-            self._queues_seen |= new
+        await self._note_queues({group.queue for group in survey.groups} - self._queues_seen, now)
         self._survey = survey
 
     async def _read_survey(self) -> list[Row]:
@@ -276,3 +278,13 @@ class Claimer:
             ends -= not self._from_queue
             if not ends or any(row[0] == "ready" for row in rows):
                 return rows
+
+    async def _note_queues(self, new: set[str], now: float) -> None:
+        if not new or now < self._note_at:
+            return
+        try:
+            await self._link.run("note_queues", names=list(new))
+        except Held:
+            self._note_at = now + NOTE_AGAIN  # somebody's open transaction notes one of them
+        else:
+            self._queues_seen |= new

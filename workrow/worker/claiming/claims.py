@@ -1,12 +1,16 @@
 """The one connection on which all lanes claim, and what it may have lost."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
+from workrow.database.held import Held
 from workrow.database.link import Link, persist
 from workrow.worker.finishing.finisher import Finisher
 from workrow.worker.lease import Lease
 from workrow.worker.outcome import Claimed, Outcome
+
+logger = logging.getLogger(__name__)
 
 
 class Claims:
@@ -39,6 +43,10 @@ class Claims:
                 await self._give_back_lost()
             try:
                 await claim()
+            except Held as error:
+                # nothing was claimed by this statement; what those before it claimed is given back
+                logger.info("claiming waits: %s", error)
+                self.in_doubt = True
             except BaseException:
                 # of several statements the first may have claimed jobs before another failed
                 self.in_doubt = True

@@ -5,15 +5,10 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-import psycopg
-
 from workrow.database.link import Link, persist
-from workrow.database.outage import LOST, told
-from workrow.job import UNKEPT
-from workrow.worker.finishing.writer import RACES, Writer
-from workrow.worker.job_logs import type_of
+from workrow.worker.finishing.attempts import Attempts
 from workrow.worker.lease import Lease
-from workrow.worker.outcome import Outcome, entry
+from workrow.worker.outcome import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -23,25 +18,13 @@ TICK_SECONDS = 0.01
 AGAIN_SECONDS = 1.0
 """How long an outcome waits whose row somebody else holds, or that PostgreSQL refuses for a reason that may pass."""
 
-WHY_MAX = 1000
-"""Characters of a refusal that the row keeps."""
-KEEPS_STATUS = ("succeeded", "aborted")
-"""What ended so has ended so, whatever of its row is refused."""
-
-HELD = (
-    psycopg.errors.LockNotAvailable,
-    psycopg.errors.DeadlockDetected,
-    psycopg.errors.SerializationFailure,
-    psycopg.errors.QueryCanceled,
-)
-"""Somebody holds one of the rows: the connection is well, and the other rows can be written."""
-
 
 class Finisher:
     """Buffers outcomes and flushes them: at once when idle, and all that came meanwhile after the flush before.
 
     Args:
         link: where the statements run.
+        aside: where those run that somebody's open transaction may hold up.
         lease: whose jobs they must be.
         worker: the worker's name, for the history.
         max_crashes: so many crashes put a job into quarantine.
@@ -50,13 +33,14 @@ class Finisher:
         unlocked: called when jobs have ended that others may have waited for.
 
     Attributes:
-        in_doubt: the last attempt to write ended with a lost connection; it may have taken effect unheard.
         unwritten: the ids of the jobs whose ends are not written yet.
+        held: those of them that could not be written, and are tried again apart from the others.
     """
 
     def __init__(
         self,
         link: Link,
+        aside: Link,
         lease: Lease,
         worker: str | None,
         max_crashes: int,
@@ -64,12 +48,12 @@ class Finisher:
         busy: Callable[[], bool],
         unlocked: Callable[[], None],
     ) -> None:
-        self._lease = lease
-        self._writer = Writer(link, worker, max_crashes, deletes)
+        self._attempts = Attempts(link, lease, worker, max_crashes, deletes)
+        self._aside = Attempts(aside, lease, worker, max_crashes, deletes)
         self._busy = busy
         self._unlocked = unlocked
         self._buffer: list[Outcome] = []
-        self.in_doubt = False
+        self.held: list[Outcome] = []
         self._wake = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -88,6 +72,11 @@ class Finisher:
             self._empty.clear()
 
     @property
+    def in_doubt(self) -> bool:
+        """The last attempt to write ended with a lost connection; it may have taken effect unheard."""
+        return self._attempts.in_doubt or self._aside.in_doubt
+
+    @property
     def backlog(self) -> int:
         """How many outcomes are not written yet."""
         return len(self.unwritten)
@@ -96,100 +85,48 @@ class Finisher:
         """Wait until every outcome is written."""
         await self._empty.wait()
 
+    def refuse(self, outcome: Outcome) -> None:
+        """Count a finish that is not written, for the job is no longer ours."""
+        self._attempts.refuse(outcome)
+
     async def run(self) -> None:
         """Flush until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._flush())
+            group.create_task(self._try_held())
+
+    async def _flush(self) -> None:
         while True:
             await self._wake.wait()
             if len(self._buffer) < BATCH and self._busy():
                 await asyncio.sleep(TICK_SECONDS)
             batch, self._buffer = self._buffer[:BATCH], self._buffer[BATCH:]
             try:
-                postponed = await persist("finishing jobs", partial(self._write, batch))
+                held = await persist("finishing jobs", partial(self._attempts.write, batch))
             except BaseException:
                 self._buffer = batch + self._buffer
                 raise
-            self.in_doubt = False
-            self._writer.done.clear()
-            self._buffer += postponed
-            self.unwritten.difference_update(outcome.claimed.id for outcome in batch)
-            self.unwritten.update(outcome.claimed.id for outcome in postponed)
-            if any(outcome.claimed.unlocks for outcome in batch):
-                self._unlocked()
-            if not self._buffer:
-                self._wake.clear()
-                self._empty.set()
-            elif len(postponed) == len(self._buffer):
-                await asyncio.sleep(AGAIN_SECONDS)
+            self._attempts.over()
+            for outcome in held:
+                logger.warning("%s: its finish waits: an open transaction holds its row or its key", outcome.claimed)
+            self.held += held
+            self._written(batch, held)
 
-    async def _write(self, batch: list[Outcome], races: int = RACES) -> list[Outcome]:
-        """Write a batch; return what is to be tried again later."""
-        batch = self._still_ours(batch)
-        if not batch:
-            return []
-        try:
-            await self._write_at_once(batch)
-        except HELD as error:
-            if len(batch) == 1:
-                logger.warning("%s: its finish waits: %s", batch[0].claimed, told(error))
-                return batch
-        except LOST:
-            self.in_doubt = True
-            raise
-        except Exception as error:
-            if isinstance(error, psycopg.errors.CheckViolation) and races:
-                # the partition of this day was attached between the statement's plan and its row
-                return await self._write(batch, races - 1)
-            if len(batch) == 1:
-                if isinstance(error, psycopg.errors.UniqueViolation) and races:
-                    # a newer job under the same queueing lock was not committed yet when we looked: now it is
-                    return await self._write(batch, races - 1)
-                return await self._give_up(batch[0], error)
-        else:
-            return []
-        # one outcome that PostgreSQL refuses must not keep the others
-        half = len(batch) // 2
-        return await self._write(batch[:half]) + await self._write(batch[half:])
+    async def _try_held(self) -> None:
+        while True:
+            await asyncio.sleep(AGAIN_SECONDS)
+            if batch := self.held[:BATCH]:
+                left = await persist("finishing jobs", partial(self._aside.write_free, batch))
+                self._aside.over()
+                self.held = self.held[len(batch) :] + left
+                self._written(batch, left)
 
-    def _still_ours(self, batch: list[Outcome]) -> list[Outcome]:
-        """Without what is written; what an earlier lease claimed, with whose row every right to it is gone; and what we
-        have claimed once more since.
-        """
-        ours: dict[int, Outcome] = {}
-        owner = self._lease.worker_id
-        for outcome in batch:
-            claimed = outcome.claimed
-            if claimed.owner != owner or outcome.status == "lost":
-                self.refuse(outcome)
-            elif (other := ours.setdefault(claimed.id, outcome)) is not outcome:
-                older, newer = sorted((other, outcome), key=lambda each: each.claimed.token)
-                ours[claimed.id] = newer
-                self.refuse(older)
-        for written in self._writer.done & ours.keys():
-            del ours[written]
-        return list(ours.values())
-
-    def refuse(self, outcome: Outcome) -> None:
-        """Count a finish that is not written, for the job is no longer ours."""
-        self._lease.refused += 1
-        logger.warning("%s: the finish was refused (%s): the job is no longer ours", outcome.claimed, outcome.status)
-
-    async def _give_up(self, outcome: Outcome, error: Exception) -> list[Outcome]:
-        """The row refuses its outcome: keep what can be kept, so that the job does not hang in doing."""
-        logger.error("%s: its outcome cannot be stored: %s", outcome.claimed, told(error))
-        status = outcome.status if outcome.status in KEEPS_STATUS else "failed"
-        kind = UNKEPT if status == "succeeded" else type_of(error)
-        why = entry(outcome.claimed, kind, f"its end could not be stored as it was: {told(error)[:WHY_MAX]}")
-        try:
-            await self._write_at_once([Outcome(outcome.claimed, status, error=why, ended_at=outcome.ended_at)])
-        except LOST:
-            raise
-        except psycopg.Error:
-            return [outcome]
-        return []
-
-    async def _write_at_once(self, batch: list[Outcome]) -> None:
-        await self._writer.write(batch)
-        for outcome in batch:
-            # after a lost connection the statement may have taken effect unheard
-            if outcome.claimed.id not in self._writer.done and not self.in_doubt:
-                self.refuse(outcome)
+    def _written(self, batch: list[Outcome], left: list[Outcome]) -> None:
+        self.unwritten.difference_update(outcome.claimed.id for outcome in batch)
+        self.unwritten.update(outcome.claimed.id for outcome in left)
+        if any(outcome.claimed.unlocks for outcome in batch):
+            self._unlocked()
+        if not self._buffer:
+            self._wake.clear()
+        if not self.unwritten:
+            self._empty.set()

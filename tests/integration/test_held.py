@@ -1,0 +1,135 @@
+"""What an open transaction of a service holds stops nobody but who needs it."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+import workrow
+from tests.integration.test_heart import Running, until
+from workrow.database.connector import Connector
+from workrow.database.held import PATIENCE_MS, Held
+from workrow.database.link import Link, connect
+
+HELD = 20
+SECONDS = 1.0
+"""How late an end may be written while others' transactions are open."""
+
+
+@pytest.fixture
+def service(database_url: str) -> Iterator[psycopg.Connection]:
+    """A connection whose transaction stays open until the test commits it."""
+    with psycopg.connect(database_url) as connection:
+        yield connection
+        connection.rollback()
+
+
+def done(conn: Any, ids: list[int]) -> bool:
+    ((left,),) = conn.execute("SELECT count(*) FROM procrastinate_jobs WHERE id = ANY(%s)", [ids]).fetchall()
+    return bool(left == 0)
+
+
+async def slowest(conn: Any, app: workrow.App, batches: int = 20) -> float:
+    """Seconds from an enqueue to the last end of ten jobs, in the worst of so many batches."""
+    worst = 0.0
+    for _ in range(batches):
+        began = time.monotonic()
+        jobs = await app.tasks["plain"].enqueue_many(None, [{}] * 10)  # type: ignore[attr-defined]
+        await until(lambda jobs=jobs: done(conn, [job.id for job in jobs]))  # type: ignore[misc]
+        worst = max(worst, time.monotonic() - began)
+    return worst
+
+
+@pytest.fixture
+def plain(open_app: workrow.App) -> workrow.App:
+    @open_app.task(name="plain")
+    async def plain() -> None: ...
+
+    return open_app
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+async def test_no_statement_of_a_worker_waits_for_long(
+    pooled: bool, conn: Any, service: psycopg.Connection, database_url: str
+) -> None:
+    connector = Connector(database_url)
+    await connector.open_async()
+    link = Link(lambda: connect(connector))
+    await link.run("database_time")
+    link._pooled = pooled
+    if pooled:  # a pooler's other server process has not heard of what the session was told
+        assert link._connection is not None
+        await link._connection.execute("RESET lock_timeout")
+    service.execute("INSERT INTO workrow.queue_names VALUES ('tenant-17')")
+    began = time.monotonic()
+    with pytest.raises(Held):
+        await link.run("note_queues", names=["tenant-17"])
+    assert PATIENCE_MS / 1000 <= time.monotonic() - began < 10 * PATIENCE_MS / 1000
+    connection = link._connection
+    service.commit()
+    assert await link.run("note_queues", names=["tenant-17", "new"]) == [("new",)]
+    assert link._connection is connection
+    await link.close()
+    await connector.close_async()
+
+
+async def test_jobs_whose_rows_are_held_end_later_and_the_others_at_once(
+    plain: workrow.App, conn: Any, service: psycopg.Connection
+) -> None:
+    go = asyncio.Event()
+
+    @plain.task(name="slow")
+    async def slow() -> None:
+        await go.wait()
+
+    async with Running(plain, concurrency=100):
+        held = [job.id for job in await slow.enqueue_many(None, [{}] * HELD)]
+        doing = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing'"
+        await until(lambda: conn.execute(doing).fetchall() == [(HELD,)])
+        service.execute("UPDATE procrastinate_jobs SET abort_requested = true WHERE id = ANY(%s)", [held])
+        go.set()
+        assert await slowest(conn, plain) < SECONDS
+        assert not done(conn, held)
+        service.rollback()
+        await until(lambda: done(conn, held))
+    assert conn.execute("SELECT DISTINCT status FROM workrow.history WHERE id = ANY(%s)", [held]).fetchall() == [
+        ("succeeded",)
+    ]
+
+
+async def test_retries_under_held_keys_wait_alone(plain: workrow.App, conn: Any, service: psycopg.Connection) -> None:
+    go = asyncio.Event()
+
+    @plain.task(name="failing", retry=workrow.Retry(max_attempts=2, wait=3600))
+    async def failing() -> None:
+        await go.wait()
+        raise ValueError
+
+    async with Running(plain, concurrency=100):
+        held = [(await failing.options(queueing_lock=f"K{n}").enqueue(None)).id for n in range(HELD)]
+        doing = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing'"
+        await until(lambda: conn.execute(doing).fetchall() == [(HELD,)])
+        service.execute(
+            """INSERT INTO procrastinate_jobs (queue_name, task_name, queueing_lock, scheduled_at)
+               SELECT 'default', 'plain', 'K' || n, '9000-01-01' FROM generate_series(0, %s) AS n""",
+            [HELD - 1],
+        )
+        go.set()
+        assert await slowest(conn, plain) < SECONDS
+        assert conn.execute(doing).fetchall() == [(HELD,)]
+        service.rollback()
+        waiting = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo' AND id = ANY(%s)"
+        await until(lambda: conn.execute(waiting, [held]).fetchall() == [(HELD,)])
+
+
+async def test_a_name_of_a_queue_that_is_held_stops_no_claim(
+    plain: workrow.App, conn: Any, service: psycopg.Connection
+) -> None:
+    service.execute("INSERT INTO workrow.queue_names VALUES ('tenant-17')")
+    async with Running(plain, concurrency=10):
+        tenants = await plain.tasks["plain"].options(queue="tenant-17").enqueue_many(None, [{}])  # type: ignore[attr-defined]
+        await until(lambda: done(conn, [job.id for job in tenants]))
+        assert await slowest(conn, plain) < SECONDS
