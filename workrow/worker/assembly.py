@@ -109,8 +109,7 @@ class Assembly(UpstreamWorker):
             max_crashes,
         )
         self._finisher = Finisher(
-            connections.finishing,
-            connections.held,
+            (connections.finishing, connections.held),
             self._lease,
             self.worker_name,
             max_crashes,

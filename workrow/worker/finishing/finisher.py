@@ -23,8 +23,7 @@ class Finisher:
     """Buffers outcomes and flushes them: at once when idle, and all that came meanwhile after the flush before.
 
     Args:
-        link: where the statements run.
-        aside: where those run that somebody's open transaction may hold up.
+        links: where the statements run, and apart from them those that somebody's open transaction may hold up.
         lease: whose jobs they must be.
         worker: the worker's name, for the history.
         max_crashes: so many crashes put a job into quarantine.
@@ -39,8 +38,7 @@ class Finisher:
 
     def __init__(
         self,
-        link: Link,
-        aside: Link,
+        links: tuple[Link, Link],
         lease: Lease,
         worker: str | None,
         max_crashes: int,
@@ -48,8 +46,8 @@ class Finisher:
         busy: Callable[[], bool],
         unlocked: Callable[[], None],
     ) -> None:
-        self._attempts = Attempts(link, lease, worker, max_crashes, deletes)
-        self._aside = Attempts(aside, lease, worker, max_crashes, deletes)
+        self._attempts = Attempts(links[0], lease, worker, max_crashes, deletes)
+        self._aside = Attempts(links[1], lease, worker, max_crashes, deletes)
         self._busy = busy
         self._unlocked = unlocked
         self._buffer: list[Outcome] = []
