@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from workrow.database.held import Held
 from workrow.database.link import Link
 from workrow.database.outage import LOST, told
 from workrow.worker.claiming.pauses import Pauses
@@ -79,7 +80,7 @@ class Locks:
             )
         except psycopg.errors.UniqueViolation:
             return []  # another worker took one of these locks in the same moment; nothing was claimed
-        except LOST:
+        except (Held, *LOST):
             raise
         except psycopg.Error as error:
             logger.error("jobs with locks cannot be claimed: %s", told(error))
