@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 
 import click
 
@@ -44,16 +45,24 @@ def downgrade(database: Database, to: int) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def status(database: Database, as_json: bool) -> None:
-    """Show which version is installed."""
+    """Show which version is installed, and what of it was changed by hand (then the exit code is 1)."""
     found = migrate.status(database.url)
     click.echo(json.dumps(dataclasses.asdict(found)) if as_json else _in_words(found))
+    if found.changed:
+        sys.exit(1)
 
 
 def _in_words(found: migrate.SchemaStatus) -> str:
     if not found.installed:
         return f"no workrow schema is installed; this package brings version {found.latest}"
     origin = "adopted" if found.adopted else "installed"
-    return (
+    lines = [
         f"workrow schema version {found.installed} of {found.latest}, "
         f"on the schema of procrastinate {found.upstream} ({origin})"
-    )
+    ]
+    for each in found.changed:
+        what = f"changed by hand: expected {each.expected}, found {each.found}" if each.found else "dropped by hand"
+        lines.append(f"{each.name}: {what}")
+    if found.changed:
+        lines.append("`workrow schema upgrade` puts them back")
+    return "\n".join(lines)

@@ -1,15 +1,23 @@
 """Install, remove and check the schema."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from workrow.errors import SchemaError, SchemaMissing, SchemaOutdated, SchemaTooNew
-from workrow.schema import offline, versions
+from workrow.schema import objects, offline, versions
+from workrow.schema.objects import Changed
 from workrow.schema.targets import AlembicOperations, Run, Target, opened
 from workrow.schema.versions import LATEST
 
 # Two upgraders at the same time: the second waits, then finds nothing left to do. "workrow" in ASCII.
 _LOCK = "SELECT pg_advisory_xact_lock(33618059448184695)"
 _TABLE = "SELECT to_regclass('workrow.schema_version') IS NOT NULL"
+# the tables that our triggers are on; there is one instance in a database
+_JOBS = """
+SELECT to_regclass('procrastinate_jobs') IS NOT NULL, (
+    SELECT nspname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS space ON space.oid = relnamespace
+    WHERE relname = 'procrastinate_jobs' AND relkind = 'r' ORDER BY nspname LIMIT 1
+), current_setting('search_path')
+"""
 _INSTALLED = """
 SELECT version, upstream, (SELECT bool_or(adopted) FROM workrow.schema_version)
 FROM workrow.schema_version ORDER BY version DESC LIMIT 1
@@ -25,16 +33,20 @@ class SchemaStatus:
         latest: the version that this package brings.
         upstream: the release of procrastinate whose schema it stands on; None when nothing is installed.
         adopted: procrastinate's schema was there before, and a downgrade leaves it.
+        changed: functions, triggers and views that were changed or dropped by hand; an upgrade puts them back.
     """
 
     installed: int
     latest: int
     upstream: str | None
     adopted: bool
+    changed: tuple[Changed, ...] = ()
 
 
 def upgrade(target: Target, to: int | None = None) -> None:
     """Install the schema, or bring it to version ``to`` (None: the latest). Nothing to do is not an error.
+
+    At the latest version, functions, triggers and views that were changed or dropped by hand are put back.
 
     One transaction; the caller's, where ``target`` is the caller's connection.
     In alembic's offline mode (``--sql``) the statements are printed instead.
@@ -44,7 +56,8 @@ def upgrade(target: Target, to: int | None = None) -> None:
         to: the version to reach.
 
     Raises:
-        SchemaError: ``to`` is unknown or below the installed version.
+        SchemaError: ``to`` is unknown or below the installed version, or the tables of this database's instance are not
+            on the connection's ``search_path``.
         SchemaTooNew: the database is newer than this package.
         UpstreamMismatch: the installed procrastinate, or the database's, is one that this package does not know.
         DatabaseUnavailable: nothing answers at the URL.
@@ -66,6 +79,8 @@ def upgrade(target: Target, to: int | None = None) -> None:
         for version in range(installed + 1, to + 1):
             for statement in versions.up(version):
                 run(statement)
+        if to == LATEST:
+            objects.make(run)
 
 
 def downgrade(target: Target, to: int = 0) -> None:
@@ -108,7 +123,10 @@ def status(target: Target) -> SchemaStatus:
         ConfigurationError: the URL is malformed.
     """
     with opened(target) as run:
-        return _status(run)
+        found = _status(run)
+        if found.installed == LATEST:
+            return replace(found, changed=objects.changed(run))
+        return found
 
 
 def check(target: Target) -> SchemaStatus:
@@ -137,6 +155,12 @@ def check(target: Target) -> SchemaStatus:
 def _status(run: Run) -> SchemaStatus:
     if not run(_TABLE)[0][0]:
         return SchemaStatus(installed=0, latest=LATEST, upstream=None, adopted=False)
+    ((here, there, path),) = run(_JOBS)
+    if not here:
+        raise SchemaError(
+            f"this connection does not see procrastinate_jobs: its search_path is {path}, and the workrow schema of this "
+            + (f"database stands on the tables in schema {there}: put {there} on the search_path" if there else "database has lost its tables")
+        )
     version, upstream, adopted = run(_INSTALLED)[0]
     return SchemaStatus(installed=version, latest=LATEST, upstream=upstream, adopted=adopted)
 

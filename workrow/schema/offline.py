@@ -1,6 +1,6 @@
 """alembic's offline mode (``--sql``): print the statements, ask nothing."""
 
-from workrow.schema import versions
+from workrow.schema import objects, versions
 from workrow.schema.targets import AlembicOperations
 
 _REACHED = "workrow_schema_version"
@@ -12,6 +12,8 @@ def upgrade(op: AlembicOperations, to: int) -> None:
     assumed = 0 if context.opts.get("starting_rev") is None else to - 1
     for version in range(context.opts.get(_REACHED, assumed) + 1, to + 1):
         _print(op, versions.up(version))
+    if to == versions.LATEST:
+        _print(op, objects.statements())
     context.opts[_REACHED] = to
 
 

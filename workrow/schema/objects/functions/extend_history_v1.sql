@@ -1,0 +1,41 @@
+-- Make the partitions of today and the next days. Built beside the table and attached: that waits for no finish, and no
+-- finish waits for it. It waits for those who read the history, though, and others who want to read would wait behind it:
+-- so it gives up soon, and the next call tries again.
+CREATE OR REPLACE FUNCTION workrow.extend_history_v1(days integer DEFAULT 3) RETURNS integer
+LANGUAGE plpgsql
+SET lock_timeout = '200ms'
+AS $$
+DECLARE
+    day_start timestamptz;
+    day_end timestamptz;
+    partition text;
+    made integer := 0;
+BEGIN
+    FOR ahead IN 0 .. days LOOP
+        day_start := date_trunc('day', now(), 'UTC') + ahead * INTERVAL '24 hours';
+        day_end := day_start + INTERVAL '24 hours';
+        partition := 'history_' || to_char(day_start AT TIME ZONE 'UTC', 'YYYYMMDD');
+        CONTINUE WHEN to_regclass('workrow.' || partition) IS NOT NULL;
+        BEGIN
+            -- "history" in ASCII; two workers at the same time: the second finds it made
+            PERFORM pg_advisory_xact_lock(29401342462554745);
+            CONTINUE WHEN to_regclass('workrow.' || partition) IS NOT NULL;
+            EXECUTE format('CREATE TABLE workrow.%I (LIKE workrow.history INCLUDING ALL)', partition);
+            EXECUTE format(
+                'WITH late AS ('
+                'DELETE FROM workrow.history_default WHERE finished_at >= %L AND finished_at < %L RETURNING *'
+                ') INSERT INTO workrow.%I SELECT * FROM late',
+                day_start, day_end, partition
+            );
+            EXECUTE format(
+                'ALTER TABLE workrow.history ATTACH PARTITION workrow.%I FOR VALUES FROM (%L) TO (%L)',
+                partition, day_start, day_end
+            );
+            made := made + 1;
+        EXCEPTION WHEN lock_not_available THEN
+            EXIT;
+        END;
+    END LOOP;
+    RETURN made;
+END;
+$$

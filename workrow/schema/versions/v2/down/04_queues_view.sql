@@ -1,1 +1,0 @@
-%(again:v1/up/21_queues_view.sql)s

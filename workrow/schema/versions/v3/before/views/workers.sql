@@ -1,0 +1,16 @@
+CREATE OR REPLACE VIEW workrow.workers AS
+SELECT
+    worker.id,
+    details.name,
+    details.host,
+    details.pid,
+    details.queues,
+    details.concurrency,
+    details.version,
+    details.started_at,
+    worker.last_heartbeat,
+    CAST(extract(EPOCH FROM now() - worker.last_heartbeat) AS double precision) AS heartbeat_age_seconds,
+    worker.last_heartbeat > now() - CAST('30 seconds' AS interval) AS alive,
+    (SELECT count(*) FROM procrastinate_jobs AS job WHERE job.worker_id = worker.id AND job.status = 'doing') AS running
+FROM procrastinate_workers AS worker
+LEFT JOIN workrow.worker_details AS details ON details.worker_id = worker.id

@@ -1,1 +1,0 @@
-%(again:v2/up/40_jobs_view.sql)s

@@ -1,1 +1,0 @@
-%(again:v1/up/24_workers_view.sql)s

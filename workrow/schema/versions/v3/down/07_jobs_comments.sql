@@ -1,1 +1,0 @@
-%(again:v1/up/30_jobs_comments.sql)s

@@ -1,1 +1,0 @@
-%(again:v2/up/33_end_job.sql)s

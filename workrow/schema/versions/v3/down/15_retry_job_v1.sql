@@ -1,1 +1,0 @@
-%(again:v2/up/36_retry_job_v1.sql)s

@@ -1,1 +1,0 @@
-%(again:v3/up/30_jobs_view.sql)s

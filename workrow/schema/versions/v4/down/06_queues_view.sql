@@ -1,1 +1,0 @@
-%(again:v2/up/41_queues_view.sql)s

@@ -1,1 +1,0 @@
-%(again:v1/up/31_queues_comments.sql)s

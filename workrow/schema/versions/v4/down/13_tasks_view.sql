@@ -1,1 +1,0 @@
-%(again:v1/up/23_tasks_view.sql)s

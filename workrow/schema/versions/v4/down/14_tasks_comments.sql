@@ -1,1 +1,0 @@
-%(again:v1/up/32_tasks_comments.sql)s

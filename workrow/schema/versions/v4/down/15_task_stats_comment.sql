@@ -1,1 +1,0 @@
-%(again:v1/up/34_task_stats_comment.sql)s

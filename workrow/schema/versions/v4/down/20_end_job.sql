@@ -1,1 +1,0 @@
-%(again:v3/up/06_end_job_v2.sql)s

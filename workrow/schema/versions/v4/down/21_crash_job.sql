@@ -1,1 +1,0 @@
-%(again:v3/up/12_crash_job.sql)s

@@ -1,1 +1,0 @@
-%(again:v2/up/27_notify_inserted.sql)s

@@ -1,3 +1,0 @@
-CREATE TRIGGER workrow_notify_ended
-AFTER INSERT ON workrow.history
-FOR EACH STATEMENT EXECUTE FUNCTION workrow.notify_ended_v1()
