@@ -159,7 +159,11 @@ def _status(run: Run) -> SchemaStatus:
     if not here:
         raise SchemaError(
             f"this connection does not see procrastinate_jobs: its search_path is {path}, and the workrow schema of this "
-            + (f"database stands on the tables in schema {there}: put {there} on the search_path" if there else "database has lost its tables")
+            + (
+                f"database stands on the tables in schema {there}: put {there} on the search_path"
+                if there
+                else "database has lost its tables"
+            )
         )
     version, upstream, adopted = run(_INSTALLED)[0]
     return SchemaStatus(installed=version, latest=LATEST, upstream=upstream, adopted=adopted)

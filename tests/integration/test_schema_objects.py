@@ -1,0 +1,88 @@
+"""Functions, triggers and views: each text once, made by every upgrade, and told when somebody changed it."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+
+from tests.catalog import objects
+from workrow import schema
+from workrow.cli import main
+from workrow.errors import SchemaError
+from workrow.schema import versions
+
+SCHEMA = Path(versions.__file__).parents[1]
+BY_HAND = [
+    ("functions/end_job_v2", "DROP FUNCTION workrow.end_job_v2", False),
+    ("functions/others_v1", "ALTER FUNCTION workrow.others_v1 VOLATILE COST 7", True),
+    ("views/quarantine", "DROP VIEW workrow.quarantine", False),
+    ("triggers/workrow_notify_ended", "DROP TRIGGER workrow_notify_ended ON workrow.history", False),
+    (
+        "triggers/workrow_notify_inserted",
+        "ALTER TABLE procrastinate_jobs DISABLE TRIGGER workrow_notify_inserted",
+        True,
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "there"), BY_HAND)
+def test_what_was_changed_by_hand_is_told_and_put_back(
+    name: str, change: str, there: bool, empty_database_url: str
+) -> None:
+    schema.upgrade(empty_database_url)
+    before = objects(empty_database_url)
+    assert schema.status(empty_database_url).changed == ()
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute(change.encode())
+    [changed] = schema.status(empty_database_url).changed
+    assert (changed.name, changed.found is not None) == (name, there)
+    assert changed.expected != changed.found
+    told = CliRunner().invoke(main, ["--database-url", empty_database_url, "schema", "status"])
+    assert told.exit_code == 1
+    assert name in told.output
+    assert changed.expected in told.output or not there
+    schema.upgrade(empty_database_url)
+    assert objects(empty_database_url) == before
+    assert schema.status(empty_database_url).changed == ()
+
+
+def test_an_upgrade_with_nothing_to_do_writes_nothing(empty_database_url: str) -> None:
+    schema.upgrade(empty_database_url)
+    with psycopg.connect(empty_database_url) as connection:
+        schema.upgrade(connection)
+        assert connection.execute("SELECT pg_current_xact_id_if_assigned()").fetchone() == (None,)
+
+
+@pytest.mark.parametrize("version", range(1, schema.LATEST))
+def test_every_earlier_version_leads_to_the_same(version: int, empty_database_url: str) -> None:
+    schema.upgrade(empty_database_url)
+    expected = objects(empty_database_url)
+    schema.downgrade(empty_database_url)
+    schema.upgrade(empty_database_url, to=version)
+    schema.upgrade(empty_database_url)
+    assert objects(empty_database_url) == expected
+    schema.downgrade(empty_database_url, to=version)
+    schema.upgrade(empty_database_url)
+    assert objects(empty_database_url) == expected
+
+
+def test_an_instance_that_the_search_path_misses_is_told(empty_database_url: str) -> None:
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA app")
+        connection.execute("SET search_path = app")
+        schema.upgrade(connection)
+        connection.execute("SET search_path = public")
+        for call in (schema.upgrade, schema.check, schema.status, schema.downgrade):
+            with pytest.raises(SchemaError, match=r"search_path is public, .* put app on the search_path"):
+                call(connection)  # type: ignore[operator]
+
+
+def test_each_text_has_a_place() -> None:
+    listed = {line.split()[1] for path in SCHEMA.rglob("up/objects.txt") for line in path.read_text().splitlines()}
+    kept = {str(path.relative_to(SCHEMA / "objects").with_suffix("")) for path in SCHEMA.glob("objects/*/*.sql")}
+    replaced = {
+        str(path.relative_to(path.parents[1]).with_suffix("")) for path in SCHEMA.glob("versions/*/before/*/*.sql")
+    }
+    assert kept == set(versions.objects())
+    assert kept | replaced == listed
