@@ -1,4 +1,4 @@
-"""The engine's schema, version 5: jobs that come back wait their turn.
+"""The engine's schema, version 5: jobs that come back wait their turn; what objects were made from.
 
 Revision ID: 0007
 """

@@ -74,7 +74,7 @@ def test_an_instance_that_the_search_path_misses_is_told(empty_database_url: str
         schema.upgrade(connection)
         connection.execute("SET search_path = public")
         for call in (schema.upgrade, schema.check, schema.status, schema.downgrade):
-            with pytest.raises(SchemaError, match=r"search_path is public, .* put app on the search_path"):
+            with pytest.raises(SchemaError, match=r"search_path is public, .* schema app: put app on the search_path"):
                 call(connection)  # type: ignore[operator]
 
 

@@ -157,13 +157,10 @@ def _status(run: Run) -> SchemaStatus:
         return SchemaStatus(installed=0, latest=LATEST, upstream=None, adopted=False)
     ((here, there, path),) = run(_JOBS)
     if not here:
+        where = f"are in schema {there}: put {there} on the search_path" if there else "are gone"
         raise SchemaError(
-            f"this connection does not see procrastinate_jobs: its search_path is {path}, and the workrow schema of this "
-            + (
-                f"database stands on the tables in schema {there}: put {there} on the search_path"
-                if there
-                else "database has lost its tables"
-            )
+            f"this connection does not see procrastinate_jobs, its search_path is {path}, "
+            f"and the tables of this database's instance {where}"
         )
     version, upstream, adopted = run(_INSTALLED)[0]
     return SchemaStatus(installed=version, latest=LATEST, upstream=upstream, adopted=adopted)

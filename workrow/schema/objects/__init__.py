@@ -1,7 +1,7 @@
 """Functions, triggers and views as they are now, each in a file of its own that can be run again and again.
 
-Every upgrade to the latest version makes those whose text is another than the one they were made from, or whose definition
-in the catalogue was changed since. Hashes of both are kept in ``workrow.installed_objects``.
+Every upgrade to the latest version makes those whose text is another than the one they were made from, or whose
+definition in the catalogue was changed since. Hashes of both are kept in ``workrow.installed_objects``.
 """
 
 from dataclasses import dataclass
