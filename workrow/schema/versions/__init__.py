@@ -1,8 +1,8 @@
 """The versions of the schema: ``v<number>/up`` and ``v<number>/down``, one statement a file, applied in name order.
 
 Tables, columns, indexes and rows are a version's. Functions, triggers, views and comments stand once, as they are now,
-in ``workrow/schema/objects``; ``objects.txt`` beside a version's statements says at which place among them which object is
-made (or, on the way down, put back). A version that changes an object keeps the text that it replaces in
+in ``workrow/schema/objects``; ``objects.txt`` beside a version's statements says at which place among them which object
+is made (or, on the way down, put back). A version that changes an object keeps the text that it replaces in
 ``v<number>/before``: so each text that ever was stands once, and what an object was at any version can be told.
 
 A version that was released is never edited; a change is the next version. Old code must keep running on it.
