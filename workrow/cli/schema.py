@@ -47,7 +47,8 @@ def downgrade(database: Database, to: int) -> None:
 def status(database: Database, as_json: bool) -> None:
     """Show which version is installed, and what of it was changed by hand (then the exit code is 1)."""
     found = migrate.status(database.url)
-    click.echo(json.dumps(dataclasses.asdict(found)) if as_json else _in_words(found))
+    fields = {name: value for name, value in dataclasses.asdict(found).items() if name != "changed" or value}
+    click.echo(json.dumps(fields) if as_json else _in_words(found))
     if found.changed:
         sys.exit(1)
 

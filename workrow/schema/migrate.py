@@ -139,7 +139,8 @@ def check(target: Target) -> SchemaStatus:
         DatabaseUnavailable: nothing answers at the URL.
         ConfigurationError: the URL is malformed.
     """
-    found = _refuse_newer(status(target))
+    with opened(target) as run:
+        found = _refuse_newer(_status(run))
     if not found.installed:
         raise SchemaMissing(
             "this database has no workrow schema: run `alembic upgrade head` or `workrow schema upgrade`"
