@@ -5,16 +5,17 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from inspect import Parameter, Signature
 from typing import Any, Literal
 
+from workrow import sql
 from workrow.errors import OptionError
 
 INT4_MAX = 2**31 - 1
 KEY_MAX = 100
 """Characters of a key that are shown as they are; of a longer one, the start and a hash."""
-HELD = datetime(9000, 1, 1, tzinfo=UTC)
+HELD = datetime.fromisoformat(sql.fragment("far_future").strip("'"))
 """The ``scheduled_at`` of a job that waits in a line: who does not know of limits never finds it due."""
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 RATE = re.compile(r"\s*(\d+)\s*/\s*(\d+(?:\.\d+)?)?\s*([smhd])\s*")

@@ -11,9 +11,8 @@ WITH RECURSIVE keys AS (
             SELECT job.lock
             FROM procrastinate_jobs AS job
             WHERE
-                job.status = 'todo'
+                {ready:job}
                 AND job.lock IS NOT NULL
-                AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
                 AND job.lock > keys.lock
             ORDER BY job.lock
             LIMIT 1
@@ -30,9 +29,8 @@ heads AS (
         SELECT job.id, job.priority, job.queue_name, job.task_name, job.version
         FROM procrastinate_jobs AS job
         WHERE
-            job.status = 'todo'
+            {ready:job}
             AND job.lock IS NOT NULL
-            AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
             AND job.lock = keys.lock
         ORDER BY job.priority DESC, job.id
         LIMIT 1

@@ -6,9 +6,8 @@ WHERE id = ANY(ARRAY(
     FROM procrastinate_jobs
     WHERE
         id = ANY(CAST(%(ids)s AS bigint[]))
-        AND status = 'todo'
+        AND {ready}
         AND lock IS NULL
-        AND (scheduled_at IS NULL OR staged_at = scheduled_at)
         AND task_name = ANY(CAST(%(tasks)s AS text[]))
         AND (version IS NULL OR task_name || ':' || version = ANY(CAST(%(signatures)s AS text[])))
         AND (CAST(%(queues)s AS text[]) IS NULL OR queue_name = ANY(CAST(%(queues)s AS text[])))

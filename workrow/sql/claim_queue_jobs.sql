@@ -6,9 +6,8 @@ WHERE id = ANY(ARRAY(
     SELECT id
     FROM procrastinate_jobs
     WHERE
-        status = 'todo'
+        {ready}
         AND lock IS NULL
-        AND (scheduled_at IS NULL OR staged_at = scheduled_at)
         AND task_name = ANY(CAST(%(tasks)s AS text[]))
         AND (version IS NULL OR task_name || ':' || version = ANY(CAST(%(signatures)s AS text[])))
         AND queue_name = %(queue)s

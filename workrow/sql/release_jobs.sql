@@ -11,7 +11,7 @@ SET
     worker_id = NULL,
     abort_requested = false,
     terminate_requested = false,
-    scheduled_at = CASE WHEN job.line IS NULL THEN job.scheduled_at ELSE '9000-01-01 00:00:00+00' END,
+    scheduled_at = CASE WHEN job.line IS NULL THEN job.scheduled_at ELSE {far_future} END,
     due_at = CASE WHEN job.line IS NULL THEN NULL ELSE clock_timestamp() END
 WHERE
     job.id = ANY(CAST(%(ids)s AS bigint[]))

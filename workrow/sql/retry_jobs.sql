@@ -7,7 +7,7 @@ SET
     attempts = job.attempts + 1,
     worker_id = NULL,
     -- a job under limits waits in its line again
-    scheduled_at = CASE WHEN job.line IS NULL THEN retry.retry_at ELSE '9000-01-01 00:00:00+00' END,
+    scheduled_at = CASE WHEN job.line IS NULL THEN retry.retry_at ELSE {far_future} END,
     due_at = CASE WHEN job.line IS NULL THEN NULL ELSE retry.retry_at END,
     staged_at = NULL,
     priority = coalesce(retry.priority, job.priority),

@@ -5,7 +5,7 @@ UPDATE procrastinate_jobs AS job
 SET
     status = 'todo',
     worker_id = NULL,
-    scheduled_at = CASE WHEN job.line IS NULL THEN snooze.until ELSE '9000-01-01 00:00:00+00' END,
+    scheduled_at = CASE WHEN job.line IS NULL THEN snooze.until ELSE {far_future} END,
     due_at = CASE WHEN job.line IS NULL THEN NULL ELSE snooze.until END,
     staged_at = NULL
 FROM (

@@ -12,9 +12,8 @@ WITH RECURSIVE names AS (
         SELECT job.queue_name
         FROM procrastinate_jobs AS job
         WHERE
-            job.status = 'todo'
+            {ready:job}
             AND job.lock IS NULL
-            AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
             AND job.queue_name > names.name
         ORDER BY job.queue_name
         LIMIT 1
@@ -37,9 +36,8 @@ ready AS (
                 SELECT job.priority, job.id, job.scheduled_at, job.created_at, 1 AS position
                 FROM procrastinate_jobs AS job
                 WHERE
-                    job.status = 'todo'
+                    {ready:job}
                     AND job.lock IS NULL
-                    AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
                     AND job.task_name = ANY(CAST(%(tasks)s AS text[]))
                     AND (job.version IS NULL OR job.task_name || ':' || job.version = ANY(CAST(%(signatures)s AS text[])))
                     AND job.queue_name = served.name
@@ -54,9 +52,8 @@ ready AS (
                 SELECT job.priority, job.id, job.scheduled_at, job.created_at
                 FROM procrastinate_jobs AS job
                 WHERE
-                    job.status = 'todo'
+                    {ready:job}
                     AND job.lock IS NULL
-                    AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
                     AND job.task_name = ANY(CAST(%(tasks)s AS text[]))
                     AND (job.version IS NULL OR job.task_name || ':' || job.version = ANY(CAST(%(signatures)s AS text[])))
                     AND job.queue_name = served.name
@@ -81,9 +78,8 @@ ready AS (
             FROM procrastinate_jobs AS job
             WHERE
                 levels.scheduled_at IS NOT NULL
-                AND job.status = 'todo'
+                AND {ready:job}
                 AND job.lock IS NULL
-                AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
                 AND job.scheduled_at IS NULL
                 AND job.task_name = ANY(CAST(%(tasks)s AS text[]))
                 AND (job.version IS NULL OR job.task_name || ':' || job.version = ANY(CAST(%(signatures)s AS text[])))
@@ -128,9 +124,8 @@ UNION ALL
     SELECT 'locked', NULL, NULL, NULL, NULL, NULL
     FROM procrastinate_jobs
     WHERE
-        status = 'todo'
+        {ready}
         AND lock IS NOT NULL
-        AND (scheduled_at IS NULL OR staged_at = scheduled_at)
     ORDER BY lock
     LIMIT 1
 )

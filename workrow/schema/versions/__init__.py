@@ -12,6 +12,7 @@ import re
 from functools import cache
 from importlib import resources
 
+from workrow import sql
 from workrow.schema import upstream
 
 LATEST = 5
@@ -71,7 +72,7 @@ def _exists(name: str) -> bool:
 
 
 def _read(name: str) -> str:
-    return (resources.files("workrow.schema") / f"{name}.sql").read_text(encoding="utf-8").strip()
+    return sql.expand((resources.files("workrow.schema") / f"{name}.sql").read_text(encoding="utf-8").strip())
 
 
 def _filled(statement: str) -> str:

@@ -36,7 +36,7 @@ BEGIN
         status = 'todo',
         worker_id = NULL,
         errors = workrow.with_error_v1(errors, entry),
-        scheduled_at = CASE WHEN line IS NULL THEN scheduled_at ELSE '9000-01-01 00:00:00+00' END,
+        scheduled_at = CASE WHEN line IS NULL THEN scheduled_at ELSE {far_future} END,
         due_at = CASE WHEN line IS NULL THEN NULL ELSE clock_timestamp() END
     WHERE id = job_id;
     RETURN 'queued';

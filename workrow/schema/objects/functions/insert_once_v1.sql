@@ -36,7 +36,7 @@ BEGIN
             numbered.id, same.queue_name, same.task_name, same.priority, same.lock,
             CASE WHEN waiting THEN 'unique:' || numbered.key ELSE same.queueing_lock END,
             numbered.args,
-            CASE WHEN numbered.line IS NULL THEN start ELSE '9000-01-01 00:00:00+00' END,
+            CASE WHEN numbered.line IS NULL THEN start ELSE {far_future} END,
             same.version,
             CASE WHEN live THEN numbered.key END,
             coalesce(coalesce(start, clock_timestamp()) + lifetime, same.expires_at),

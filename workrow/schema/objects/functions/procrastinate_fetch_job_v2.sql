@@ -29,7 +29,7 @@ BEGIN
     WITH RECURSIVE queues (name) AS (
         (
             SELECT queue_name FROM procrastinate_jobs
-            WHERE status = 'todo' AND lock IS NULL AND (scheduled_at IS NULL OR staged_at = scheduled_at)
+            WHERE {ready} AND lock IS NULL
             ORDER BY queue_name LIMIT 1
         )
         UNION ALL
@@ -38,8 +38,7 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT job.queue_name FROM procrastinate_jobs AS job
             WHERE
-                job.status = 'todo' AND job.lock IS NULL
-                AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
+                {ready:job} AND job.lock IS NULL
                 AND job.queue_name > queues.name
             ORDER BY job.queue_name LIMIT 1
         ) AS following
@@ -47,7 +46,7 @@ BEGIN
     locks (name) AS (
         (
             SELECT lock FROM procrastinate_jobs
-            WHERE status = 'todo' AND lock IS NOT NULL AND (scheduled_at IS NULL OR staged_at = scheduled_at)
+            WHERE {ready} AND lock IS NOT NULL
             ORDER BY lock LIMIT 1
         )
         UNION ALL
@@ -56,8 +55,7 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT job.lock FROM procrastinate_jobs AS job
             WHERE
-                job.status = 'todo' AND job.lock IS NOT NULL
-                AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
+                {ready:job} AND job.lock IS NOT NULL
                 AND job.lock > locks.name
             ORDER BY job.lock LIMIT 1
         ) AS following
@@ -68,8 +66,7 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT job.id, job.priority FROM procrastinate_jobs AS job
             WHERE
-                job.status = 'todo' AND job.lock IS NULL
-                AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
+                {ready:job} AND job.lock IS NULL
                 AND job.queue_name = queues.name
                 AND job.task_name <> ALL(paused_tasks)
                 AND (job.expires_at IS NULL OR job.expires_at > clock_timestamp())
@@ -87,8 +84,7 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT job.id, job.priority, job.queue_name, job.task_name FROM procrastinate_jobs AS job
             WHERE
-                job.status = 'todo' AND job.lock IS NOT NULL
-                AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
+                {ready:job} AND job.lock IS NOT NULL
                 AND job.lock = locks.name
                 AND (job.expires_at IS NULL OR job.expires_at > clock_timestamp())
             ORDER BY job.priority DESC, job.id

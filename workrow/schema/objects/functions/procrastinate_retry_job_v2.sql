@@ -17,7 +17,7 @@ BEGIN
         SET
             status = 'todo',
             attempts = attempts + 1,
-            scheduled_at = CASE WHEN line IS NULL THEN retry_at ELSE '9000-01-01 00:00:00+00' END,
+            scheduled_at = CASE WHEN line IS NULL THEN retry_at ELSE {far_future} END,
             due_at = CASE WHEN line IS NULL THEN NULL ELSE coalesce(retry_at, clock_timestamp()) END,
             staged_at = NULL,
             priority = coalesce(new_priority, priority),
@@ -55,7 +55,7 @@ BEGIN
                 queueing_lock,
                 args,
                 'todo',
-                CASE WHEN line IS NULL THEN retry_at ELSE '9000-01-01 00:00:00+00' END,
+                CASE WHEN line IS NULL THEN retry_at ELSE {far_future} END,
                 attempts + 1,
                 worker,
                 created_at,

@@ -12,9 +12,8 @@ AS $$
             SELECT 1
             FROM procrastinate_jobs AS job
             WHERE
-                job.status = 'todo'
+                {ready:job}
                 AND job.lock IS NULL
-                AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
                 AND job.queue_name = queue
             LIMIT up_to
         )
@@ -27,7 +26,7 @@ AS $$
                 AND (job.lock IS NOT NULL OR job.line IS NOT NULL)
                 AND job.queue_name = queue
                 AND CASE
-                    WHEN job.line IS NULL THEN job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at
+                    WHEN job.line IS NULL THEN {ready:job}
                     ELSE job.due_at IS NULL
                 END
             LIMIT up_to

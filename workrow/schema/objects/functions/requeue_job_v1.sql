@@ -19,7 +19,7 @@ BEGIN
     )
     SELECT
         id, queue_name, task_name, priority, lock, queueing_lock, args, 'todo',
-        CASE WHEN line IS NULL THEN NULL ELSE CAST('9000-01-01 00:00:00+00' AS timestamptz) END,
+        CASE WHEN line IS NULL THEN NULL ELSE CAST({far_future} AS timestamptz) END,
         attempts, worker, created_at, errors, claims, version, unique_key, line,
         CASE WHEN line IS NULL THEN NULL ELSE clock_timestamp() END
     FROM ended;

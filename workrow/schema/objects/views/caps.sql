@@ -11,9 +11,8 @@ SELECT
                 SELECT 1
                 FROM procrastinate_jobs AS job
                 WHERE
-                    job.status = 'todo'
+                    {ready:job}
                     AND job.lock IS NULL
-                    AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
                     AND job.queue_name = cap.queue_name
                 LIMIT coalesce(cap.max_depth, cap.declared_depth) + 1
             )
@@ -26,7 +25,7 @@ SELECT
                     AND (job.lock IS NOT NULL OR job.line IS NOT NULL)
                     AND job.queue_name = cap.queue_name
                     AND CASE
-                        WHEN job.line IS NULL THEN job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at
+                        WHEN job.line IS NULL THEN {ready:job}
                         ELSE job.due_at IS NULL
                     END
                 LIMIT coalesce(cap.max_depth, cap.declared_depth) + 1
