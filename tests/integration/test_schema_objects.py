@@ -23,18 +23,29 @@ BY_HAND = [
         "ALTER TABLE procrastinate_jobs DISABLE TRIGGER workrow_notify_inserted",
         True,
     ),
+    # what CREATE OR REPLACE refuses to change back
+    ("views/jobs", None, True),
+    (
+        "functions/others_v1",
+        """DROP FUNCTION workrow.others_v1;
+           CREATE FUNCTION workrow.others_v1(total integer, done integer[]) RETURNS text
+           LANGUAGE sql AS $$ SELECT '' $$""",
+        True,
+    ),
+    ("functions/others_v1", "CREATE FUNCTION workrow.others_v1() RETURNS text LANGUAGE sql AS $$ SELECT '' $$", True),
+    ("views/limits", "ALTER VIEW workrow.limits SET (security_barrier)", True),
 ]
 
 
 @pytest.mark.parametrize(("name", "change", "there"), BY_HAND)
 def test_what_was_changed_by_hand_is_told_and_put_back(
-    name: str, change: str, there: bool, empty_database_url: str
+    name: str, change: str | None, there: bool, empty_database_url: str
 ) -> None:
     schema.upgrade(empty_database_url)
     before = objects(empty_database_url)
     assert schema.status(empty_database_url).changed == ()
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
-        connection.execute(change.encode())
+        connection.execute((change or one_column_more(connection, "workrow.jobs")).encode())
     [changed] = schema.status(empty_database_url).changed
     assert (changed.name, changed.found is not None) == (name, there)
     assert changed.expected != changed.found
@@ -43,8 +54,32 @@ def test_what_was_changed_by_hand_is_told_and_put_back(
     assert name in told.output
     assert changed.expected in told.output or not there
     schema.upgrade(empty_database_url)
-    assert objects(empty_database_url) == before
+    found = objects(empty_database_url)
+    # another function of that name is somebody's own
+    assert {key: each for key, each in found.items() if key != ("function", "workrow.others_v1()")} == before
     assert schema.status(empty_database_url).changed == ()
+
+
+def one_column_more(connection: psycopg.Connection, view: str) -> str:
+    (definition,) = connection.execute("SELECT pg_get_viewdef(CAST(%s AS regclass))", [view]).fetchone()  # type: ignore[misc]
+    return f"CREATE OR REPLACE VIEW {view} AS SELECT *, 1 AS more FROM ({definition.rstrip(';')}) AS before"
+
+
+def test_hashes_hold_for_any_search_path_and_another_servers_views_are_not_compared(empty_database_url: str) -> None:
+    schema.upgrade(empty_database_url)
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute("SET search_path = workrow, public")
+        assert schema.status(connection).changed == ()
+        connection.execute(
+            "UPDATE workrow.installed_objects SET found_hash = '14-' || md5(name) WHERE name LIKE 'views/%'"
+        )
+        assert schema.status(connection).changed == ()
+        connection.execute("UPDATE workrow.installed_objects SET found_hash = 'x' WHERE name = 'functions/end_job_v2'")
+        assert [each.name for each in schema.status(connection).changed] == ["functions/end_job_v2"]
+        schema.upgrade(connection)
+        assert connection.execute(
+            "SELECT count(*) FROM workrow.installed_objects WHERE found_hash LIKE '14-%'"
+        ).fetchone() == (0,)
 
 
 def test_an_upgrade_with_nothing_to_do_writes_nothing(empty_database_url: str) -> None:

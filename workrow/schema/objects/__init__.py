@@ -23,8 +23,9 @@ class Changed:
 
     Attributes:
         name: its kind and name, such as ``functions/end_job_v2``.
-        expected: md5 of its definition in the catalogue when it was made.
-        found: md5 of its definition now; None: it is gone.
+        expected: hash of its definition in the catalogue when it was made: md5, after the server's major version where
+            the server writes the text anew (a view's).
+        found: hash of its definition now; None: it is gone.
     """
 
     name: str
@@ -34,6 +35,35 @@ class Changed:
 
 def changed(run: Run) -> tuple[Changed, ...]:
     """What was changed or dropped by hand since the last upgrade."""
+    # what another major version of the server wrote down cannot be compared
+    return tuple(each for each in _differing(run) if _server(each.found) in (None, _server(each.expected)))
+
+
+def make(run: Run) -> None:
+    """Make what has another text than it was made from, or was changed since; nothing else is written."""
+    stale = {row.name for row in _differing(run)}
+    made = {str(name): text_hash for name, text_hash in run("SELECT name, text_hash FROM workrow.installed_objects")}
+    texts = versions.objects()
+    stale |= {name for name, text in texts.items() if made.get(name) != _hash(text)}
+    for name in list(stale & texts.keys()):
+        stale.update(_standing_on(name, texts))
+    # a view that was dropped and made again has lost its comments
+    if any(name.startswith("views/") for name in stale):
+        stale |= {name for name in texts if name.startswith("comments/")}
+    texts = {name: text for name, text in texts.items() if name in stale}
+    for name, text in texts.items():
+        run(_in_place_of(name, text, _standing_on(name, texts)))
+    if texts:
+        run(_note(texts))
+
+
+def statements() -> list[str]:
+    """What makes all objects, and notes that they are made."""
+    texts = versions.objects()
+    return [*texts.values(), _note(texts)]
+
+
+def _differing(run: Run) -> list[Changed]:
     query = f"""
         SELECT made.name, made.found_hash, found.hash
         FROM workrow.installed_objects AS made
@@ -41,27 +71,49 @@ def changed(run: Run) -> tuple[Changed, ...]:
         WHERE found.hash IS DISTINCT FROM made.found_hash
         ORDER BY made.name
     """
-    return tuple(Changed(*row) for row in run(query))
+    return [Changed(*row) for row in run(query)]
 
 
-def make(run: Run) -> None:
-    """Make what has another text than it was made from, or was changed since; nothing else is written."""
-    stale = {row.name for row in changed(run)}
-    made = {str(name): text_hash for name, text_hash in run("SELECT name, text_hash FROM workrow.installed_objects")}
-    texts = versions.objects()
-    stale |= {name for name, text in texts.items() if made.get(name) != _hash(text)}
-    # a view that was dropped and made again has lost its comments
-    if any(name.startswith("views/") for name in stale):
-        stale |= {name for name in texts if name.startswith("comments/")}
-    if stale:
-        for statement in statements(stale):
-            run(statement)
+def _server(found: str | None) -> str | None:
+    return None if found is None else found.rpartition("-")[0]
 
 
-def statements(names: set[str] | None = None) -> list[str]:
-    """What makes these objects (None: all of them), and notes that they are made."""
-    texts = {name: text for name, text in versions.objects().items() if names is None or name in names}
-    return [*texts.values(), _note(texts)]
+def _standing_on(name: str, texts: dict[str, str]) -> list[str]:
+    """What the catalogue ties to this object: views and functions that are parsed when they are made; last first."""
+    tied = [name]
+    for other, text in texts.items():
+        parsed = other.startswith("views/") or "BEGIN ATOMIC" in text
+        if parsed and other != name and versions.needs(text, tied):
+            tied.append(other)
+    return tied[:0:-1]
+
+
+def _in_place_of(name: str, text: str, standing_on: list[str]) -> str:
+    """The statement that makes an object over whatever somebody made of it.
+
+    CREATE OR REPLACE keeps a view's columns and a function's result as they are: where these were changed, it is
+    dropped first, with what of ours stands on it.
+    """
+    if not name.startswith(("functions/", "views/")):
+        return text
+    drops = "".join(f"DROP {_sql_name(each)};\n    " for each in [*standing_on, name])
+    return f"""
+DO $make$
+DECLARE
+    definition text := $definition${text}$definition$;
+BEGIN
+    EXECUTE definition;
+EXCEPTION WHEN invalid_table_definition OR invalid_function_definition THEN
+    {drops}EXECUTE definition;
+END
+$make$
+""".strip()
+
+
+def _sql_name(name: str) -> str:
+    folder, _, plain = name.partition("/")
+    schema = "" if plain.startswith("procrastinate_") else "workrow."
+    return f"{'VIEW' if folder == 'views' else 'FUNCTION'} IF EXISTS {schema}{plain}"
 
 
 def _note(texts: dict[str, str]) -> str:

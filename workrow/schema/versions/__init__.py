@@ -9,7 +9,9 @@ A version that was released is never edited; a change is the next version. Old c
 """
 
 import re
+from collections.abc import Iterable
 from functools import cache
+from graphlib import TopologicalSorter
 from importlib import resources
 
 from workrow import sql
@@ -40,9 +42,22 @@ def down(version: int) -> list[str]:
 def objects() -> dict[str, str]:
     """Every object as it is now, ``kind/name`` → statement, each after those that it needs."""
     places = [place for version in range(1, LATEST + 1) for place in sorted(_places(version, "up").items())]
-    # the last place at which an object is made: there, all that its present text needs is there
-    names = dict.fromkeys(name for _, name in reversed(places))
-    return {name: _read(f"objects/{name}") for name in reversed(names) if _exists(f"objects/{name}")}
+    names = [name for name in dict.fromkeys(name for _, name in places) if _exists(f"objects/{name}")]
+    texts = {name: _read(f"objects/{name}") for name in names}
+    order = TopologicalSorter({name: needs(text, names) for name, text in texts.items()}).static_order()
+    # comments after everything: they go with a view that is dropped to be made again
+    return {name: texts[name] for name in sorted(order, key=lambda name: name.startswith("comments/"))}
+
+
+def needs(text: str, names: Iterable[str]) -> list[str]:
+    """Which of these objects have to be there before this text is run; a body in PL/pgSQL is read when it is called."""
+    code = re.sub("--.*", "", text)
+    if "LANGUAGE plpgsql" in code or "COMMENT ON" in code:
+        return []
+    made = re.search(r"^CREATE OR REPLACE \w+ (?:workrow\.)?(\w+)", code, re.MULTILINE)
+    said = set(re.findall(r"\bworkrow\.(\w+)|\b(procrastinate_\w+)", code))
+    words = {word for pair in said for word in pair} - {made and made[1]}
+    return [name for name in names if name.startswith(("functions/", "views/")) and name.partition("/")[2] in words]
 
 
 def _statements(version: int, direction: str, objects_of: int) -> list[str]:
