@@ -1,13 +1,20 @@
 """Install, remove and check the schema."""
 
 from dataclasses import dataclass, replace
+from time import sleep
+
+import psycopg
 
 from workrow.errors import SchemaError, SchemaMissing, SchemaOutdated, SchemaTooNew
 from workrow.schema import objects, offline, versions
 from workrow.schema.objects import Changed
-from workrow.schema.targets import AlembicOperations, Run, Target, opened
+from workrow.schema.targets import AlembicOperations, Run, Target, opened, wait_for_locks
 from workrow.schema.versions import LATEST
 
+_PATIENCE = 5.0
+_TRIES = 10
+_LONGEST = 2_000_000
+"""Seconds that the server can count in milliseconds."""
 # Two upgraders at the same time: the second waits, then finds nothing left to do. "workrow" in ASCII.
 _LOCK = "SELECT pg_advisory_xact_lock(33618059448184695)"
 _TABLE = "SELECT to_regclass('workrow.schema_version') IS NOT NULL"
@@ -43,7 +50,7 @@ class SchemaStatus:
     changed: tuple[Changed, ...] = ()
 
 
-def upgrade(target: Target, to: int | None = None) -> None:
+def upgrade(target: Target, to: int | None = None, *, lock_timeout: float | None = None) -> None:
     """Install the schema, or bring it to version ``to`` (None: the latest). Nothing to do is not an error.
 
     At the latest version, functions, triggers and views that were changed or dropped by hand are put back.
@@ -54,10 +61,14 @@ def upgrade(target: Target, to: int | None = None) -> None:
     Args:
         target: a URL, a ``psycopg.Connection``, an SQLAlchemy ``Connection`` (of any driver) or alembic's ``op``.
         to: the version to reach.
+        lock_timeout: seconds that a statement waits for a lock, while all who come later wait behind it. At a URL, 5
+            if None, and the upgrade is tried 10 times within about a minute; a connection keeps its own if None, and
+            nothing is tried again.
 
     Raises:
-        SchemaError: ``to`` is unknown or below the installed version, or the tables of this database's instance are not
-            on the connection's ``search_path``.
+        SchemaError: ``to`` is unknown or below the installed version, ``lock_timeout`` is no positive number, the
+            tables of this database's instance are not on the connection's ``search_path``, or (at a URL) somebody
+            holds a lock for too long.
         SchemaTooNew: the database is newer than this package.
         UpstreamMismatch: the installed procrastinate, or the database's, is one that this package does not know.
         DatabaseUnavailable: nothing answers at the URL.
@@ -66,11 +77,34 @@ def upgrade(target: Target, to: int | None = None) -> None:
     to = LATEST if to is None else to
     if not 1 <= to <= LATEST:
         raise SchemaError(f"there is no version {to} of the workrow schema: this package knows 1 to {LATEST}")
-    if isinstance(target, AlembicOperations) and target.get_context().as_sql:
-        offline.upgrade(target, to)
-        return
+    if lock_timeout is not None and not 0.001 <= lock_timeout <= _LONGEST:
+        raise SchemaError(f"lock_timeout={lock_timeout} is no time to wait for a lock: give seconds, such as 5")
+    if isinstance(target, str):
+        _at_url(target, to, _PATIENCE if lock_timeout is None else lock_timeout)
+    elif isinstance(target, AlembicOperations) and target.get_context().as_sql:
+        offline.upgrade(target, to, lock_timeout)
+    else:
+        _upgrade(target, to, lock_timeout)
+
+
+def _at_url(url: str, to: int, lock_timeout: float) -> None:
+    for attempt in range(_TRIES):
+        try:
+            return _upgrade(url, to, lock_timeout)
+        except psycopg.errors.LockNotAvailable:
+            sleep(min(0.1 * 2**attempt, 2))
+    raise SchemaError(
+        f"the upgrade found a lock held for {lock_timeout:g} s, {_TRIES} times, and changed nothing: end the "
+        "transaction that holds it (SELECT pid, query FROM pg_stat_activity WHERE xact_start < now() - interval '5 s'), try again"
+    )
+
+
+def _upgrade(target: Target, to: int, lock_timeout: float | None) -> None:
     with opened(target) as run:
         run(_LOCK)
+        ((before,),) = run("SELECT current_setting('lock_timeout')")
+        if lock_timeout is not None:
+            run(wait_for_locks(lock_timeout))
         installed = _refuse_newer(_status(run)).installed
         if to < installed:
             raise SchemaError(
@@ -81,6 +115,9 @@ def upgrade(target: Target, to: int | None = None) -> None:
                 run(statement)
         if to == LATEST:
             objects.make(run)
+        if lock_timeout is not None:
+            # what the caller's transaction does afterwards is its own affair
+            run(f"SET LOCAL lock_timeout = '{before}'")
 
 
 def downgrade(target: Target, to: int = 0) -> None:

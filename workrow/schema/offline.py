@@ -1,14 +1,16 @@
 """alembic's offline mode (``--sql``): print the statements, ask nothing."""
 
 from workrow.schema import objects, versions
-from workrow.schema.targets import AlembicOperations
+from workrow.schema.targets import AlembicOperations, wait_for_locks
 
 _REACHED = "workrow_schema_version"
 
 
-def upgrade(op: AlembicOperations, to: int) -> None:
+def upgrade(op: AlembicOperations, to: int, lock_timeout: float | None) -> None:
     """Print what leads to ``to``: from nothing when alembic starts at base, else from the version below."""
     context = op.get_context()
+    if lock_timeout is not None:
+        _print(op, [wait_for_locks(lock_timeout)])
     assumed = 0 if context.opts.get("starting_rev") is None else to - 1
     for version in range(context.opts.get(_REACHED, assumed) + 1, to + 1):
         _print(op, versions.up(version))

@@ -36,6 +36,11 @@ Run = Callable[[str], Sequence[Any]]
 """Runs one statement and returns its rows."""
 
 
+def wait_for_locks(seconds: float) -> str:
+    """The statement after which each one of the transaction waits no longer than this for a lock."""
+    return f"SET LOCAL lock_timeout = {round(seconds * 1000)}"
+
+
 @contextmanager
 def opened(target: Target) -> Iterator[Run]:
     """A way to run statements on ``target``, all in one transaction.
