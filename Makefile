@@ -8,7 +8,7 @@ ARGS ?=
 MINUTES ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test chaos check lint format bench psql lock clean
+.PHONY: help demo dev test chaos check lint format bench psql schema lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ bench: $(READY) ## our figures beside raw SQL and the peers, in one run
 
 psql: $(READY) ## a SQL prompt on the development database
 	@$(BIN)/workrow --app app.app psql $(ARGS)
+
+schema: $(READY) ## write workrow/schema/current.sql anew, after a change of the schema
+	@$(BIN)/python -m tests.current_schema
 
 lock: $(READY) ## resolve requirements/dev.txt anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -31,8 +31,9 @@ def test_the_far_future_is_the_same_in_python() -> None:
 
 
 def test_the_words_of_a_fragment_stand_nowhere_else() -> None:
-    """Except in what was released: versions say for ever what they said."""
+    """Except in what was released (versions say for ever what they said), and in what is generated."""
     texts = {path: path.read_text() for path in PACKAGE.rglob("*.sql") if "versions" not in path.parts}
+    del texts[PACKAGE / "schema" / "current.sql"]
     texts |= {path: path.read_text() for path in PACKAGE.rglob("*.py")}
     for words in (r"scheduled_at\s+IS\s+NULL\s+OR\s+[\w.]*staged_at\s*=", r"9000-01-01|\b9000, 1, 1\b"):
         said = [str(path.relative_to(PACKAGE)) for path, text in texts.items() if re.search(words, text)]

@@ -95,7 +95,7 @@ def _at_url(url: str, to: int, lock_timeout: float) -> None:
             sleep(min(0.1 * 2**attempt, 2))
     raise SchemaError(
         f"the upgrade found a lock held for {lock_timeout:g} s, {_TRIES} times, and changed nothing: end the "
-        "transaction that holds it (SELECT pid, query FROM pg_stat_activity WHERE xact_start < now() - interval '5 s'), try again"
+        "transaction that holds it (SELECT pid, query FROM pg_stat_activity ORDER BY xact_start), try again"
     )
 
 

@@ -1,0 +1,2928 @@
+-- The schema of workrow as it is now, version 5. `make schema` writes it: edit objects/ and versions/ instead.
+-- It is there to be read, not to be run. What procrastinate's own schema brings is not in it, unless we changed it; the
+-- partitions of history that are named after days are not in it either.
+
+-- not there any more: constraint procrastinate_events_job_id_fkey
+-- not there any more: constraint procrastinate_jobs_worker_id_fkey
+-- not there any more: constraint procrastinate_periodic_defers_job_id_fkey
+-- not there any more: index procrastinate_jobs_id_lock_idx_v1
+-- not there any more: index procrastinate_jobs_priority_idx_v1
+-- not there any more: index procrastinate_jobs_queue_name_idx_v1
+-- not there any more: trigger procrastinate_jobs_notify_queue_job_aborted_v1
+-- not there any more: trigger procrastinate_jobs_notify_queue_job_inserted_v1
+-- not there any more: trigger procrastinate_trigger_abort_requested_events_v1
+-- not there any more: trigger procrastinate_trigger_delete_jobs_v1
+-- not there any more: trigger procrastinate_trigger_scheduled_events_v1
+-- not there any more: trigger procrastinate_trigger_status_events_insert_v1
+-- not there any more: trigger procrastinate_trigger_status_events_update_v1
+
+CREATE SEQUENCE workrow.line_turns;
+
+CREATE TYPE workrow.limit_room AS (
+    bucket text,
+    room double precision,
+    weight double precision,
+    again_at timestamp with time zone,
+    counted boolean,
+    tokens double precision,
+    asked_at timestamp with time zone,
+    cell bigint
+);
+
+CREATE TABLE workrow.history (
+    id bigint NOT NULL,
+    queue_name character varying(128) NOT NULL,
+    task_name character varying(128) NOT NULL,
+    priority integer NOT NULL,
+    lock text,
+    queueing_lock text,
+    args jsonb NOT NULL,
+    status procrastinate_job_status NOT NULL,
+    scheduled_at timestamp with time zone,
+    attempts integer NOT NULL,
+    worker_id bigint,
+    worker text,
+    created_at timestamp with time zone,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone NOT NULL,
+    result jsonb,
+    errors jsonb,
+    claims integer NOT NULL DEFAULT 0,
+    crashes integer NOT NULL DEFAULT 0,
+    quarantine text,
+    version smallint,
+    unique_key text COLLATE "C",
+    expires_at timestamp with time zone,
+    progress jsonb,
+    line text COLLATE "C"
+) PARTITION BY RANGE (finished_at);
+
+CREATE TABLE workrow.installed_objects (
+    name text NOT NULL,
+    text_hash text NOT NULL,
+    found_hash text NOT NULL,
+    CONSTRAINT installed_objects_pkey PRIMARY KEY (name)
+);
+
+CREATE TABLE workrow.limit_buckets (
+    bucket text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    tokens double precision,
+    refilled_at timestamp with time zone,
+    cells bigint[] NOT NULL DEFAULT '{}'::bigint[],
+    counts integer[] NOT NULL DEFAULT '{}'::integer[],
+    CONSTRAINT limit_buckets_pkey PRIMARY KEY (bucket)
+);
+
+CREATE TABLE workrow.limit_calls (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    name text COLLATE "C" NOT NULL,
+    CONSTRAINT limit_calls_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE workrow.limit_rules (
+    name text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL DEFAULT ''::text,
+    source text NOT NULL,
+    max_running integer,
+    rate_count integer,
+    rate_seconds double precision,
+    rate_burst integer,
+    weight double precision,
+    paused boolean,
+    actor text,
+    reason text,
+    changed_at timestamp with time zone NOT NULL DEFAULT now(),
+    CONSTRAINT limit_rules_max_running_check CHECK ((max_running >= 0)),
+    CONSTRAINT limit_rules_pkey PRIMARY KEY (name, key, source),
+    CONSTRAINT limit_rules_rate_burst_check CHECK ((rate_burst > 0)),
+    CONSTRAINT limit_rules_rate_count_check CHECK ((rate_count > 0)),
+    CONSTRAINT limit_rules_rate_seconds_check CHECK ((rate_seconds > (0)::double precision)),
+    CONSTRAINT limit_rules_source_check CHECK ((source = ANY (ARRAY['declared'::text, 'set'::text]))),
+    CONSTRAINT limit_rules_weight_check CHECK ((weight > (0)::double precision))
+);
+
+CREATE TABLE workrow.limit_slots (
+    bucket text COLLATE "C" NOT NULL,
+    job_id bigint NOT NULL,
+    token integer NOT NULL,
+    CONSTRAINT limit_slots_pkey PRIMARY KEY (bucket, job_id, token)
+);
+
+CREATE TABLE workrow.line_arrivals (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    line text COLLATE "C" NOT NULL,
+    priority integer NOT NULL,
+    CONSTRAINT line_arrivals_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE workrow.lines (
+    line text COLLATE "C" NOT NULL,
+    queue_name text NOT NULL,
+    task_name text NOT NULL,
+    buckets text[] COLLATE "C" NOT NULL,
+    priority integer NOT NULL,
+    turn double precision NOT NULL,
+    blocked_on text COLLATE "C",
+    wake_at timestamp with time zone,
+    CONSTRAINT lines_pkey PRIMARY KEY (line)
+);
+
+CREATE TABLE workrow.pause_log (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    kind text NOT NULL,
+    name text NOT NULL,
+    actor text,
+    reason text,
+    paused_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    resumed_at timestamp with time zone,
+    resumed_by text,
+    resume_reason text,
+    CONSTRAINT pause_log_kind_check CHECK ((kind = ANY (ARRAY['queue'::text, 'task'::text]))),
+    CONSTRAINT pause_log_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE workrow.queue_caps (
+    queue_name text NOT NULL,
+    declared_depth integer,
+    max_depth integer,
+    actor text,
+    reason text,
+    set_at timestamp with time zone,
+    CONSTRAINT queue_caps_declared_depth_check CHECK ((declared_depth > 0)),
+    CONSTRAINT queue_caps_max_depth_check CHECK ((max_depth > 0)),
+    CONSTRAINT queue_caps_pkey PRIMARY KEY (queue_name)
+);
+
+CREATE TABLE workrow.queue_names (
+    name text NOT NULL,
+    CONSTRAINT queue_names_pkey PRIMARY KEY (name)
+);
+
+CREATE TABLE workrow.schema_version (
+    version integer NOT NULL,
+    installed_at timestamp with time zone NOT NULL DEFAULT now(),
+    upstream text NOT NULL,
+    adopted boolean NOT NULL,
+    CONSTRAINT schema_version_pkey PRIMARY KEY (version)
+);
+
+CREATE TABLE workrow.sleepers (
+    worker_id bigint NOT NULL,
+    queues text[],
+    CONSTRAINT sleepers_pkey PRIMARY KEY (worker_id)
+);
+
+CREATE TABLE workrow.throttles (
+    key text NOT NULL,
+    taken timestamp with time zone[] NOT NULL,
+    job_id bigint,
+    over_at timestamp with time zone NOT NULL,
+    CONSTRAINT throttles_pkey PRIMARY KEY (key)
+);
+
+CREATE TABLE workrow.timetable (
+    name text NOT NULL,
+    last_tick timestamp with time zone NOT NULL,
+    dynamic boolean NOT NULL DEFAULT false,
+    task text,
+    cron text,
+    every interval,
+    timezone text,
+    args jsonb NOT NULL DEFAULT '{}'::jsonb,
+    version smallint,
+    queue text,
+    priority integer,
+    missed text,
+    catch_up integer,
+    max_late interval,
+    overlap text,
+    jitter interval,
+    next_due timestamp with time zone,
+    last_due timestamp with time zone,
+    last_job_id bigint,
+    skipped bigint NOT NULL DEFAULT 0,
+    last_skipped timestamp with time zone,
+    skip_reason text,
+    paused_at timestamp with time zone,
+    paused_by text,
+    pause_reason text,
+    created_at timestamp with time zone,
+    declared_at timestamp with time zone,
+    CONSTRAINT schedules_pkey PRIMARY KEY (name)
+);
+
+CREATE TABLE workrow.waiters (
+    listener uuid NOT NULL,
+    until timestamp with time zone NOT NULL,
+    CONSTRAINT waiters_pkey PRIMARY KEY (listener)
+);
+
+CREATE TABLE workrow.worker_details (
+    worker_id bigint NOT NULL,
+    name text NOT NULL,
+    host text NOT NULL,
+    pid integer NOT NULL,
+    queues text[],
+    concurrency integer NOT NULL,
+    version text NOT NULL,
+    started_at timestamp with time zone NOT NULL DEFAULT now(),
+    lease interval,
+    tasks text[],
+    refused bigint NOT NULL DEFAULT 0,
+    death text,
+    CONSTRAINT worker_details_pkey PRIMARY KEY (worker_id),
+    CONSTRAINT worker_details_worker_id_fkey FOREIGN KEY (worker_id) REFERENCES procrastinate_workers(id) ON DELETE CASCADE
+);
+
+CREATE TABLE workrow.history_default PARTITION OF workrow.history DEFAULT;
+
+CREATE TABLE workrow.history_past PARTITION OF workrow.history FOR VALUES FROM (MINVALUE) TO ('the day of the upgrade');
+
+ALTER TABLE procrastinate_jobs ADD COLUMN created_at timestamp with time zone DEFAULT now();
+
+ALTER TABLE procrastinate_jobs ADD COLUMN started_at timestamp with time zone;
+
+ALTER TABLE procrastinate_jobs ADD COLUMN finished_at timestamp with time zone;
+
+ALTER TABLE procrastinate_jobs ADD COLUMN worker text;
+
+ALTER TABLE procrastinate_jobs ADD COLUMN result jsonb;
+
+ALTER TABLE procrastinate_jobs ADD COLUMN errors jsonb;
+
+ALTER TABLE procrastinate_jobs ADD COLUMN staged_at timestamp with time zone;
+
+ALTER TABLE procrastinate_jobs ADD COLUMN claims integer NOT NULL DEFAULT 0;
+
+ALTER TABLE procrastinate_jobs ADD COLUMN crashes integer NOT NULL DEFAULT 0;
+
+ALTER TABLE procrastinate_jobs ADD COLUMN marked integer;
+
+ALTER TABLE procrastinate_jobs ADD COLUMN terminate_requested boolean NOT NULL DEFAULT false;
+
+ALTER TABLE procrastinate_jobs ADD COLUMN version smallint;
+
+ALTER TABLE procrastinate_jobs ADD COLUMN unique_key text COLLATE "C";
+
+ALTER TABLE procrastinate_jobs ADD COLUMN expires_at timestamp with time zone;
+
+ALTER TABLE procrastinate_jobs ADD COLUMN progress jsonb;
+
+ALTER TABLE procrastinate_jobs ADD COLUMN line text COLLATE "C";
+
+ALTER TABLE procrastinate_jobs ADD COLUMN due_at timestamp with time zone;
+
+ALTER TABLE procrastinate_jobs SET (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=5000, autovacuum_vacuum_insert_scale_factor=0, autovacuum_vacuum_insert_threshold=50000, autovacuum_analyze_scale_factor=0, autovacuum_analyze_threshold=20000, autovacuum_vacuum_cost_delay=0);
+
+CREATE INDEX history_failures_idx ON ONLY workrow.history USING btree (finished_at) WHERE (status <> 'succeeded'::procrastinate_job_status);
+
+CREATE INDEX history_finished_at_idx ON ONLY workrow.history USING brin (finished_at);
+
+CREATE INDEX history_id_idx ON ONLY workrow.history USING btree (id);
+
+CREATE INDEX history_quarantine_idx ON ONLY workrow.history USING btree (finished_at) WHERE (quarantine IS NOT NULL);
+
+CREATE INDEX history_unique_key_idx ON ONLY workrow.history USING btree (unique_key, created_at) WHERE (unique_key IS NOT NULL);
+
+CREATE INDEX lines_blocked_idx ON workrow.lines USING btree (blocked_on, priority DESC, turn) WHERE (blocked_on IS NOT NULL);
+
+CREATE INDEX lines_ready_idx ON workrow.lines USING btree (priority DESC, turn) WHERE ((blocked_on IS NULL) AND (wake_at IS NULL));
+
+CREATE INDEX lines_wake_idx ON workrow.lines USING btree (wake_at) WHERE (wake_at IS NOT NULL);
+
+CREATE UNIQUE INDEX pause_log_active_idx ON workrow.pause_log USING btree (kind, name) WHERE (resumed_at IS NULL);
+
+CREATE INDEX throttles_over_at_idx ON workrow.throttles USING btree (over_at);
+
+CREATE INDEX timetable_next_due_idx ON workrow.timetable USING btree (next_due) WHERE (paused_at IS NULL);
+
+CREATE INDEX procrastinate_jobs_expires_idx_w4 ON procrastinate_jobs USING btree (expires_at) WHERE ((status = 'todo'::procrastinate_job_status) AND (expires_at IS NOT NULL));
+
+CREATE INDEX procrastinate_jobs_finished_idx_w2 ON procrastinate_jobs USING btree (id) WHERE (status <> ALL (ARRAY['todo'::procrastinate_job_status, 'doing'::procrastinate_job_status]));
+
+CREATE INDEX procrastinate_jobs_keyed_idx_w4 ON procrastinate_jobs USING btree (queue_name) WHERE ((status = 'todo'::procrastinate_job_status) AND ((lock IS NOT NULL) OR (line IS NOT NULL)));
+
+CREATE INDEX procrastinate_jobs_line_due_idx_w4 ON procrastinate_jobs USING btree (due_at) WHERE ((status = 'todo'::procrastinate_job_status) AND (line IS NOT NULL) AND (due_at IS NOT NULL));
+
+CREATE INDEX procrastinate_jobs_line_idx_w4 ON procrastinate_jobs USING btree (line, priority DESC, id) WHERE ((status = 'todo'::procrastinate_job_status) AND (line IS NOT NULL) AND (due_at IS NULL));
+
+CREATE UNIQUE INDEX procrastinate_jobs_lock_idx_v1 ON procrastinate_jobs USING btree (lock) WHERE ((status = 'doing'::procrastinate_job_status) AND (lock IS NOT NULL));
+
+CREATE INDEX procrastinate_jobs_locked_idx_w2 ON procrastinate_jobs USING btree (lock, priority DESC, id) WHERE ((status = 'todo'::procrastinate_job_status) AND (lock IS NOT NULL) AND ((scheduled_at IS NULL) OR (staged_at = scheduled_at)));
+
+CREATE INDEX procrastinate_jobs_ownerless_idx_w3 ON procrastinate_jobs USING btree (started_at) WHERE ((status = 'doing'::procrastinate_job_status) AND (worker_id IS NULL));
+
+CREATE UNIQUE INDEX procrastinate_jobs_queueing_lock_idx_v1 ON procrastinate_jobs USING btree (queueing_lock) WHERE ((status = 'todo'::procrastinate_job_status) AND (queueing_lock IS NOT NULL));
+
+CREATE INDEX procrastinate_jobs_ready_idx_w2 ON procrastinate_jobs USING btree (queue_name, priority DESC, ((id + 0))) WHERE ((status = 'todo'::procrastinate_job_status) AND (lock IS NULL) AND ((scheduled_at IS NULL) OR (staged_at = scheduled_at)));
+
+CREATE INDEX procrastinate_jobs_scheduled_idx_w2 ON procrastinate_jobs USING btree (scheduled_at) WHERE ((status = 'todo'::procrastinate_job_status) AND (scheduled_at IS NOT NULL) AND (staged_at IS DISTINCT FROM scheduled_at));
+
+CREATE INDEX procrastinate_jobs_staged_idx_w5 ON procrastinate_jobs USING btree (queue_name, priority DESC, scheduled_at, id) WHERE ((status = 'todo'::procrastinate_job_status) AND (lock IS NULL) AND (scheduled_at IS NOT NULL) AND (staged_at = scheduled_at));
+
+CREATE UNIQUE INDEX procrastinate_jobs_unique_key_idx_w4 ON procrastinate_jobs USING btree (unique_key) WHERE ((unique_key IS NOT NULL) AND (status = ANY (ARRAY['todo'::procrastinate_job_status, 'doing'::procrastinate_job_status])));
+
+CREATE INDEX workrow_jobs_finished_at_idx ON procrastinate_jobs USING btree (finished_at) WHERE (finished_at IS NOT NULL);
+
+CREATE OR REPLACE FUNCTION procrastinate_cancel_job_v1(job_id bigint, abort boolean, delete_job boolean)
+ RETURNS bigint
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    _job_id bigint;
+    _queue text;
+BEGIN
+    IF delete_job THEN
+        DELETE FROM procrastinate_jobs
+        WHERE id = job_id AND status = 'todo'
+        RETURNING id INTO _job_id;
+    ELSE
+        _job_id := workrow.end_job_v1(job_id, ARRAY['todo']::procrastinate_job_status[], 'cancelled');
+    END IF;
+    IF _job_id IS NULL AND abort THEN
+        UPDATE procrastinate_jobs
+        SET abort_requested = true
+        WHERE id = job_id AND status = 'doing'
+        RETURNING id, queue_name INTO _job_id, _queue;
+        IF _job_id IS NOT NULL THEN
+            PERFORM workrow.notify_queue_v1(_queue, 'abort_job_requested', _job_id);
+        END IF;
+    END IF;
+    RETURN _job_id;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION procrastinate_fetch_job_v2(target_queue_names character varying[], p_worker_id bigint)
+ RETURNS procrastinate_jobs
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    found_jobs procrastinate_jobs;
+    paused_queues text[] := ARRAY(SELECT name FROM workrow.pause_log WHERE kind = 'queue' AND resumed_at IS NULL);
+    paused_tasks text[] := ARRAY(SELECT name FROM workrow.pause_log WHERE kind = 'task' AND resumed_at IS NULL);
+BEGIN
+    UPDATE procrastinate_jobs
+    SET staged_at = scheduled_at
+    WHERE id = ANY(ARRAY(
+        SELECT id
+        FROM procrastinate_jobs
+        WHERE
+            status = 'todo'
+            AND scheduled_at IS NOT NULL
+            AND staged_at IS DISTINCT FROM scheduled_at
+            AND scheduled_at <= now()
+        ORDER BY scheduled_at
+        LIMIT 100
+        FOR UPDATE SKIP LOCKED
+    ));
+
+    WITH RECURSIVE queues (name) AS (
+        (
+            SELECT queue_name FROM procrastinate_jobs
+            WHERE status = 'todo' AND (scheduled_at IS NULL OR staged_at = scheduled_at) AND lock IS NULL
+            ORDER BY queue_name LIMIT 1
+        )
+        UNION ALL
+        SELECT following.queue_name
+        FROM queues
+        CROSS JOIN LATERAL (
+            SELECT job.queue_name FROM procrastinate_jobs AS job
+            WHERE
+                job.status = 'todo' AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at) AND job.lock IS NULL
+                AND job.queue_name > queues.name
+            ORDER BY job.queue_name LIMIT 1
+        ) AS following
+    ),
+    locks (name) AS (
+        (
+            SELECT lock FROM procrastinate_jobs
+            WHERE status = 'todo' AND (scheduled_at IS NULL OR staged_at = scheduled_at) AND lock IS NOT NULL
+            ORDER BY lock LIMIT 1
+        )
+        UNION ALL
+        SELECT following.lock
+        FROM locks
+        CROSS JOIN LATERAL (
+            SELECT job.lock FROM procrastinate_jobs AS job
+            WHERE
+                job.status = 'todo' AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at) AND job.lock IS NOT NULL
+                AND job.lock > locks.name
+            ORDER BY job.lock LIMIT 1
+        ) AS following
+    ),
+    unlocked AS (
+        SELECT head.id, head.priority
+        FROM queues
+        CROSS JOIN LATERAL (
+            SELECT job.id, job.priority FROM procrastinate_jobs AS job
+            WHERE
+                job.status = 'todo' AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at) AND job.lock IS NULL
+                AND job.queue_name = queues.name
+                AND job.task_name <> ALL(paused_tasks)
+                AND (job.expires_at IS NULL OR job.expires_at > clock_timestamp())
+            ORDER BY job.priority DESC, job.id + 0
+            LIMIT 1
+            FOR UPDATE SKIP LOCKED
+        ) AS head
+        WHERE
+            (target_queue_names IS NULL OR queues.name = ANY(target_queue_names))
+            AND queues.name <> ALL(paused_queues)
+    ),
+    heads AS (
+        SELECT head.id, head.priority, locks.name
+        FROM locks
+        CROSS JOIN LATERAL (
+            SELECT job.id, job.priority, job.queue_name, job.task_name FROM procrastinate_jobs AS job
+            WHERE
+                job.status = 'todo' AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at) AND job.lock IS NOT NULL
+                AND job.lock = locks.name
+                AND (job.expires_at IS NULL OR job.expires_at > clock_timestamp())
+            ORDER BY job.priority DESC, job.id
+            LIMIT 1
+        ) AS head
+        WHERE
+            (target_queue_names IS NULL OR head.queue_name = ANY(target_queue_names))
+            AND head.queue_name <> ALL(paused_queues)
+            AND head.task_name <> ALL(paused_tasks)
+            AND (
+                SELECT holder.id FROM procrastinate_jobs AS holder
+                WHERE holder.status = 'doing' AND holder.lock = locks.name
+                LIMIT 1
+            ) IS NULL
+        -- beyond so many free locks, priorities are those of the first ones
+        LIMIT 100
+    ),
+    locked AS (
+        SELECT head.id, head.priority
+        -- the inner limit keeps the condition outside, where it is asked in order and until the first yes
+        FROM (SELECT id, priority, name FROM heads ORDER BY priority DESC, id LIMIT 100) AS head
+        -- another worker may be about to take this head: then the next lock's
+        WHERE pg_try_advisory_xact_lock(hashtextextended('workrow lock ' || head.name, 0))
+        LIMIT 1
+    )
+    UPDATE procrastinate_jobs
+    SET status = 'doing', worker_id = p_worker_id, started_at = clock_timestamp()
+    WHERE
+        status = 'todo'
+        AND id = (
+            SELECT candidate.id
+            FROM (SELECT id, priority FROM unlocked UNION ALL SELECT id, priority FROM locked) AS candidate
+            ORDER BY candidate.priority DESC, candidate.id
+            LIMIT 1
+        )
+    RETURNING procrastinate_jobs.* INTO found_jobs;
+
+    RETURN found_jobs;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION procrastinate_finish_job_v1(job_id bigint, end_status procrastinate_job_status, delete_job boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    _job_id bigint;
+BEGIN
+    IF end_status NOT IN ('succeeded', 'failed', 'aborted') THEN
+        RAISE 'End status should be either "succeeded", "failed" or "aborted" (job id: %)', job_id;
+    END IF;
+    IF delete_job THEN
+        DELETE FROM procrastinate_jobs
+        WHERE id = job_id AND status IN ('todo', 'doing')
+        RETURNING id INTO _job_id;
+    ELSE
+        _job_id := workrow.end_job_v1(job_id, ARRAY['todo', 'doing']::procrastinate_job_status[], end_status);
+    END IF;
+    IF _job_id IS NULL THEN
+        RAISE 'Job was not found or not in "doing" or "todo" status (job id: %)', job_id;
+    END IF;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION procrastinate_retry_job_v1(job_id bigint, retry_at timestamp with time zone, new_priority integer, new_queue_name character varying, new_lock character varying)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    IF NOT EXISTS (SELECT FROM procrastinate_jobs WHERE id = job_id AND status = 'doing') THEN
+        RAISE 'Job was not found or not in "doing" status (job id: %)', job_id;
+    END IF;
+    PERFORM procrastinate_retry_job_v2(job_id, retry_at, new_priority, new_queue_name, new_lock);
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION procrastinate_retry_job_v2(job_id bigint, retry_at timestamp with time zone, new_priority integer, new_queue_name character varying, new_lock character varying)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    _job_id bigint;
+    _queue text;
+BEGIN
+    BEGIN
+        UPDATE procrastinate_jobs
+        SET
+            status = 'todo',
+            attempts = attempts + 1,
+            scheduled_at = CASE WHEN line IS NULL THEN retry_at ELSE '9000-01-01 00:00:00+00' END,
+            due_at = CASE WHEN line IS NULL THEN NULL ELSE coalesce(retry_at, clock_timestamp()) END,
+            staged_at = NULL,
+            priority = coalesce(new_priority, priority),
+            queue_name = coalesce(new_queue_name, queue_name),
+            line = workrow.line_in_queue_v1(line, new_queue_name),
+            lock = coalesce(new_lock, lock)
+        WHERE id = job_id AND status = 'doing' AND NOT abort_requested
+        RETURNING id, queue_name INTO _job_id, _queue;
+    EXCEPTION WHEN unique_violation THEN
+        _job_id := workrow.supersede_job_v1(job_id);
+    END;
+    IF _job_id IS NULL THEN
+        -- it was asked to abort meanwhile
+        _job_id := workrow.end_job_v1(job_id, ARRAY['doing']::procrastinate_job_status[], 'failed');
+    END IF;
+    IF _job_id IS NULL THEN
+        -- failed by a statement of version 1, and not swept yet
+        PERFORM workrow.end_job_v1(job_id, ARRAY['failed']::procrastinate_job_status[], 'failed');
+        BEGIN
+            WITH failed AS (
+                DELETE FROM workrow.history
+                WHERE id = job_id AND status = 'failed'
+                RETURNING *
+            )
+            INSERT INTO procrastinate_jobs (
+                id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts,
+                worker, created_at, errors, claims, version, unique_key, line, due_at
+            )
+            SELECT
+                id,
+                coalesce(new_queue_name, queue_name),
+                task_name,
+                coalesce(new_priority, priority),
+                coalesce(new_lock, lock),
+                queueing_lock,
+                args,
+                'todo',
+                CASE WHEN line IS NULL THEN retry_at ELSE '9000-01-01 00:00:00+00' END,
+                attempts + 1,
+                worker,
+                created_at,
+                errors,
+                claims,
+                version,
+                unique_key,
+                workrow.line_in_queue_v1(line, new_queue_name),
+                CASE WHEN line IS NULL THEN NULL ELSE coalesce(retry_at, clock_timestamp()) END
+            FROM failed
+            RETURNING id INTO _job_id;
+        EXCEPTION WHEN unique_violation THEN
+            RAISE 'job % does not run again: a newer job has its unique key, or waits under its queueing lock', job_id
+                USING ERRCODE = 'unique_violation';
+        END;
+    END IF;
+    IF _job_id IS NULL THEN
+        RAISE 'Job was not found or has an invalid status to retry (job id: %)', job_id;
+    END IF;
+    IF _queue IS NOT NULL AND retry_at <= now() THEN
+        PERFORM workrow.notify_queue_v1(_queue, 'job_inserted', _job_id);
+    END IF;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.admit_v1(rule jsonb, keys text[])
+ RETURNS integer[]
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    most integer := CAST(rule ->> 'limit' AS integer);
+    per interval := CAST(rule ->> 'per' AS double precision) * INTERVAL '1 second';
+    wanted record;
+    recent timestamptz[];
+    admitted integer[] := '{}';
+BEGIN
+    FOR wanted IN
+        SELECT given.key, array_agg(CAST(given.place AS integer) ORDER BY given.place) AS places
+        FROM unnest(keys) WITH ORDINALITY AS given (key, place)
+        GROUP BY given.key
+        -- in the same order in every transaction, so that no two of them wait for each other
+        ORDER BY given.key COLLATE "C"
+    LOOP
+        INSERT INTO workrow.throttles AS known (key, taken, over_at)
+        VALUES (wanted.key, '{}', clock_timestamp() + per)
+        ON CONFLICT (key) DO UPDATE SET over_at = greatest(known.over_at, clock_timestamp() + per)
+        RETURNING known.taken INTO recent;
+        recent := ARRAY(SELECT taken.at FROM unnest(recent) AS taken (at) WHERE taken.at > clock_timestamp() - per);
+        admitted := admitted || wanted.places[1:greatest(0, most - cardinality(recent))];
+    END LOOP;
+    RETURN admitted;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.admitted_v1(rule jsonb, keys text[], places integer[], ids bigint[])
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+    UPDATE workrow.throttles AS known
+    SET
+        taken = ARRAY(
+            SELECT earlier.at
+            FROM unnest(known.taken) AS earlier (at)
+            WHERE earlier.at > clock_timestamp() - CAST(rule ->> 'per' AS double precision) * INTERVAL '1 second'
+        ) || array_fill(clock_timestamp(), ARRAY[let.through]),
+        job_id = let.last_id
+    FROM (
+        SELECT keys[given.place] AS key, CAST(count(*) AS integer) AS through, max(given.id) AS last_id
+        FROM unnest(places, ids) AS given (place, id)
+        GROUP BY 1
+    ) AS let
+    WHERE known.key = let.key
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.arrive_lines_v1()
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    -- a volatile function is no bound of an index scan: each call walked over all that waits for a time
+    moment CONSTANT timestamptz := clock_timestamp();
+BEGIN
+    WITH due AS (
+        UPDATE procrastinate_jobs AS job
+        SET staged_at = job.due_at, due_at = NULL
+        WHERE job.id = ANY(ARRAY(
+            SELECT waiting.id
+            FROM procrastinate_jobs AS waiting
+            WHERE
+                waiting.status = 'todo' AND waiting.line IS NOT NULL AND waiting.due_at IS NOT NULL
+                AND waiting.due_at <= moment
+            ORDER BY waiting.due_at
+            LIMIT 1000
+            FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING job.line, job.priority
+    ),
+    arrived AS (
+        DELETE FROM workrow.line_arrivals
+        WHERE id = ANY(ARRAY(
+            SELECT arrival.id
+            FROM workrow.line_arrivals AS arrival
+            ORDER BY arrival.id
+            LIMIT 5000
+            FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING line, priority
+    ),
+    come AS (
+        SELECT each.line, max(each.priority) AS priority, bool_or(each.is_due) AS is_due
+        FROM (
+            SELECT line, priority, true AS is_due FROM due
+            UNION ALL
+            SELECT line, priority, false FROM arrived
+        ) AS each
+        GROUP BY each.line
+    )
+    INSERT INTO workrow.lines AS known (line, queue_name, task_name, buckets, priority, turn)
+    SELECT
+        come.line,
+        CAST(come.line AS jsonb) ->> 0,
+        CAST(come.line AS jsonb) ->> 1,
+        ARRAY(SELECT jsonb_array_elements_text(CAST(come.line AS jsonb) - 0 - 0)),
+        come.priority,
+        (SELECT last_value FROM workrow.line_turns) / 1000.0
+    FROM come
+    -- a job that is due cannot be seen by others yet, who would take a line without jobs away
+    WHERE come.is_due OR NOT EXISTS (
+        SELECT
+        FROM workrow.lines AS waiting
+        WHERE
+            waiting.line = come.line
+            AND (waiting.blocked_on IS NOT NULL OR waiting.wake_at IS NOT NULL)
+            AND waiting.priority >= come.priority
+    )
+    ORDER BY come.line
+    ON CONFLICT (line) DO UPDATE
+    SET priority = greatest(known.priority, excluded.priority), blocked_on = NULL, wake_at = NULL
+    WHERE known.priority < excluded.priority OR known.blocked_on IS NOT NULL OR known.wake_at IS NOT NULL;
+
+    UPDATE workrow.lines
+    SET blocked_on = NULL, wake_at = NULL
+    WHERE line = ANY(ARRAY(
+        SELECT waiting.line
+        FROM workrow.lines AS waiting
+        WHERE waiting.wake_at <= moment
+        ORDER BY waiting.wake_at
+        LIMIT 1000
+        FOR UPDATE SKIP LOCKED
+    ));
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.call_limit_v1(limit_name text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    INSERT INTO workrow.limit_calls (name) VALUES (limit_name);
+    PERFORM workrow.notify_queue_v1(known.name, 'job_inserted', 0) FROM workrow.queue_names AS known;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.call_lines_v1()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+AS $function$
+DECLARE
+    changed text[];
+    ended tid[];
+    held text[];
+    freed text[];
+    counts integer[];
+BEGIN
+    PERFORM workrow.arrive_lines_v1();
+
+    WITH called AS (
+        DELETE FROM workrow.limit_calls
+        WHERE id = ANY(ARRAY(SELECT call.id FROM workrow.limit_calls AS call ORDER BY call.id FOR UPDATE SKIP LOCKED))
+        RETURNING name
+    )
+    SELECT array_agg(called.name) INTO changed FROM called;
+
+    SELECT array_agg(over.place), array_agg(over.bucket) INTO ended, held
+    FROM (
+        SELECT slot.ctid AS place, slot.bucket
+        FROM workrow.limit_slots AS slot
+        -- a subquery with LIMIT stays one probe of the primary key; NOT EXISTS became a join with the whole table
+        WHERE (
+            SELECT job.id
+            FROM procrastinate_jobs AS job
+            WHERE job.id = slot.job_id AND job.status = 'doing' AND job.claims = slot.token
+            LIMIT 1
+        ) IS NULL
+        ORDER BY slot.bucket
+        FOR UPDATE SKIP LOCKED
+    ) AS over;
+    IF changed IS NOT NULL THEN
+        held := held || ARRAY(SELECT known.bucket FROM workrow.limit_buckets AS known WHERE known.name = ANY(changed));
+    END IF;
+    IF coalesce(cardinality(held), 0) = 0 THEN
+        RETURN;
+    END IF;
+    PERFORM FROM workrow.limit_buckets WHERE bucket = ANY(held) ORDER BY bucket FOR UPDATE;
+
+    WITH gone AS (
+        DELETE FROM workrow.limit_slots WHERE ctid = ANY(ended) RETURNING bucket
+    )
+    SELECT array_agg(each.bucket), array_agg(each.n) INTO freed, counts
+    FROM (SELECT gone.bucket, CAST(count(*) AS integer) AS n FROM gone GROUP BY gone.bucket) AS each;
+    -- and who waits for locks may have waited for one of these jobs
+    PERFORM workrow.wake_lines_v1(
+        freed || ARRAY(SELECT 'locks of ' || bucket FROM unnest(freed) AS bucket), counts || counts
+    );
+    IF changed IS NOT NULL THEN
+        UPDATE workrow.lines
+        SET blocked_on = NULL, wake_at = NULL
+        WHERE line = ANY(ARRAY(
+            SELECT waiting.line
+            FROM workrow.lines AS waiting
+            WHERE
+                (waiting.blocked_on IS NOT NULL OR waiting.wake_at IS NOT NULL)
+                AND EXISTS (
+                    SELECT FROM unnest(waiting.buckets) AS bucket WHERE split_part(bucket, '=', 1) = ANY(changed)
+                )
+            FOR UPDATE SKIP LOCKED
+        ));
+    END IF;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.cancel_job_v1(job_id bigint, terminate boolean DEFAULT false)
+ RETURNS text
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    _queue text;
+BEGIN
+    -- twice: between the two statements a running job may have gone back to the queue
+    FOR _ IN 1..2 LOOP
+        IF workrow.end_job_v1(job_id, ARRAY['todo']::procrastinate_job_status[], 'cancelled') IS NOT NULL THEN
+            RETURN 'cancelled';
+        END IF;
+        UPDATE procrastinate_jobs
+        SET abort_requested = true, terminate_requested = terminate_requested OR terminate
+        WHERE id = job_id AND status = 'doing'
+        RETURNING queue_name INTO _queue;
+        IF _queue IS NOT NULL THEN
+            PERFORM workrow.notify_queue_v1(_queue, 'abort_job_requested', job_id);
+            RETURN 'aborting';
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.change_waiting_v1(same procrastinate_jobs, rule jsonb, args jsonb, lines text[], places integer[], ids bigint[], lifetime interval)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    replaces boolean := rule ->> 'on_conflict' IN ('replace', 'debounce');
+    moves boolean := rule ->> 'on_conflict' IN ('reschedule', 'debounce');
+    wait interval := CAST(rule ->> 'wait' AS double precision) * INTERVAL '1 second';
+    max_wait interval := CAST(rule ->> 'max_wait' AS double precision) * INTERVAL '1 second';
+BEGIN
+    UPDATE procrastinate_jobs AS job
+    SET
+        args = CASE WHEN replaces THEN newest.args ELSE job.args END,
+        priority = CASE WHEN replaces THEN same.priority ELSE job.priority END,
+        line = CASE WHEN replaces THEN newest.line ELSE job.line END,
+        version = CASE WHEN replaces THEN same.version ELSE job.version END,
+        scheduled_at = CASE WHEN moves AND job.line IS NULL THEN newest.at ELSE job.scheduled_at END,
+        due_at = CASE
+            WHEN moves AND job.line IS NOT NULL THEN coalesce(newest.at, clock_timestamp())
+            -- ready, but in another line: a claim calls it there
+            WHEN replaces AND newest.line <> job.line THEN coalesce(job.due_at, clock_timestamp())
+            ELSE job.due_at
+        END,
+        staged_at = CASE WHEN moves THEN NULL ELSE job.staged_at END,
+        expires_at = CASE
+            WHEN lifetime IS NOT NULL THEN coalesce(newest.at, clock_timestamp()) + lifetime
+            ELSE coalesce(same.expires_at, job.expires_at)
+        END
+    FROM (
+        SELECT DISTINCT ON (old.id)
+            old.id,
+            change_waiting_v1.args -> (given.place - 1) AS args,
+            -- arguments may be those of another limit's key; where only one of both has limits, it stays as it is
+            CASE WHEN old.line IS NULL THEN NULL ELSE coalesce(lines[given.place], old.line) END AS line,
+            CASE
+                WHEN NOT moves THEN CASE WHEN old.line IS NULL THEN old.scheduled_at ELSE old.due_at END
+                WHEN wait IS NULL THEN same.scheduled_at
+                ELSE least(clock_timestamp() + wait, old.created_at + max_wait)
+            END AS at
+        FROM unnest(places, ids) AS given (place, id)
+        INNER JOIN procrastinate_jobs AS old ON old.id = given.id
+        ORDER BY old.id, given.place DESC
+    ) AS newest
+    WHERE job.id = newest.id AND job.status = 'todo';
+    IF moves AND wait IS NULL AND coalesce(same.scheduled_at <= now(), true) THEN
+        PERFORM workrow.notify_queue_v1(same.queue_name, 'job_inserted', 0);
+    END IF;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.choose_jobs_v1(picked text[], rooms workrow.limit_room[], how_many integer, OUT chosen bigint[], OUT left_over double precision[])
+ RETURNS record
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    locks text[] := '{}';
+    share integer := greatest(1, ceil(2.0 * how_many / cardinality(picked)));
+    candidate record;
+    place integer;
+    open boolean;
+BEGIN
+    chosen := '{}';
+    left_over := ARRAY(SELECT each.room FROM unnest(rooms) AS each);
+    FOR candidate IN
+        SELECT job.id, job.lock, own.places
+        FROM (
+            SELECT
+                line.line,
+                line.turn,
+                array_agg(CAST(named.place AS integer)) AS places,
+                min(named.room) AS room,
+                max(named.weight) AS weight
+            FROM workrow.lines AS line
+            CROSS JOIN unnest(line.buckets) AS bucket
+            INNER JOIN unnest(rooms) WITH ORDINALITY AS named (bucket, room, weight, again_at, counted, tokens, asked_at, cell, place)
+                ON named.bucket = bucket.bucket
+            WHERE line.line = ANY(picked)
+            GROUP BY line.line
+        ) AS own
+        CROSS JOIN LATERAL (
+            SELECT waiting.id, waiting.lock, waiting.priority, row_number() OVER () AS n
+            FROM (
+                SELECT first.id, first.lock, first.priority
+                FROM procrastinate_jobs AS first
+                WHERE first.status = 'todo' AND first.line = own.line AND first.due_at IS NULL
+                    AND (first.lock IS NULL OR NOT EXISTS (
+                        SELECT
+                        FROM procrastinate_jobs AS holder
+                        WHERE holder.status = 'doing' AND holder.lock = first.lock
+                    ))
+                ORDER BY first.priority DESC, first.id
+                LIMIT least(own.room, ceil(share * own.weight), how_many)
+            ) AS waiting
+        ) AS job
+        ORDER BY job.priority DESC, own.turn + job.n / own.weight, job.id
+    LOOP
+        EXIT WHEN cardinality(chosen) >= how_many;
+        open := true;
+        FOREACH place IN ARRAY candidate.places LOOP
+            open := open AND left_over[place] >= 1;
+        END LOOP;
+        CONTINUE WHEN NOT open;
+        IF candidate.lock IS NOT NULL THEN
+            CONTINUE WHEN candidate.lock = ANY(locks);
+            locks := locks || candidate.lock;
+        END IF;
+        FOREACH place IN ARRAY candidate.places LOOP
+            left_over[place] := left_over[place] - 1;
+        END LOOP;
+        chosen := chosen || candidate.id;
+    END LOOP;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.claim_limited_v1(owner bigint, tasks text[], queues text[], how_many integer, paused text[] DEFAULT '{}'::text[])
+ RETURNS TABLE(look_in double precision, id bigint, queue_name character varying, task_name character varying, priority integer, lock text, queueing_lock text, args jsonb, scheduled_at timestamp with time zone, attempts integer, claims integer, crashes integer, expires_in double precision, version smallint)
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+AS $function$
+#variable_conflict use_column
+DECLARE
+    picked text[];
+    names text[];
+    held text[];
+    rooms workrow.limit_room[];
+    left_over double precision[];
+    chosen bigint[];
+    ids bigint[] := '{}';
+    served text[];
+    soon double precision;
+    lines_most integer := least(how_many, greatest(50, how_many / 2), 200);
+BEGIN
+    picked := ARRAY(
+        SELECT ready.line
+        FROM workrow.lines AS ready
+        WHERE
+            ready.blocked_on IS NULL
+            AND ready.wake_at IS NULL
+            AND ready.task_name = ANY(tasks)
+            AND (queues IS NULL OR ready.queue_name = ANY(queues))
+            AND ready.queue_name <> ALL(paused)
+        ORDER BY ready.priority DESC, ready.turn
+        -- few lines with several jobs each cost less than many with one
+        LIMIT lines_most
+        FOR UPDATE SKIP LOCKED
+    );
+    IF picked <> '{}' THEN
+        names := ARRAY(
+            SELECT DISTINCT bucket
+            FROM workrow.lines AS line, unnest(line.buckets) AS bucket
+            WHERE line.line = ANY(picked)
+            ORDER BY bucket
+        );
+        LOOP
+            INSERT INTO workrow.limit_buckets (bucket, name, key)
+            SELECT bucket, split_part(bucket, '=', 1), substr(bucket, length(split_part(bucket, '=', 1)) + 2)
+            FROM unnest(names) AS bucket
+            WHERE NOT EXISTS (SELECT FROM workrow.limit_buckets AS known WHERE known.bucket = bucket.bucket)
+            ORDER BY bucket
+            ON CONFLICT (bucket) DO NOTHING;
+            -- in the order of their names, so that no two claims wait for each other
+            held := ARRAY(SELECT bucket FROM workrow.limit_buckets WHERE bucket = ANY(names) ORDER BY bucket FOR UPDATE);
+            -- fewer, when one was pruned in this moment
+            EXIT WHEN cardinality(held) = cardinality(names);
+        END LOOP;
+        rooms := ARRAY(SELECT known FROM workrow.limit_rooms_v1(names) AS known);
+        SELECT choice.chosen, choice.left_over INTO chosen, left_over
+        FROM workrow.choose_jobs_v1(picked, rooms, how_many) AS choice;
+        SELECT coalesce(taken.ids, '{}'), coalesce(taken.lines, '{}') INTO ids, served
+        FROM workrow.take_jobs_v1(owner, chosen, rooms) AS taken;
+        IF cardinality(ids) < cardinality(chosen) OR EXISTS (SELECT FROM unnest(rooms) AS each WHERE each.tokens IS NOT NULL) THEN
+            -- some were cancelled meanwhile, or the next token's time is asked for
+            rooms := ARRAY(SELECT known FROM workrow.limit_rooms_v1(names) AS known);
+            left_over := ARRAY(SELECT each.room FROM unnest(rooms) AS each);
+        END IF;
+        PERFORM workrow.settle_lines_v1(picked, rooms, left_over, served, how_many, cardinality(picked) >= greatest(lines_most, 50));
+    END IF;
+    SELECT CASE
+        WHEN EXISTS (
+            SELECT
+            FROM workrow.lines AS ready
+            WHERE
+                ready.blocked_on IS NULL
+                AND ready.wake_at IS NULL
+                AND ready.task_name = ANY(tasks)
+                AND (queues IS NULL OR ready.queue_name = ANY(queues))
+                AND ready.queue_name <> ALL(paused)
+        ) OR EXISTS (SELECT FROM workrow.line_arrivals) OR EXISTS (SELECT FROM workrow.limit_calls) THEN 0
+        ELSE extract(EPOCH FROM least(
+            (SELECT min(waiting.wake_at) FROM workrow.lines AS waiting WHERE waiting.wake_at IS NOT NULL),
+            (
+                SELECT min(job.due_at)
+                FROM procrastinate_jobs AS job
+                WHERE job.status = 'todo' AND job.line IS NOT NULL AND job.due_at IS NOT NULL
+            )
+        ) - clock_timestamp())
+    END INTO soon;
+    RETURN QUERY
+    SELECT
+        soon, job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
+        job.scheduled_at, job.attempts, job.claims, job.crashes,
+        CAST(extract(EPOCH FROM job.expires_at - clock_timestamp()) AS double precision), job.version
+    FROM (SELECT) AS always
+    LEFT JOIN procrastinate_jobs AS job ON job.id = ANY(ids)
+    ORDER BY job.priority DESC, job.id;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.crash_job_v1(job_id bigint, counted boolean, max_crashes integer, cause text)
+ RETURNS text
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    job procrastinate_jobs;
+    entry jsonb;
+BEGIN
+    UPDATE procrastinate_jobs
+    SET crashes = crashes + CAST(counted AS integer)
+    WHERE id = job_id
+    RETURNING * INTO job;
+    entry := jsonb_build_object(
+        'attempt', job.attempts + 1,
+        'at', clock_timestamp(),
+        'type', 'workrow.Crashed',
+        'message', cause,
+        'traceback', NULL,
+        'discarded', false
+    );
+    IF job.abort_requested THEN
+        PERFORM workrow.end_job_v2(job_id, ARRAY['doing']::procrastinate_job_status[], 'aborted', entry, NULL);
+        RETURN 'aborted';
+    END IF;
+    IF job.crashes >= max_crashes THEN
+        PERFORM workrow.end_job_v2(
+            job_id, ARRAY['doing']::procrastinate_job_status[], 'failed', entry,
+            format('crashed %s times, the last time: %s', job.crashes, cause)
+        );
+        RETURN 'quarantined';
+    END IF;
+    UPDATE procrastinate_jobs
+    SET
+        status = 'todo',
+        worker_id = NULL,
+        errors = workrow.with_error_v1(errors, entry),
+        scheduled_at = CASE WHEN line IS NULL THEN scheduled_at ELSE '9000-01-01 00:00:00+00' END,
+        due_at = CASE WHEN line IS NULL THEN NULL ELSE clock_timestamp() END
+    WHERE id = job_id;
+    RETURN 'queued';
+EXCEPTION WHEN unique_violation THEN
+    PERFORM workrow.supersede_job_v1(job_id);
+    RETURN 'superseded';
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.crash_job_v2(job_id bigint, counted boolean, max_crashes integer, cause text, pause double precision)
+ RETURNS text
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    verdict text := workrow.crash_job_v1(job_id, counted, max_crashes, cause);
+BEGIN
+    IF verdict = 'queued' AND pause > 0 THEN
+        UPDATE procrastinate_jobs
+        SET
+            scheduled_at = CASE
+                WHEN line IS NULL THEN clock_timestamp() + pause * INTERVAL '1 second' ELSE scheduled_at
+            END,
+            due_at = CASE WHEN line IS NULL THEN NULL ELSE clock_timestamp() + pause * INTERVAL '1 second' END,
+            staged_at = NULL
+        WHERE id = job_id;
+    END IF;
+    RETURN verdict;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.declare_limit_v1(limit_name text, running integer, count integer, seconds double precision, burst integer)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    INSERT INTO workrow.limit_rules AS known (name, source, max_running, rate_count, rate_seconds, rate_burst)
+    VALUES (limit_name, 'declared', running, count, seconds, burst)
+    ON CONFLICT (name, key, source) DO UPDATE
+    SET
+        max_running = excluded.max_running,
+        rate_count = excluded.rate_count,
+        rate_seconds = excluded.rate_seconds,
+        rate_burst = excluded.rate_burst,
+        changed_at = now()
+    WHERE
+        (known.max_running, known.rate_count, known.rate_seconds, known.rate_burst)
+        IS DISTINCT FROM (excluded.max_running, excluded.rate_count, excluded.rate_seconds, excluded.rate_burst);
+    IF FOUND THEN
+        PERFORM workrow.call_limit_v1(limit_name);
+    END IF;
+    RETURN FOUND;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.delete_schedule_v1(schedule text)
+ RETURNS boolean
+ LANGUAGE sql
+AS $function$
+    WITH deleted AS (
+        DELETE FROM workrow.timetable
+        WHERE name = schedule AND (dynamic OR declared_at IS NULL OR declared_at < now() - INTERVAL '5 minutes')
+        RETURNING name
+    )
+    SELECT EXISTS (SELECT FROM deleted)
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.end_job_v1(job_id bigint, from_statuses procrastinate_job_status[], end_status procrastinate_job_status)
+ RETURNS bigint
+ LANGUAGE sql
+AS $function$
+    SELECT workrow.end_job_v2(job_id, from_statuses, end_status, NULL, NULL)
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.end_job_v2(job_id bigint, from_statuses procrastinate_job_status[], end_status procrastinate_job_status, error jsonb, cause text)
+ RETURNS bigint
+ LANGUAGE sql
+AS $function$
+    WITH ended AS (
+        DELETE FROM procrastinate_jobs
+        WHERE id = job_id AND status = ANY(from_statuses)
+        RETURNING *
+    ),
+    noted AS (
+        INSERT INTO workrow.queue_names (name)
+        SELECT queue_name FROM ended
+        ON CONFLICT (name) DO NOTHING
+    )
+    INSERT INTO workrow.history (
+        id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id,
+        worker, created_at, started_at, finished_at, result, errors, claims, crashes, quarantine,
+        version, unique_key, expires_at, progress, line
+    )
+    SELECT
+        id, queue_name, task_name, priority, lock, queueing_lock, args, end_status, scheduled_at,
+        attempts + CASE WHEN status = 'doing' AND end_status <> 'cancelled' AND cause IS NULL THEN 1 ELSE 0 END, worker_id,
+        worker, created_at, started_at, clock_timestamp(), result,
+        workrow.with_error_v1(errors, error), claims, crashes, cause,
+        version, unique_key, expires_at, progress, line
+    FROM ended
+    RETURNING id
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.enqueue_once_v1(job jsonb, rule jsonb, args jsonb, keys text[], lines text[] DEFAULT '{}'::text[])
+ RETURNS TABLE(place integer, job_id bigint, verdict text)
+ LANGUAGE plpgsql
+AS $function$
+#variable_conflict use_variable
+DECLARE
+    same procrastinate_jobs := jsonb_populate_record(CAST(NULL AS procrastinate_jobs), job);
+    lifetime interval := CAST(job ->> 'lifetime' AS double precision) * INTERVAL '1 second';
+    kind text := coalesce(rule ->> 'kind', 'none');
+    conflict text := coalesce(rule ->> 'on_conflict', 'skip');
+    changes boolean := conflict IN ('replace', 'reschedule', 'debounce');
+    within boolean := rule ->> 'within' IS NOT NULL;
+    total integer := jsonb_array_length(args);
+    pending integer[];
+    new_places integer[] := '{}';
+    new_ids bigint[] := '{}';
+    old_places integer[] := '{}';
+    old_ids bigint[] := '{}';
+    places integer[];
+    ids bigint[];
+    late bigint[];
+BEGIN
+    IF kind = 'throttle' THEN
+        pending := workrow.admit_v1(rule, keys);
+    END IF;
+    -- again only where the job that held a key ended between two statements
+    FOR _ IN 1..100 LOOP
+        IF within THEN
+            SELECT found.places, found.ids INTO places, ids FROM workrow.find_finished_v1(rule, keys, pending) AS found;
+            old_places := old_places || places;
+            old_ids := old_ids || ids;
+            pending := workrow.others_v1(total, old_places || new_places);
+        END IF;
+        SELECT array_agg(done.place), array_agg(done.id) INTO places, ids
+        FROM workrow.insert_once_v1(same, rule, args, keys, lines, pending, lifetime) AS done;
+        IF within AND places IS NOT NULL THEN
+            -- one may have ended since we looked
+            SELECT
+                array_agg(fresh.place) FILTER (WHERE ended.id IS NULL),
+                array_agg(fresh.id) FILTER (WHERE ended.id IS NULL),
+                array_agg(fresh.id) FILTER (WHERE ended.id IS NOT NULL),
+                old_places || array_agg(fresh.place) FILTER (WHERE ended.id IS NOT NULL),
+                old_ids || array_agg(ended.id) FILTER (WHERE ended.id IS NOT NULL)
+            INTO places, ids, late, old_places, old_ids
+            FROM unnest(places, ids) AS fresh (place, id)
+            LEFT JOIN (
+                SELECT past.place, past.id
+                FROM workrow.find_finished_v1(rule, keys, places) AS found,
+                    unnest(found.places, found.ids) AS past (place, id)
+            ) AS ended ON ended.place = fresh.place;
+            DELETE FROM procrastinate_jobs WHERE id = ANY(late);
+        END IF;
+        new_places := new_places || places;
+        new_ids := new_ids || ids;
+        EXIT WHEN cardinality(new_places) + cardinality(old_places) = total OR kind IN ('none', 'throttle');
+        pending := workrow.others_v1(total, old_places || new_places);
+        SELECT found.places, found.ids INTO places, ids
+        FROM workrow.find_live_v1(rule, keys, pending, changes) AS found;
+        old_places := old_places || places;
+        old_ids := old_ids || ids;
+        EXIT WHEN cardinality(new_places) + cardinality(old_places) = total;
+        pending := workrow.others_v1(total, old_places || new_places);
+    END LOOP;
+
+    verdict := CASE
+        WHEN kind = 'none' AND cardinality(new_places) < total THEN 'locked'
+        WHEN kind <> 'throttle' AND cardinality(new_places) + cardinality(old_places) < total THEN 'busy'
+        WHEN conflict = 'raise' AND cardinality(new_places) < total THEN 'conflict'
+        WHEN cardinality(new_places) > 0 AND workrow.queue_is_full_v1(same.queue_name, 0) THEN 'full'
+    END;
+    IF verdict IS NOT NULL THEN
+        DELETE FROM procrastinate_jobs WHERE id = ANY(new_ids);
+        RETURN QUERY SELECT coalesce(old_places[1], 0), old_ids[1], verdict;
+        RETURN;
+    END IF;
+    IF kind = 'throttle' THEN
+        PERFORM workrow.admitted_v1(rule, keys, new_places, new_ids);
+        SELECT coalesce(found.places, '{}'), coalesce(found.ids, '{}') INTO old_places, old_ids
+        FROM workrow.find_throttled_v1(keys, new_places) AS found;
+    ELSIF changes AND cardinality(old_places) > 0 THEN
+        PERFORM workrow.change_waiting_v1(same, rule, args, lines, old_places, old_ids, lifetime);
+    END IF;
+    RETURN QUERY
+    SELECT fresh.place, fresh.id, 'created' FROM unnest(new_places, new_ids) AS fresh (place, id)
+    UNION ALL
+    SELECT known.place, known.id, 'found' FROM unnest(old_places, old_ids) AS known (place, id);
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.expiry_v1(expires_at timestamp with time zone, attempts integer)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+    SELECT jsonb_build_object(
+        'attempt', attempts,
+        'at', clock_timestamp(),
+        'type', 'workrow.Expired',
+        'message', format('not started by %s', expires_at),
+        'traceback', NULL,
+        'discarded', true
+    )
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.extend_history_v1(days integer DEFAULT 3)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET lock_timeout TO '200ms'
+AS $function$
+DECLARE
+    day_start timestamptz;
+    day_end timestamptz;
+    partition text;
+    made integer := 0;
+BEGIN
+    FOR ahead IN 0 .. days LOOP
+        day_start := date_trunc('day', now(), 'UTC') + ahead * INTERVAL '24 hours';
+        day_end := day_start + INTERVAL '24 hours';
+        partition := 'history_' || to_char(day_start AT TIME ZONE 'UTC', 'YYYYMMDD');
+        CONTINUE WHEN to_regclass('workrow.' || partition) IS NOT NULL;
+        BEGIN
+            -- "history" in ASCII; two workers at the same time: the second finds it made
+            PERFORM pg_advisory_xact_lock(29401342462554745);
+            CONTINUE WHEN to_regclass('workrow.' || partition) IS NOT NULL;
+            EXECUTE format('CREATE TABLE workrow.%I (LIKE workrow.history INCLUDING ALL)', partition);
+            EXECUTE format(
+                'WITH late AS ('
+                'DELETE FROM workrow.history_default WHERE finished_at >= %L AND finished_at < %L RETURNING *'
+                ') INSERT INTO workrow.%I SELECT * FROM late',
+                day_start, day_end, partition
+            );
+            EXECUTE format(
+                'ALTER TABLE workrow.history ATTACH PARTITION workrow.%I FOR VALUES FROM (%L) TO (%L)',
+                partition, day_start, day_end
+            );
+            made := made + 1;
+        EXCEPTION WHEN lock_not_available THEN
+            EXIT;
+        END;
+    END LOOP;
+    RETURN made;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.find_finished_v1(rule jsonb, keys text[], wanted integer[], OUT places integer[], OUT ids bigint[])
+ RETURNS record
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    since timestamptz := clock_timestamp() - CAST(rule ->> 'within' AS double precision) * INTERVAL '1 second';
+    ends procrastinate_job_status[] := ARRAY(
+        SELECT CAST(state AS procrastinate_job_status) FROM jsonb_array_elements_text(rule -> 'states') AS each (state)
+    );
+BEGIN
+    SELECT array_agg(CAST(given.place AS integer)), array_agg(past.id) INTO places, ids
+    FROM unnest(keys) WITH ORDINALITY AS given (key, place)
+    CROSS JOIN LATERAL (
+        SELECT history.id
+        FROM workrow.history
+        WHERE
+            history.unique_key = given.key
+            AND history.created_at > since
+            AND history.finished_at > since
+            AND history.status = ANY(ends)
+        ORDER BY history.created_at DESC
+        LIMIT 1
+    ) AS past
+    WHERE wanted IS NULL OR given.place = ANY(wanted);
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.find_live_v1(rule jsonb, keys text[], wanted integer[], lock boolean, OUT places integer[], OUT ids bigint[])
+ RETURNS record
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    given_keys text[];
+    given_places integer[];
+BEGIN
+    SELECT array_agg(given.key), array_agg(given.place) INTO given_keys, given_places
+    FROM unnest(keys) WITH ORDINALITY AS given (key, place)
+    WHERE given.place = ANY(wanted);
+    IF rule ->> 'kind' = 'waiting' THEN
+        PERFORM workrow.end_job_v2(
+            job.id, ARRAY['todo']::procrastinate_job_status[], 'cancelled', workrow.expiry_v1(job.expires_at, job.attempts), NULL
+        )
+        FROM unnest(given_keys) AS given (key)
+        INNER JOIN procrastinate_jobs AS job ON job.queueing_lock = 'unique:' || given.key AND job.status = 'todo'
+        WHERE job.expires_at <= clock_timestamp();
+        IF lock THEN
+            PERFORM job.id
+            FROM unnest(given_keys) AS given (key)
+            INNER JOIN procrastinate_jobs AS job ON job.queueing_lock = 'unique:' || given.key AND job.status = 'todo'
+            ORDER BY job.queueing_lock COLLATE "C"
+            FOR UPDATE OF job;
+        END IF;
+        SELECT array_agg(given.place), array_agg(job.id) INTO places, ids
+        FROM unnest(given_keys, given_places) AS given (key, place)
+        INNER JOIN procrastinate_jobs AS job ON job.queueing_lock = 'unique:' || given.key AND job.status = 'todo';
+    ELSE
+        PERFORM workrow.end_job_v2(
+            job.id, ARRAY['todo']::procrastinate_job_status[], 'cancelled', workrow.expiry_v1(job.expires_at, job.attempts), NULL
+        )
+        FROM unnest(given_keys) AS given (key)
+        INNER JOIN procrastinate_jobs AS job ON job.unique_key = given.key AND job.status = 'todo'
+        WHERE job.expires_at <= clock_timestamp();
+        IF lock THEN
+            PERFORM job.id
+            FROM unnest(given_keys) AS given (key)
+            INNER JOIN procrastinate_jobs AS job ON job.unique_key = given.key AND job.status IN ('todo', 'doing')
+            ORDER BY job.unique_key COLLATE "C"
+            FOR UPDATE OF job;
+        END IF;
+        SELECT array_agg(given.place), array_agg(job.id) INTO places, ids
+        FROM unnest(given_keys, given_places) AS given (key, place)
+        INNER JOIN procrastinate_jobs AS job ON job.unique_key = given.key AND job.status IN ('todo', 'doing');
+    END IF;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.find_throttled_v1(keys text[], admitted integer[], OUT places integer[], OUT ids bigint[])
+ RETURNS record
+ LANGUAGE sql
+ STABLE
+AS $function$
+    SELECT array_agg(CAST(given.place AS integer)), array_agg(known.job_id)
+    FROM unnest(keys) WITH ORDINALITY AS given (key, place)
+    INNER JOIN workrow.throttles AS known ON known.key = given.key
+    WHERE given.place <> ALL(admitted)
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.insert_once_v1(same procrastinate_jobs, rule jsonb, args jsonb, keys text[], lines text[], wanted integer[], lifetime interval)
+ RETURNS TABLE(place integer, id bigint)
+ LANGUAGE plpgsql
+AS $function$
+#variable_conflict use_column
+DECLARE
+    live boolean := rule ->> 'kind' = 'live';
+    waiting boolean := rule ->> 'kind' = 'waiting';
+    start timestamptz := same.scheduled_at;
+BEGIN
+    IF rule ? 'wait' THEN
+        start := clock_timestamp() + CAST(rule ->> 'wait' AS double precision) * INTERVAL '1 second';
+    END IF;
+    RETURN QUERY
+    WITH numbered AS MATERIALIZED (
+        SELECT
+            CAST(given.place AS integer) AS place, given.key, given.line, given.args,
+            nextval('procrastinate_jobs_id_seq') AS id
+        FROM (
+            SELECT call.place, call.key, call.line, call.args
+            FROM ROWS FROM (unnest(keys), unnest(lines), jsonb_array_elements(args))
+                WITH ORDINALITY AS call (key, line, args, place)
+            WHERE wanted IS NULL OR call.place = ANY(wanted)
+            ORDER BY call.place
+        ) AS given
+    ),
+    inserted AS (
+        INSERT INTO procrastinate_jobs (
+            id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, version, unique_key, expires_at,
+            line, due_at
+        )
+        SELECT
+            numbered.id, same.queue_name, same.task_name, same.priority, same.lock,
+            CASE WHEN waiting THEN 'unique:' || numbered.key ELSE same.queueing_lock END,
+            numbered.args,
+            CASE WHEN numbered.line IS NULL THEN start ELSE '9000-01-01 00:00:00+00' END,
+            same.version,
+            CASE WHEN live THEN numbered.key END,
+            coalesce(coalesce(start, clock_timestamp()) + lifetime, same.expires_at),
+            numbered.line,
+            CASE WHEN numbered.line IS NULL THEN NULL ELSE start END
+        FROM numbered
+        ORDER BY numbered.key COLLATE "C", numbered.id
+        ON CONFLICT DO NOTHING
+        RETURNING id
+    )
+    SELECT numbered.place, numbered.id
+    FROM numbered
+    INNER JOIN inserted ON inserted.id = numbered.id;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.limit_rooms_v1(names text[])
+ RETURNS SETOF workrow.limit_room
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    moment CONSTANT timestamptz := clock_timestamp();
+BEGIN
+    -- in PL/pgSQL for its plan is kept: planning took longer (3 ms) than running
+    RETURN QUERY
+    WITH rule AS (
+        SELECT
+            known.bucket,
+            known.tokens,
+            known.refilled_at,
+            known.cells,
+            known.counts,
+            coalesce(own.max_running, every.max_running, declared.max_running) AS max_running,
+            coalesce(own.rate_count, every.rate_count, declared.rate_count) AS rate_count,
+            coalesce(own.rate_seconds, every.rate_seconds, declared.rate_seconds) AS seconds,
+            coalesce(own.rate_burst, every.rate_burst, declared.rate_burst) AS burst,
+            coalesce(own.weight, every.weight, declared.weight, 1) AS weight,
+            coalesce(own.paused, every.paused, false) AS paused,
+            moment AS asked_at
+        FROM workrow.limit_buckets AS known
+        LEFT JOIN workrow.limit_rules AS own
+            ON own.name = known.name AND own.key = known.key AND own.source = 'set' AND own.key <> ''
+        LEFT JOIN workrow.limit_rules AS every
+            ON every.name = known.name AND every.key = '' AND every.source = 'set'
+        LEFT JOIN workrow.limit_rules AS declared
+            ON declared.name = known.name AND declared.key = '' AND declared.source = 'declared'
+        WHERE known.bucket = ANY(names)
+    ),
+
+    state AS MATERIALIZED (
+        SELECT
+            rule.bucket, rule.max_running, rule.rate_count, rule.seconds, rule.burst, rule.weight, rule.paused, rule.asked_at,
+            CASE WHEN rule.rate_count IS NOT NULL THEN least(
+                rule.burst,
+                coalesce(rule.tokens, rule.burst)
+                + coalesce(greatest(extract(EPOCH FROM rule.asked_at - rule.refilled_at), 0), 0) * rule.rate_count / rule.seconds
+            ) END AS tokens,
+            CAST(floor(extract(EPOCH FROM rule.asked_at) * 50 / rule.seconds) AS bigint) AS cell,
+            CASE WHEN rule.rate_count IS NOT NULL THEN past.admitted END AS admitted,
+            past.oldest,
+            CASE WHEN rule.max_running IS NOT NULL THEN (
+                SELECT count(*) FROM workrow.limit_slots AS slot WHERE slot.bucket = rule.bucket
+            ) END AS running
+        FROM rule
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(old.n), 0) AS admitted, min(old.number) AS oldest
+            FROM unnest(rule.cells, rule.counts) AS old (number, n)
+            WHERE old.number >= floor(extract(EPOCH FROM rule.asked_at) * 50 / rule.seconds) - 50
+        ) AS past
+    )
+
+    SELECT
+        state.bucket,
+        CASE WHEN state.paused THEN 0 ELSE greatest(0, least(
+            coalesce(CAST(state.max_running - state.running AS double precision), 'Infinity'),
+            coalesce(floor(state.tokens + 1e-6), 'Infinity'),
+            coalesce(CAST(greatest(state.rate_count, state.burst) - state.admitted AS double precision), 'Infinity')
+        )) END,
+        state.weight,
+        CASE
+            WHEN state.paused OR state.running >= state.max_running THEN NULL
+            WHEN state.admitted >= greatest(state.rate_count, state.burst)
+                THEN to_timestamp((state.oldest + 51) * state.seconds / 50)
+            WHEN state.tokens + 1e-6 < 1
+                THEN state.asked_at + (1 - state.tokens) * state.seconds / state.rate_count * INTERVAL '1 second'
+        END,
+        state.max_running IS NOT NULL,
+        state.tokens,
+        state.asked_at,
+        state.cell
+    FROM state;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.line_in_queue_v1(line text, queue text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+    SELECT CASE
+        WHEN queue IS NULL OR line IS NULL THEN line
+        ELSE CAST(jsonb_set(CAST(line AS jsonb), '{0}', to_jsonb(queue)) AS text)
+    END
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.notify_ended_v1()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    IF EXISTS (SELECT FROM workrow.waiters WHERE until > clock_timestamp()) THEN
+        PERFORM pg_notify('workrow_ended', '');
+    END IF;
+    RETURN NULL;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.notify_inserted_v1()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    stock boolean;
+    inserted_queue record;
+    first_id bigint;
+BEGIN
+    IF EXISTS (SELECT FROM inserted WHERE line IS NOT NULL) THEN
+        INSERT INTO workrow.line_arrivals (line, priority)
+        SELECT job.line, max(job.priority)
+        FROM inserted AS job
+        WHERE job.line IS NOT NULL AND job.due_at IS NULL AND job.status = 'todo'
+        GROUP BY job.line;
+    END IF;
+    stock := EXISTS (
+        SELECT
+        FROM procrastinate_workers AS worker
+        WHERE
+            worker.last_heartbeat > now() - INTERVAL '60 seconds'
+            AND NOT EXISTS (SELECT FROM workrow.worker_details AS details WHERE details.worker_id = worker.id)
+    );
+    IF NOT stock AND NOT EXISTS (SELECT FROM workrow.sleepers) THEN
+        RETURN NULL;
+    END IF;
+    FOR inserted_queue IN
+        SELECT job.queue_name, min(job.id) AS id
+        FROM inserted AS job
+        WHERE
+            job.status = 'todo'
+            AND CASE WHEN job.line IS NULL THEN coalesce(job.scheduled_at <= now(), true) ELSE job.due_at IS NULL END
+        GROUP BY job.queue_name
+    LOOP
+        CONTINUE WHEN NOT stock AND NOT EXISTS (
+            SELECT
+            FROM workrow.sleepers AS sleeper
+            WHERE sleeper.queues IS NULL OR inserted_queue.queue_name = ANY(sleeper.queues)
+        );
+        PERFORM pg_notify(
+            'procrastinate_queue_v1#' || inserted_queue.queue_name,
+            CAST(json_build_object('type', 'job_inserted', 'job_id', inserted_queue.id) AS text)
+        );
+        first_id := least(first_id, inserted_queue.id);
+    END LOOP;
+    IF first_id IS NOT NULL THEN
+        PERFORM pg_notify(
+            'procrastinate_any_queue_v1',
+            CAST(json_build_object('type', 'job_inserted', 'job_id', first_id) AS text)
+        );
+    END IF;
+    RETURN NULL;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.notify_queue_v1(queue text, event text, job_id bigint)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+    SELECT pg_notify(channel.name, CAST(json_build_object('type', event, 'job_id', job_id) AS text))
+    FROM (VALUES ('procrastinate_queue_v1#' || queue), ('procrastinate_any_queue_v1')) AS channel (name)
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.orphan_jobs_v1()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    UPDATE procrastinate_jobs
+    SET worker_id = NULL
+    WHERE worker_id = ANY(ARRAY(SELECT id FROM deleted)) AND status = 'doing';
+    DELETE FROM workrow.sleepers WHERE worker_id = ANY(ARRAY(SELECT id FROM deleted));
+    RETURN NULL;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.others_v1(total integer, done integer[])
+ RETURNS integer[]
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+    SELECT ARRAY(SELECT place FROM generate_series(1, total) AS place EXCEPT SELECT each FROM unnest(done) AS each)
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.pause_schedule_v1(schedule text, actor text DEFAULT NULL::text, reason text DEFAULT NULL::text)
+ RETURNS boolean
+ LANGUAGE sql
+AS $function$
+    WITH paused AS (
+        UPDATE workrow.timetable
+        SET paused_at = coalesce(paused_at, clock_timestamp()), paused_by = actor, pause_reason = reason
+        WHERE name = schedule
+        RETURNING name
+    )
+    SELECT EXISTS (SELECT FROM paused)
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.pause_v1(kind text, name text, actor text DEFAULT NULL::text, reason text DEFAULT NULL::text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    IF pause_v1.kind IS NULL OR pause_v1.kind NOT IN ('queue', 'task') THEN
+        RAISE 'kind % cannot be paused: give queue or task', quote_nullable(pause_v1.kind)
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF coalesce(pause_v1.name, '') = '' THEN
+        RAISE 'name % names no %', quote_nullable(pause_v1.name), pause_v1.kind USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    INSERT INTO workrow.pause_log (kind, name, actor, reason)
+    VALUES (pause_v1.kind, pause_v1.name, pause_v1.actor, pause_v1.reason)
+    ON CONFLICT DO NOTHING;
+    RETURN FOUND;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.prune_history_v1(keep interval)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET lock_timeout TO '200ms'
+AS $function$
+DECLARE
+    partition regclass;
+    dropped integer := 0;
+BEGIN
+    FOR partition IN
+        SELECT child.oid
+        FROM pg_inherits
+        INNER JOIN pg_class AS child ON child.oid = pg_inherits.inhrelid
+        WHERE
+            pg_inherits.inhparent = CAST('workrow.history' AS regclass)
+            AND CAST(
+                substring(pg_get_expr(child.relpartbound, child.oid) FROM 'TO \(''([^'']+)''\)') AS timestamptz
+            ) <= now() - keep
+    LOOP
+        BEGIN
+            EXECUTE format('DROP TABLE %s', partition);
+            dropped := dropped + 1;
+        EXCEPTION WHEN lock_not_available THEN
+            EXIT;
+        END;
+    END LOOP;
+    DELETE FROM workrow.history_default WHERE finished_at < now() - keep;
+    RETURN dropped;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.prune_limits_v1(max_rows integer DEFAULT 1000)
+ RETURNS integer
+ LANGUAGE sql
+AS $function$
+    WITH idle AS (
+        SELECT known.bucket
+        FROM workrow.limit_buckets AS known
+        WHERE
+            (known.refilled_at IS NULL OR known.refilled_at < clock_timestamp() - INTERVAL '1 day')
+            AND NOT EXISTS (SELECT FROM workrow.limit_slots AS slot WHERE slot.bucket = known.bucket)
+            AND NOT EXISTS (SELECT FROM workrow.lines AS line WHERE line.blocked_on = known.bucket)
+            AND NOT EXISTS (
+                SELECT
+                FROM workrow.limit_rules AS rule
+                WHERE rule.name = known.name AND rule.rate_seconds > 86400
+            )
+        LIMIT max_rows
+        FOR UPDATE OF known SKIP LOCKED
+    ),
+    gone AS (
+        DELETE FROM workrow.limit_buckets WHERE bucket IN (SELECT idle.bucket FROM idle) RETURNING bucket
+    )
+    SELECT CAST(count(*) AS integer) FROM gone
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.queue_is_full_v1(queue text, more integer)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+    SELECT coalesce(
+        (
+            SELECT workrow.ready_depth_v1(queue, coalesce(cap.max_depth, cap.declared_depth) + 1) + more
+                > coalesce(cap.max_depth, cap.declared_depth)
+            FROM workrow.queue_caps AS cap
+            WHERE cap.queue_name = queue AND coalesce(cap.max_depth, cap.declared_depth) IS NOT NULL
+        ),
+        false
+    )
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.ready_depth_v1(queue text, up_to integer)
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+    SELECT count(*)
+    FROM (
+        (
+            SELECT 1
+            FROM procrastinate_jobs AS job
+            WHERE
+                job.status = 'todo' AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
+                AND job.lock IS NULL
+                AND job.queue_name = queue
+            LIMIT up_to
+        )
+        UNION ALL
+        (
+            SELECT 1
+            FROM procrastinate_jobs AS job
+            WHERE
+                job.status = 'todo'
+                AND (job.lock IS NOT NULL OR job.line IS NOT NULL)
+                AND job.queue_name = queue
+                AND CASE
+                    WHEN job.line IS NULL THEN job.status = 'todo' AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
+                    ELSE job.due_at IS NULL
+                END
+            LIMIT up_to
+        )
+        LIMIT up_to
+    ) AS waiting
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.release_job_v1(job_id bigint)
+ RETURNS bigint
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    IF NOT EXISTS (SELECT FROM workrow.history WHERE id = job_id AND quarantine IS NOT NULL) THEN
+        RETURN NULL;
+    END IF;
+    IF workrow.requeue_job_v1(job_id) = 'blocked' THEN
+        RAISE 'job % stays in quarantine: a newer job waits under its queueing lock, or has its unique key', job_id USING ERRCODE = 'unique_violation';
+    END IF;
+    RETURN job_id;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.requeue_job_v1(job_id bigint)
+ RETURNS text
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    -- failed by a statement of procrastinate's first versions, and not swept yet
+    PERFORM workrow.end_job_v1(job_id, ARRAY['failed']::procrastinate_job_status[], 'failed');
+    WITH ended AS (
+        DELETE FROM workrow.history
+        WHERE id = job_id AND status IN ('failed', 'cancelled', 'aborted')
+        RETURNING
+            id, queue_name, task_name, priority, lock, queueing_lock, args, attempts, worker, created_at, errors, claims,
+            version, unique_key, line
+    )
+    INSERT INTO procrastinate_jobs (
+        id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker,
+        created_at, errors, claims, version, unique_key, line, due_at
+    )
+    SELECT
+        id, queue_name, task_name, priority, lock, queueing_lock, args, 'todo',
+        CASE WHEN line IS NULL THEN NULL ELSE CAST('9000-01-01 00:00:00+00' AS timestamptz) END,
+        attempts, worker, created_at, errors, claims, version, unique_key, line,
+        CASE WHEN line IS NULL THEN NULL ELSE clock_timestamp() END
+    FROM ended;
+    RETURN CASE WHEN found THEN 'queued' END;
+EXCEPTION WHEN unique_violation THEN
+    RETURN 'blocked';
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.rescue_jobs_v1(max_crashes integer DEFAULT 3, max_rows integer DEFAULT 1000)
+ RETURNS TABLE(job_id bigint, task text, queue text, worker text, verdict text)
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    dead bigint[];
+    orphan record;
+    queued text[] := '{}';
+BEGIN
+    -- whoever beats in this moment is skipped; who beats a moment later finds its row gone
+    dead := ARRAY(
+        SELECT silent.id
+        FROM procrastinate_workers AS silent
+        LEFT JOIN workrow.worker_details AS details ON details.worker_id = silent.id
+        WHERE silent.last_heartbeat < clock_timestamp() - coalesce(details.lease, INTERVAL '30 seconds')
+        FOR UPDATE OF silent SKIP LOCKED
+    );
+    FOR orphan IN
+        SELECT
+            job.id, job.task_name, job.queue_name, job.crashes = 0 OR coalesce(job.marked = job.claims, false) AS counted,
+            coalesce(details.name, 'worker') || ' ' || coalesce(CAST(job.worker_id AS text), '(gone)') AS name,
+            coalesce(details.death, 'lost heartbeat') AS death
+        FROM procrastinate_jobs AS job
+        LEFT JOIN workrow.worker_details AS details ON details.worker_id = job.worker_id
+        WHERE
+            job.status = 'doing'
+            AND job.id = ANY(ARRAY(
+                SELECT held.id FROM procrastinate_jobs AS held
+                WHERE held.status = 'doing' AND held.worker_id = ANY(dead)
+                UNION ALL
+                SELECT held.id FROM procrastinate_jobs AS held
+                WHERE
+                    held.status = 'doing'
+                    AND held.worker_id IS NOT NULL
+                    AND held.worker_id <> ALL(ARRAY(SELECT known.id FROM procrastinate_workers AS known))
+                UNION ALL
+                SELECT held.id FROM procrastinate_jobs AS held
+                WHERE
+                    held.status = 'doing'
+                    AND held.worker_id IS NULL
+                    AND held.started_at < clock_timestamp() - INTERVAL '30 seconds'
+            ))
+        ORDER BY job.id
+        LIMIT max_rows
+        FOR UPDATE OF job SKIP LOCKED
+    LOOP
+        job_id := orphan.id;
+        task := orphan.task_name;
+        queue := orphan.queue_name;
+        worker := orphan.name;
+        BEGIN
+            verdict := workrow.crash_job_v1(orphan.id, orphan.counted, max_crashes, orphan.death || ' of ' || orphan.name);
+        EXCEPTION WHEN OTHERS THEN
+            -- one row that refuses must not keep the others
+            verdict := 'refused: ' || SQLERRM;
+        END;
+        IF verdict = 'queued' AND queue <> ALL(queued) THEN
+            queued := queued || queue;
+            PERFORM workrow.notify_queue_v1(queue, 'job_inserted', 0);
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+    DELETE FROM procrastinate_workers AS buried
+    WHERE
+        buried.id = ANY(dead)
+        AND NOT EXISTS (SELECT FROM procrastinate_jobs AS job WHERE job.worker_id = buried.id AND job.status = 'doing');
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.reset_limit_v1(limit_name text, limit_key text DEFAULT ''::text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    DELETE FROM workrow.limit_rules WHERE name = limit_name AND key = coalesce(limit_key, '') AND source = 'set';
+    IF FOUND THEN
+        PERFORM workrow.call_limit_v1(limit_name);
+    END IF;
+    RETURN FOUND;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.resume_schedule_v1(schedule text)
+ RETURNS boolean
+ LANGUAGE sql
+AS $function$
+    WITH resumed AS (
+        UPDATE workrow.timetable
+        SET
+            paused_at = NULL,
+            paused_by = NULL,
+            pause_reason = NULL,
+            last_tick = clock_timestamp(),
+            next_due = CASE WHEN next_due IS NOT NULL THEN clock_timestamp() END
+        WHERE name = schedule AND paused_at IS NOT NULL
+        RETURNING name
+    ),
+    told AS (SELECT pg_notify('workrow_schedules', 'schedules') FROM resumed)
+    SELECT EXISTS (SELECT FROM told)
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.resume_v1(kind text, name text, actor text DEFAULT NULL::text, reason text DEFAULT NULL::text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    DELETE FROM workrow.pause_log AS past WHERE past.resumed_at < now() - INTERVAL '90 days';
+    UPDATE workrow.pause_log AS pause
+    SET resumed_at = clock_timestamp(), resumed_by = resume_v1.actor, resume_reason = resume_v1.reason
+    WHERE pause.kind = resume_v1.kind AND pause.name = resume_v1.name AND pause.resumed_at IS NULL;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    IF resume_v1.kind = 'queue' THEN
+        PERFORM workrow.notify_queue_v1(resume_v1.name, 'job_inserted', 0);
+    ELSE
+        PERFORM workrow.notify_queue_v1(known.name, 'job_inserted', 0) FROM workrow.queue_names AS known;
+    END IF;
+    RETURN true;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.set_limit_v1(limit_name text, limit_key text DEFAULT ''::text, max_running integer DEFAULT NULL::integer, rate_count integer DEFAULT NULL::integer, rate_seconds double precision DEFAULT NULL::double precision, rate_burst integer DEFAULT NULL::integer, weight double precision DEFAULT NULL::double precision, paused boolean DEFAULT NULL::boolean, actor text DEFAULT NULL::text, reason text DEFAULT NULL::text)
+ RETURNS workrow.limit_rules
+ LANGUAGE plpgsql
+AS $function$
+#variable_conflict use_column
+DECLARE
+    changed workrow.limit_rules;
+BEGIN
+    IF NOT EXISTS (SELECT FROM workrow.limit_rules WHERE name = limit_name AND source = 'declared') THEN
+        RAISE 'no limit is named %: see SELECT name FROM workrow.limits', limit_name USING ERRCODE = 'no_data_found';
+    END IF;
+    IF set_limit_v1.max_running < 0 OR set_limit_v1.rate_count < 1 OR set_limit_v1.rate_burst < 1
+        OR NOT (set_limit_v1.rate_seconds > 0 AND set_limit_v1.rate_seconds < 'Infinity')
+        OR NOT (set_limit_v1.weight > 0 AND set_limit_v1.weight < 'Infinity')
+    THEN
+        RAISE 'limit %: max_running must be 0 or more, rate_count and rate_burst 1 or more, rate_seconds and weight above 0', limit_name
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF set_limit_v1.rate_count IS NOT NULL AND set_limit_v1.rate_seconds IS NULL
+        AND NOT EXISTS (SELECT FROM workrow.limit_rules AS rule WHERE rule.name = limit_name AND rule.rate_seconds IS NOT NULL)
+    THEN
+        RAISE 'limit % is no rate yet: rate_count needs rate_seconds', limit_name USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    INSERT INTO workrow.limit_rules AS known (
+        name, key, source, max_running, rate_count, rate_seconds, rate_burst, weight, paused, actor, reason
+    )
+    VALUES (
+        limit_name, coalesce(limit_key, ''), 'set', set_limit_v1.max_running, set_limit_v1.rate_count, set_limit_v1.rate_seconds,
+        coalesce(set_limit_v1.rate_burst, set_limit_v1.rate_count), set_limit_v1.weight, set_limit_v1.paused,
+        set_limit_v1.actor, set_limit_v1.reason
+    )
+    ON CONFLICT (name, key, source) DO UPDATE
+    SET
+        max_running = coalesce(excluded.max_running, known.max_running),
+        rate_count = coalesce(excluded.rate_count, known.rate_count),
+        rate_seconds = coalesce(excluded.rate_seconds, known.rate_seconds),
+        rate_burst = coalesce(excluded.rate_burst, known.rate_burst),
+        weight = coalesce(excluded.weight, known.weight),
+        paused = coalesce(excluded.paused, known.paused),
+        actor = excluded.actor,
+        reason = excluded.reason,
+        changed_at = now()
+    RETURNING * INTO changed;
+    PERFORM workrow.call_limit_v1(limit_name);
+    RETURN changed;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.set_queue_v1(queue text, max_depth integer, actor text DEFAULT NULL::text, reason text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    IF set_queue_v1.max_depth < 1 THEN
+        RAISE 'max_depth % of queue % must be at least 1; to stop a queue, pause it', set_queue_v1.max_depth, queue
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF queue = '' THEN
+        RAISE 'a queue has a name' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    INSERT INTO workrow.queue_caps AS known (queue_name, max_depth, actor, reason, set_at)
+    VALUES (queue, set_queue_v1.max_depth, set_queue_v1.actor, set_queue_v1.reason, clock_timestamp())
+    ON CONFLICT (queue_name) DO UPDATE
+    SET max_depth = excluded.max_depth, actor = excluded.actor, reason = excluded.reason, set_at = excluded.set_at;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.settle_lines_v1(picked text[], rooms workrow.limit_room[], left_over double precision[], served text[], how_many integer, many boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    WITH own AS (
+        SELECT
+            line.line,
+            max(named.weight) AS weight,
+            min(named.bucket) FILTER (WHERE named.room < 1 AND named.again_at IS NULL) AS full_one,
+            max(named.again_at) FILTER (WHERE named.room < 1) AS again_at,
+            bool_or(named.room < 1 AND named.again_at IS NULL) AS held,
+            min(named.bucket) FILTER (WHERE named.counted) AS counted
+        FROM workrow.lines AS line
+        CROSS JOIN unnest(line.buckets) AS bucket
+        INNER JOIN unnest(rooms, left_over) AS named (bucket, had, weight, again_at, counted, tokens, asked_at, cell, room)
+            ON named.bucket = bucket.bucket
+        WHERE line.line = ANY(picked)
+        GROUP BY line.line
+    ),
+
+    state AS (
+        SELECT
+            own.line,
+            following.priority,
+            own.full_one AS bucket,
+            CASE WHEN NOT own.held THEN own.again_at END AS again_at,
+            coalesce(had.n, 0) / own.weight AS step,
+            own.counted
+        FROM own
+        LEFT JOIN (SELECT each, count(*) AS n FROM unnest(served) AS each GROUP BY each) AS had ON had.each = own.line
+        LEFT JOIN LATERAL (
+            SELECT job.priority
+            FROM procrastinate_jobs AS job
+            WHERE job.status = 'todo' AND job.line = own.line AND job.due_at IS NULL
+            ORDER BY job.priority DESC, job.id
+            LIMIT 1
+        ) AS following ON true
+    ),
+
+    gone AS (
+        DELETE FROM workrow.lines WHERE line = ANY(ARRAY(SELECT state.line FROM state WHERE state.priority IS NULL))
+    )
+
+    UPDATE workrow.lines AS line
+    SET
+        priority = state.priority,
+        turn = line.turn + state.step,
+        blocked_on = CASE
+            WHEN state.again_at IS NOT NULL OR state.step > 0 AND many THEN NULL
+            WHEN state.bucket IS NOT NULL THEN state.bucket
+            WHEN state.step = 0 AND coalesce(cardinality(served), 0) < how_many THEN 'locks of ' || state.counted
+        END,
+        wake_at = CASE
+            WHEN state.again_at IS NOT NULL THEN state.again_at
+            -- a call that was lost (a worker died with it) is made up for
+            WHEN state.bucket IS NOT NULL AND NOT (state.step > 0 AND many) THEN clock_timestamp() + (30 + 30 * random()) * INTERVAL '1 second'
+            -- all that could run is behind locks, perhaps of others' jobs
+            WHEN state.step = 0 AND coalesce(cardinality(served), 0) < how_many THEN clock_timestamp() + INTERVAL '0.2 seconds'
+        END
+    FROM state
+    WHERE line.line = state.line AND state.priority IS NOT NULL;
+
+    PERFORM workrow.wake_lines_v1(
+        array_agg(each.bucket), array_agg(CAST(least(each.room, 1000) AS integer))
+    )
+    FROM unnest(rooms, left_over) AS each (bucket, had, weight, again_at, counted, tokens, asked_at, cell, room)
+    WHERE each.room >= 1
+    HAVING count(*) > 0;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.stamp_job_times_v1()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    IF NEW.status = 'doing' THEN
+        NEW.started_at := clock_timestamp();
+    END IF;
+    IF NEW.status IN ('succeeded', 'failed', 'cancelled', 'aborted') THEN
+        NEW.finished_at := clock_timestamp();
+    ELSE
+        NEW.finished_at := NULL;
+    END IF;
+    RETURN NEW;
+END
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.supersede_job_v1(job_id bigint, error jsonb DEFAULT NULL::jsonb)
+ RETURNS bigint
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    key text;
+    newer bigint;
+BEGIN
+    UPDATE procrastinate_jobs
+    SET
+        attempts = attempts + CAST(error IS NOT NULL AS integer),
+        errors = CASE WHEN error IS NULL THEN errors ELSE coalesce(errors, '[]') || error END
+    WHERE id = job_id
+    RETURNING queueing_lock INTO key;
+    SELECT id INTO newer FROM procrastinate_jobs WHERE status = 'todo' AND queueing_lock = key;
+    RETURN workrow.end_job_v2(
+        job_id,
+        ARRAY['todo', 'doing']::procrastinate_job_status[],
+        'cancelled',
+        (
+            SELECT jsonb_build_object(
+                'attempt', job.attempts,
+                'at', clock_timestamp(),
+                'type', 'workrow.Superseded',
+                'message', format('job %s waits under the same queueing lock %s', coalesce(newer, 0), key),
+                'traceback', NULL,
+                'discarded', true
+            )
+            FROM procrastinate_jobs AS job
+            WHERE job.id = job_id
+        ),
+        NULL
+    );
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.sweep_expired_v1(max_rows integer DEFAULT 1000)
+ RETURNS integer
+ LANGUAGE sql
+AS $function$
+    WITH forgotten AS (
+        DELETE FROM workrow.throttles
+        WHERE key = ANY(ARRAY(
+            SELECT idle.key
+            FROM workrow.throttles AS idle
+            WHERE idle.over_at < now()
+            ORDER BY idle.over_at
+            LIMIT max_rows
+            FOR UPDATE SKIP LOCKED
+        ))
+    )
+    SELECT CAST(count(
+        workrow.end_job_v2(
+            stale.id, ARRAY['todo']::procrastinate_job_status[], 'cancelled',
+            workrow.expiry_v1(stale.expires_at, stale.attempts), NULL
+        )
+    ) AS integer)
+    FROM (
+        SELECT job.id, job.expires_at, job.attempts
+        FROM procrastinate_jobs AS job
+        WHERE job.status = 'todo' AND job.expires_at IS NOT NULL AND job.expires_at <= now()
+        ORDER BY job.expires_at
+        LIMIT max_rows
+        FOR UPDATE SKIP LOCKED
+    ) AS stale
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.sweep_finished_v1(max_rows integer DEFAULT 1000)
+ RETURNS integer
+ LANGUAGE sql
+AS $function$
+    WITH ended AS (
+        DELETE FROM procrastinate_jobs
+        WHERE id = ANY(ARRAY(
+            SELECT id
+            FROM procrastinate_jobs
+            WHERE status NOT IN ('todo', 'doing')
+            ORDER BY id
+            LIMIT max_rows
+            FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING *
+    ),
+    noted AS (
+        INSERT INTO workrow.queue_names (name)
+        SELECT DISTINCT queue_name FROM ended
+        ON CONFLICT (name) DO NOTHING
+    ),
+    moved AS (
+        INSERT INTO workrow.history (
+            id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id,
+            worker, created_at, started_at, finished_at, result, errors, claims, crashes,
+            version, unique_key, expires_at, progress, line
+        )
+        SELECT
+            id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id,
+            worker, created_at, started_at, coalesce(finished_at, now()), result, errors, claims, crashes,
+            version, unique_key, expires_at, progress, line
+        FROM ended
+        RETURNING id
+    )
+    SELECT CAST(count(*) AS integer) FROM moved
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.take_jobs_v1(owner bigint, INOUT ids bigint[], rooms workrow.limit_room[], OUT lines text[])
+ RETURNS record
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    WITH claimed AS (
+        UPDATE procrastinate_jobs AS job
+        SET
+            status = 'doing',
+            worker_id = owner,
+            -- when its rate was asked: a window of these is what the rate counts
+            started_at = coalesce((rooms[1]).asked_at, clock_timestamp()),
+            claims = job.claims + 1,
+            scheduled_at = job.staged_at
+        WHERE job.id = ANY(ARRAY(
+            SELECT waiting.id
+            FROM procrastinate_jobs AS waiting
+            WHERE waiting.id = ANY(ids) AND waiting.status = 'todo' AND waiting.due_at IS NULL
+            FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING job.id, job.claims, job.line
+    ),
+
+    used AS (
+        SELECT bucket.bucket, claimed.id, claimed.claims
+        FROM claimed
+        INNER JOIN workrow.lines AS line ON line.line = claimed.line
+        CROSS JOIN unnest(line.buckets) AS bucket (bucket)
+    ),
+
+    held AS (
+        INSERT INTO workrow.limit_slots (bucket, job_id, token)
+        SELECT used.bucket, used.id, used.claims
+        FROM used
+        INNER JOIN unnest(rooms) AS room ON room.bucket = used.bucket
+        WHERE room.counted
+    ),
+
+    spent AS (
+        UPDATE workrow.limit_buckets AS known
+        SET
+            tokens = room.tokens - spending.n,
+            refilled_at = room.asked_at,
+            cells = past.cells || room.cell,
+            counts = past.counts || CAST(spending.n AS integer)
+        FROM (SELECT used.bucket, count(*) AS n FROM used GROUP BY used.bucket) AS spending
+        INNER JOIN unnest(rooms) AS room ON room.bucket = spending.bucket AND room.tokens IS NOT NULL
+        CROSS JOIN LATERAL (
+            SELECT
+                coalesce(array_agg(old.number), '{}') AS cells,
+                coalesce(array_agg(old.n), '{}') AS counts
+            FROM workrow.limit_buckets AS former
+            CROSS JOIN LATERAL unnest(former.cells, former.counts) AS old (number, n)
+            WHERE former.bucket = spending.bucket AND old.number >= room.cell - 50
+        ) AS past
+        WHERE known.bucket = spending.bucket
+    )
+
+    SELECT array_agg(claimed.id), array_agg(claimed.line) INTO ids, lines FROM claimed;
+END;
+$function$
+;
+
+-- Reads the view and not the table, so that a role which may only read the views may call it.
+CREATE OR REPLACE FUNCTION workrow.task_stats_v1(period interval)
+RETURNS TABLE (
+    task text,
+    finished bigint,
+    succeeded bigint,
+    failed bigint,
+    discarded bigint,
+    cancelled bigint,
+    retried bigint,
+    success_rate double precision,
+    processing_p50_seconds double precision,
+    processing_p95_seconds double precision,
+    waiting_p50_seconds double precision,
+    waiting_p95_seconds double precision
+)
+LANGUAGE sql
+STABLE
+BEGIN ATOMIC
+    WITH ended AS (
+        SELECT
+            job.task,
+            job.status,
+            job.discarded,
+            job.attempts,
+            CAST(extract(EPOCH FROM job.finished_at - job.started_at) AS double precision) AS processing,
+            CAST(extract(
+                EPOCH FROM job.started_at - greatest(job.created_at, job.scheduled_at)
+            ) AS double precision) AS waiting
+        FROM workrow.jobs AS job
+        WHERE job.finished_at >= now() - period
+    )
+    SELECT
+        ended.task,
+        count(*) AS finished,
+        count(*) FILTER (WHERE ended.status = 'succeeded') AS succeeded,
+        count(*) FILTER (WHERE ended.status = 'failed') AS failed,
+        count(*) FILTER (WHERE ended.discarded) AS discarded,
+        count(*) FILTER (WHERE ended.status IN ('cancelled', 'aborted')) AS cancelled,
+        count(*) FILTER (WHERE ended.attempts > 1) AS retried,
+        CAST(count(*) FILTER (WHERE ended.status = 'succeeded') AS double precision)
+        / nullif(count(*) FILTER (WHERE ended.status IN ('succeeded', 'failed')), 0) AS success_rate,
+        percentile_cont(0.5) WITHIN GROUP (ORDER BY ended.processing) FILTER (WHERE ended.status <> 'cancelled'),
+        percentile_cont(0.95) WITHIN GROUP (ORDER BY ended.processing) FILTER (WHERE ended.status <> 'cancelled'),
+        percentile_cont(0.5) WITHIN GROUP (ORDER BY ended.waiting) FILTER (WHERE ended.status <> 'cancelled'),
+        percentile_cont(0.95) WITHIN GROUP (ORDER BY ended.waiting) FILTER (WHERE ended.status <> 'cancelled')
+    FROM ended
+    GROUP BY ended.task;
+END;
+
+CREATE OR REPLACE FUNCTION workrow.wake_lines_v1(names text[], counts integer[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    UPDATE workrow.lines
+    SET
+        blocked_on = NULL,
+        wake_at = NULL,
+        turn = greatest(turn, (SELECT last_value FROM workrow.line_turns) / 1000.0)
+    WHERE line IN (
+        SELECT first.line
+        FROM unnest(names, counts) AS each (bucket, n)
+        CROSS JOIN LATERAL (
+            SELECT blocked.line
+            FROM workrow.lines AS blocked
+            WHERE blocked.blocked_on = each.bucket
+            ORDER BY blocked.priority DESC, blocked.turn
+            LIMIT each.n
+            FOR UPDATE SKIP LOCKED
+        ) AS first
+    );
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.with_error_v1(errors jsonb, entry jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+    SELECT CASE
+        WHEN entry IS NULL THEN errors
+        WHEN errors IS NULL THEN jsonb_build_array(entry)
+        WHEN jsonb_array_length(errors) < 20 THEN errors || entry
+        ELSE
+            jsonb_path_query_array(errors, '$[0 to 9]')
+            || jsonb_set(
+                jsonb_path_query_array(errors, '$[last - 8 to last]'),
+                '{0,left_out}',
+                to_jsonb(
+                    coalesce(CAST(jsonb_path_query_first(errors, '$[10 to last].left_out') AS integer), 0)
+                    + jsonb_array_length(errors) - 19
+                )
+            )
+            || entry
+    END
+$function$
+;
+
+-- Live table and history under the live table's column names: what procrastinate's own queries read through our app.
+CREATE OR REPLACE VIEW workrow.all_jobs AS
+SELECT
+    id, queue_name, task_name, priority, lock, queueing_lock, args, status,
+    CASE WHEN line IS NULL OR status <> 'todo' THEN scheduled_at ELSE due_at END AS scheduled_at, attempts,
+    abort_requested, worker_id
+FROM procrastinate_jobs
+UNION ALL
+SELECT
+    id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts,
+    false AS abort_requested, worker_id
+FROM workrow.history;
+
+-- The depth is ready_depth_v1's, written out: a function would ask with the rights of whoever looks.
+CREATE OR REPLACE VIEW workrow.caps AS
+SELECT
+    cap.queue_name AS queue,
+    coalesce(cap.max_depth, cap.declared_depth) AS max_depth,
+    cap.declared_depth,
+    (
+        SELECT count(*)
+        FROM (
+            (
+                SELECT 1
+                FROM procrastinate_jobs AS job
+                WHERE
+                    job.status = 'todo' AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
+                    AND job.lock IS NULL
+                    AND job.queue_name = cap.queue_name
+                LIMIT coalesce(cap.max_depth, cap.declared_depth) + 1
+            )
+            UNION ALL
+            (
+                SELECT 1
+                FROM procrastinate_jobs AS job
+                WHERE
+                    job.status = 'todo'
+                    AND (job.lock IS NOT NULL OR job.line IS NOT NULL)
+                    AND job.queue_name = cap.queue_name
+                    AND CASE
+                        WHEN job.line IS NULL THEN job.status = 'todo' AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
+                        ELSE job.due_at IS NULL
+                    END
+                LIMIT coalesce(cap.max_depth, cap.declared_depth) + 1
+            )
+            LIMIT coalesce(cap.max_depth, cap.declared_depth) + 1
+        ) AS waiting
+    ) AS depth,
+    cap.actor,
+    cap.reason,
+    cap.set_at
+FROM workrow.queue_caps AS cap
+WHERE coalesce(cap.max_depth, cap.declared_depth) IS NOT NULL;
+
+CREATE OR REPLACE VIEW workrow.jobs AS
+SELECT
+    job.id,
+    job.task_name AS task,
+    job.queue_name AS queue,
+    job.status,
+    job.priority,
+    job.lock,
+    job.queueing_lock,
+    job.args,
+    job.scheduled_at,
+    job.created_at,
+    job.started_at,
+    job.finished_at,
+    job.attempts,
+    coalesce(job.worker, details.name) AS worker,
+    job.worker_id,
+    job.result,
+    job.errors -> -1 ->> 'message' AS error,
+    job.errors -> -1 ->> 'type' AS error_type,
+    job.errors -> -1 ->> 'traceback' AS traceback,
+    job.errors,
+    job.status = 'failed' AND coalesce(CAST(job.errors -> -1 ->> 'discarded' AS boolean), false) AS discarded,
+    job.claims,
+    job.crashes,
+    job.quarantine,
+    job.version,
+    job.unique_key,
+    job.expires_at,
+    job.progress,
+    job.line
+FROM (
+    SELECT
+        id, task_name, queue_name, status, priority, lock, queueing_lock, args,
+        CASE WHEN line IS NULL OR status <> 'todo' THEN scheduled_at ELSE coalesce(due_at, staged_at) END AS scheduled_at,
+        created_at, started_at, finished_at, attempts, worker, worker_id, result, errors, claims, crashes,
+        CAST(NULL AS text) AS quarantine, coalesce(version, CAST(1 AS smallint)) AS version, unique_key, expires_at,
+        progress, line
+    FROM procrastinate_jobs
+    UNION ALL
+    SELECT
+        id, task_name, queue_name, status, priority, lock, queueing_lock, args, scheduled_at, created_at, started_at,
+        finished_at, attempts, worker, worker_id, result, errors, claims, crashes, quarantine,
+        coalesce(version, CAST(1 AS smallint)) AS version, unique_key, expires_at, progress, line
+    FROM workrow.history
+) AS job
+LEFT JOIN workrow.worker_details AS details ON details.worker_id = job.worker_id;
+
+CREATE OR REPLACE VIEW workrow.limits AS
+WITH running AS (
+    SELECT slot.bucket, count(*) AS jobs
+    FROM workrow.limit_slots AS slot
+    INNER JOIN procrastinate_jobs AS job ON job.id = slot.job_id AND job.status = 'doing' AND job.claims = slot.token
+    GROUP BY slot.bucket
+),
+blocked AS (
+    SELECT line.blocked_on AS bucket, count(*) AS lines
+    FROM workrow.lines AS line
+    WHERE line.blocked_on IS NOT NULL
+    GROUP BY line.blocked_on
+),
+known AS (
+    SELECT rule.name, rule.key FROM workrow.limit_rules AS rule
+    UNION
+    SELECT bucket.name, bucket.key
+    FROM workrow.limit_buckets AS bucket
+    WHERE
+        bucket.bucket IN (SELECT running.bucket FROM running)
+        OR bucket.bucket IN (SELECT blocked.bucket FROM blocked)
+)
+SELECT
+    known.name,
+    nullif(known.key, '') AS key,
+    coalesce(own.max_running, every.max_running, declared.max_running) AS max_running,
+    coalesce(own.rate_count, every.rate_count, declared.rate_count) AS rate_count,
+    coalesce(own.rate_seconds, every.rate_seconds, declared.rate_seconds) AS rate_seconds,
+    coalesce(own.rate_burst, every.rate_burst, declared.rate_burst) AS rate_burst,
+    coalesce(own.weight, every.weight, 1) AS weight,
+    coalesce(own.paused, every.paused, false) AS paused,
+    coalesce(running.jobs, 0) AS running,
+    coalesce(blocked.lines, 0) AS blocked_lines,
+    coalesce(own.actor, every.actor) AS actor,
+    coalesce(own.reason, every.reason) AS reason,
+    coalesce(own.changed_at, every.changed_at, declared.changed_at) AS changed_at
+FROM known
+LEFT JOIN workrow.limit_rules AS own ON own.name = known.name AND own.key = known.key AND own.source = 'set'
+LEFT JOIN workrow.limit_rules AS every ON every.name = known.name AND every.key = '' AND every.source = 'set'
+LEFT JOIN workrow.limit_rules AS declared
+    ON declared.name = known.name AND declared.key = '' AND declared.source = 'declared'
+LEFT JOIN workrow.limit_buckets AS bucket ON bucket.name = known.name AND bucket.key = known.key
+LEFT JOIN running ON running.bucket = bucket.bucket
+LEFT JOIN blocked ON blocked.bucket = bucket.bucket;
+
+CREATE OR REPLACE VIEW workrow.pauses AS
+SELECT kind, name, actor, reason, paused_at, resumed_at, resumed_by, resume_reason
+FROM workrow.pause_log;
+
+CREATE OR REPLACE VIEW workrow.quarantine AS
+SELECT
+    job.id,
+    job.task_name AS task,
+    job.queue_name AS queue,
+    job.quarantine AS cause,
+    job.finished_at AS since,
+    job.crashes,
+    job.attempts,
+    job.args,
+    job.worker,
+    job.errors
+FROM workrow.history AS job
+WHERE job.quarantine IS NOT NULL;
+
+-- The names of drained queues come from queue_names; the counts from the live table, which holds only todo and doing: 60 ms
+-- with 500,000 jobs. Index-only scans of the partial indexes would need pages that vacuum found all-visible, which those
+-- of a busy queue are not, and the age of the oldest is in no index.
+CREATE OR REPLACE VIEW workrow.queues AS
+WITH live_job AS (
+    SELECT
+        queue_name, status, created_at,
+        CASE WHEN line IS NULL OR status <> 'todo' THEN scheduled_at ELSE due_at END AS scheduled_at
+    FROM procrastinate_jobs
+),
+
+live AS (
+    SELECT
+        queue_name AS queue,
+        count(*) FILTER (WHERE status = 'todo') AS depth,
+        count(*) FILTER (WHERE status = 'todo' AND coalesce(scheduled_at <= now(), true)) AS ready,
+        count(*) FILTER (WHERE status = 'todo' AND scheduled_at > now()) AS scheduled,
+        count(*) FILTER (WHERE status = 'doing') AS running,
+        min(greatest(created_at, scheduled_at)) FILTER (
+            WHERE status = 'todo' AND coalesce(scheduled_at <= now(), true)
+        ) AS oldest_ready_at
+    FROM live_job
+    GROUP BY queue_name
+)
+SELECT
+    CAST(coalesce(live.queue, known.name) AS varchar(128)) AS queue,
+    coalesce(live.depth, 0) AS depth,
+    coalesce(live.ready, 0) AS ready,
+    coalesce(live.scheduled, 0) AS scheduled,
+    coalesce(live.running, 0) AS running,
+    live.oldest_ready_at,
+    CAST(extract(EPOCH FROM now() - live.oldest_ready_at) AS double precision) AS oldest_ready_seconds
+FROM live
+FULL JOIN workrow.queue_names AS known ON known.name = live.queue;
+
+-- name and last_tick stay plain columns, so that the view can be written to as version 3's workers do.
+CREATE OR REPLACE VIEW workrow.schedules AS
+SELECT
+    name,
+    task,
+    CASE WHEN dynamic THEN 'dynamic' ELSE 'declared' END AS source,
+    cron,
+    every,
+    timezone,
+    args,
+    queue,
+    priority,
+    missed,
+    catch_up,
+    max_late,
+    overlap,
+    jitter,
+    CASE WHEN paused_at IS NULL THEN next_due END AS next_due_at,
+    last_due AS last_due_at,
+    last_job_id,
+    last_tick,
+    skipped,
+    last_skipped AS last_skipped_at,
+    skip_reason,
+    paused_at,
+    paused_by,
+    pause_reason,
+    coalesce(
+        CASE
+            WHEN dynamic THEN paused_at IS NULL AND next_due < now() - INTERVAL '5 minutes'
+            ELSE declared_at IS NULL OR declared_at < now() - INTERVAL '5 minutes'
+        END,
+        false
+    ) AS orphaned,
+    created_at
+FROM workrow.timetable;
+
+CREATE OR REPLACE VIEW workrow.tasks AS
+SELECT
+    stats.task,
+    past."window",
+    stats.finished,
+    stats.succeeded,
+    stats.failed,
+    stats.discarded,
+    stats.cancelled,
+    stats.retried,
+    stats.success_rate,
+    stats.processing_p50_seconds,
+    stats.processing_p95_seconds,
+    stats.waiting_p50_seconds,
+    stats.waiting_p95_seconds
+FROM (VALUES ('5 minutes'), ('1 hour'), ('24 hours')) AS past ("window")
+CROSS JOIN LATERAL workrow.task_stats_v1(CAST(past."window" AS interval)) AS stats;
+
+-- A stock worker does not say what it knows, and fails what it does not: while one lives, it is counted as knowing nothing.
+CREATE OR REPLACE VIEW workrow.unroutable AS
+SELECT
+    job.task_name AS task,
+    job.queue_name AS queue,
+    count(*) AS jobs,
+    min(job.created_at) AS oldest_created_at
+FROM procrastinate_jobs AS job
+WHERE
+    job.status = 'todo'
+    AND NOT EXISTS (
+        SELECT
+        FROM workrow.workers AS worker
+        WHERE
+            worker.alive
+            AND job.task_name = ANY(worker.tasks)
+            AND (worker.queues IS NULL OR job.queue_name = ANY(worker.queues))
+    )
+GROUP BY job.task_name, job.queue_name;
+
+CREATE OR REPLACE VIEW workrow.workers AS
+SELECT
+    worker.id,
+    details.name,
+    details.host,
+    details.pid,
+    details.queues,
+    details.concurrency,
+    details.version,
+    details.started_at,
+    worker.last_heartbeat,
+    CAST(extract(EPOCH FROM now() - worker.last_heartbeat) AS double precision) AS heartbeat_age_seconds,
+    worker.last_heartbeat > now() - coalesce(details.lease, INTERVAL '30 seconds') AS alive,
+    (SELECT count(*) FROM procrastinate_jobs AS job WHERE job.worker_id = worker.id AND job.status = 'doing') AS running,
+    CAST(extract(EPOCH FROM coalesce(details.lease, INTERVAL '30 seconds')) AS double precision) AS lease_seconds,
+    details.tasks,
+    details.refused
+FROM procrastinate_workers AS worker
+LEFT JOIN workrow.worker_details AS details ON details.worker_id = worker.id;
+
+CREATE TRIGGER workrow_notify_ended AFTER INSERT ON workrow.history FOR EACH STATEMENT EXECUTE FUNCTION workrow.notify_ended_v1();
+
+CREATE TRIGGER workrow_notify_inserted AFTER INSERT ON procrastinate_jobs REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION workrow.notify_inserted_v1();
+
+CREATE TRIGGER workrow_orphan_jobs AFTER DELETE ON procrastinate_workers REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION workrow.orphan_jobs_v1();
+
+DO $comment$
+BEGIN
+    COMMENT ON VIEW workrow.jobs IS 'Every job, live or finished, with its times, attempts, result and errors.';
+    COMMENT ON COLUMN workrow.jobs.id IS 'unique for ever';
+    COMMENT ON COLUMN workrow.jobs.task IS 'the task''s name';
+    COMMENT ON COLUMN workrow.jobs.queue IS 'the queue''s name';
+    COMMENT ON COLUMN workrow.jobs.status IS 'todo, doing, succeeded, failed, cancelled or aborted';
+    COMMENT ON COLUMN workrow.jobs.priority IS 'a higher one runs earlier';
+    COMMENT ON COLUMN workrow.jobs.lock IS 'jobs of the same lock run one at a time, in order';
+    COMMENT ON COLUMN workrow.jobs.queueing_lock IS 'at most one job of the same queueing lock is todo';
+    COMMENT ON COLUMN workrow.jobs.args IS 'the task''s arguments';
+    COMMENT ON COLUMN workrow.jobs.scheduled_at IS 'not before this time; after a failed attempt: the time of the next one';
+    COMMENT ON COLUMN workrow.jobs.created_at IS 'when its transaction began; NULL when unknown';
+    COMMENT ON COLUMN workrow.jobs.started_at IS 'start of the latest attempt';
+    COMMENT ON COLUMN workrow.jobs.finished_at IS 'when it came to its end; NULL while todo or doing';
+    COMMENT ON COLUMN workrow.jobs.attempts IS 'attempts that have ended';
+    COMMENT ON COLUMN workrow.jobs.worker IS 'name of the worker that ran it last; NULL for a stock procrastinate worker';
+    COMMENT ON COLUMN workrow.jobs.worker_id IS 'id in workrow.workers; NULL once that worker is gone';
+    COMMENT ON COLUMN workrow.jobs.result IS 'what the task returned';
+    COMMENT ON COLUMN workrow.jobs.error IS 'message of the latest failed attempt, also when a later attempt succeeded';
+    COMMENT ON COLUMN workrow.jobs.error_type IS 'its exception''s type';
+    COMMENT ON COLUMN workrow.jobs.traceback IS 'its traceback';
+    COMMENT ON COLUMN workrow.jobs.errors IS 'every failed attempt, oldest first: attempt, at, type, message, traceback, discarded';
+    COMMENT ON COLUMN workrow.jobs.discarded IS 'failed at once by discard_on, no retry';
+END
+$comment$;
+
+DO $comment$
+BEGIN
+    COMMENT ON VIEW workrow.queues IS 'Every queue that has a job, live or finished.';
+    COMMENT ON COLUMN workrow.queues.queue IS 'the queue''s name';
+    COMMENT ON COLUMN workrow.queues.depth IS 'jobs that wait: ready and scheduled';
+    COMMENT ON COLUMN workrow.queues.ready IS 'jobs that wait and are due (those waiting behind a lock included)';
+    COMMENT ON COLUMN workrow.queues.scheduled IS 'jobs that wait for a later time';
+    COMMENT ON COLUMN workrow.queues.running IS 'jobs that run';
+    COMMENT ON COLUMN workrow.queues.oldest_ready_at IS 'since when the oldest ready job is due; NULL when none is ready';
+    COMMENT ON COLUMN workrow.queues.oldest_ready_seconds IS 'its age in seconds';
+END
+$comment$;
+
+DO $comment$
+BEGIN
+    COMMENT ON VIEW workrow.tasks IS 'How the jobs that finished within the last 5 minutes, 1 hour and 24 hours went, by task.';
+    COMMENT ON COLUMN workrow.tasks.task IS 'the task''s name';
+    COMMENT ON COLUMN workrow.tasks."window" IS '''5 minutes'', ''1 hour'' or ''24 hours'', ending now';
+    COMMENT ON COLUMN workrow.tasks.finished IS 'jobs that finished: succeeded + failed + cancelled';
+    COMMENT ON COLUMN workrow.tasks.succeeded IS 'of these, succeeded';
+    COMMENT ON COLUMN workrow.tasks.failed IS 'of these, failed for good, discarded ones included';
+    COMMENT ON COLUMN workrow.tasks.discarded IS 'of the failed, those that discard_on ended at once';
+    COMMENT ON COLUMN workrow.tasks.cancelled IS 'of the finished, cancelled or aborted';
+    COMMENT ON COLUMN workrow.tasks.retried IS 'of the finished, those that took more than one attempt';
+    COMMENT ON COLUMN workrow.tasks.success_rate IS 'succeeded / (succeeded + failed), 0 to 1; NULL when neither';
+    COMMENT ON COLUMN workrow.tasks.processing_p50_seconds IS 'median of the latest attempt, start to end';
+    COMMENT ON COLUMN workrow.tasks.processing_p95_seconds IS '95th percentile of the same';
+    COMMENT ON COLUMN workrow.tasks.waiting_p50_seconds IS 'median of the time from due to the start of the latest attempt';
+    COMMENT ON COLUMN workrow.tasks.waiting_p95_seconds IS '95th percentile of the same';
+END
+$comment$;
+
+DO $comment$
+BEGIN
+    COMMENT ON VIEW workrow.workers IS 'Every registered worker; what only our workers tell is NULL for stock procrastinate workers.';
+    COMMENT ON COLUMN workrow.workers.id IS 'procrastinate''s worker id';
+    COMMENT ON COLUMN workrow.workers.name IS 'the worker''s name';
+    COMMENT ON COLUMN workrow.workers.host IS 'the machine it runs on';
+    COMMENT ON COLUMN workrow.workers.pid IS 'its process id there';
+    COMMENT ON COLUMN workrow.workers.queues IS 'the queues it serves; NULL: all of them';
+    COMMENT ON COLUMN workrow.workers.concurrency IS 'how many jobs it runs at once';
+    COMMENT ON COLUMN workrow.workers.version IS 'of workrow';
+    COMMENT ON COLUMN workrow.workers.started_at IS 'when it registered';
+    COMMENT ON COLUMN workrow.workers.last_heartbeat IS 'when it last reported';
+    COMMENT ON COLUMN workrow.workers.heartbeat_age_seconds IS 'seconds since then';
+    COMMENT ON COLUMN workrow.workers.alive IS 'the last heartbeat is younger than 30 seconds';
+    COMMENT ON COLUMN workrow.workers.running IS 'jobs it runs now';
+END
+$comment$;
+
+COMMENT ON FUNCTION workrow.task_stats_v1 IS 'The columns of workrow.tasks for any period that ends now';
+
+DO $comment$
+DECLARE
+    column_name text;
+BEGIN
+    COMMENT ON VIEW workrow.all_jobs IS 'Live and finished jobs with the columns of procrastinate_jobs.';
+    FOR column_name IN
+        SELECT attname FROM pg_attribute WHERE attrelid = CAST('workrow.all_jobs' AS regclass) AND attnum > 0
+    LOOP
+        EXECUTE format('COMMENT ON COLUMN workrow.all_jobs.%I IS %L', column_name, 'as in procrastinate_jobs');
+    END LOOP;
+END
+$comment$;
+
+DO $comment$
+BEGIN
+    COMMENT ON COLUMN workrow.jobs.claims IS 'how often a worker has taken it: no attempt can have started more often';
+    COMMENT ON COLUMN workrow.jobs.crashes IS 'how often its worker, or its process, died under it';
+    COMMENT ON COLUMN workrow.jobs.quarantine IS 'why it does not run again until workrow.release_job_v1(id); NULL: not quarantined';
+    COMMENT ON COLUMN workrow.workers.alive IS 'the last heartbeat is younger than its lease';
+    COMMENT ON COLUMN workrow.workers.lease_seconds IS 'silent for longer, its jobs go back to the queue';
+    COMMENT ON COLUMN workrow.workers.tasks IS 'the names of the tasks that it knows';
+    COMMENT ON COLUMN workrow.workers.refused IS 'its finishes that came too late: the job was no longer its own';
+    COMMENT ON VIEW workrow.quarantine IS 'Jobs that do not run again until somebody releases them: SELECT workrow.release_job_v1(id).';
+    COMMENT ON COLUMN workrow.quarantine.id IS 'the job''s id';
+    COMMENT ON COLUMN workrow.quarantine.task IS 'the task''s name';
+    COMMENT ON COLUMN workrow.quarantine.queue IS 'the queue''s name';
+    COMMENT ON COLUMN workrow.quarantine.cause IS 'what happened';
+    COMMENT ON COLUMN workrow.quarantine.since IS 'when';
+    COMMENT ON COLUMN workrow.quarantine.crashes IS 'how often its worker, or its process, died under it';
+    COMMENT ON COLUMN workrow.quarantine.attempts IS 'attempts that have ended';
+    COMMENT ON COLUMN workrow.quarantine.args IS 'the task''s arguments';
+    COMMENT ON COLUMN workrow.quarantine.worker IS 'name of the worker that ran it last';
+    COMMENT ON COLUMN workrow.quarantine.errors IS 'every failed attempt and crash, oldest first';
+    COMMENT ON VIEW workrow.unroutable IS 'Waiting jobs that no living worker would take: their task, or their queue, is not served.';
+    COMMENT ON COLUMN workrow.unroutable.task IS 'the task''s name';
+    COMMENT ON COLUMN workrow.unroutable.queue IS 'the queue''s name';
+    COMMENT ON COLUMN workrow.unroutable.jobs IS 'how many';
+    COMMENT ON COLUMN workrow.unroutable.oldest_created_at IS 'when the first of them was enqueued';
+END
+$comment$;
+
+DO $comment$
+BEGIN
+    COMMENT ON COLUMN workrow.jobs.version IS 'of the task''s signature that the arguments fit';
+    COMMENT ON COLUMN workrow.jobs.unique_key IS 'at most one job has it at a time';
+    COMMENT ON COLUMN workrow.jobs.expires_at IS 'not started by then, it is cancelled';
+    COMMENT ON COLUMN workrow.jobs.progress IS 'what the task said last: done, total, message, at';
+    COMMENT ON COLUMN workrow.jobs.line IS 'the limits that it queues for; NULL: none';
+END
+$comment$;
+
+DO $comment$
+BEGIN
+    COMMENT ON VIEW workrow.pauses IS 'What is paused, and what was in the last 90 days.';
+    COMMENT ON COLUMN workrow.pauses.kind IS 'queue or task';
+    COMMENT ON COLUMN workrow.pauses.name IS 'which one';
+    COMMENT ON COLUMN workrow.pauses.actor IS 'who paused it';
+    COMMENT ON COLUMN workrow.pauses.reason IS 'why';
+    COMMENT ON COLUMN workrow.pauses.paused_at IS 'since when';
+    COMMENT ON COLUMN workrow.pauses.resumed_at IS 'until when; NULL: it is paused';
+    COMMENT ON COLUMN workrow.pauses.resumed_by IS 'who resumed it';
+    COMMENT ON COLUMN workrow.pauses.resume_reason IS 'why it was resumed';
+    COMMENT ON VIEW workrow.caps IS 'Queues that take no more than so many jobs.';
+    COMMENT ON COLUMN workrow.caps.queue IS 'the queue''s name';
+    COMMENT ON COLUMN workrow.caps.max_depth IS 'how many jobs that could run now it holds';
+    COMMENT ON COLUMN workrow.caps.declared_depth IS 'what the code says; max_depth is another where it was set at run time';
+    COMMENT ON COLUMN workrow.caps.depth IS 'jobs that could run now, counted to one above max_depth';
+    COMMENT ON COLUMN workrow.caps.actor IS 'who set it at run time';
+    COMMENT ON COLUMN workrow.caps.reason IS 'why';
+    COMMENT ON COLUMN workrow.caps.set_at IS 'when';
+END
+$comment$;
+
+DO $comment$
+BEGIN
+    COMMENT ON VIEW workrow.schedules IS 'what is enqueued by time: declared on tasks, or created at run time';
+    COMMENT ON COLUMN workrow.schedules.name IS 'a declared one: the task''s name, and its own after a colon';
+    COMMENT ON COLUMN workrow.schedules.task IS 'which task it enqueues';
+    COMMENT ON COLUMN workrow.schedules.source IS 'declared: in the code; dynamic: created at run time';
+    COMMENT ON COLUMN workrow.schedules.cron IS 'due at these times of its zone; NULL: every';
+    COMMENT ON COLUMN workrow.schedules.every IS 'due at each whole multiple of this interval since 1970; NULL: cron';
+    COMMENT ON COLUMN workrow.schedules.timezone IS 'the zone that cron is read in';
+    COMMENT ON COLUMN workrow.schedules.args IS 'the arguments of its jobs';
+    COMMENT ON COLUMN workrow.schedules.queue IS 'the queue of its jobs; NULL: the task''s';
+    COMMENT ON COLUMN workrow.schedules.priority IS 'the priority of its jobs; NULL: the task''s';
+    COMMENT ON COLUMN workrow.schedules.missed IS 'what becomes of due times that passed while no worker ran: skip, once (the latest), all';
+    COMMENT ON COLUMN workrow.schedules.catch_up IS 'how many missed due times are made up for at most; with missed = all';
+    COMMENT ON COLUMN workrow.schedules.max_late IS 'what is later is not made up for; NULL: 10 minutes, with missed = all no limit';
+    COMMENT ON COLUMN workrow.schedules.overlap IS 'while its former job is todo or doing: allow, skip the due time, or queue behind it';
+    COMMENT ON COLUMN workrow.schedules.jitter IS 'jobs start up to so long after the due time; NULL: at once';
+    COMMENT ON COLUMN workrow.schedules.next_due_at IS 'the next due time; NULL: paused, or never again';
+    COMMENT ON COLUMN workrow.schedules.last_due_at IS 'the last due time that a job was enqueued for';
+    COMMENT ON COLUMN workrow.schedules.last_job_id IS 'its job';
+    COMMENT ON COLUMN workrow.schedules.last_tick IS 'every due time up to here was dealt with';
+    COMMENT ON COLUMN workrow.schedules.skipped IS 'due times without a job of their own so far';
+    COMMENT ON COLUMN workrow.schedules.last_skipped_at IS 'the last such due time';
+    COMMENT ON COLUMN workrow.schedules.skip_reason IS 'why: overlap, missed, or the error that enqueueing raised';
+    COMMENT ON COLUMN workrow.schedules.paused_at IS 'since when it is paused; NULL: it is not';
+    COMMENT ON COLUMN workrow.schedules.paused_by IS 'who paused it';
+    COMMENT ON COLUMN workrow.schedules.pause_reason IS 'why';
+    COMMENT ON COLUMN workrow.schedules.orphaned IS 'no worker ticks it: for 5 minutes none has declared it, or a dynamic one is overdue by as much';
+    COMMENT ON COLUMN workrow.schedules.created_at IS 'when it was declared first, or created; NULL: before version 4';
+END
+$comment$;
+
+DO $comment$
+BEGIN
+    COMMENT ON VIEW workrow.limits IS 'What limits allow, and how much of it is in use: one row for each limit, and for each of its keys that has something of its own.';
+    COMMENT ON COLUMN workrow.limits.name IS 'the limit''s name; one by a key is named task/argument';
+    COMMENT ON COLUMN workrow.limits.key IS 'the key; NULL: all of them';
+    COMMENT ON COLUMN workrow.limits.max_running IS 'so many run at the same time; NULL: any number';
+    COMMENT ON COLUMN workrow.limits.rate_count IS 'so many start in each period; NULL: any number';
+    COMMENT ON COLUMN workrow.limits.rate_seconds IS 'the period';
+    COMMENT ON COLUMN workrow.limits.rate_burst IS 'so many may start at once after a quiet time';
+    COMMENT ON COLUMN workrow.limits.weight IS 'its share of the turns among keys';
+    COMMENT ON COLUMN workrow.limits.paused IS 'nothing of it starts';
+    COMMENT ON COLUMN workrow.limits.running IS 'jobs that hold a slot now';
+    COMMENT ON COLUMN workrow.limits.blocked_lines IS 'groups of jobs that wait for it';
+    COMMENT ON COLUMN workrow.limits.actor IS 'who changed it at run time';
+    COMMENT ON COLUMN workrow.limits.reason IS 'and why';
+    COMMENT ON COLUMN workrow.limits.changed_at IS 'and when';
+END
+$comment$;
