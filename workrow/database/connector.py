@@ -2,7 +2,8 @@
 
 import asyncio
 import selectors
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any, LiteralString
 
@@ -10,8 +11,9 @@ import procrastinate
 import psycopg
 import psycopg_pool
 from procrastinate.connector import BaseConnector
+from psycopg.rows import DictRow
 
-from workrow.database import session
+from workrow.database import forks, session
 from workrow.database.upstream_queries import ours
 from workrow.database.urls import libpq_url, unavailable
 from workrow.errors import DatabaseUnavailable
@@ -26,6 +28,15 @@ OPEN_TIMEOUT = 30.0
 
 class SyncConnector(procrastinate.SyncPsycopgConnector):
     """procrastinate's sync connector, opened by its first use, as those who call ``.delay()`` expect."""
+
+    def __init__(self, **pool_args: Any) -> None:
+        super().__init__(**pool_args)
+        forks.forget_in_children(self)
+
+    def after_fork(self) -> None:
+        """The next use opens a pool of this process's own."""
+        _abandon(self._pool)
+        self._pool, self._pool_externally_set = None, False
 
     @property
     def pool(self) -> psycopg_pool.ConnectionPool:
@@ -77,6 +88,16 @@ class Connector(procrastinate.PsycopgConnector):
     def __init__(self, url: URL, *, min_size: int = 1, max_size: int = 10) -> None:
         self._url = url if callable(url) else libpq_url(url)
         super().__init__(conninfo=lambda: self.url, configure=_configure, min_size=min_size, max_size=max_size)
+        self._reopen = False
+        self._opening = asyncio.Lock()
+        forks.forget_in_children(self)
+
+    def after_fork(self) -> None:
+        """The next use opens a pool of this process's own, if there was one."""
+        self._reopen = self._reopen or self._async_pool is not None
+        _abandon(self._async_pool)
+        self._async_pool, self._pool_externally_set = None, False
+        self._opening = asyncio.Lock()
 
     @cached_property
     def url(self) -> str:
@@ -130,8 +151,30 @@ class Connector(procrastinate.PsycopgConnector):
             await self._knock()
         await super().open_async(pool)
 
+    async def opened(self) -> psycopg_pool.AsyncConnectionPool:
+        """The pool; in a fork of a process whose app is open, one that is opened now.
+
+        Raises:
+            AppNotOpen: it was not open.
+        """
+        if self._reopen:
+            async with self._opening:
+                await self.open_async()
+                self._reopen = False
+        return self.pool
+
+    @asynccontextmanager
+    async def _get_cursor(
+        self, connection: psycopg.AsyncConnection | None = None
+    ) -> AsyncGenerator[psycopg.AsyncCursor[DictRow]]:
+        if connection is None:
+            await self.opened()
+        async with super()._get_cursor(connection) as cursor:
+            yield cursor
+
     async def close_async(self) -> None:
         """Close both pools."""
+        self._reopen = False
         await super().close_async()
         if self._sync_connector is not None:
             await asyncio.to_thread(self._sync_connector.close)
@@ -159,6 +202,13 @@ class Connector(procrastinate.PsycopgConnector):
             return
         # outside the except clause, so that procrastinate's CLI prints this line and not its whole ancestry
         raise DatabaseUnavailable(unavailable(self.url, problem))
+
+
+def _abandon(pool: psycopg_pool.ConnectionPool | psycopg_pool.AsyncConnectionPool | None) -> None:
+    """Leave the parent's pool alone: psycopg closes no connection of another process, but a pool that is collected
+    waits for threads that do not live here. Who still holds it is refused."""
+    if pool is not None:
+        pool._closed = True
 
 
 async def is_pooled(connection: psycopg.AsyncConnection) -> bool:

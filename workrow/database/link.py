@@ -15,6 +15,7 @@ from psycopg.rows import tuple_row
 from psycopg.types.json import set_json_loads
 
 from workrow import sql
+from workrow.database import forks
 from workrow.database.connector import is_pooled
 from workrow.database.held import ERRORS, PATIENCE_MS, Held, bound_session, bound_transaction
 from workrow.database.outage import LOST, Outage, judged
@@ -61,6 +62,7 @@ class Link:
         self._pooled = False
         self._opened_at = 0.0
         self._turn = asyncio.Lock()
+        self._generation = forks.generation
 
     async def run(self, name: str, /, **params: Any) -> list[Row]:
         """Run the statement ``<name>.sql`` and return its rows.
@@ -70,7 +72,10 @@ class Link:
             psycopg.Error: the statement failed; whether it took effect is unknown if the connection was lost.
             Refused: the server refuses it, and is well.
             TimeoutError: there was no answer.
+            RuntimeError: this process was forked, and the connection is its parent's.
         """
+        if self._generation != forks.generation:
+            raise RuntimeError(f"{name}: this connection is that of the process which forked this one")
         async with self._turn:
             try:
                 async with asyncio.timeout(self._timeout):
@@ -107,7 +112,9 @@ class Link:
         return 0.0 if self._connection is None else time.monotonic() - self._opened_at
 
     async def close(self) -> None:
-        """Close the connection; another statement would open one again."""
+        """Close the connection; another statement would open one again. That of a parent stays."""
+        if self._generation != forks.generation:
+            return
         async with self._turn:
             await self._drop()
 

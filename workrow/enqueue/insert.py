@@ -45,7 +45,7 @@ class JobManager(upstream_manager.JobManager):
         """
         if not isinstance(self.connector, Connector):
             return None
-        async with self.connector.pool.connection() as connection:
+        async with (await self.connector.opened()).connection() as connection:
             return await insert_async(connection, params)
 
     @asynccontextmanager
@@ -57,7 +57,7 @@ class JobManager(upstream_manager.JobManager):
         """
         if not isinstance(self.connector, Connector):
             raise _foreign(self.connector)
-        async with self.connector.pool.connection() as connection:
+        async with (await self.connector.opened()).connection() as connection:
             yield connection
 
     @contextmanager

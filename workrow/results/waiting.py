@@ -12,6 +12,7 @@ from functools import partial
 import psycopg
 from procrastinate.exceptions import AppNotOpen
 
+from workrow.database import forks
 from workrow.database.link import Connect, Link, Row, persist
 from workrow.database.listener import Listener
 from workrow.database.outage import Outage
@@ -80,6 +81,11 @@ class Waiting:
     def __init__(self, connect: Connect, connect_directly: Connect) -> None:
         self._connect = connect
         self._connect_directly = connect_directly
+        self.after_fork()
+        forks.forget_in_children(self)
+
+    def after_fork(self) -> None:
+        """The thread lives in the parent, and one that forked meanwhile may have held the lock."""
         self._lock = threading.Lock()
         self._watch: _Watch | None = None
 
@@ -87,7 +93,7 @@ class Waiting:
         """Wait for a job's end, until the waiter's future is done or cancelled."""
         waiter = Waiter(job_id, timeout)
         with self._lock:
-            # its thread ends when it is idle, and does not live on in a fork
+            # its thread ends when it is idle
             if self._watch is None or not self._watch.take(waiter):
                 self._watch = _Watch(self._connect, self._connect_directly)
                 self._watch.take(waiter)

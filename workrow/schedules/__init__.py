@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar, Unpack
 
+from workrow.database.connector import Connector
 from workrow.declare.schedule import ScheduleOptions
 from workrow.enqueue.transaction import AsyncTransaction, SyncTransaction
 from workrow.job import Job
@@ -139,7 +140,8 @@ class Schedules:
     async def _run_async(self, on: AsyncTransaction | None, steps: Steps[T]) -> T:
         if on is not None:
             return await run_steps_async(on, steps)
-        pool: Any = self._app.connector.pool  # type: ignore[attr-defined]
+        connector: Any = self._app.connector
+        pool = await connector.opened() if isinstance(connector, Connector) else connector.pool
         async with pool.connection() as connection, connection.transaction():
             return await run_steps_async(connection, steps)
 

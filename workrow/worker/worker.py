@@ -7,6 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from workrow.database import forks
 from workrow.database.outage import LOST
 from workrow.database.supervision import supervise, unless
 from workrow.maintenance.expirer import Expirer
@@ -35,7 +36,7 @@ class Worker(Assembly):
         """
         self._executor.check()
         self._stop_event.clear()
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._generation = asyncio.get_running_loop(), forks.generation
         self.run_task = asyncio.current_task()
         work = self._work_task = asyncio.create_task(self._run(), name="worker")
         self._running.add(self)
@@ -62,7 +63,8 @@ class Worker(Assembly):
     async def end_now(self, why: str) -> None:
         """Stop, and wait until it has; jobs that run are interrupted and given back. From any event loop."""
         loop = self._loop
-        if loop is not None and not loop.is_closed():
+        # in a fork the worker is the parent's, and its loop does not run
+        if loop is not None and not loop.is_closed() and self._generation == forks.generation:
             logger.warning("worker %s stops at once: %s", self.worker_id, why)
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._end(), loop))
 

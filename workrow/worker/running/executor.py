@@ -13,6 +13,7 @@ from procrastinate.job_context import AbortReason
 from procrastinate.retry import RetryDecision
 
 from workrow.context import Step
+from workrow.database import forks
 from workrow.declare.resources import Providers
 from workrow.declare.waits import exponential
 from workrow.errors import LeaseLost, TransactionError
@@ -97,6 +98,7 @@ class Executor:
         self._steady = steady
         self._max_crashes = max_crashes
         self._alone = asyncio.Lock()
+        self._generation = forks.generation
         self._insisting: set[asyncio.Task[None]] = set()
         self.stops: dict[int, Stop] = {}
         self.abandoned: set[str] = set()
@@ -144,11 +146,13 @@ class Executor:
         try:
             runner = self.runners.made.get(claimed.task) or self.runners.find(claimed.task)
             result = await (self._run_suspect(claimed, runner) if claimed.crashes else runner(claimed))
+            forks.leave_worker(claimed, self._generation)
             if isinstance(result, Outcome):
                 return await self._parted(result) if result.status == "parted" else result
         except asyncio.CancelledError as error:
             return self._interrupted(claimed, error)
         except BaseException as error:  # SystemExit and its kin in a task are that task's failure, not the worker's
+            forks.leave_worker(claimed, self._generation, error)
             if isinstance(error, LeaseLost) and await self._held(claimed):
                 error = TransactionError(OWN_ROW)
             if claimed.id in self.stops:

@@ -11,6 +11,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
+from workrow.database import forks
 from workrow.worker.job_logs import carried
 from workrow.worker.running.time_limits import TimeLimits
 
@@ -65,6 +66,7 @@ class Threads:
 
     def __init__(self, size: int) -> None:
         self._size = size
+        self._generation = forks.generation
         self._loop: asyncio.AbstractEventLoop | None = None
         self._count = 0
         self._idle = 0
@@ -203,6 +205,7 @@ class Threads:
             work.result = work.context.run(work.call)
         except BaseException as error:
             work.error = error
+        forks.leave_worker(f"job {work.key}", self._generation, work.error)
         work.over = True
         self._retire(work)
         del work  # an error's traceback keeps this frame, and the work keeps the error

@@ -24,6 +24,7 @@ from procrastinate.jobs import Job
 
 from workrow.arguments.parameters import Parameters, without
 from workrow.context import JobContext
+from workrow.database import forks
 from workrow.errors import SoftTimeLimitExceeded
 from workrow.worker.running.children.answer import Answer, failure, returned
 from workrow.worker.running.children.outbox import Outbox
@@ -118,11 +119,14 @@ class _Inbox:
 
 
 def _run(call: Call, inbox: _Inbox, outbox: Outbox) -> Answer:
+    made_in = forks.generation
     try:
         function = resolve(call.module, call.name)
         result = _result(call, function, inbox, outbox)
     except BaseException as error:
+        forks.leave_worker(call.name, made_in, error)
         return failure(error)
+    forks.leave_worker(call.name, made_in)
     return returned(function, result, keeps=call.keeps, whole=call.whole)
 
 
