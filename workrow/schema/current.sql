@@ -1885,7 +1885,8 @@ BEGIN
     );
     FOR orphan IN
         SELECT
-            job.id, job.task_name, job.queue_name, job.crashes = 0 OR coalesce(job.marked = job.claims, false) AS counted,
+            job.id, job.task_name, job.queue_name, job.worker_id, job.started_at,
+            job.crashes = 0 OR coalesce(job.marked = job.claims, false) AS counted,
             coalesce(details.name, 'worker') || ' ' || coalesce(CAST(job.worker_id AS text), '(gone)') AS name,
             coalesce(details.death, 'lost heartbeat') AS death
         FROM procrastinate_jobs AS job
@@ -1912,6 +1913,11 @@ BEGIN
         LIMIT max_rows
         FOR UPDATE OF job SKIP LOCKED
     LOOP
+        -- Rows are locked one after the other, long after the ids were found: another rescuer may have given this one
+        -- back, and a living worker have claimed it.
+        CONTINUE WHEN orphan.worker_id <> ALL(dead)
+            AND EXISTS (SELECT FROM procrastinate_workers AS holder WHERE holder.id = orphan.worker_id);
+        CONTINUE WHEN orphan.worker_id IS NULL AND orphan.started_at >= clock_timestamp() - INTERVAL '30 seconds';
         job_id := orphan.id;
         task := orphan.task_name;
         queue := orphan.queue_name;
