@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 import workrow
 from tests.catalog import engine_objects, objects
 from workrow import schema
+from workrow.database import session
 from workrow.errors import (
     ConfigurationError,
     DatabaseUnavailable,
@@ -220,6 +221,14 @@ def test_bad_urls_are_named_without_their_password() -> None:
 def test_a_connection_lost_meanwhile_is_a_database_that_is_away(empty_database_url: str) -> None:
     with pytest.raises(DatabaseUnavailable, match="terminating connection"), targets.opened(empty_database_url) as run:
         run("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+def test_a_connection_lost_as_soon_as_it_is_made_is_a_database_that_is_away(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "PIN", "SELECT pg_terminate_backend(pg_backend_pid())")
+    with pytest.raises(DatabaseUnavailable, match=r"cannot connect to .*terminating connection"):
+        schema.check(database_url)
 
 
 def test_the_second_of_two_upgraders_waits_and_finds_it_done(empty_database_url: str) -> None:

@@ -86,11 +86,14 @@ def connect(url: str) -> psycopg.Connection[Any]:
     """
     parameters: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT, **conninfo_to_dict(libpq_url(url))}
     try:
-        connection = psycopg.connect(**parameters)
+        connection = psycopg.connect(**parameters, autocommit=True)
+        try:
+            session.pin(connection)
+        except BaseException:
+            connection.close()
+            raise
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable(unavailable(url, error)) from error
-    connection.autocommit = True
-    session.pin(connection)
     connection.autocommit = False
     return connection
 
