@@ -9,19 +9,22 @@ import workrow
 
 HOUSE = Path(workrow.__file__).parent
 FILES = sorted(HOUSE.rglob("*.py"))
-LINES, BODY, ENTRIES = 300, 50, 12
+LINES, FUNCTION, ENTRIES = 300, 50, 12
 
 
-def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    body = function.body[1:] if ast.get_docstring(function, clean=False) is not None else function.body
-    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """With its signature, without its docstring."""
+    first = function.body[0]
+    docstring = ast.get_docstring(function, clean=False) is not None
+    told = (first.end_lineno or 0) - first.lineno + 1 if docstring else 0
+    return (function.end_lineno or 0) - function.lineno + 1 - told
 
 
-@pytest.mark.parametrize(("source", "lines"), [("def f():\n    'x'\n    a\n\n    b", 3), ("def f(): 1", 1)])
-def test_a_body_is_measured_without_its_docstring(source: str, lines: int) -> None:
+@pytest.mark.parametrize(("source", "lines"), [("def f(\n    x,\n):\n    'x'\n    a\n\n    b", 6), ("def f(): 1", 1)])
+def test_a_function_is_measured_without_its_docstring(source: str, lines: int) -> None:
     (function,) = ast.parse(source).body
     assert isinstance(function, ast.FunctionDef)
-    assert body_lines(function) == lines
+    assert lines_of(function) == lines
 
 
 def test_no_file_is_long() -> None:
@@ -32,12 +35,12 @@ def test_no_file_is_long() -> None:
 
 def test_no_function_is_long() -> None:
     functions = [
-        (f"{file.relative_to(HOUSE)}: {node.name}", body_lines(node))
+        (f"{file.relative_to(HOUSE)}: {node.name}", lines_of(node))
         for file in FILES
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
-    assert [(name, lines) for name, lines in functions if lines > BODY] == []
+    assert [(name, lines) for name, lines in functions if lines > FUNCTION] == []
 
 
 def test_few_files_stand_beside_the_rooms() -> None:

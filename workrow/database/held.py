@@ -1,9 +1,5 @@
 """How long a statement of ours waits for what somebody else's transaction holds: hardly at all."""
 
-import contextlib
-from collections.abc import AsyncIterator
-from typing import Any
-
 import psycopg
 
 PATIENCE_MS = 100
@@ -32,18 +28,3 @@ ERRORS = (
     psycopg.errors.QueryCanceled,
 )
 """How PostgreSQL says so. psycopg counts these among the operational errors, as it does a server that is away."""
-
-
-@contextlib.asynccontextmanager
-async def bounded(pool: Any) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-    """A transaction on a connection of a psycopg pool whose statements do not wait for others'.
-
-    Raises:
-        Held: one of them would have.
-    """
-    try:
-        async with pool.connection() as connection, connection.transaction():
-            await connection.execute(bound_transaction(PATIENCE_MS))
-            yield connection
-    except ERRORS as error:
-        raise Held(str(error)) from None

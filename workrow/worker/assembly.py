@@ -94,9 +94,12 @@ class Assembly(UpstreamWorker):
         self._lease_lost = asyncio.Event()
         self._hurry = asyncio.Event()
         self._lease = self._new_lease(version)
-        connections = self._connections = Connections(connect)
+        self._put_together(sessions, sync_sessions)
+
+    def _put_together(self, sessions: AsyncSessions | None, sync_sessions: SyncSessions | None) -> None:
+        connections = self._connections = Connections(self._connect)
         self._chores = connections.chores
-        transactions = Transactions(app.connector, sessions, sync_sessions, self.worker_name, self._deletes)
+        transactions = Transactions(self.app.connector, sessions, sync_sessions, self.worker_name, self._deletes)
         self._board = Board(connections.chores.run)
         self._executor = Executor(
             self,
@@ -106,22 +109,22 @@ class Assembly(UpstreamWorker):
             connections.mark,
             connections.holds,
             connections.is_steady,
-            max_crashes,
+            self._max_crashes,
         )
         self._finisher = Finisher(
             (connections.finishing, connections.held),
             self._lease,
             self.worker_name,
-            max_crashes,
+            self._max_crashes,
             self._deletes,
             self._lanes.busy,
             self._lanes.unlock,
         )
         self._claims = Claims(connections.claiming, self._lease, self._known, self._finisher)
         self._sleep = Sleep(connections.chores, self._lease, self._queues, possible=self.listen_notify)
-        self._pauses = Pauses(connections.claiming, {name: task.name for name, task in app.tasks.items()})
+        self._pauses = Pauses(connections.claiming, {name: task.name for name, task in self.app.tasks.items()})
         self._ears = Ears(
-            self._lanes, scheduler, self._sleep, self._pauses, connections.chores, self.abort_job_polling_interval
+            self._lanes, self._scheduler, self._sleep, self._pauses, connections.chores, self.abort_job_polling_interval
         )
 
     def _new_lease(self, version: str) -> Lease:
