@@ -1,5 +1,6 @@
 """What comes back from the database: any time, any setting of the database or the role, any refusal of a row."""
 
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ import workrow
 from tests.integration.test_worker import run
 from workrow.database.connector import is_pooled
 from workrow.database.outage import LOST, Refused, is_lost, judged
+from workrow.maintenance.scheduler import Scheduler
 
 ELSEWHERE = (
     "-c DateStyle=German -c IntervalStyle=iso_8601 -c TimeZone=America/New_York "
@@ -53,11 +55,32 @@ async def test_connections_pin_what_they_rely_on(database_url: str) -> None:
     app = workrow.App(f"{database_url}&options={quote(ELSEWHERE)}")
     async with app.open_async():
         (row,) = await app.connector.execute_query_all_async(
-            """SELECT current_setting('DateStyle') AS dates, current_setting('IntervalStyle') AS intervals,
-               current_setting('TimeZone') AS zone, current_setting('transaction_isolation') AS isolation"""
+            """SELECT current_setting('DateStyle') AS dates, current_setting('TimeZone') AS zone,
+               current_setting('transaction_isolation') AS isolation"""
         )
     assert row["dates"].startswith("ISO")
-    assert (row["intervals"], row["zone"], row["isolation"]) == ("postgres", "UTC", "read committed")
+    assert (row["zone"], row["isolation"]) == ("UTC", "read committed")
+
+
+@pytest.mark.parametrize("style", ["postgres", "iso_8601", "sql_standard", "postgres_verbose"])
+async def test_schedules_are_read_in_any_interval_style(
+    database_url: str, conn: psycopg.Connection[Any], style: str
+) -> None:
+    app = workrow.App(f"{database_url}&options={quote(f'-c IntervalStyle={style}')}")
+    spans = {"every": timedelta(hours=30), "jitter": timedelta(seconds=0.25), "max_late": timedelta(days=3)}
+
+    @app.task(name="t", schedule=workrow.Schedule(**spans))
+    async def t() -> None: ...
+
+    async with app.open_async():
+        scheduler = Scheduler(app.connector, [t], timedelta(minutes=10))
+        await scheduler.start()
+        await app.schedules.create_async("dynamic", t, **spans)
+        conn.execute("UPDATE workrow.timetable SET last_tick = now() - INTERVAL '31 hours', next_due = now()")
+        await scheduler.run_once()
+        states = await app.schedules.list_async()
+    assert [(each.every, each.jitter, each.max_late) for each in states] == [tuple(spans.values())] * 2
+    assert conn.execute("SELECT count(*) FROM procrastinate_jobs").fetchone() == (2,)
 
 
 @pytest.mark.parametrize("state", ["54000", "40003", "55000"])
@@ -91,3 +114,29 @@ async def test_a_success_whose_row_is_refused_stays_a_success(
     assert result is None
     assert errors[0]["type"] == "workrow.ResultNotKept"
     assert "odd" in errors[0]["message"]
+
+
+async def test_an_end_that_meets_a_partition_being_attached_is_written_again(
+    open_app: workrow.App, conn: psycopg.Connection[Any]
+) -> None:
+    @open_app.task(name="t")
+    async def t(n: int) -> int:
+        return n
+
+    # what PostgreSQL says to a row that was sent to the default partition while that of its day was attached
+    conn.execute("CREATE SEQUENCE refusals")
+    conn.execute(
+        """CREATE FUNCTION refuse_once() RETURNS trigger LANGUAGE plpgsql AS $$
+           BEGIN
+               IF nextval('refusals') = 1 THEN
+                   RAISE check_violation USING MESSAGE = 'would violate partition constraint';
+               END IF;
+               RETURN new;
+           END $$"""
+    )
+    conn.execute("CREATE TRIGGER refuse BEFORE INSERT ON workrow.history FOR EACH ROW EXECUTE FUNCTION refuse_once()")
+    await t.enqueue(None, n=7)
+    await run(open_app)
+    ((status, result, errors),) = conn.execute("SELECT status, result, errors FROM workrow.history").fetchall()
+    assert (status, result, errors) == ("succeeded", 7, None)
+    assert conn.execute("SELECT last_value > 1 FROM refusals").fetchone() == (True,)

@@ -10,15 +10,15 @@ PIN = """
 SELECT
     pg_backend_pid() = %(pid)s,
     set_config('DateStyle', 'ISO', false),
-    set_config('IntervalStyle', 'postgres', false),
     set_config('TimeZone', 'UTC', false),
     CASE
         WHEN pg_backend_pid() = %(pid)s THEN set_config('default_transaction_isolation', 'read committed', false)
         ELSE current_setting('default_transaction_isolation')
     END
 """
-"""Whether no pooler stands between, and the isolation that statements run in. PgBouncer follows the styles and the zone
-of each client through its transactions; of an isolation it knows nothing, and the next client would inherit ours."""
+"""Whether no pooler stands between, and the isolation that statements run in. PgBouncer follows the DateStyle and the
+zone of each client through its transactions. Of an isolation it knows nothing, nor before 1.20 of an IntervalStyle: the
+next client would inherit ours, so no statement of ours reads an interval."""
 
 
 def pin_params(connection: psycopg.Connection | psycopg.AsyncConnection) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def pin(connection: psycopg.Connection) -> None:
 
 def needs_isolation(row: tuple[Any, ...] | None) -> bool:
     """Whether statements would run in another isolation than READ COMMITTED, which only a pooler can bring about."""
-    return row is not None and row[4] != "read committed"
+    return row is not None and row[3] != "read committed"
 
 
 class Time(TimestamptzLoader):

@@ -16,7 +16,7 @@ from workrow.enqueue.call import Call
 from workrow.enqueue.transaction import AsyncTransaction, Rows, SyncTransaction
 from workrow.errors import OptionError, ScheduleExists, ScheduleNotFound, check_names_known
 from workrow.job import Job
-from workrow.schedules.rows import as_row, as_schedule
+from workrow.schedules.rows import as_row, as_schedule, with_intervals
 from workrow.tasks import Task
 
 T = TypeVar("T")
@@ -183,7 +183,8 @@ def delete(name: str) -> Steps[None]:
 def read(name: str | None) -> Steps[list[ScheduleState]]:
     """See `workrow.schedules.Schedules.list_async`."""
     rows: Rows = yield Statement("read_schedules", {"schedule": name})
-    return [ScheduleState(**{**dict(zip(STATE, row, strict=True)), "args": _loaded(row[6])}) for row in rows]
+    states = [with_intervals(dict(zip(STATE, row, strict=True))) for row in rows]
+    return [ScheduleState(**{**state, "args": _loaded(state["args"])}) for state in states]
 
 
 def _locked(name: str) -> Steps[dict[str, Any]]:

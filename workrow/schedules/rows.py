@@ -11,6 +11,16 @@ from workrow.errors import OptionError
 
 COLUMNS = ("cron", "every", "timezone", "queue", "priority", "missed", "catch_up", "max_late", "overlap", "jitter")
 
+INTERVALS = ("every", "max_late", "jitter")
+
+
+def with_intervals(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with its intervals, which come as seconds: how an interval is written is the session's affair
+    (IntervalStyle), and psycopg reads only one of the four ways.
+    """
+    spans = {name: None if row[name] is None else timedelta(seconds=row[name]) for name in INTERVALS}
+    return {**row, **spans}
+
 
 def as_row(schedule: Schedule, args: str, version: int | None) -> dict[str, Any]:
     """The columns of a schedule; ``args``: its arguments as they are stored, of this version of the task."""
@@ -34,6 +44,7 @@ def as_schedule(row: Mapping[str, Any], payload: Payload) -> Schedule:
         OptionError: it cannot work here; such as a time zone that this machine does not have, or arguments that cannot
             be upcast.
     """
+    row = with_intervals(row)
     columns = {column: row[column] for column in COLUMNS}
     try:
         args = payload.upcasted(json.loads(row["args"]), row["version"])

@@ -1,8 +1,13 @@
 -- Hold the schedules that are due and that this worker may tick, and no others wait for them. A worker that is stopped while
 -- it holds them loses them after five seconds.
 SELECT
-    name, dynamic, task, cron, every, timezone, CAST(args AS text) AS args, queue, priority, missed, catch_up, max_late,
-    overlap, jitter, version, last_tick, last_job_id, now() AS now,
+    name, dynamic, task, cron,
+    CAST(extract(EPOCH FROM every) AS double precision) AS every,
+    timezone, CAST(args AS text) AS args, queue, priority, missed, catch_up,
+    CAST(extract(EPOCH FROM max_late) AS double precision) AS max_late,
+    overlap,
+    CAST(extract(EPOCH FROM jitter) AS double precision) AS jitter,
+    version, last_tick, last_job_id, now() AS now,
     set_config('idle_in_transaction_session_timeout', '5s', true) AS patience
 FROM workrow.timetable
 WHERE

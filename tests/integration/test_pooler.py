@@ -1,0 +1,101 @@
+"""Behind a real PgBouncer in transaction mode, which must be installed."""
+
+import contextlib
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import workrow
+from tests.chaos.bouncer import Bouncer, Missing
+from tests.chaos.cluster import Cluster
+from tests.integration.test_worker import run
+from workrow import schema
+from workrow.database.connector import Connector
+from workrow.database.held import PATIENCE_MS, Held
+from workrow.database.link import Link, connect
+
+SETTINGS = (
+    "default_transaction_isolation = 'serializable'",
+    "DateStyle = 'German'",
+    "TimeZone = 'Asia/Tokyo'",
+    "IntervalStyle = 'iso_8601'",
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[str, str]]:
+    """A server whose owner likes other settings than we do: its URL, and that of a PgBouncer before it."""
+    with contextlib.ExitStack() as stack:
+        directory = Path(tempfile.mkdtemp(prefix="workrow-pooler-"))
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        cluster = Cluster(directory, directory, standby=False)
+        try:
+            bouncer = Bouncer(directory, cluster.primary.port, directory / "kept.log")
+        except Missing as missing:
+            pytest.skip(str(missing))
+        stack.callback(cluster.destroy)
+        cluster.start()
+        schema.upgrade(cluster.url)
+        with psycopg.connect(cluster.url, autocommit=True) as connection:
+            for setting in SETTINGS:
+                connection.execute(f"ALTER DATABASE chaos SET {setting}".encode())
+        stack.callback(bouncer.stop)
+        bouncer.start()
+        yield cluster.url, f"postgresql://postgres@127.0.0.1:{bouncer.port}/chaos"
+
+
+@pytest.fixture
+async def link(server: tuple[str, str]) -> AsyncIterator[Link]:
+    """A worker's connection through the PgBouncer."""
+    connector = Connector(server[1])
+    await connector.open_async()
+    link = Link(lambda: connect(connector))
+    await link.run("database_time")
+    assert link._pooled
+    yield link
+    await link.close()
+    await connector.close_async()
+
+
+async def test_statements_of_a_worker_run_as_they_expect(server: tuple[str, str], link: Link) -> None:
+    asked = """SELECT current_setting('transaction_isolation'), current_setting('DateStyle'),
+               current_setting('TimeZone'), current_setting('lock_timeout'), current_setting('IntervalStyle')"""
+    async with await psycopg.AsyncConnection.connect(server[1], autocommit=True) as other:
+        for _ in range(3):
+            [row] = await link._execute(await link._open(), asked, {})
+            assert (row[0], row[1][:3], row[2], row[3]) == ("read committed", "ISO", "UTC", f"{PATIENCE_MS}ms")
+            # the same server process, for a client that is not ours: it finds nothing of this left
+            found = await (await other.execute(asked, prepare=False)).fetchone()
+            assert found is not None
+            assert (found[0], found[1][:6], *found[2:]) == ("serializable", "German", "Asia/Tokyo", "0", "iso_8601")
+
+
+async def test_no_statement_waits_for_long(server: tuple[str, str], link: Link) -> None:
+    with psycopg.connect(server[0]) as service:
+        service.execute("INSERT INTO workrow.queue_names VALUES ('tenant-17')")
+        began = time.monotonic()
+        with pytest.raises(Held):
+            await link.run("note_queues", names=["tenant-17"])
+        assert PATIENCE_MS / 1000 <= time.monotonic() - began < 10 * PATIENCE_MS / 1000
+        service.rollback()
+    assert await link.run("database_time")
+
+
+async def test_jobs_run(server: tuple[str, str]) -> None:
+    app = workrow.App(server[1], direct_url=server[0])
+
+    @app.task(name="t", limits=[workrow.Limit(2)])
+    async def t(n: int) -> int:
+        return n
+
+    async with app.open_async():
+        await t.enqueue_many(None, [{"n": n} for n in range(20)])
+        await run(app)
+    with psycopg.connect(server[0]) as connection:
+        found = connection.execute("SELECT status, count(*) FROM workrow.history GROUP BY 1").fetchall()
+    assert found == [("succeeded", 20)]
