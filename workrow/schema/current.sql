@@ -1,4 +1,4 @@
--- The schema of workrow as it is now, version 5. `make schema` writes it: edit objects/ and versions/ instead.
+-- The schema of workrow as it is now, version 6. `make schema` writes it: edit objects/ and versions/ instead.
 -- It is there to be read, not to be run. What procrastinate's own schema brings is not in it, unless we changed it; the
 -- partitions of history that are named after days are not in it either.
 
@@ -232,6 +232,7 @@ CREATE TABLE workrow.worker_details (
     tasks text[],
     refused bigint NOT NULL DEFAULT 0,
     death text,
+    stopping_at timestamp with time zone,
     CONSTRAINT worker_details_pkey PRIMARY KEY (worker_id),
     CONSTRAINT worker_details_worker_id_fkey FOREIGN KEY (worker_id) REFERENCES procrastinate_workers(id) ON DELETE CASCADE
 );

@@ -17,7 +17,7 @@ from importlib import resources
 from workrow import sql
 from workrow.schema import upstream
 
-LATEST = 5
+LATEST = 6
 
 
 def up(version: int) -> list[str]:

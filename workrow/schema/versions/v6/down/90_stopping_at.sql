@@ -1,0 +1,1 @@
+ALTER TABLE workrow.worker_details DROP COLUMN stopping_at
