@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from workrow.blueprint import Blueprint, TaskNameTaken
     from workrow.context import JobContext
     from workrow.database import clock as clock
-    from workrow.declare import retries
+    from workrow.declare import retry_rules as retries
     from workrow.declare import schedule as schedule
+    from workrow.declare.backoff import exponential, fixed, linear
     from workrow.declare.hooks import Enqueue
     from workrow.declare.limits import Limit, Rate
     from workrow.declare.resources import inject
-    from workrow.declare.retry import Retry, Rule
+    from workrow.declare.retry_policy import Retry, Rule
     from workrow.declare.schedule import Cron, Schedule
     from workrow.declare.unique import Debounce, Throttle, Unique
-    from workrow.declare.waits import exponential, fixed, linear
     from workrow.directives import Discard, RetryLater, Snooze
     from workrow.errors import (
         ArgumentError,
@@ -98,10 +98,10 @@ _HOMES = {
     "workrow.declare.hooks": ("Enqueue",),
     "workrow.declare.limits": ("Limit", "Rate"),
     "workrow.declare.resources": ("inject",),
-    "workrow.declare.retry": ("Retry", "Rule"),
+    "workrow.declare.retry_policy": ("Retry", "Rule"),
     "workrow.declare.schedule": ("Cron", "Schedule"),
     "workrow.declare.unique": ("Debounce", "Throttle", "Unique"),
-    "workrow.declare.waits": ("exponential", "fixed", "linear"),
+    "workrow.declare.backoff": ("exponential", "fixed", "linear"),
     "workrow.directives": ("Discard", "RetryLater", "Snooze"),
     "workrow.errors": (
         "ArgumentError",
@@ -125,7 +125,7 @@ _HOMES = {
 _MODULES = {
     "clock": "workrow.database.clock",
     "records": "workrow.logs",
-    "retries": "workrow.declare.retries",
+    "retries": "workrow.declare.retry_rules",
     "schedule": "workrow.declare.schedule",
     "schema": "workrow.schema",
 }

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 import workrow
 from tests.integration.test_worker import run
 from workrow.errors import JobCancelled, JobFailed, JobNotFound, NoResult, ResultTimeout
-from workrow.results import waiting
+from workrow.results import waiters
 from workrow.results.results import LOOK_SECONDS
 
 
@@ -168,7 +168,7 @@ async def test_a_timeout_says_what_is_the_matter(open_app: workrow.App, aconn: p
 async def test_without_a_timeout_a_job_that_cannot_be_seen_is_not_waited_for_for_ever(
     open_app: workrow.App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "UNSEEN_SECONDS", 0.3)
+    monkeypatch.setattr(waiters, "UNSEEN_SECONDS", 0.3)
     with pytest.raises(JobNotFound, match="job 123456789 cannot be seen"):
         await open_app.job(123456789).result()
 
@@ -321,8 +321,8 @@ async def test_retry_of_a_cancelled_job_and_of_one_that_is_blocked(open_app: wor
 async def test_a_waiter_is_notified_and_one_that_does_not_listen_polls(
     open_app: workrow.App, conn: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "CHECK_SECONDS", 60.0)
-    monkeypatch.setattr(waiting, "PAUSE_GROWTH", 1000.0)
+    monkeypatch.setattr(waiters, "CHECK_SECONDS", 60.0)
+    monkeypatch.setattr(waiters, "PAUSE_GROWTH", 1000.0)
 
     @open_app.task(name="end")
     async def end() -> int:
@@ -410,7 +410,7 @@ async def test_the_connections_die_and_come_back(open_app: workrow.App, conn: An
 
 
 async def test_an_idle_thread_ends(open_app: workrow.App, monkeypatch: pytest.MonkeyPatch, conn: Any) -> None:
-    monkeypatch.setattr(waiting, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(waiters, "IDLE_SECONDS", 0.05)
 
     @open_app.task(name="end")
     async def end() -> int:
@@ -453,7 +453,7 @@ async def test_behind_a_pooler_it_polls_and_asks_for_no_notification(
 
     jobs = await end.enqueue_many(None, [{"n": n} for n in range(20)])
     waits = [asyncio.create_task(job.result(timeout=20)) for job in jobs]
-    await until(lambda: open_app.results._waiting and open_app.results._waiting._watch._pause >= waiting.POLL_SECONDS)  # type: ignore[union-attr]
+    await until(lambda: open_app.results._waiting and open_app.results._waiting._watch._pause >= waiters.POLL_SECONDS)  # type: ignore[union-attr]
     assert conn.execute("SELECT listener FROM workrow.waiters").fetchall() == []
     await run(open_app)
     assert await asyncio.gather(*waits) == list(range(20))

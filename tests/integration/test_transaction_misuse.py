@@ -17,7 +17,7 @@ from tests.integration.test_heart import Running, until
 from tests.integration.test_trust import status
 from tests.integration.test_worker import row, run
 from workrow.database.urls import libpq_url
-from workrow.worker.finishing.endings import ends_transaction
+from workrow.worker.running.endings import ends_transaction
 
 WRITE = text("INSERT INTO effects VALUES ('x')")
 CONFLICT = text("DO $$ BEGIN RAISE 'conflict' USING ERRCODE = '40001'; END $$")

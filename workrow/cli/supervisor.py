@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from workrow.declare.waits import exponential
+from workrow.declare.backoff import exponential
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from procrastinate.retry import RetryValue
 from workrow.arguments.payload import Upcast
 from workrow.declare.execution import Execution, check_findable
 from workrow.declare.limits import Limits
-from workrow.declare.retry import Exceptions, Retry, Rule
+from workrow.declare.retry_policy import Exceptions, Retry, Rule
 from workrow.declare.schedule import Schedule
 from workrow.declare.signatures import transaction_kind
 from workrow.declare.unique import Debounce, Throttle, Unique

@@ -14,7 +14,7 @@ from workrow import sql
 from workrow.database.link import PATIENCE, Row
 from workrow.errors import JobCancelled, JobFailed, JobNotFound, NoResult, OptionError, ResultTimeout, brief
 from workrow.job import UNKEPT, Progress, Question
-from workrow.results.waiting import Waiter, Waiting
+from workrow.results.waiters import Waiter, Waiting
 from workrow.tasks import Task
 
 T = TypeVar("T")

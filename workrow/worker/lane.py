@@ -6,9 +6,9 @@ import time
 from collections import deque
 
 from workrow.worker.claiming.claimer import Claimer
-from workrow.worker.claiming.claims import Claims
 from workrow.worker.claiming.pauses import Pauses
 from workrow.worker.claiming.sleep import Sleep
+from workrow.worker.claims import Claims
 from workrow.worker.finishing.finisher import Finisher
 from workrow.worker.lease import Lease
 from workrow.worker.outcome import Claimed, Outcome

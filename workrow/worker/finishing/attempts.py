@@ -9,7 +9,7 @@ from workrow.database.held import Held
 from workrow.database.link import Link
 from workrow.database.outage import LOST, told
 from workrow.job import UNKEPT
-from workrow.worker.finishing.arrays import literal
+from workrow.worker.arrays import literal
 from workrow.worker.finishing.writer import RACES, Writer
 from workrow.worker.job_logs import type_of
 from workrow.worker.lease import Lease

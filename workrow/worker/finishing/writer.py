@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from workrow.database.link import Link
-from workrow.worker.finishing.arrays import literal, seconds_until, unless_all_null
+from workrow.worker.arrays import literal, seconds_until, unless_all_null
 from workrow.worker.outcome import Outcome, unwritten
 
 logger = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from procrastinate.retry import RetryDecision
 
 from workrow.context import Step
 from workrow.database import forks
+from workrow.declare.backoff import exponential
 from workrow.declare.resources import Providers
-from workrow.declare.waits import exponential
 from workrow.errors import LeaseLost, TransactionError
 from workrow.worker.job_logs import first, report, type_of
 from workrow.worker.outcome import Claimed, Outcome, describe, unspeakable

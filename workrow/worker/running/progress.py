@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from workrow.context import Step
 from workrow.database.link import Row
 from workrow.database.outage import LOST
-from workrow.worker.finishing.arrays import literal
+from workrow.worker.arrays import literal
 from workrow.worker.outcome import Claimed, dump_step
 
 SPACING_SECONDS = 0.25

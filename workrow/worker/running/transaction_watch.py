@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from workrow.database.outage import told
 from workrow.errors import TransactionError
-from workrow.worker.finishing.endings import ends_transaction
+from workrow.worker.running.endings import ends_transaction
 
 CONFLICTS = (pg.SerializationFailure.sqlstate, pg.DeadlockDetected.sqlstate)
 """A serialization failure or a deadlock is nobody's fault: the attempt is repeated.

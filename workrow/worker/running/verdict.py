@@ -13,7 +13,7 @@ from procrastinate.retry import RetryDecision
 from workrow.arguments.jsonb import dump_result
 from workrow.arguments.parameters import Result
 from workrow.arguments.payload import Misfit
-from workrow.declare.retry import Retry, checked, decision, directive, later
+from workrow.declare.retry_policy import Retry, checked, decision, directive, later
 from workrow.directives import Directive, RetryLater, Snooze
 from workrow.errors import LeaseLost, ProcessCrashed
 from workrow.job import UNKEPT

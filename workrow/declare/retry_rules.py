@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import psycopg
 
-from workrow.declare.retry import Rule, asked_seconds
-from workrow.declare.waits import exponential
+from workrow.declare.backoff import exponential
+from workrow.declare.retry_policy import Rule, asked_seconds
 from workrow.errors import ArgumentError, SoftTimeLimitExceeded, TimeLimitExceeded
 
 __all__ = ["database", "external", "not_found", "timeout", "usual", "validation"]

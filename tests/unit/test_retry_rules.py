@@ -22,8 +22,8 @@ from procrastinate.jobs import Job
 
 import workrow
 from workrow import Retry, RetryLater, Rule
-from workrow.declare import retries
-from workrow.declare.retry import asked_seconds, later
+from workrow.declare import retry_rules as retries
+from workrow.declare.retry_policy import asked_seconds, later
 from workrow.errors import SoftTimeLimitExceeded, TimeLimitExceeded
 
 

@@ -12,7 +12,7 @@ import procrastinate
 from procrastinate.jobs import Job
 
 from workrow.database import clock
-from workrow.declare.waits import Wait, exponential
+from workrow.declare.backoff import Wait, exponential
 from workrow.directives import Directive, Discard, RetryLater, Snooze
 from workrow.errors import OptionError
 
