@@ -14,7 +14,7 @@ from examples.demo.errors import DemoError
 from examples.demo.processes import ROOT, Child, Processes, interrupt_on_termination
 from examples.demo.services import migrate, start_service, start_sink, start_worker
 from jobs.settings import get_settings
-from workrow.database.urls import masked
+from workrow import urls
 from workrow.errors import WorkrowError
 
 CODE = (ROOT / "workrow", ROOT / "jobs")
@@ -89,7 +89,7 @@ def _run(directory: Path, port: int) -> None:
             "service": partial(start_service, processes, environment, port),
             "worker": partial(start_worker, processes, "worker", environment),
         }
-        lines = [f"service      {url}/docs", f"database     {masked(settings.database_url)}"]
+        lines = [f"service      {url}/docs", f"database     {urls.masked(settings.database_url)}"]
         smtp = f"{settings.smtp_host}:{settings.smtp_port}"
         if settings.smtp_host in THIS_MACHINE:
             starters["smtp"] = partial(start_sink, processes, maildir, settings.smtp_port)

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, HttpUrl, NameEmail, SecretStr, Valid
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL
 
-from workrow.database.urls import libpq_url, masked
+from workrow import urls
 from workrow.errors import ConfigurationError
 
 PREFIX = "WORKROW_"
@@ -24,7 +24,7 @@ EMBEDDED_DIRECTORY = Path(__file__).parent.parent / ".workrow"
 
 def _libpq_url(url: str) -> str:
     try:
-        return libpq_url(url)
+        return urls.libpq_url(url)
     except ConfigurationError as error:
         raise ValueError(str(error)) from None  # pydantic collects it with the other problems
 
@@ -92,8 +92,8 @@ class Settings(BaseSettings):
             return self.secret_key.get_secret_value()
         if self.given_database_url is not None and not self._database_is_local:
             raise ConfigurationError(
-                f"WORKROW_SECRET_KEY is unset, and {masked(self.given_database_url)} is not on this machine: set it "
-                "to the same random text for every process, for example the output of `openssl rand -hex 32`"
+                f"WORKROW_SECRET_KEY is unset, and {urls.masked(self.given_database_url)} is not on this machine: set "
+                "it to the same random text for every process, for example the output of `openssl rand -hex 32`"
             )
         return DEVELOPMENT_KEY
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from workrow.blueprint import Blueprint, TaskNameTaken
     from workrow.context import JobContext
     from workrow.database import clock as clock
+    from workrow.database import urls as urls
     from workrow.declare import retry_rules as retries
     from workrow.declare import schedule as schedule
     from workrow.declare.backoff import exponential, fixed, linear
@@ -128,6 +129,7 @@ _MODULES = {
     "retries": "workrow.declare.retry_rules",
     "schedule": "workrow.declare.schedule",
     "schema": "workrow.schema",
+    "urls": "workrow.database.urls",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -131,7 +131,7 @@ def test_a_waiter_of_the_parent_holds_no_lock_of_a_child(tmp_path: Path, databas
             job.result_sync(0.1)
         except workrow.ResultTimeout:
             pass
-        with app.results._waiting._lock:  # as another thread may, in the moment of a fork
+        with app.results._waiters._lock:  # as another thread may, in the moment of a fork
             if not (child := os.fork()):
                 try:
                     job.result_sync(0.1)

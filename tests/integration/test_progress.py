@@ -19,7 +19,7 @@ from tests.integration.test_worker import row, run
 from workrow.database.connector import Connector
 from workrow.job import Progress
 from workrow.worker.outcome import Claimed
-from workrow.worker.running import progress as board
+from workrow.worker.running import progress
 
 children = workrow.App("postgresql://in-each-test-another-one")
 """Child processes find their app as an attribute of a module."""
@@ -38,7 +38,7 @@ async def open_children(database_url: str) -> AsyncIterator[workrow.App]:
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many jobs each statement wrote."""
     counts: list[int] = []
-    original = board.Board.__init__
+    original = progress.ProgressWriter.__init__
 
     def init(self: Any, execute: Any) -> None:
         async def counted(name: str, **params: Any) -> Any:
@@ -47,7 +47,7 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
         original(self, counted)
 
-    monkeypatch.setattr(board.Board, "__init__", init)
+    monkeypatch.setattr(progress.ProgressWriter, "__init__", init)
     return counts
 
 
@@ -150,7 +150,7 @@ async def test_a_hundred_thousand_words_are_a_few_statements(
     jobs = await chatty.enqueue_many(None, [{}, {}, {}])
     await run(open_app)
     took = sum(row(conn, job)["result"] for job in jobs)  # one slot: they run one after the other
-    assert len(statements) <= 2 + took / board.SPACING_SECONDS
+    assert len(statements) <= 2 + took / progress.SPACING_SECONDS
     assert {(await job.progress()).done for job in jobs} == {100_000}  # type: ignore[union-attr]
 
 
@@ -278,7 +278,7 @@ def test_words_from_many_threads_lose_no_last_one() -> None:
         return [(each,) for each in found]
 
     async def write() -> None:
-        told = board.Board(execute)
+        told = progress.ProgressWriter(execute)
         claims = [Claimed((n, "q", "t", 0, None, None, {}, None, 0, 1, 0, None, None), 1) for n in range(8)]
         task = asyncio.create_task(told.run())
         await asyncio.sleep(0)

@@ -183,7 +183,7 @@ async def test_a_job_that_is_deleted_when_it_ends(open_app: workrow.App) -> None
     async with working(open_app, delete_jobs="always"):
         job = await gone.enqueue(None)
         waits = asyncio.create_task(job.result(timeout=20))
-        await until(lambda: open_app.results._waiting and open_app.results._waiting._watch._waiters)  # type: ignore[union-attr]
+        await until(lambda: open_app.results._waiters and open_app.results._waiters._watch._waiters)  # type: ignore[union-attr]
         await asyncio.sleep(0.1)
         release.set()
         with pytest.raises(JobNotFound, match="deleted when it ended"):
@@ -331,7 +331,7 @@ async def test_a_waiter_is_notified_and_one_that_does_not_listen_polls(
     job = await end.enqueue(None)
     waits = asyncio.create_task(job.result(timeout=20))
     await until(lambda: conn.execute("SELECT listener FROM workrow.waiters").fetchall())
-    watch = open_app.results._waiting._watch  # type: ignore[union-attr]
+    watch = open_app.results._waiters._watch  # type: ignore[union-attr]
     assert watch is not None
     await until(lambda: watch._pause > 5)  # from here on, a poll would come too late
     await run(open_app)
@@ -385,7 +385,7 @@ async def test_closing_the_app_ends_the_waiting(open_app: workrow.App) -> None:
 
     job = await idle.enqueue(None)
     waits = asyncio.create_task(job.result())
-    await until(lambda: open_app.results._waiting)
+    await until(lambda: open_app.results._waiters)
     await open_app.close_async()
     with pytest.raises(Exception, match="the app was closed"):
         await waits
@@ -453,7 +453,7 @@ async def test_behind_a_pooler_it_polls_and_asks_for_no_notification(
 
     jobs = await end.enqueue_many(None, [{"n": n} for n in range(20)])
     waits = [asyncio.create_task(job.result(timeout=20)) for job in jobs]
-    await until(lambda: open_app.results._waiting and open_app.results._waiting._watch._pause >= waiters.POLL_SECONDS)  # type: ignore[union-attr]
+    await until(lambda: open_app.results._waiters and open_app.results._waiters._watch._pause >= waiters.POLL_SECONDS)  # type: ignore[union-attr]
     assert conn.execute("SELECT listener FROM workrow.waiters").fetchall() == []
     await run(open_app)
     assert await asyncio.gather(*waits) == list(range(20))

@@ -48,9 +48,10 @@ def test_who_only_enqueues_loads_no_worker_and_no_sqlalchemy() -> None:
         == []
     )
     assert inside(modules, "sqlalchemy") == []
+    assert inside(modules, "pydantic") == [], "a text needs no conversion"
 
 
-@pytest.mark.parametrize("name", [*workrow.__all__, "clock", "records", "schedule"])
+@pytest.mark.parametrize("name", [*workrow.__all__, "clock", "records", "schedule", "urls"])
 def test_each_name_is_found_and_told_by_dir(name: str) -> None:
     assert getattr(workrow, name) is not None
     assert name in dir(workrow)

@@ -2,54 +2,24 @@
 
 import dataclasses
 import math
-import types
 from collections.abc import Mapping
 from datetime import datetime, time
 from enum import Enum
-from typing import Annotated, Any, NewType, TypeVar, Union, get_args, get_origin
+from typing import Any
 
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
+from workrow.arguments.kinds import shown
 from workrow.errors import OptionError, brief
 
-Kinds = frozenset[type]
-
-SCALARS: Kinds = frozenset({int, str, float, bool, type(None)})
 CONFIG = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 """Of annotations that have no configuration of their own: bytes are no text."""
 ONE_WAY = frozenset({"generator", "callable"})
 """pydantic has schemas for these, and no way back from JSON."""
 UNDEFINED = ("class-not-fully-defined", "undefined-annotation")
 ERRORS_TOLD = 3
-
-
-def kinds(annotation: Any) -> Kinds | None:
-    """The types whose values JSON keeps as they are, if the annotation allows no others; else none.
-
-    Returns:
-        None: any JSON value will do, and is handed on as it is. Empty: its values need a `Conversion`.
-    """
-    while True:
-        if isinstance(annotation, NewType):
-            annotation = annotation.__supertype__
-        elif type(annotation).__name__ == "TypeAliasType":
-            annotation = annotation.__value__
-        else:
-            break
-    if annotation is Any or annotation is object or isinstance(annotation, TypeVar):
-        return None
-    if annotation is None:
-        return frozenset({type(None)})
-    if isinstance(annotation, type) and annotation in SCALARS:
-        return frozenset({annotation})
-    if get_origin(annotation) in (Union, types.UnionType):
-        members = [kinds(member) for member in get_args(annotation)]
-        if any(member is None for member in members):
-            return None
-        return frozenset().union(*members) if all(members) else frozenset()  # type: ignore[arg-type]
-    return frozenset()
 
 
 class Conversion:
@@ -182,15 +152,6 @@ def reason(error: ValidationError) -> str:
         told.append(f"{where}: {each['msg']}" if where else each["msg"])
     left = error.error_count() - ERRORS_TOLD
     return "; ".join(told) + (f"; and {left} more" if left > 0 else "")
-
-
-def shown(annotation: Any) -> str:
-    """An annotation as it is written."""
-    if isinstance(annotation, type) and get_origin(annotation) is None:
-        return annotation.__qualname__
-    if get_origin(annotation) is Annotated:
-        return str(annotation).removeprefix("typing.")
-    return str(annotation).replace("typing.", "")
 
 
 def _first_sentence(error: Exception) -> str:

@@ -3,13 +3,14 @@
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from types import SimpleNamespace
-from typing import Any, Optional, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Optional, get_args, get_origin, get_type_hints
 
-from workrow.arguments.conversion import Conversion, Kinds, kinds, shown
+from workrow.arguments.kinds import CONVERTED, Kinds, kinds, shown
 from workrow.arguments.payload import Arguments, Misfit
 from workrow.errors import ArgumentError, OptionError, ResultError, brief
 
-CONVERTED: Kinds = frozenset()
+if TYPE_CHECKING:
+    from workrow.arguments.conversion import Conversion
 
 
 class Parameters:
@@ -116,11 +117,11 @@ class Parameters:
     def _annotation(self, name: str) -> Any:
         return self._annotations[name if name in self._annotations else self._others]
 
-    def _conversion(self, name: str) -> Conversion:
+    def _conversion(self, name: str) -> "Conversion":
         known = name if name in self._annotations else self._others
         conversion = self._conversions.get(known)
         if conversion is None:
-            conversion = self._conversions[known] = Conversion(self._annotations[known])
+            conversion = self._conversions[known] = conversion_of(self._annotations[known])
         return conversion
 
     def _add(self, parameter: inspect.Parameter) -> bool:
@@ -135,7 +136,7 @@ class Parameters:
                 annotation = Optional[annotation]  # noqa: UP045  # not everything that annotates has an operator |
             allowed = kinds(annotation)
             if allowed == CONVERTED:
-                self._conversions[name] = Conversion(annotation)
+                self._conversions[name] = conversion_of(annotation)
         except NameError:
             return False
         except OptionError as error:
@@ -164,6 +165,7 @@ class Result:
     """
 
     def __init__(self, func: Callable[..., Any]) -> None:
+        self._annotation: Any = None
         self._conversion: Conversion | None = None
         self._kinds: Kinds | None = None
         annotation = inspect.signature(func).return_annotation
@@ -173,11 +175,11 @@ class Result:
             annotation = resolved(func, annotation)
             if get_origin(annotation) in (Awaitable, Coroutine):
                 annotation = get_args(annotation)[-1]
-            self._kinds = kinds(annotation)
-            if self._kinds is not None:
-                self._conversion = Conversion(annotation)
+            self._kinds, self._annotation = kinds(annotation), annotation
+            if self.converted:
+                self._conversion = conversion_of(annotation)
         except (NameError, OptionError):
-            self._kinds = self._conversion = None
+            self._kinds = None
 
     @property
     def converted(self) -> bool:
@@ -199,16 +201,24 @@ class Result:
         Raises:
             ResultError: it does not fit the annotation.
         """
-        if stored is None or self._kinds is None or type(stored) in self._kinds or self._conversion is None:
+        if stored is None or self._kinds is None or type(stored) in self._kinds:
             return stored
+        conversion = self._conversion = self._conversion or conversion_of(self._annotation)
         try:
-            return self._conversion.from_json(stored)
+            return conversion.from_json(stored)
         except ValueError:
             pass
         try:
-            return self._conversion.from_json(stored, strict=False)
+            return conversion.from_json(stored, strict=False)
         except ValueError as error:
             raise ResultError(f"the result {brief(stored)} does not fit the return annotation: {error}") from None
+
+
+def conversion_of(annotation: Any) -> "Conversion":
+    """The way to JSON and back. Imported when it is needed: pydantic is a sixth of what enqueueing alone would load."""
+    from workrow.arguments.conversion import Conversion
+
+    return Conversion(annotation)
 
 
 def without(signature: inspect.Signature, first: int, names: Collection[str] = ()) -> inspect.Signature:

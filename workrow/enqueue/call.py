@@ -1,17 +1,17 @@
 """What can be done with a task: enqueue its jobs, in somebody's transaction or one of their own."""
 
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Generic, ParamSpec, Unpack, cast, overload
+from typing import Any, ParamSpec, Unpack, cast, overload
 
 import procrastinate
 from procrastinate.exceptions import AppNotOpen
 from typing_extensions import TypeVar
 
-from workrow.arguments.jsonb import check_call, check_rows
+from workrow.arguments.jsonb import check_rows
 from workrow.declare.hooks import Enqueue, entered
 from workrow.declare.options import EnqueueOptions, Options
 from workrow.enqueue import transaction
+from workrow.enqueue.celery_words import CeleryWords
 from workrow.enqueue.copy import check_copy, copy, copy_async, copy_lines
 from workrow.enqueue.insert import (
     Arguments,
@@ -29,7 +29,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Call(Generic[P, R]):
+class Call(CeleryWords[P, R]):
     """A task with the options of the jobs to come: what ``task.options(…)`` returns."""
 
     _hooked = False
@@ -137,61 +137,6 @@ class Call(Generic[P, R]):
             return copy_async(cast("AsyncTransaction", on), self._options.queue, lines)
         return copy(cast("SyncTransaction", on), self._options.queue, lines)
 
-    def delay(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
-        """Insert one job in a transaction of its own, at once: Celery's word. Blocks for one round trip.
-
-        Raises:
-            As `enqueue`.
-        """
-        arguments = [self._bind(args, kwargs)]
-        if (hooks := self._task.enqueue_hooks()) and not self._hooked:
-            enqueue = Enqueue(self._task.name, self._options, arguments)
-            with entered(hooks, enqueue):
-                inside: Call[..., R] = self._inside(enqueue)
-                job = inside.delay(**enqueue.arguments[0])
-                enqueue.ids = [job.id]
-            return job
-        name, manager = self._task.name, self._task.producer.job_manager
-        if self._conditional:
-            with manager.own_connection() as connection:
-                return self._insert(connection, arguments)[0]
-        own = manager.insert_own(self._row(arguments))
-        if own is not None:
-            return self._handle(own[0])
-        limit = self._task.max_payload
-        return self._jobs(manager.batch_defer_jobs(as_upstream_jobs(name, self._options, arguments, limit)))[0]
-
-    def apply_async(
-        self,
-        args: Sequence[Any] | None = None,
-        kwargs: Mapping[str, Any] | None = None,
-        *,
-        countdown: float | None = None,
-        eta: datetime | None = None,
-        queue: str | None = None,
-        priority: int | None = None,
-        expires: float | datetime | None = None,
-    ) -> Job[R]:
-        """`delay` with options, as Celery spells them.
-
-        Args:
-            args: positional arguments.
-            kwargs: arguments by name.
-            countdown: start no sooner than so many seconds from now.
-            eta: start no sooner than this; a datetime with a time zone.
-            queue: the queue's name instead of the task's.
-            priority: a higher one runs first (with Redis, Celery has it the other way round).
-            expires: never start later than so many seconds after it may start, or than this datetime.
-
-        Raises:
-            As `enqueue`; OptionError for a bad option.
-        """
-        check_call(self._task.name, args, kwargs)
-        given = {"delay": countdown, "at": eta, "queue": queue, "priority": priority, "expires": expires}
-        changes = {name: value for name, value in given.items() if value is not None}
-        call: Call[..., R] = Call(self._task, self._options.changed(changes))
-        return call.delay(*(args or ()), **(kwargs or {}))
-
     @staticmethod
     async def _first(jobs: Awaitable[list[Job[R]]]) -> Job[R]:
         return (await jobs)[0]
@@ -240,6 +185,25 @@ class Call(Generic[P, R]):
             return self._found(insert_once(on, self._once_params(arguments)))
         ids = insert(on, self._row(arguments))
         return [self._handle(id_) for id_ in ids]
+
+    def _insert_own(self, arguments: Arguments) -> Job[R]:
+        """One job in a transaction of its own, blocking."""
+        task, manager = self._task, self._task.producer.job_manager
+        if (hooks := task.enqueue_hooks()) and not self._hooked:
+            enqueue = Enqueue(task.name, self._options, [arguments])
+            with entered(hooks, enqueue):
+                inside = self._inside(enqueue)
+                job = inside._insert_own(inside._bind((), enqueue.arguments[0]))
+                enqueue.ids = [job.id]
+            return job
+        if self._conditional:
+            with manager.own_connection() as connection:
+                return self._insert(connection, [arguments])[0]
+        own = manager.insert_own(self._row([arguments]))
+        if own is not None:
+            return self._handle(own[0])
+        upstream = as_upstream_jobs(task.name, self._options, [arguments], task.max_payload)
+        return self._jobs(manager.batch_defer_jobs(upstream))[0]
 
     def _inside(self, enqueue: Enqueue) -> "Call[P, R]":
         """The call that the hooks have made of this one."""

@@ -14,7 +14,7 @@ from workrow import sql
 from workrow.database.link import PATIENCE, Row
 from workrow.errors import JobCancelled, JobFailed, JobNotFound, NoResult, OptionError, ResultTimeout, brief
 from workrow.job import UNKEPT, Progress, Question
-from workrow.results.waiters import Waiter, Waiting
+from workrow.results.waiters import Waiter, Waiters
 from workrow.tasks import Task
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class Results:
 
     def __init__(self, app: Any) -> None:
         self._app: Home = app
-        self._waiting: Waiting | None = None
+        self._waiters: Waiters | None = None
         self._url = ""
 
     async def result(self, job_id: int, timeout: float | timedelta | None) -> Any:
@@ -100,23 +100,23 @@ class Results:
 
     async def close_async(self) -> None:
         """Close what waits."""
-        if self._waiting:
+        if self._waiters:
             await asyncio.to_thread(self.close)
 
     def close(self) -> None:
         """The same, blocking."""
-        waiting, self._waiting = self._waiting, None
-        if waiting:
-            waiting.close()
+        waiters, self._waiters = self._waiters, None
+        if waiters:
+            waiters.close()
 
     @contextmanager
     def _waiter(self, job_id: int, seconds: float | None) -> Iterator[Waiter]:
         url = self._app.database_url
-        if self._waiting is None or self._url != url:
+        if self._waiters is None or self._url != url:
             self.close()
             direct = self._app.direct_url or url
-            self._waiting, self._url = Waiting(lambda: _connect(url), lambda: _connect(direct)), url
-        waiter = self._waiting.waiter(job_id, seconds)
+            self._waiters, self._url = Waiters(lambda: _connect(url), lambda: _connect(direct)), url
+        waiter = self._waiters.waiter(job_id, seconds)
         try:
             yield waiter
         finally:

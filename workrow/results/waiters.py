@@ -70,7 +70,7 @@ class Waiter:
                 self.future.set_result(end)
 
 
-class Waiting:
+class Waiters:
     """Who waits in this process. From any thread; a thread of its own is started by the first waiter.
 
     Args:

@@ -53,7 +53,7 @@ def inline() -> Iterator[list[Ran]]:
         Call,
         _insert_async=_hooked(Call._insert_async, mode.run_all),
         _insert=_hooked(Call._insert, mode.blocking),
-        delay=_hooked(Call.delay, mode.delay),
+        _insert_own=_hooked(Call._insert_own, mode.own),
         enqueue_copy=mode.enqueue_copy,
     ):
         yield mode.ran
@@ -80,9 +80,9 @@ class Inline:
         """Run the jobs one after the other."""
         return [await self._run(call, on, each) for each in arguments]
 
-    def delay(self, call: Call[..., Any], *args: Any, **kwargs: Any) -> Job[Any]:
-        """As ``Call.delay``."""
-        return self.blocking(call, None, [call._bind(args, kwargs)])[0]
+    def own(self, call: Call[..., Any], arguments: dict[str, Any]) -> Job[Any]:
+        """What ``delay`` and ``apply_async`` lead to."""
+        return self.blocking(call, None, [arguments])[0]
 
     @property
     def enqueue_copy(self) -> Callable[..., Any]:

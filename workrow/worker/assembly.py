@@ -23,9 +23,9 @@ from workrow.worker.finishing.finisher import Finisher
 from workrow.worker.lane import Lane
 from workrow.worker.lanes import Lanes
 from workrow.worker.lease import Lease
-from workrow.worker.notifications import Ears
+from workrow.worker.notifications import Notifications
 from workrow.worker.running.executor import Executor
-from workrow.worker.running.progress import Board
+from workrow.worker.running.progress import ProgressWriter
 from workrow.worker.running.transactions import Transactions
 from workrow.worker.upstream import UpstreamWorker
 
@@ -100,12 +100,12 @@ class Assembly(UpstreamWorker):
         connections = self._connections = Connections(self._connect)
         self._chores = connections.chores
         transactions = Transactions(self.app.connector, sessions, sync_sessions, self.worker_name, self._deletes)
-        self._board = Board(connections.chores.run)
+        self._progress_writer = ProgressWriter(connections.chores.run)
         self._executor = Executor(
             self,
             self.concurrency,
             transactions,
-            self._board.say,
+            self._progress_writer.say,
             connections.mark,
             connections.holds,
             connections.is_steady,
@@ -123,7 +123,7 @@ class Assembly(UpstreamWorker):
         self._claims = Claims(connections.claiming, self._lease, self._known, self._finisher)
         self._sleep = Sleep(connections.chores, self._lease, self._queues, possible=self.listen_notify)
         self._pauses = Pauses(connections.claiming, {name: task.name for name, task in self.app.tasks.items()})
-        self._ears = Ears(
+        self._notifications = Notifications(
             self._lanes, self._scheduler, self._sleep, self._pauses, connections.chores, self.abort_job_polling_interval
         )
 

@@ -17,7 +17,7 @@ DEAF_POLL_SECONDS = 0.5
 """How often an idle worker looks where nothing can be heard of new jobs."""
 
 
-class Ears:
+class Notifications:
     """Hears of new jobs, of changed schedules and of jobs that are to abort.
 
     Args:

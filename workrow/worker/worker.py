@@ -104,16 +104,16 @@ class Worker(Assembly):
         loops: dict[str, Callable[[], Awaitable[None]]] = {
             "finisher": self._finisher.run,
             "lease": self._renew_lease,
-            "progress": self._board.run,
+            "progress": self._progress_writer.run,
             "rescuer": rescuer.run,
             "expirer": Expirer(self._chores.run).run,
             "scheduler": self._scheduler.run,
             "upkeep": self._upkeep,
-            "aborts": self._ears.watch_aborts,
+            "aborts": self._notifications.watch_aborts,
             "rate": self._lanes.log_rate,
         }
         if self.listen_notify:
-            loops["listener"] = self._ears.listener(self._connect_directly, self._queues)
+            loops["listener"] = self._notifications.listener(self._connect_directly, self._queues)
         sides = {name: supervise(name, loop, outage=self._chores.outage) for name, loop in loops.items()}
         return {
             **sides,

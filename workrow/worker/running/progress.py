@@ -15,7 +15,7 @@ SPACING_SECONDS = 0.25
 next."""
 
 
-class Board:
+class ProgressWriter:
     """Where tasks, in whatever thread, leave their last word.
 
     Args:
