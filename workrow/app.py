@@ -11,7 +11,7 @@ from procrastinate.app import WorkerOptions
 from procrastinate.connector import BaseConnector, Pool
 from procrastinate.utils import AwaitableContext
 
-from workrow.arguments.payload import MAX_PAYLOAD
+from workrow.arguments.payload import MAX_PAYLOAD, MAX_RESULT
 from workrow.blueprint import TaskNameTaken, Tasks
 from workrow.configuration import (
     AsyncSessions,
@@ -22,8 +22,8 @@ from workrow.configuration import (
     check_import_paths,
     check_keep_history,
     check_max_crashes,
-    check_payload,
     check_sessions,
+    check_sizes,
     lease_seconds,
 )
 from workrow.database.connector import URL, Connector
@@ -64,6 +64,7 @@ class App(Provides, Tasks, Controls):
         max_crashes: a job that so many workers have died under is quarantined; at least 2, for the first one may have
             been its neighbour's fault.
         max_payload: bytes of JSON that the arguments of one job may take (64 KiB); a task may have its own.
+        max_result: the same of what one job returns (1 MiB): a job that returns more succeeds without its result.
         periodic_defaults: ``max_delay``: how many seconds late a due time may still be made up for (600).
 
     Raises:
@@ -89,13 +90,14 @@ class App(Provides, Tasks, Controls):
         lease: Lease | Callable[[], Lease] = 20.0,
         max_crashes: int = 3,
         max_payload: int = MAX_PAYLOAD,
+        max_result: int = MAX_RESULT,
     ) -> None:
         check_connection(url, connector)
         check_defaults(worker_defaults, periodic_defaults)
         check_keep_history(keep_history)
         check_sessions(sessions=sessions, sync_sessions=sync_sessions)
         check_max_crashes(max_crashes)
-        check_payload(max_payload)
+        check_sizes(max_payload, max_result)
         if not callable(lease):
             lease_seconds(lease)
         super().__init__(
@@ -111,6 +113,7 @@ class App(Provides, Tasks, Controls):
         self._lease = lease
         self.max_crashes = max_crashes
         self.max_payload = max_payload
+        self.max_result = max_result
         self.job_manager: JobManager = JobManager(self.connector, self._line_of)
         self._results = Results(self)
         self._running: set[Worker] = set()

@@ -120,6 +120,8 @@ class Tasks(Hooked, procrastinate.Blueprint):
             max_memory: MiB of resident memory at which the task's process is killed; needs ``run_in="process"``.
             limits: a `Limit`, a `Rate`, or several that must all hold, over all workers.
             results: False keeps no result: ``job.result()`` raises `NoResult` when the job has succeeded.
+            max_result: bytes of JSON that a job's result may take, by default what ``App(max_result=…)`` says; a larger
+                one is not kept, and the job has succeeded.
             max_payload: bytes of JSON that a job's arguments may take; by default what ``App(max_payload=…)`` says.
             version: of the signature; raise it by one when arguments of queued jobs do not fit any more. Workers that
                 know only older versions leave such jobs to those that know this one.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from procrastinate.app import WorkerOptions
 from procrastinate.connector import BaseConnector
 
-from workrow.arguments.payload import check_max_payload
+from workrow.arguments.payload import check_max_payload, check_max_result
 from workrow.errors import ConfigurationError, OptionError, brief, check_names_known
 
 if TYPE_CHECKING:
@@ -87,10 +87,11 @@ def check_max_crashes(crashes: int) -> None:
         )
 
 
-def check_payload(size: int) -> None:
-    """Raise ConfigurationError unless arguments may have this size."""
+def check_sizes(max_payload: int, max_result: int) -> None:
+    """Raise ConfigurationError unless arguments and results may have these sizes."""
     try:
-        check_max_payload(size)
+        check_max_payload(max_payload)
+        check_max_result(max_result)
     except OptionError as error:
         raise ConfigurationError(str(error)) from None
 

@@ -133,8 +133,8 @@ class Job(_Handle, Generic[R_co]):
             JobCancelled: it was cancelled, or aborted.
             ResultTimeout: it has not ended in time, or could not be seen: its transaction may not have committed.
             JobNotFound: it is gone (``delete_jobs``), or, without a timeout, cannot be seen for half a minute.
-            NoResult: it succeeded, and no result is kept (``results=False``, a result that is no JSON, or a stock
-                procrastinate worker ran it).
+            NoResult: it succeeded, and no result is kept (``results=False``, a result that is no JSON or more than
+                ``max_result``, or a stock procrastinate worker ran it).
             ConfigurationError: the app was made with a connector that does not tell its URL.
         """
         return await self._results.result(self.id, timeout)  # type: ignore[no-any-return]

@@ -12,7 +12,7 @@ from typing_extensions import TypeVar
 
 from workrow.arguments.jsonb import dump_arguments
 from workrow.arguments.parameters import Parameters, Result, without
-from workrow.arguments.payload import MAX_PAYLOAD, Payload
+from workrow.arguments.payload import MAX_PAYLOAD, MAX_RESULT, Payload
 from workrow.declare.execution import PLAIN, Execution
 from workrow.declare.hooks import Hooked, HookedDeferrer, Hooks
 from workrow.declare.limits import Limits, Line
@@ -127,6 +127,12 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         """Bytes of JSON that the arguments of one job may take: the task's, or the app's."""
         own = self.payload.max_payload
         return getattr(self.blueprint, "max_payload", MAX_PAYLOAD) if own is None else own
+
+    @property
+    def max_result(self) -> int:
+        """Bytes of JSON that are kept of what one job returns: the task's, or the app's."""
+        own = self.execution.max_result
+        return getattr(self.blueprint, "max_result", MAX_RESULT) if own is None else own
 
     def load(self, arguments: Arguments, version: int | None) -> Arguments:
         """The arguments of a row as the function takes them, upcast if they are of an older version.

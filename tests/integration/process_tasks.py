@@ -231,3 +231,7 @@ def tell_and_wait(ctx: workrow.JobContext, path: str) -> None:
 
 
 def wants_a_client(client: object = workrow.inject()) -> None: ...
+
+
+def repeat(text: str, times: int) -> str:
+    return text * times

@@ -109,7 +109,7 @@ async def test_a_result_that_is_no_json_does_not_undo_the_work(
     job = await task.enqueue(None)
     await run(open_app)
     assert (status(conn, job), written(conn)) == ("succeeded", ["done"])
-    with pytest.raises(workrow.NoResult, match="its result is no JSON and not kept"):
+    with pytest.raises(workrow.NoResult, match="its result is not kept"):
         await job.result(timeout=5)
 
 

@@ -8,10 +8,14 @@ import psycopg
 import pytest
 
 import workrow
+from tests.integration import process_tasks
 from tests.integration.test_worker import run
 from workrow.database.connector import is_pooled
 from workrow.database.outage import LOST, Refused, is_lost, judged
 from workrow.maintenance.scheduler import Scheduler
+from workrow.worker.finishing import finisher
+from workrow.worker.finishing.writer import Writer
+from workrow.worker.outcome import Outcome
 
 ELSEWHERE = (
     "-c DateStyle=German -c IntervalStyle=iso_8601 -c TimeZone=America/New_York "
@@ -140,3 +144,73 @@ async def test_an_end_that_meets_a_partition_being_attached_is_written_again(
     ((status, result, errors),) = conn.execute("SELECT status, result, errors FROM workrow.history").fetchall()
     assert (status, result, errors) == ("succeeded", 7, None)
     assert conn.execute("SELECT last_value > 1 FROM refusals").fetchone() == (True,)
+
+
+@pytest.mark.parametrize("run_in", [None, "process", "hooked process"])
+async def test_a_result_that_is_too_large_is_left_out(
+    open_app: workrow.App, conn: psycopg.Connection[Any], run_in: str | None
+) -> None:
+    seen: list[Any] = []
+
+    async def look(process: Any, context: Any, worker: Any) -> Any:
+        seen.append(await process())
+        return seen[-1]
+
+    repeat = open_app.task(name="repeat", max_result=1000, run_in="process" if run_in else None, pass_context=False)(
+        process_tasks.repeat
+    )
+    # bytes with the quotes: 1,000, one more, and two for each character
+    jobs = [await repeat.enqueue(None, *given) for given in (("x", 998), ("x", 999), ("é", 500))]
+    await run(open_app, **({"worker_middleware": [look]} if run_in == "hooked process" else {}))
+    assert states(conn) == ["succeeded"] * 3
+    assert await jobs[0].result() == "x" * 998
+    for job, size in ((jobs[1], "1,001"), (jobs[2], "1,002")):
+        with pytest.raises(workrow.NoResult, match=f"it is {size} bytes of JSON, more than max_result=1,000"):
+            await job.result()
+    assert "x" * 999 not in seen  # it has not come out of the child
+
+
+async def test_the_app_says_how_large_results_may_be(database_url: str, conn: psycopg.Connection[Any]) -> None:
+    app = workrow.App(database_url, max_result=100)
+
+    @app.task(name="typed")
+    def typed(n: int) -> set[int]:
+        return set(range(n))
+
+    @app.task(name="own", transactional=True, max_result=200)
+    async def own(on: psycopg.AsyncConnection, n: int) -> str:
+        await on.execute("INSERT INTO workrow.queue_names VALUES (%s)", [f"q{n}"])
+        return "x" * n
+
+    async with app.open_async():
+        for task in (typed, own):
+            await task.enqueue_many(None, [{"n": 20}, {"n": 199}])
+        await run(app)
+    found = conn.execute("SELECT status, result IS NOT NULL FROM workrow.jobs ORDER BY id").fetchall()
+    assert found == [("succeeded", True), ("succeeded", False)] * 2
+    names = conn.execute("SELECT name FROM workrow.queue_names WHERE name ~ '^q'").fetchall()
+    assert sorted(names) == [("q199",), ("q20",)]
+
+
+async def test_many_large_results_are_written_in_several_statements(
+    open_app: workrow.App, conn: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finisher, "BATCH_CHARACTERS", 1000)
+    batches: list[int] = []
+    write = Writer.write
+
+    async def counted(self: Writer, batch: list[Outcome]) -> None:
+        batches.append(sum(len(each.result or "") for each in batch))
+        await write(self, batch)
+
+    monkeypatch.setattr(Writer, "write", counted)
+
+    @open_app.task(name="t")
+    async def t(n: int) -> str:
+        return "x" * n
+
+    await t.enqueue_many(None, [{"n": 300}] * 20 + [{"n": 5000}])
+    await run(open_app, concurrency=30)
+    assert states(conn) == ["succeeded"] * 21
+    assert sum(batches) == 20 * 302 + 5002
+    assert all(size <= 1000 or size == 5002 for size in batches)

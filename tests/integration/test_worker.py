@@ -147,7 +147,7 @@ async def test_a_result_that_is_not_json_is_said_and_left_out(
     found = row(conn, job)
     assert (found["status"], found["result"], found["error_type"]) == ("succeeded", None, "workrow.ResultNotKept")
     assert "its result is not kept" in caplog.text
-    with pytest.raises(workrow.NoResult, match=r"opaque\[1\] succeeded; its result is no JSON and not kept: .*object"):
+    with pytest.raises(workrow.NoResult, match=r"opaque\[1\] succeeded; its result is not kept: .*object"):
         await job.result(timeout=5)
 
 

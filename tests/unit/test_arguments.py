@@ -217,6 +217,7 @@ class TestDeclaration:
             ({"version": 2, "upcast": "f"}, "upcast='f': must be a plain function"),
             ({"max_payload": 0}, "max_payload=0: must be a whole number of bytes, at least 64"),
             ({"max_payload": "1k"}, "max_payload='1k'"),
+            ({"max_result": "1M"}, "max_result='1M': must be a whole number of bytes"),
         ],
     )
     def test_bad_options(self, options: dict[str, Any], message: str) -> None:

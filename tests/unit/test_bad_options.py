@@ -150,6 +150,8 @@ def test_bad_apps(make: Callable[[], Any], message: str) -> None:
         ({"periodic_defaults": {"delay": 5}}, "periodic_defaults: delay=5: did you mean 'max_delay'"),
         ({"periodic_defaults": {"max_delay": "x"}}, "max_delay='x': must be seconds"),
         ({"max_payload": 0}, "max_payload=0"),
+        ({"max_result": 0}, "max_result=0"),
+        ({"max_result": 2**28}, "max_result=268435456: .* to 268,435,455, which is what PostgreSQL's jsonb holds"),
     ],
 )
 def test_bad_options_of_apps(options: dict[str, Any], message: str) -> None:

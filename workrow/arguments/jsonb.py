@@ -9,6 +9,10 @@ import pydantic_core
 from workrow.errors import ArgumentError, brief
 
 
+class TooLarge(ValueError):
+    """The JSON text takes more bytes than it may."""
+
+
 def check_rows(task: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """The rows, each a mapping of one job's arguments.
 
@@ -59,13 +63,20 @@ def dump_arguments(task: str, arguments: Mapping[str, Any], limit: int | None = 
                     "pass an id, a string or a number instead"
                 ) from None
         raise
-    # a character is 4 bytes at most
-    if limit is not None and len(text) * 4 > limit and (size := len(text.encode())) > limit:
+    if limit is not None and (size := _more_than(limit, text)):
         raise ArgumentError(
             f"{task}: the arguments are {size:,} bytes of JSON, more than max_payload={limit:,}; store the data "
             "elsewhere and pass its id, or raise the task's max_payload"
         )
     return text
+
+
+def _more_than(limit: int, text: str) -> int:
+    """How many bytes the text has; 0 if they are within the limit."""
+    if len(text) * 4 <= limit:  # a character is 4 bytes at most
+        return 0
+    size = len(text.encode())
+    return size if size > limit else 0
 
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -92,12 +103,23 @@ def _strings(value: Any) -> str:
     return ""
 
 
-def dump_result(value: Any) -> str | None:
+def dump_result(value: Any, limit: int | None = None) -> str | None:
     """What a task returned as JSON text: dataclasses, pydantic models, datetimes, UUIDs… become JSON; None stays None.
+
+    Args:
+        value: what it returned.
+        limit: bytes that the text may have.
 
     Raises:
         ValueError: the value cannot be stored.
+        TooLarge: the text is too long.
     """
     if value is None:
         return None
-    return _dump(pydantic_core.to_jsonable_python(value, inf_nan_mode="strings"))
+    text = _dump(pydantic_core.to_jsonable_python(value, inf_nan_mode="strings"))
+    if limit is not None and (size := _more_than(limit, text)):
+        raise TooLarge(
+            f"it is {size:,} bytes of JSON, more than max_result={limit:,}; store the data elsewhere and return where "
+            "it is, or raise the task's max_result"
+        )
+    return text

@@ -14,6 +14,10 @@ VERSION_MAX = 2**15 - 1
 MAX_PAYLOAD = 64 * 1024
 """Bytes of JSON that one job's arguments may take: a queue's table is read and rewritten all the time."""
 PAYLOAD_LEAST = 64
+MAX_RESULT = 1024 * 1024
+"""Bytes of JSON that one job's result may take: the worker holds it, and a statement carries many."""
+RESULT_MOST = 2**28 - 1
+"""jsonb holds no more. https://www.postgresql.org/docs/current/datatype-json.html"""
 
 
 class Misfit(TypeError):
@@ -76,6 +80,15 @@ def check_max_payload(max_payload: object) -> None:
     """Raise OptionError unless it is a size."""
     if not _is_int(max_payload) or max_payload < PAYLOAD_LEAST:  # type: ignore[operator]
         raise OptionError(f"max_payload={max_payload!r}: must be a whole number of bytes, at least {PAYLOAD_LEAST}")
+
+
+def check_max_result(max_result: object) -> None:
+    """Raise OptionError unless it is a size that PostgreSQL can store."""
+    if not _is_int(max_result) or not PAYLOAD_LEAST <= max_result <= RESULT_MOST:  # type: ignore[operator]
+        raise OptionError(
+            f"max_result={max_result!r}: must be a whole number of bytes, from {PAYLOAD_LEAST} to {RESULT_MOST:,}, "
+            "which is what PostgreSQL's jsonb holds; results=False keeps no result"
+        )
 
 
 def _is_int(value: object) -> bool:

@@ -37,6 +37,7 @@ class TaskDefaults(TypedDict, total=False):
     max_memory: int | None
     limits: Limits
     results: bool
+    max_result: int | None
     unique: Unique | tuple[str, ...] | None
     debounce: Debounce | float | timedelta | None
     throttle: Throttle | None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
+from workrow.arguments.payload import check_max_result
 from workrow.errors import OptionError
 
 TransactionKind = Literal["AsyncSession", "Session", "AsyncConnection", "Connection"]
@@ -28,6 +29,7 @@ class Execution:
         time_limit: after so long the task is ended.
         max_memory: MiB of resident memory at which the task's process is killed; for ``run_in="process"``.
         results: what the task returns is kept; False: it is not.
+        max_result: bytes of JSON that are kept of it; None: what the app says.
 
     Raises:
         OptionError: a value that cannot work, or options that contradict each other.
@@ -39,10 +41,13 @@ class Execution:
     time_limit: float | timedelta | None = None
     max_memory: int | None = None
     results: bool = True
+    max_result: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.results, bool):
             raise OptionError(f"results={self.results!r}: must be True, or False to keep no result")
+        if self.max_result is not None:
+            check_max_result(self.max_result)
         if self.run_in not in (None, "process"):
             raise OptionError(f"run_in={self.run_in!r}: must be 'process', or left out for the event loop or a thread")
         for name in ("soft_time_limit", "time_limit"):
@@ -77,8 +82,8 @@ class Execution:
 
     @property
     def plain(self) -> bool:
-        """Whether there is nothing special about it, whether its result is kept or not."""
-        return replace(self, results=True) == PLAIN
+        """Whether there is nothing special about it, whatever is kept of its result."""
+        return replace(self, results=True, max_result=None) == PLAIN
 
 
 def _seconds(value: object, name: str) -> float | None:

@@ -134,7 +134,7 @@ class Results:
             if isinstance(task, Task) and not task.execution.results:
                 raise NoResult(f"{name}[{job_id}] succeeded; its task is declared with results=False")
             if error and error.get("type") == UNKEPT:
-                raise NoResult(f"{name}[{job_id}] succeeded; its result is no JSON and not kept: {error['message']}")
+                raise NoResult(f"{name}[{job_id}] succeeded; its result is not kept: {error['message']}")
             if worker is None:
                 raise NoResult(
                     f"{name}[{job_id}] succeeded; a stock procrastinate worker ran it, which keeps no result"

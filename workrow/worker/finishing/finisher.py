@@ -13,6 +13,8 @@ from workrow.worker.outcome import Outcome
 logger = logging.getLogger(__name__)
 
 BATCH = 1000
+BATCH_CHARACTERS = 16 * 1024 * 1024
+"""So much of results in one statement, unless it is a single one: at 1 GB PostgreSQL would end the connection."""
 TICK_SECONDS = 0.01
 """While there is more to run, outcomes are gathered for so long: commits of a few jobs each cost more."""
 AGAIN_SECONDS = 1.0
@@ -98,7 +100,8 @@ class Finisher:
             await self._wake.wait()
             if len(self._buffer) < BATCH and self._busy():
                 await asyncio.sleep(TICK_SECONDS)
-            batch, self._buffer = self._buffer[:BATCH], self._buffer[BATCH:]
+            batch = _first(self._buffer)
+            self._buffer = self._buffer[len(batch) :]
             try:
                 held = await persist("finishing jobs", partial(self._attempts.write, batch))
             except BaseException:
@@ -113,7 +116,7 @@ class Finisher:
     async def _try_held(self) -> None:
         while True:
             await asyncio.sleep(AGAIN_SECONDS)
-            if batch := self.held[:BATCH]:
+            if batch := _first(self.held):
                 left = await persist("finishing jobs", partial(self._aside.write_free, batch))
                 self._aside.over()
                 self.held = self.held[len(batch) :] + left
@@ -128,3 +131,11 @@ class Finisher:
             self._wake.clear()
         if not self.unwritten:
             self._empty.set()
+
+
+def _first(outcomes: list[Outcome]) -> list[Outcome]:
+    """As many as go into one batch."""
+    batch = outcomes[:BATCH]
+    while len(batch) > 1 and sum([len(each.result) for each in batch if each.result]) > BATCH_CHARACTERS:
+        batch = batch[: len(batch) // 2]
+    return batch

@@ -158,7 +158,7 @@ class Executor:
             if claimed.id in self.stops:
                 return self._interrupted(claimed, error)
             return failed(self._tasks.get(claimed.task), claimed, error, asked=False)
-        return succeeded(claimed, result)
+        return succeeded(claimed, result, self.runners.limits[claimed.task])
 
     async def _parted(self, outcome: Outcome) -> Outcome:
         """Its connection was lost. Where others have been kept it is the job's own, and counts as a crash of it."""

@@ -21,7 +21,7 @@ from workrow.worker.running.coroutines import run_limited
 from workrow.worker.running.provision import NOTHING, Given, Provision, Wanted
 from workrow.worker.running.threads import Threads
 from workrow.worker.running.transactions import Transactions
-from workrow.worker.running.verdict import Runner, finisher_of, forgetting, succeeded, telling, unkept
+from workrow.worker.running.verdict import Runner, finisher_of, forgetting, limit_of, succeeded, telling, unkept
 
 if TYPE_CHECKING:
     from procrastinate.worker import Worker as UpstreamWorker
@@ -44,6 +44,7 @@ class Runners:
 
     Attributes:
         made: those that have been asked for, by the task's name.
+        limits: by the same names, how many bytes of JSON are kept of a result.
         transactions: as given.
     """
 
@@ -70,6 +71,7 @@ class Runners:
         self._report_stuck = report_stuck
         self._abandoned = abandoned
         self.made: dict[str, Runner] = {}
+        self.limits: dict[str, int] = {}
 
     def find(self, name: str) -> Runner:
         """Make what runs the jobs of the task of this name.
@@ -80,6 +82,7 @@ class Runners:
         task = self._tasks.get(name)
         if task is None:
             raise exceptions.TaskNotFound(f"no task is named {name!r} in this worker's app")
+        self.limits[name] = limit_of(task)
         runner = self._runner(task)
         runner = runner if execution_of(task).results else forgetting(runner)
         self.made[name] = telling(runner, self._worker.worker_name) if JobFilter.made else runner
@@ -114,7 +117,7 @@ class Runners:
             result = await middleware.compose(around_job, job, context, self._worker)()
             if kind is None or isinstance(result, Outcome):
                 return result
-            return succeeded(claimed, result, kind)
+            return succeeded(claimed, result, limit_of(task), kind)
 
         return run
 
@@ -184,7 +187,7 @@ class Runners:
             soft_time_limit=execution.soft_seconds,
             time_limit=execution.hard_seconds,
             max_memory=execution.max_memory,
-            keeps=execution.results,
+            limit=limit_of(task) if execution.results else None,
             whole=whole,
         )
         if whole and returned.value is not None:

@@ -12,7 +12,7 @@ from procrastinate.retry import RetryDecision
 
 from workrow.arguments.jsonb import dump_result
 from workrow.arguments.parameters import Result
-from workrow.arguments.payload import Misfit
+from workrow.arguments.payload import MAX_RESULT, Misfit
 from workrow.declare.retry_policy import Retry, checked, decision, directive, later
 from workrow.directives import Directive, RetryLater, Snooze
 from workrow.errors import LeaseLost, ProcessCrashed
@@ -127,18 +127,25 @@ def _directed(
     return Outcome(claimed, "todo", error=entry, retry=retry, at=told.at)
 
 
-def succeeded(claimed: Claimed, result: Any, kind: Result | None = None) -> Outcome:
-    """The outcome of an attempt that returned. ``kind``: what the task says that it returns."""
+def succeeded(claimed: Claimed, result: Any, limit: int, kind: Result | None = None) -> Outcome:
+    """The outcome of an attempt that returned.
+
+    Args:
+        claimed: the job.
+        result: what it returned.
+        limit: bytes that the result's JSON may take.
+        kind: what the task says that it returns.
+    """
     try:
-        return Outcome(claimed, "succeeded", dump_result(kind.dump(result) if kind else result))
+        return Outcome(claimed, "succeeded", dump_result(kind.dump(result) if kind else result, limit))
     except Unsaid as error:
         # the work is done: failing the job now would do it again
         return unkept(claimed, message_of(error))
 
 
 def unkept(claimed: Claimed, why: str) -> Outcome:
-    """The outcome of one whose result is no JSON: the row says so to who asks for it."""
-    report(logger, logging.WARNING, "%s: its result is not kept, for it is not JSON: %s", claimed, why, error=None)
+    """The outcome of one whose result is no JSON, or too much of it: the row says so to who asks for it."""
+    report(logger, logging.WARNING, "%s: its result is not kept: %s", claimed, why, error=None)
     return Outcome(claimed, "succeeded", error=entry(claimed, UNKEPT, why))
 
 
@@ -146,7 +153,12 @@ def finisher_of(claimed: Claimed, task: procrastinate.tasks.Task[Any, Any, Any])
     """What makes an outcome of what a transactional task returned."""
     if isinstance(task, Task) and not task.execution.results:
         return lambda _: Outcome(claimed, "succeeded")
-    return partial(succeeded, claimed, kind=result_of(task))
+    return partial(succeeded, claimed, limit=limit_of(task), kind=result_of(task))
+
+
+def limit_of(task: procrastinate.tasks.Task[Any, Any, Any]) -> int:
+    """Bytes of JSON that are kept of what its jobs return."""
+    return task.max_result if isinstance(task, Task) else MAX_RESULT
 
 
 def forgetting(runner: Runner) -> Runner:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import pydantic_core
 
-from workrow.arguments.jsonb import dump_result
+from workrow.arguments.jsonb import TooLarge, dump_result
 from workrow.arguments.parameters import Result
 from workrow.worker.job_logs import Unsaid, message_of, traceback_of
 
@@ -37,21 +37,22 @@ class RemoteError(Exception):
     """Stands for an exception of a child process that cannot be carried over: its type and its message."""
 
 
-def returned(function: Callable[..., Any], result: Any, *, keeps: bool, whole: bool) -> Answer:
+def returned(function: Callable[..., Any], result: Any, *, limit: int | None, whole: bool) -> Answer:
     """In the child: the answer of a task that has done its work. Whatever its result is, that is no failure.
 
     Args:
         function: the task's.
         result: what it returned.
-        keeps: its JSON is wanted.
+        limit: bytes that its JSON may take; None: that is not wanted.
         whole: the value itself is wanted.
     """
     text = unkept = value = None
-    if keeps:
+    if limit is not None:
         try:
-            text = dump_result(_kind(function).dump(result))
+            text = dump_result(_kind(function).dump(result), limit)
         except Unsaid as error:
             unkept = message_of(error)
+            whole = whole and not isinstance(error, TooLarge)  # nor is it sent
     if whole:
         with contextlib.suppress(*Unsaid):
             value = pickle.dumps(result)

@@ -46,7 +46,7 @@ class Call:
         worker: its name and its queues, for the context.
         arguments: by name, as they are stored; the child makes the function's of them.
         soft_limit: seconds.
-        keeps: what it returns is to be kept.
+        limit: bytes of JSON that are kept of what it returns; None: nothing is.
         whole: somebody in the parent looks at what it returns.
     """
 
@@ -57,7 +57,7 @@ class Call:
     worker: tuple[str | None, list[str] | None]
     arguments: dict[str, Any]
     soft_limit: float | None
-    keeps: bool
+    limit: int | None
     whole: bool
 
 
@@ -127,7 +127,7 @@ def _run(call: Call, inbox: _Inbox, outbox: Outbox) -> Answer:
         forks.leave_worker(call.name, made_in, error)
         return failure(error)
     forks.leave_worker(call.name, made_in)
-    return returned(function, result, keeps=call.keeps, whole=call.whole)
+    return returned(function, result, limit=call.limit, whole=call.whole)
 
 
 def _result(call: Call, function: Callable[..., Any], inbox: _Inbox, outbox: Outbox) -> Any:

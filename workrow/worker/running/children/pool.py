@@ -74,7 +74,7 @@ class Processes:
         soft_time_limit: float | None = None,
         time_limit: float | None = None,
         max_memory: int | None = None,
-        keeps: bool = True,
+        limit: int | None = None,
         whole: bool = True,
     ) -> Returned:
         """Run a task's function in a child. Cancelling this kills the child.
@@ -89,7 +89,7 @@ class Processes:
             soft_time_limit: seconds after which SoftTimeLimitExceeded is raised inside.
             time_limit: seconds after which the child is killed.
             max_memory: MiB of resident memory at which it is killed.
-            keeps: the JSON of what it returns is wanted.
+            limit: bytes that the JSON of what it returns may take; None: that is not wanted.
             whole: the value itself is wanted.
 
         Raises:
@@ -108,7 +108,7 @@ class Processes:
             worker,
             arguments,
             soft_time_limit,
-            keeps,
+            limit,
             whole,
         )
         running = self._running[job_id] = _Running()
