@@ -282,7 +282,7 @@ async def test_a_worker_that_was_stopped_in_the_middle_loses_what_it_held(ticker
     declare(ticker.app, hourly(missed="all"))
     await ticker.declare()
     ticker.miss(HOUR)
-    params = {"tasks": ["ticking"], "names": ["ticking"], "signatures": [], "limit": 1}
+    params = {"tasks": ["ticking"], "names": ["ticking"], "signatures": [], "aside": [], "limit": 1}
     with psycopg.connect(ticker.app.database_url) as stopped:
         held = stopped.execute(sql.load("claim_schedules"), params).fetchall()
         assert len(held) == 1

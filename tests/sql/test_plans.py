@@ -152,7 +152,7 @@ def test_schedules_that_are_not_due_are_not_looked_at(name: str, plan: str, conn
         )
         conn.execute("ANALYZE workrow.timetable")
         conn.execute(f"SET LOCAL plan_cache_mode = force_{plan}_plan")
-        params = {"tasks": ["t"], "names": ["n"], "signatures": ["t:2"], "limit": 500}
+        params = {"tasks": ["t"], "names": ["n"], "signatures": ["t:2"], "aside": ["s1"], "limit": 500}
         text = "\n".join(row[0] for row in conn.execute(f"EXPLAIN {sql.load(name)}", params).fetchall())
         assert "timetable_next_due_idx" in text, text
         assert "Seq Scan" not in text, text

@@ -1,10 +1,21 @@
 """How long a statement of ours waits for what somebody else's transaction holds: hardly at all."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
 import psycopg
+
+T = TypeVar("T")
 
 PATIENCE_MS = 100
 """So long a statement waits for a row, an entry of a unique index or a table that an open transaction holds. Everything
 else of a worker waits behind it on the same connection."""
+BRIEF_MS = 2
+"""The same where one after the other is tried: 500 that are held cost a second. One that is locked for this moment only
+is tried again a second later."""
+AGAIN_SECONDS = 1.0
+"""What was held is tried again so often."""
 
 
 def bound_session(milliseconds: int) -> str:
@@ -28,3 +39,50 @@ ERRORS = (
     psycopg.errors.QueryCanceled,
 )
 """How PostgreSQL says so. psycopg counts these among the operational errors, as it does a server that is away."""
+
+
+@asynccontextmanager
+async def bounded(pool: Any) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    """A transaction on a connection of psycopg's pool, whose statements wait for `PATIENCE_MS` at most.
+
+    Raises:
+        psycopg.Error: one of `ERRORS` where somebody's open transaction holds what a statement needs.
+    """
+    async with pool.connection() as connection, connection.transaction():
+        await connection.execute(bound_transaction(PATIENCE_MS), prepare=False)
+        yield connection
+
+
+async def write_free(
+    connection: psycopg.AsyncConnection[Any],
+    items: Sequence[T],
+    write: Callable[[list[T]], Awaitable[None]],
+    suspects: Sequence[T] = (),
+) -> list[T]:
+    """Write all of these together; if somebody's open transaction holds one of them, all that nobody holds.
+
+    Args:
+        connection: in a transaction; afterwards its statements may have `BRIEF_MS` only.
+        items: what to write.
+        write: writes some of them.
+        suspects: what was held when it was last tried, and does not keep the others.
+
+    Returns:
+        What is written.
+    """
+    free = list(items)
+    try:
+        async with connection.transaction():
+            await write(free)
+    except ERRORS:
+        free, suspects = [], [*items, *suspects]
+    if suspects:
+        await connection.execute(bound_transaction(BRIEF_MS), prepare=False)
+    for item in suspects:
+        try:
+            async with connection.transaction():
+                await write([item])
+        except ERRORS:
+            continue
+        free.append(item)
+    return free

@@ -16,7 +16,8 @@ from psycopg.rows import dict_row
 
 from workrow import sql
 from workrow.arguments.jsonb import dump_arguments
-from workrow.database.outage import Outage, is_lost
+from workrow.database.held import AGAIN_SECONDS, bounded, write_free
+from workrow.database.outage import Outage, is_lost, is_passing
 from workrow.maintenance.tick import Tick, enqueue
 from workrow.schedules.rows import as_json
 from workrow.tasks import Task, known_versions
@@ -34,6 +35,7 @@ POLL = timedelta(seconds=1)
 TAKEN = timedelta(milliseconds=200)
 """How soon to look again where another worker holds what is due."""
 TOUCH_SECONDS = 60.0
+AGAIN = timedelta(seconds=AGAIN_SECONDS)
 AFTER_ERROR = timedelta(seconds=5)
 BATCH = 500
 
@@ -58,7 +60,10 @@ class Scheduler:
         self._declared = {
             name: (task, schedule) for task in self._tasks.values() for name, schedule in task.schedules.items()
         }
-        self._params = {
+        self._undeclared: set[str] = set()
+        self._declare_at = 0.0
+        self._held: dict[str, float] = {}
+        self._known = {
             "tasks": sorted(self._tasks),
             "names": sorted(self._declared),
             "signatures": known_versions(self._tasks),
@@ -89,25 +94,39 @@ class Scheduler:
         self._changed.set()
 
     async def start(self) -> None:
-        """Write down what the code declares."""
-        if not self._declared:
+        """Write down what the code declares; what somebody's open transaction holds is tried again by `run_once`."""
+        self._undeclared = set(self._declared)
+        await self._declare()
+        for name in self._undeclared:
+            logger.warning("the schedule %s is declared later: an open transaction holds its row", name)
+
+    async def _declare(self) -> None:
+        self._declare_at = time.monotonic() + AGAIN_SECONDS
+        if not self._undeclared:
             return
-        rows = [
-            as_json(
-                *(name, task.name, schedule, dump_arguments(task.name, task.check_schedule(schedule))),
-                task.payload.stored_version,
-            )
-            for name, (task, schedule) in self._declared.items()
-        ]
-        known = await self._connector.execute_query_all_async(
-            query=sql.load("declare_schedules"), schedules=json.dumps(rows)
-        )
-        for name in self._declared.keys() - {row["name"] for row in known}:
+        known: set[str] = set()
+
+        async def write(names: list[str]) -> None:
+            known.update(await self._write_down(connection, names))
+
+        async with bounded(self._pool) as connection:
+            written = await write_free(connection, sorted(self._undeclared), write)
+        self._undeclared.difference_update(written)
+        for name in set(written) - known:
             logger.error(
                 "the schedule %s is declared by a task, but the database has a dynamic one of that name, which stays; "
                 "delete or rename one of them",
                 name,
             )
+
+    async def _write_down(self, connection: psycopg.AsyncConnection[Any], names: list[str]) -> list[str]:
+        rows = []
+        for name in names:
+            task, schedule = self._declared[name]
+            args = dump_arguments(task.name, task.check_schedule(schedule))
+            rows.append(as_json(name, task.name, schedule, args, task.payload.stored_version))
+        cursor = await connection.execute(sql.load("declare_schedules"), {"schedules": json.dumps(rows)})
+        return [name for (name,) in await cursor.fetchall()]
 
     async def run(self) -> None:
         """Tick until cancelled; a database error is logged and tried again."""
@@ -120,7 +139,7 @@ class Scheduler:
                     started = True
                 delay = min(await self.run_once(), LONGEST_SLEEP if self._hears else POLL)
             except (ConnectorException, psycopg.Error) as error:
-                delay = AFTER_ERROR
+                delay = TAKEN if is_passing(error) else AFTER_ERROR
                 if is_lost(error):
                     outage.noted(error.__cause__ or error, delay.total_seconds())
                 else:
@@ -134,35 +153,72 @@ class Scheduler:
 
     async def run_once(self) -> timedelta:
         """Enqueue what is due, and return how long until the next due time (a minute at most)."""
+        if self._undeclared and time.monotonic() >= self._declare_at:
+            await self._declare()
         if time.monotonic() - self._touched > TOUCH_SECONDS:
             await self._touch()
+        longest = AGAIN if self._undeclared else LONGEST_SLEEP
         while True:
-            rows = await self._connector.execute_query_all_async(query=sql.load("next_schedule"), **self._params)
+            aside = self._aside
+            if aside:
+                longest = AGAIN
+            rows = await self._run("next_schedule", **self._known, aside=aside)
             wait = rows[0]["wait"] if rows else None
             if wait is None or wait > 0:
-                return LONGEST_SLEEP if wait is None else min(timedelta(seconds=wait), LONGEST_SLEEP)
-            if not await self._tick():
+                return longest if wait is None else min(timedelta(seconds=wait), longest)
+            if not await self._tick(aside):
                 return TAKEN
+
+    @property
+    def _pool(self) -> Any:
+        return self._connector.pool  # type: ignore[attr-defined]
+
+    @property
+    def _aside(self) -> list[str]:
+        """The schedules that were held a moment ago."""
+        now = time.monotonic()
+        return [name for name, until in self._held.items() if now < until]
+
+    async def _run(self, statement: str, **params: Any) -> list[dict[str, Any]]:
+        async with bounded(self._pool) as connection:
+            return await _rows(connection, statement, params)
 
     async def _touch(self) -> None:
         """Say that the code still declares its schedules; a row that somebody deleted comes back."""
-        names = self._params["names"]
+        names = self._known["names"]
         if names:
-            rows = await self._connector.execute_query_all_async(query=sql.load("touch_schedules"), names=names)
-            if len(rows) < len(names):
+            rows = await self._run("touch_schedules", names=names)
+            if len(rows) + len(self._undeclared) < len(names):
                 await self.start()
         self._touched = time.monotonic()
 
-    async def _tick(self) -> int:
+    async def _tick(self, aside: list[str]) -> int:
         """Take what is due and nobody else holds; returns how many schedules."""
-        pool: Any = self._connector.pool  # type: ignore[attr-defined]
-        async with pool.connection() as connection, connection.transaction():
-            cursor = connection.cursor(row_factory=dict_row)
-            await cursor.execute(sql.load("claim_schedules"), {**self._params, "limit": BATCH})
-            rows = await cursor.fetchall()
-            if rows:
-                ticks = [Tick(row, self._tasks[row["task"]], self._max_delay) for row in rows]
-                await enqueue(connection, ticks)
-                moves = json.dumps([tick.move() for tick in ticks])
+        async with bounded(self._pool) as connection:
+            rows = await _rows(connection, "claim_schedules", {**self._known, "aside": aside, "limit": BATCH})
+            ticks = [Tick(row, self._tasks[row["task"]], self._max_delay) for row in rows]
+            free = await enqueue(connection, ticks, self._held.keys())
+            if free:
+                moves = json.dumps([tick.move() for tick in free])
                 await connection.execute(sql.load("move_schedules"), {"moves": moves})
-        return len(rows)
+        for tick in free:
+            tick.tell()
+        self._set_aside({tick.name for tick in ticks}, {tick.name for tick in free})
+        return len(ticks)
+
+    def _set_aside(self, names: set[str], free: set[str]) -> None:
+        until = time.monotonic() + AGAIN_SECONDS
+        for name in names - free:
+            if name not in self._held:
+                logger.warning("%s: its job waits: an open transaction holds its key", name)
+            self._held[name] = until
+        for name in free:
+            self._held.pop(name, None)
+
+
+async def _rows(
+    connection: psycopg.AsyncConnection[Any], statement: str, params: dict[str, Any]
+) -> list[dict[str, Any]]:
+    cursor = connection.cursor(row_factory=dict_row)
+    await cursor.execute(sql.load(statement), params)
+    return await cursor.fetchall()

@@ -1,7 +1,7 @@
 """The jobs of the schedules that a transaction holds."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -10,6 +10,8 @@ from typing import Any
 import psycopg
 from procrastinate.exceptions import AlreadyEnqueued
 
+from workrow.database.held import write_free
+from workrow.database.outage import is_lost
 from workrow.enqueue import transaction
 from workrow.errors import WorkrowError
 from workrow.maintenance.due import due, start_of
@@ -42,6 +44,7 @@ class Tick:
         self.task = task
         self._last_tick: datetime = row["now"]
         self._last_due: datetime | None = None
+        self._said: list[tuple[int, str, tuple[object, ...]]] = []
         self._skipped = 0
         self._last_skipped: datetime | None = None
         self._reason: str | None = None
@@ -62,17 +65,24 @@ class Tick:
 
     def skip(self, due_at: datetime, reason: str, count: int = 1) -> None:
         """No job for so many due times, the last of which is ``due_at``."""
-        log = logger.debug if reason == "overlap" else logger.warning
-        log("%s: %d due times skipped, the last at %s: %s", self.name, count, due_at.isoformat(), reason)
+        level = logging.DEBUG if reason == "overlap" else logging.WARNING
+        words = "%s: %d due times skipped, the last at %s: %s"
+        self._said.append((level, words, (self.name, count, due_at.isoformat(), reason)))
         self._skipped += count
         if self._last_skipped is None or self._last_skipped < due_at:
             self._last_skipped, self._reason = due_at, reason[:500]
 
     def enqueued(self, job: "DueJob", job_id: int) -> None:
         """The job of a due time has this id."""
-        logger.debug("enqueued %s[%d], due at %s", self.task.name, job_id, job.due_at.isoformat())
+        words = "enqueued %s[%d], due at %s"
+        self._said.append((logging.DEBUG, words, (self.task.name, job_id, job.due_at.isoformat())))
         if self._last_due is None or self._last_due < job.due_at:
             self._last_due, self.last_job_id = job.due_at, job_id
+
+    def tell(self) -> None:
+        """Log what was done, once it is committed."""
+        for level, words, values in self._said:
+            logger.log(level, words, *values)
 
     def move(self) -> dict[str, Any]:
         """What ``move_schedules.sql`` writes."""
@@ -108,17 +118,40 @@ def _options(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
     return {**options, "lock": f"schedule:{name}"} if row["overlap"] == "queue" else options
 
 
-async def enqueue(connection: psycopg.AsyncConnection[Any], ticks: list[Tick]) -> None:
-    """Enqueue what is due, in the connection's transaction; what cannot be enqueued is noted as skipped."""
+async def enqueue(connection: psycopg.AsyncConnection[Any], ticks: list[Tick], suspects: Set[str]) -> list[Tick]:
+    """Enqueue what is due, in the connection's transaction; what cannot be enqueued is noted as skipped.
+
+    Args:
+        connection: in a transaction whose statements wait for locks for a moment only.
+        ticks: the schedules; of each all jobs are written, or none.
+        suspects: the names of those that were held when they were last tried; they do not keep the others.
+
+    Returns:
+        Those whose jobs are written. The others need what somebody's open transaction holds.
+    """
     open_jobs = await _open(connection, ticks)
-    jobs = [job for tick in ticks for job in _apart(tick, open_jobs)]
-    if jobs:
-        await _insert(connection, sorted(jobs, key=lambda job: job.kind))
+    for tick in ticks:
+        tick.jobs = _apart(tick, open_jobs)
+
+    async def write(some: list[Tick]) -> None:
+        jobs = sorted((job for tick in some for job in tick.jobs), key=lambda job: job.kind)
+        for job, result in await _insert(connection, jobs) if jobs else ():
+            if isinstance(result, Exception):
+                _note(job, result)
+            else:
+                job.tick.enqueued(job, result)
+
+    return await write_free(
+        connection,
+        [tick for tick in ticks if tick.name not in suspects],
+        write,
+        [tick for tick in ticks if tick.name in suspects],
+    )
 
 
-async def _insert(connection: psycopg.AsyncConnection[Any], jobs: list[DueJob]) -> None:
-    """Enqueue all of these; if one of them cannot be, all but those that cannot."""
-    inserted: list[tuple[DueJob, int]] = []
+async def _insert(connection: psycopg.AsyncConnection[Any], jobs: list[DueJob]) -> list[tuple[DueJob, int | Exception]]:
+    """Enqueue all of these; if one of them cannot be, all but those that cannot. Returns their ids, or why not."""
+    inserted: list[tuple[DueJob, int | Exception]] = []
     try:
         async with connection.transaction():
             for batch in _kinds(jobs):
@@ -126,19 +159,15 @@ async def _insert(connection: psycopg.AsyncConnection[Any], jobs: list[DueJob]) 
                 call = task.options(**options) if options else task
                 handles = await call.taking_json().enqueue_many(connection, [job.args for job in batch])
                 inserted += [(job, handle.id) for job, handle in zip(batch, handles, strict=True)]
-    except psycopg.OperationalError:
-        raise
     except Exception as error:
+        if is_lost(error):
+            raise
         # a job that cannot be enqueued must not hold back those of other schedules
         if len(jobs) == 1:
-            _note(jobs[0], error)
-            return
+            return [(jobs[0], error)]
         middle = len(jobs) // 2
-        await _insert(connection, jobs[:middle])
-        await _insert(connection, jobs[middle:])
-        return
-    for job, job_id in inserted:
-        job.tick.enqueued(job, job_id)
+        return await _insert(connection, jobs[:middle]) + await _insert(connection, jobs[middle:])
+    return inserted
 
 
 def _note(job: DueJob, error: Exception) -> None:

@@ -12,6 +12,7 @@ SELECT
 FROM workrow.timetable
 WHERE
     paused_at IS NULL
+    AND name <> ALL(CAST(%(aside)s AS text[]))
     AND (version IS NULL OR task || ':' || version = ANY(CAST(%(signatures)s AS text[])))
     AND next_due <= now()
     AND CASE

@@ -3,6 +3,7 @@ SELECT CAST(extract(EPOCH FROM next_due - clock_timestamp()) AS double precision
 FROM workrow.timetable
 WHERE
     paused_at IS NULL
+    AND name <> ALL(CAST(%(aside)s AS text[]))
     AND (version IS NULL OR task || ':' || version = ANY(CAST(%(signatures)s AS text[])))
     AND CASE
         WHEN dynamic THEN task = ANY(CAST(%(tasks)s AS text[]))
