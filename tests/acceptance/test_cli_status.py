@@ -13,6 +13,7 @@ from psycopg import sql
 
 from tests.catalog import objects
 from workrow import schema
+from workrow.cli.status import SECTIONS
 
 ROOT = Path(__file__).parents[2]
 
@@ -82,7 +83,17 @@ def test_status_prints_all_four(filled: str) -> None:
 
 def test_status_json_is_one_document_of_the_views(filled: str, conn: psycopg.Connection) -> None:
     said = json.loads(succeeds("--database-url", filled, "status", "--json"))
-    assert list(said) == ["queues", "tasks", "workers", "failures", "pauses", "caps", "quarantine", "unroutable"]
+    assert list(said) == [
+        "queues",
+        "tasks",
+        "workers",
+        "failures",
+        "pauses",
+        "caps",
+        "quarantine",
+        "unroutable",
+        "notifications",
+    ]
     for name in ("queues", "tasks", "workers"):
         columns = conn.execute(f"SELECT * FROM workrow.{name} LIMIT 0").description  # type: ignore[arg-type]
         assert list(said[name][0]) == [column.name for column in columns or ()]
@@ -103,8 +114,7 @@ def test_status_json_is_one_document_of_the_views(filled: str, conn: psycopg.Con
 
 def test_status_of_an_idle_database(database_url: str) -> None:
     said = json.loads(succeeds("--database-url", database_url, "status", "--json"))
-    names = ("queues", "tasks", "workers", "failures", "pauses", "caps", "quarantine", "unroutable")
-    assert said == {name: [] for name in names}
+    assert said == {name: [] for name in SECTIONS}
     assert "Workers" in succeeds("--database-url", database_url, "status")
 
 
@@ -123,6 +133,7 @@ def test_status_reads_the_views_and_nothing_else(filled: str) -> None:
                 "caps",
                 "quarantine",
                 "unroutable",
+                "notifications",
                 "schema_version",
             )
             for name in shown:

@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -64,11 +65,11 @@ class Node:
         self.log = logs / f"postgres-{name}.log"
         self.port = free_port()
 
-    def initialise(self) -> None:
+    def initialise(self, settings: Mapping[str, object]) -> None:
         """Make the data directory."""
         self._run("initdb", "-D", self.data, "-U", "postgres", "--auth=trust", "--no-locale", "-E", "UTF8", "-N")
         with (self.data / "postgresql.conf").open("a") as conf:
-            conf.writelines(f"{name} = '{value}'\n" for name, value in SETTINGS.items())
+            conf.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
 
     def copy(self, primary: "Node") -> None:
         """Become a standby of `primary`; what was here before is lost."""
@@ -119,12 +120,16 @@ class Cluster:
         directory: an existing directory for the data; the account PostgreSQL runs as must be able to enter it.
         logs: where the logs go.
         standby: whether there is one.
+        settings: of the server, beside those that every cluster has.
     """
 
-    def __init__(self, directory: Path, logs: Path, *, standby: bool = False) -> None:
+    def __init__(
+        self, directory: Path, logs: Path, *, standby: bool = False, settings: Mapping[str, object] | None = None
+    ) -> None:
         account = Account.of(directory)
         if account.owner:
             os.chown(directory, *account.owner)
+        self.settings = {**SETTINGS, **(settings or {})}
         self.primary = Node(directory, "a", logs)
         self.standby = Node(directory, "b", logs) if standby else None
 
@@ -135,7 +140,7 @@ class Cluster:
 
     def start(self) -> None:
         """Make it, start it, create the database."""
-        self.primary.initialise()
+        self.primary.initialise(self.settings)
         self.primary.start()
         with psycopg.connect(url_of(self.primary.port, "postgres"), autocommit=True) as connection:
             connection.execute("CREATE DATABASE chaos")

@@ -37,6 +37,7 @@ def test_every_column_is_told(conn: psycopg.Connection) -> None:
         "limits",
         "pauses",
         "caps",
+        "notifications",
     ):
         section = TEXT.partition(f"\n## workrow.{view}\n")[2].partition("\n## ")[0]
         told = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\|([^|]*)\|", section, re.MULTILINE))))

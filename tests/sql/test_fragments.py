@@ -35,15 +35,28 @@ def test_the_words_of_a_fragment_stand_nowhere_else() -> None:
     texts = {path: path.read_text() for path in PACKAGE.rglob("*.sql") if "versions" not in path.parts}
     del texts[PACKAGE / "schema" / "current.sql"]
     texts |= {path: path.read_text() for path in PACKAGE.rglob("*.py")}
-    for words in (r"scheduled_at\s+IS\s+NULL\s+OR\s+[\w.]*staged_at\s*=", r"9000-01-01|\b9000, 1, 1\b"):
+    for words in (
+        r"scheduled_at\s+IS\s+NULL\s+OR\s+[\w.]*staged_at\s*=",
+        r"9000-01-01|\b9000, 1, 1\b",
+        r"pg_notification_queue_usage\(\) *[<>]",
+    ):
         said = [str(path.relative_to(PACKAGE)) for path, text in texts.items() if re.search(words, text)]
         assert len(said) == 1, said
+
+
+def test_nothing_is_notified_without_a_look_whether_there_is_room() -> None:
+    texts = {path: path.read_text() for path in PACKAGE.rglob("*.sql") if "versions" not in path.parts}
+    texts |= {path: path.read_text() for path in PACKAGE.rglob("*.py")}
+    del texts[PACKAGE / "schema" / "current.sql"]
+    notifying = {path.name: text for path, text in texts.items() if re.search(r"pg_notify\(|\bNOTIFY [a-z]", text)}
+    assert len(notifying) == 8, [*notifying]
+    assert not [name for name, text in notifying.items() if "room_to_notify" not in text]
 
 
 def test_no_statement_is_left_with_a_hole() -> None:
     names = [file.name[:-4] for file in resources.files("workrow.sql").iterdir() if file.name.endswith(".sql")]
     texts = [sql.load(name) for name in names] + list(versions.objects().values())
-    assert not [text for text in texts if re.search(r"\{(ready|far_future)", text)]
+    assert not [text for text in texts if re.search(r"\{(ready|far_future|room_to_notify)", text)]
 
 
 @pytest.mark.parametrize(("index", "lock"), [("ready", "IS NULL"), ("locked", "IS NOT NULL")])

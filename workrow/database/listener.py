@@ -12,12 +12,14 @@ from psycopg import sql
 
 from workrow.database.connector import is_pooled
 from workrow.database.link import Connect, close
+from workrow.sql import fragment
 
 logger = logging.getLogger(__name__)
 
 CHECK_SECONDS = 20.0
 """How often a silent connection is asked whether it still hears: it notifies itself."""
 ANSWER_SECONDS = 5.0
+ASK = f"SELECT pg_notify(%s, '') WHERE {fragment('room_to_notify')}"
 
 
 class Listener:
@@ -83,7 +85,9 @@ class Listener:
     async def _ask(self, connection: psycopg.AsyncConnection) -> None:
         self._alive = False
         async with asyncio.timeout(ANSWER_SECONDS):
-            await connection.execute("SELECT pg_notify(%s, '')", [self._canary])
+            cursor = await connection.execute(ASK, [self._canary])
+        if not cursor.rowcount:
+            return  # it answers, and there is no room to notify
         await self._hear_for(connection, ANSWER_SECONDS)
         if not self._alive:
             raise psycopg.OperationalError("the listening connection does not hear its own notification")

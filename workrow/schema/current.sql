@@ -1578,7 +1578,7 @@ CREATE OR REPLACE FUNCTION workrow.notify_ended_v1()
  LANGUAGE plpgsql
 AS $function$
 BEGIN
-    IF EXISTS (SELECT FROM workrow.waiters WHERE until > clock_timestamp()) THEN
+    IF EXISTS (SELECT FROM workrow.waiters WHERE until > clock_timestamp()) AND (pg_notification_queue_usage() < 0.75) THEN
         PERFORM pg_notify('workrow_ended', '');
     END IF;
     RETURN NULL;
@@ -1609,7 +1609,8 @@ BEGIN
             worker.last_heartbeat > now() - INTERVAL '60 seconds'
             AND NOT EXISTS (SELECT FROM workrow.worker_details AS details WHERE details.worker_id = worker.id)
     );
-    IF NOT stock AND NOT EXISTS (SELECT FROM workrow.sleepers) THEN
+    -- a notification for which there is no room would be refused at COMMIT, and with it the job: then workers poll
+    IF NOT (stock OR EXISTS (SELECT FROM workrow.sleepers)) OR NOT (pg_notification_queue_usage() < 0.75) THEN
         RETURN NULL;
     END IF;
     FOR inserted_queue IN
@@ -1648,6 +1649,7 @@ CREATE OR REPLACE FUNCTION workrow.notify_queue_v1(queue text, event text, job_i
 AS $function$
     SELECT pg_notify(channel.name, CAST(json_build_object('type', event, 'job_id', job_id) AS text))
     FROM (VALUES ('procrastinate_queue_v1#' || queue), ('procrastinate_any_queue_v1')) AS channel (name)
+    WHERE (pg_notification_queue_usage() < 0.75)
 $function$
 ;
 
@@ -1972,7 +1974,10 @@ AS $function$
         WHERE name = schedule AND paused_at IS NOT NULL
         RETURNING name
     ),
-    told AS (SELECT pg_notify('workrow_schedules', 'schedules') FROM resumed)
+    told AS (
+        SELECT CASE WHEN (pg_notification_queue_usage() < 0.75) THEN pg_notify('workrow_schedules', 'schedules') END
+        FROM resumed
+    )
     SELECT EXISTS (SELECT FROM told)
 $function$
 ;
@@ -2576,6 +2581,31 @@ LEFT JOIN workrow.limit_buckets AS bucket ON bucket.name = known.name AND bucket
 LEFT JOIN running ON running.bucket = bucket.bucket
 LEFT JOIN blocked ON blocked.bucket = bucket.bucket;
 
+CREATE OR REPLACE VIEW workrow.notifications AS
+SELECT
+    queue.used,
+    (pg_notification_queue_usage() < 0.75) AS notifying,
+    oldest.pid,
+    oldest.database,
+    oldest.application_name,
+    oldest.state,
+    oldest.transaction_since,
+    oldest.query
+FROM (SELECT pg_notification_queue_usage() AS used) AS queue
+LEFT JOIN LATERAL (
+    SELECT
+        session.pid,
+        CAST(session.datname AS text) AS database,
+        session.application_name,
+        session.state,
+        session.xact_start AS transaction_since,
+        session.query
+    FROM pg_stat_activity AS session
+    WHERE queue.used >= 0.5 AND session.xact_start IS NOT NULL AND session.pid <> pg_backend_pid()
+    ORDER BY session.xact_start
+    LIMIT 1
+) AS oldest ON true;
+
 CREATE OR REPLACE VIEW workrow.pauses AS
 SELECT kind, name, actor, reason, paused_at, resumed_at, resumed_by, resume_reason
 FROM workrow.pause_log;
@@ -2931,5 +2961,19 @@ BEGIN
     COMMENT ON COLUMN workrow.limits.actor IS 'who changed it at run time';
     COMMENT ON COLUMN workrow.limits.reason IS 'and why';
     COMMENT ON COLUMN workrow.limits.changed_at IS 'and when';
+END
+$comment$;
+
+DO $comment$
+BEGIN
+    COMMENT ON VIEW workrow.notifications IS 'The server''s queue of notifications, which all its databases share: one row.';
+    COMMENT ON COLUMN workrow.notifications.used IS 'how full it is: 0 to 1';
+    COMMENT ON COLUMN workrow.notifications.notifying IS 'workers are notified; false: it is too full, and they poll';
+    COMMENT ON COLUMN workrow.notifications.pid IS 'from half full on: the session with the oldest transaction; if it listens, it keeps the queue';
+    COMMENT ON COLUMN workrow.notifications.database IS 'which database it is on';
+    COMMENT ON COLUMN workrow.notifications.application_name IS 'what it calls itself';
+    COMMENT ON COLUMN workrow.notifications.state IS 'what it does; idle in transaction: it waits for its client';
+    COMMENT ON COLUMN workrow.notifications.transaction_since IS 'when its transaction began';
+    COMMENT ON COLUMN workrow.notifications.query IS 'its last statement';
 END
 $comment$;

@@ -22,5 +22,5 @@ WITH updated AS (
 
 SELECT
     name,
-    pg_notify('workrow_schedules', 'schedules') AS told
+    CASE WHEN {room_to_notify} THEN pg_notify('workrow_schedules', 'schedules') END AS told
 FROM updated

@@ -11,6 +11,7 @@ from procrastinate.app import App
 
 from workrow.configuration import AsyncSessions, SyncSessions, check_ageing, check_slots
 from workrow.database.link import Connect
+from workrow.maintenance.notify_queue import NotifyQueue
 from workrow.maintenance.scheduler import Scheduler
 from workrow.tasks import known_versions
 from workrow.worker.claiming.claimer import Claimer
@@ -126,6 +127,7 @@ class Assembly(UpstreamWorker):
         self._notifications = Notifications(
             self._lanes, self._scheduler, self._sleep, self._pauses, connections.chores, self.abort_job_polling_interval
         )
+        self._notify_queue = NotifyQueue(connections.chores.run, self._notifications.on_notified)
 
     def _new_lease(self, version: str) -> Lease:
         return Lease(

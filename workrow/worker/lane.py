@@ -33,6 +33,8 @@ QUIET_SECONDS = 0.2
 """After a stream, how long it looks so often before it asks to be notified again."""
 FIRST_PAUSE, PAUSE_GROWTH = 0.005, 4
 """Seconds: how soon a sleeper looks again, and how much later each next time (for what a notification missed)."""
+DEAF_POLL_SECONDS = 0.5
+"""The longest pause where nothing can be heard of new jobs."""
 
 
 class Lane:
@@ -48,6 +50,9 @@ class Lane:
         claims: lets one lane claim at a time.
         sleep: tells the database whether to notify this worker.
         pauses: what is not to be started now.
+
+    Attributes:
+        deaf: nothing is heard of new jobs.
     """
 
     def __init__(
@@ -67,11 +72,12 @@ class Lane:
         self.waiting: deque[Claimed] = deque()
         self._twice: list[Claimed] = []
         self.ended = 0
+        self.deaf = False
         self._executor = executor
         self._finisher = finisher
         self._lease = lease
         self._concurrency = concurrency
-        self.longest_pause = longest_pause
+        self._longest_pause = longest_pause
         self._claims = claims
         self._sleep = sleep
         self._pauses = pauses
@@ -135,7 +141,8 @@ class Lane:
             else:
                 due = self.claimer.due_in
                 rung = await self._change(pause if due is None else min(pause, max(due, FIRST_PAUSE)))
-                pause = FIRST_PAUSE if rung else min(self.longest_pause, pause * PAUSE_GROWTH)
+                longest = min(self._longest_pause, DEAF_POLL_SECONDS) if self.deaf else self._longest_pause
+                pause = FIRST_PAUSE if rung else min(longest, pause * PAUSE_GROWTH)
                 self.claimer.look_again()
                 self._give_back_stale()
 

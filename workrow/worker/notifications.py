@@ -13,9 +13,6 @@ from workrow.worker.claiming.sleep import Sleep
 from workrow.worker.lane import Lane
 from workrow.worker.running.executor import Stop
 
-DEAF_POLL_SECONDS = 0.5
-"""How often an idle worker looks where nothing can be heard of new jobs."""
-
 
 class Notifications:
     """Hears of new jobs, of changed schedules and of jobs that are to abort.
@@ -39,6 +36,8 @@ class Notifications:
         self._link = link
         self._abort_seconds = abort_seconds
         self._aborts_asked = asyncio.Event()
+        self._listens: bool | None = None
+        self._notified = True
         self._outage = Outage("listening")
 
     def listener(self, connect: Connect, queues: list[str] | None) -> Callable[[], Awaitable[None]]:
@@ -80,11 +79,24 @@ class Notifications:
         self._outage.over()
         # what came while nobody listened
         self._on_job(0)
-        self._scheduler.listening(True)
+        self._listens = True
+        self._heed()
 
     def _on_deaf(self) -> None:
         self._outage.over()
-        self._scheduler.listening(False)
         self._sleep.possible = False
-        for lane in self._lanes:
-            lane.longest_pause = min(lane.longest_pause, DEAF_POLL_SECONDS)
+        self._listens = False
+        self._heed()
+
+    def on_notified(self, notified: bool) -> None:
+        """Whether the server's queue has room for notifications; without it nothing comes, and others must be
+        waited for by polling."""
+        self._notified = notified
+        self._heed()
+
+    def _heed(self) -> None:
+        if self._listens is not None:  # else it was not to listen, or does not yet
+            hears = self._listens and self._notified
+            self._scheduler.listening(hears)
+            for lane in self._lanes:
+                lane.deaf = not hears

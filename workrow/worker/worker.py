@@ -82,9 +82,13 @@ class Worker(Assembly):
             problems.append(f"{self._finisher.backlog} finished jobs are not written: the database is away")
         return problems + [f"{job} does not end" for job in sorted(self._executor.abandoned)]
 
+    def warnings(self) -> list[str]:
+        """What is wrong around this worker, which goes on in spite of it."""
+        return [self._notify_queue.warning] if self._notify_queue.warning else []
+
     async def _run(self) -> None:
         handlers = on_stop(self.stop, self._hurry.set) if self.install_signal_handlers else contextlib.nullcontext()
-        with serve(self._health, self.problems), handlers:
+        with serve(self._health, self.problems, self.warnings), handlers:
             # a signal must end the wait for a database that is away
             if not await unless(self._stop_event, self._lease.register()):
                 return
@@ -110,6 +114,7 @@ class Worker(Assembly):
             "scheduler": self._scheduler.run,
             "upkeep": self._upkeep,
             "aborts": self._notifications.watch_aborts,
+            "notify_queue": self._notify_queue.run,
             "rate": self._lanes.log_rate,
         }
         if self.listen_notify:

@@ -10,7 +10,7 @@ from workrow.errors import OptionError
 
 
 @contextlib.contextmanager
-def serve(address: str | None, problems: Callable[[], list[str]]) -> Iterator[None]:
+def serve(address: str | None, problems: Callable[[], list[str]], warnings: Callable[[], list[str]]) -> Iterator[None]:
     """Answer ``GET`` requests while the block runs: 200 if all is well, 503 with the problems if not.
 
     In a thread of its own, so that a task that blocks the worker's loop does not silence it.
@@ -18,6 +18,7 @@ def serve(address: str | None, problems: Callable[[], list[str]]) -> Iterator[No
     Args:
         address: ``host:port``; None for no server.
         problems: what is wrong now, in words.
+        warnings: what is wrong and not its fault; it works.
 
     Raises:
         OptionError: the address is none, or cannot be listened on.
@@ -29,7 +30,8 @@ def serve(address: str | None, problems: Callable[[], list[str]]) -> Iterator[No
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             found = problems()
-            body = json.dumps({"status": "problems" if found else "ok", "problems": found}).encode()
+            told = {"status": "problems" if found else "ok", "problems": found, "warnings": warnings()}
+            body = json.dumps(told).encode()
             self.send_response(503 if found else 200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION workrow.notify_ended_v1() RETURNS trigger
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    IF EXISTS (SELECT FROM workrow.waiters WHERE until > clock_timestamp()) THEN
+    IF EXISTS (SELECT FROM workrow.waiters WHERE until > clock_timestamp()) AND {room_to_notify} THEN
         PERFORM pg_notify('workrow_ended', '');
     END IF;
     RETURN NULL;

@@ -23,7 +23,8 @@ BEGIN
             worker.last_heartbeat > now() - INTERVAL '60 seconds'
             AND NOT EXISTS (SELECT FROM workrow.worker_details AS details WHERE details.worker_id = worker.id)
     );
-    IF NOT stock AND NOT EXISTS (SELECT FROM workrow.sleepers) THEN
+    -- a notification for which there is no room would be refused at COMMIT, and with it the job: then workers poll
+    IF NOT (stock OR EXISTS (SELECT FROM workrow.sleepers)) OR NOT {room_to_notify} THEN
         RETURN NULL;
     END IF;
     FOR inserted_queue IN

@@ -13,6 +13,9 @@ AS $$
         WHERE name = schedule AND paused_at IS NOT NULL
         RETURNING name
     ),
-    told AS (SELECT pg_notify('workrow_schedules', 'schedules') FROM resumed)
+    told AS (
+        SELECT CASE WHEN {room_to_notify} THEN pg_notify('workrow_schedules', 'schedules') END
+        FROM resumed
+    )
     SELECT EXISTS (SELECT FROM told)
 $$
