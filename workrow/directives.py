@@ -12,7 +12,7 @@ import pickle
 from datetime import datetime, timedelta
 from typing import Any
 
-from workrow.errors import OptionError
+from workrow.errors import OptionError, check_time
 
 
 class Directive(Exception):
@@ -32,8 +32,8 @@ class _Timed(Directive):
         name = type(self).__name__
         if (in_ is None) == (at is None):
             raise OptionError(f"{name}(in_={in_!r}, at={at!r}): give one of the two")
-        if at is not None and not (isinstance(at, datetime) and at.utcoffset() is not None):
-            raise OptionError(f"{name}(at={at!r}): must be a datetime with a time zone, such as datetime.now(UTC)")
+        if at is not None:
+            check_time(f"{name}(at={at!r})", at)
         self.reason = reason
         self.seconds = None if in_ is None else self._seconds(in_)
         self.at = at

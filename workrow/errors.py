@@ -33,6 +33,7 @@ Each message is one line that names the thing, the value and the fix.
 import difflib
 from argparse import ArgumentTypeError
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
 BRIEF = 80
 
@@ -56,6 +57,19 @@ class WorkrowError(ArgumentTypeError):
 
 class OptionError(WorkrowError, ValueError):
     """An option is unknown, of the wrong type or out of range."""
+
+
+YEARS_MOST = 100
+"""Between now and any time that can be asked for: Python's last year is far from PostgreSQL's, and in another zone its
+first and last day lie beyond what it holds."""
+
+
+def check_time(asked: str, value: object) -> None:
+    """Raise OptionError unless a job may start or expire at this time; ``asked``: how the message names it."""
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        raise OptionError(f"{asked}: must be a datetime with a time zone, such as datetime.now(UTC)")
+    if abs(value.year - datetime.now(UTC).year) > YEARS_MOST:
+        raise OptionError(f"{asked}: must be within {YEARS_MOST} years of now")
 
 
 def check_names_known(what: str, given: Mapping[str, object], known: Iterable[str]) -> None:

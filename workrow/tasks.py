@@ -26,7 +26,7 @@ from workrow.enqueue.insert import (
     Arguments,
 )
 from workrow.enqueue.target import Producer
-from workrow.errors import ArgumentError, OptionError
+from workrow.errors import YEARS_MOST, ArgumentError, OptionError
 
 PLAIN_PAYLOAD = Payload()
 
@@ -189,7 +189,8 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         """procrastinate's way to `options`; see there. The arguments are checked as `enqueue` does; their JSON will do.
 
         Raises:
-            OptionError: the task has a rule or an expiry, which only ``enqueue()`` and ``delay()`` know.
+            OptionError: the task has a rule or an expiry, which only ``enqueue()`` and ``delay()`` know; or
+                ``schedule_in`` leads to no time that there is.
         """
         if self._conditional:
             raise OptionError(
@@ -197,7 +198,10 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
                 "and expires; use enqueue() or delay()"
             )
         checked = partial(Deferrer.of, self)
-        deferrer = super().configure(**options)
+        try:
+            deferrer = super().configure(**options)
+        except OverflowError:
+            raise OptionError(f"schedule_in={options['schedule_in']}: must be within {YEARS_MOST} years") from None
         hooks = self.enqueue_hooks()
         return HookedDeferrer(deferrer, hooks, checked) if hooks else checked(deferrer)
 

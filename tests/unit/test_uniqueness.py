@@ -76,7 +76,7 @@ def test_values_of_other_types_are_other_keys() -> None:
         (lambda: Options(unique=("a",), queueing_lock="x"), "give one of the two"),
         (lambda: Options(debounce=5, delay=5), "leave delay and at away"),
         (lambda: Options(expires=0), "expires=0"),
-        (lambda: Options(expires=datetime(2027, 1, 1)), "must have a time zone"),
+        (lambda: Options(expires=datetime(2027, 1, 1)), "must be a datetime with a time zone"),
     ],
 )
 def test_what_cannot_work_is_refused_where_it_is_written(make: Any, says: str) -> None:

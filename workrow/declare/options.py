@@ -17,7 +17,7 @@ from workrow.declare.unique import (
     as_unique,
     check_seconds,
 )
-from workrow.errors import OptionError, check_names_known
+from workrow.errors import OptionError, check_names_known, check_time
 
 INT4_MAX = 2**31 - 1
 NAME_MAX = 128
@@ -52,7 +52,7 @@ class Options:
         lock: jobs with the same lock never run at the same time, and start in order.
         queueing_lock: at most one job with this key waits at any time; a second enqueue raises ``AlreadyEnqueued``.
         delay: start no sooner than this long from now: a timedelta, or seconds.
-        at: start no sooner than this; a datetime with a time zone. Not together with ``delay``.
+        at: start no sooner than this; a datetime with a time zone, within 100 years. Not together with ``delay``.
         unique: at most one job with the same values of these arguments waits or runs: a tuple of their names, or a
             `Unique`.
         debounce: run the last call of a burst only: seconds of quiet, a timedelta, or a `Debounce`.
@@ -87,8 +87,8 @@ class Options:
             raise OptionError(f"delay={self.delay!r} and at={self.at!r}: give one of the two")
         if self.delay is not None:
             self._check_delay(self.delay)
-        if self.at is not None and not (isinstance(self.at, datetime) and self.at.utcoffset() is not None):
-            raise OptionError(f"at={self.at!r}: must be a datetime with a time zone, such as datetime.now(UTC)")
+        if self.at is not None:
+            check_time(f"at={self.at!r}", self.at)
         if self.expires is not None:
             self._check_expires(self.expires)
         object.__setattr__(self, "unique", as_unique(self.unique))
@@ -107,10 +107,10 @@ class Options:
 
     @staticmethod
     def _check_expires(expires: float | timedelta | datetime) -> None:
-        if not isinstance(expires, datetime):
+        if isinstance(expires, datetime):
+            check_time(f"expires={expires!r}", expires)
+        else:
             check_seconds("expires", expires)
-        elif expires.utcoffset() is None:
-            raise OptionError(f"expires={expires!r}: must have a time zone, such as datetime.now(UTC) has")
 
     @staticmethod
     def _check_delay(delay: float | timedelta) -> None:

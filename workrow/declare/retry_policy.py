@@ -14,13 +14,12 @@ from procrastinate.jobs import Job
 from workrow.database import clock
 from workrow.declare.backoff import Wait, exponential
 from workrow.directives import Directive, Discard, RetryLater, Snooze
-from workrow.errors import OptionError
+from workrow.errors import YEARS_MOST, OptionError, check_time
 
 Exceptions = tuple[type[BaseException], ...]
 
 MAX_ATTEMPTS = 3
 WAIT = exponential(5, cap=3600)
-YEARS_MAX = 100
 """Nobody waits for longer on purpose."""
 RETRY_AFTER_MAX = 86_400.0
 """Seconds: what another service asks us to wait is believed up to so much."""
@@ -196,8 +195,8 @@ def checked(found: object) -> procrastinate.RetryDecision | None:
     if not isinstance(found, procrastinate.RetryDecision):
         raise OptionError(f"the retry policy returned {found!r}: must be a RetryDecision, or None to give up")
     at, priority = found.retry_at, found.priority
-    if at is not None and (at.tzinfo is None or not at.year < clock.now().year + YEARS_MAX):
-        raise OptionError(f"the retry policy returned retry_at={at}: must have a time zone, and be in this century")
+    if at is not None:
+        check_time(f"the retry policy returned retry_at={at}", at)
     if priority is not None and not (isinstance(priority, int) and abs(priority) < 2**31):
         raise OptionError(f"the retry policy returned priority={priority!r}: must be a 32-bit integer")
     for name, text in (("queue", found.queue), ("lock", found.lock)):
@@ -276,7 +275,7 @@ def _storable(text: str) -> bool:
 
 def _possible(seconds: object) -> bool:
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    return number and 0 <= seconds <= YEARS_MAX * 365 * 86_400  # type: ignore[operator]  # not true of NaN
+    return number and 0 <= seconds <= YEARS_MOST * 365 * 86_400  # type: ignore[operator]  # not true of NaN
 
 
 def _check_classes(name: str, value: object) -> None:

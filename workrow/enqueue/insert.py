@@ -19,7 +19,7 @@ from workrow.declare.limits import HELD, Line
 from workrow.declare.options import Options
 from workrow.enqueue import transaction
 from workrow.enqueue.transaction import AsyncTransaction, Params, Rows, SyncTransaction
-from workrow.errors import ConfigurationError, QueueFull
+from workrow.errors import ConfigurationError, QueueFull, check_time
 
 Arguments = dict[str, Any]
 T = TypeVar("T")
@@ -81,6 +81,7 @@ class JobManager(upstream_manager.JobManager):
         self, jobs: list[upstream_jobs.Job], connection: Any | None = None
     ) -> list[upstream_jobs.Job]:
         """See procrastinate; ``connection``: any of `workrow.enqueue.transaction.AsyncTransaction`."""
+        _check_times(jobs)
         if connection is None:
             if not self._needs_columns(jobs):
                 return await super().batch_defer_jobs_async(jobs)
@@ -95,6 +96,7 @@ class JobManager(upstream_manager.JobManager):
 
     def batch_defer_jobs(self, jobs: list[upstream_jobs.Job], connection: Any | None = None) -> list[upstream_jobs.Job]:
         """See procrastinate; ``connection``: any of `workrow.enqueue.transaction.SyncTransaction`."""
+        _check_times(jobs)
         if connection is None:
             if not self._needs_columns(jobs):
                 return super().batch_defer_jobs(jobs)
@@ -126,6 +128,12 @@ class JobManager(upstream_manager.JobManager):
             options = Options(queue=queue, priority=priority, lock=lock, queueing_lock=queueing_lock, at=at)
             arguments = [job.task_kwargs for job in batch]
             yield row_params(task, options, arguments, self._line_of(task), version=version)
+
+
+def _check_times(jobs: list[upstream_jobs.Job]) -> None:
+    for job in jobs:
+        if job.scheduled_at is not None:
+            check_time(f"{job.task_name}: schedule_at={job.scheduled_at}", job.scheduled_at)
 
 
 async def insert_async(on: AsyncTransaction, params: Params) -> list[int]:
