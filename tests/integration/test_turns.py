@@ -110,20 +110,25 @@ async def test_strict_priority_starves_unless_waiting_counts(
     assert (0 in order[:500]) is (ageing is not None)
 
 
+@pytest.mark.parametrize("limited", [False, True])
 @pytest.mark.parametrize("comes_back", ["retries", "snoozes"])
 async def test_what_comes_back_does_not_keep_a_fresh_job_waiting(
-    comes_back: str, open_app: workrow.App, conn: psycopg.Connection[Any]
+    comes_back: str, limited: bool, open_app: workrow.App, conn: psycopg.Connection[Any]
 ) -> None:
     tries, fresh_at = 0, 0
     done = asyncio.Event()
 
-    @open_app.task(name="down", retry=workrow.Retry(max_attempts=100_000, wait=0.05))
+    limits = [workrow.Limit(2)] if limited else []
+
+    @open_app.task(name="down", retry=workrow.Retry(max_attempts=100_000, wait=0.05), limits=limits)
     async def down(n: int) -> None:
-        nonlocal tries
+        nonlocal tries, fresh_at
         tries += 1
         if tries == 200:
-            await fresh.enqueue(None)
-        if tries == 2000:
+            await (down.enqueue(None, n=-1) if limited else fresh.enqueue(None))
+        if n == -1:
+            fresh_at = tries
+        if n == -1 or tries == 2000:
             done.set()
         await asyncio.sleep(0.003)  # two slots cannot keep up with a hundred such jobs
         if comes_back == "snoozes":

@@ -307,7 +307,7 @@ CREATE INDEX procrastinate_jobs_keyed_idx_w4 ON procrastinate_jobs USING btree (
 
 CREATE INDEX procrastinate_jobs_line_due_idx_w4 ON procrastinate_jobs USING btree (due_at) WHERE ((status = 'todo'::procrastinate_job_status) AND (line IS NOT NULL) AND (due_at IS NOT NULL));
 
-CREATE INDEX procrastinate_jobs_line_idx_w4 ON procrastinate_jobs USING btree (line, priority DESC, id) WHERE ((status = 'todo'::procrastinate_job_status) AND (line IS NOT NULL) AND (due_at IS NULL));
+CREATE INDEX procrastinate_jobs_line_idx_w6 ON procrastinate_jobs USING btree (line, priority DESC, COALESCE(staged_at, created_at), id) WHERE ((status = 'todo'::procrastinate_job_status) AND (line IS NOT NULL) AND (due_at IS NULL));
 
 CREATE UNIQUE INDEX procrastinate_jobs_lock_idx_v1 ON procrastinate_jobs USING btree (lock) WHERE ((status = 'doing'::procrastinate_job_status) AND (lock IS NOT NULL));
 
@@ -926,7 +926,7 @@ BEGIN
                         FROM procrastinate_jobs AS holder
                         WHERE holder.status = 'doing' AND holder.lock = first.lock
                     ))
-                ORDER BY first.priority DESC, first.id
+                ORDER BY first.priority DESC, coalesce(first.staged_at, first.created_at), first.id
                 LIMIT least(own.room, ceil(share * own.weight), how_many)
             ) AS waiting
         ) AS job
@@ -2108,7 +2108,7 @@ BEGIN
             SELECT job.priority
             FROM procrastinate_jobs AS job
             WHERE job.status = 'todo' AND job.line = own.line AND job.due_at IS NULL
-            ORDER BY job.priority DESC, job.id
+            ORDER BY job.priority DESC
             LIMIT 1
         ) AS following ON true
     ),

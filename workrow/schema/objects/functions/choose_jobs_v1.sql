@@ -40,7 +40,7 @@ BEGIN
                         FROM procrastinate_jobs AS holder
                         WHERE holder.status = 'doing' AND holder.lock = first.lock
                     ))
-                ORDER BY first.priority DESC, first.id
+                ORDER BY first.priority DESC, coalesce(first.staged_at, first.created_at), first.id
                 LIMIT least(own.room, ceil(share * own.weight), how_many)
             ) AS waiting
         ) AS job

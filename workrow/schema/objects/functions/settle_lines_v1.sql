@@ -38,7 +38,7 @@ BEGIN
             SELECT job.priority
             FROM procrastinate_jobs AS job
             WHERE job.status = 'todo' AND job.line = own.line AND job.due_at IS NULL
-            ORDER BY job.priority DESC, job.id
+            ORDER BY job.priority DESC
             LIMIT 1
         ) AS following ON true
     ),

@@ -1,0 +1,1 @@
+DROP INDEX procrastinate_jobs_line_idx_w4
