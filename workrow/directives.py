@@ -6,9 +6,7 @@ Directive
 └── Snooze       not now: the job waits again, and this was no attempt
 """
 
-import contextlib
 import math
-import pickle
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -50,23 +48,11 @@ class _Timed(Directive):
         return float(seconds)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # it comes out of child processes, with the error behind it, which decides which rule fits
-        return _again, (type(self), self.reason, self.seconds, self.at, _carried(self.__cause__))
+        return _again, (type(self), self.reason, self.seconds, self.at)
 
 
-def _again(kind: type[_Timed], reason: str, seconds: float | None, at: datetime | None, cause: bytes | None) -> _Timed:
-    again = kind(reason, in_=seconds, at=at)
-    if cause is not None:
-        with contextlib.suppress(Exception):  # its class may exist in the child only
-            again.__cause__ = pickle.loads(cause)
-    return again
-
-
-def _carried(cause: BaseException | None) -> bytes | None:
-    try:
-        return None if cause is None else pickle.dumps(cause)
-    except Exception:
-        return None
+def _again(kind: type[_Timed], reason: str, seconds: float | None, at: datetime | None) -> _Timed:
+    return kind(reason, in_=seconds, at=at)
 
 
 class RetryLater(_Timed):

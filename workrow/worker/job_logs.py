@@ -2,6 +2,7 @@
 
 import logging
 import traceback
+from typing import NamedTuple
 
 Unsaid = (Exception, SystemExit, KeyboardInterrupt, GeneratorExit)
 """What the code of an exception may raise without being heard. Not what interrupts a thread."""
@@ -11,9 +12,33 @@ MESSAGE_MAX = 10_000
 TRACEBACK_MAX = 30_000
 """Characters that are kept of an error, in its row and in the log."""
 
+IN_CHILD = "In the child process:\n"
+"""How a note with the traceback of there begins."""
+TOLD = "_workrow_told"
+"""The attribute of an exception that has come out of a child process, with what the child says of it."""
+
+
+class Told(NamedTuple):
+    """What is to be said of an exception; ``notes``: how many it had."""
+
+    type: str
+    message: str
+    traceback: str
+    notes: int = 0
+
+
+def _told(error: BaseException) -> Told | None:
+    try:
+        found = vars(error).get(TOLD)
+    except Unsaid:
+        return None
+    return found if isinstance(found, Told) else None
+
 
 def type_of(error: BaseException) -> str:
     """The name of its class, with the module."""
+    if told := _told(error):
+        return told.type
     kind = type(error)
     try:
         return f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
@@ -23,6 +48,8 @@ def type_of(error: BaseException) -> str:
 
 def message_of(error: BaseException) -> str:
     """Its message, as far as it is kept; or that it has none."""
+    if told := _told(error):
+        return told.message
     try:
         return str(error)[:MESSAGE_MAX]
     except Unsaid as unprintable:
@@ -39,6 +66,9 @@ def shown(error: BaseException) -> str:
 
 def traceback_of(error: BaseException) -> tuple[str, bool]:
     """Its traceback as text, without its middle if it is long; and whether that is all of it."""
+    if told := _told(error):
+        added = [each for each in getattr(error, "__notes__", ())[told.notes :] if not str(each).startswith(IN_CHILD)]
+        return told.traceback + "".join(f"{note}\n" for note in added), True
     try:
         text = "".join(traceback.format_exception(error))
         return cut(text), len(text) <= TRACEBACK_MAX

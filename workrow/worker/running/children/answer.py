@@ -5,13 +5,14 @@ import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NoReturn
+from typing import Any
 
 import pydantic_core
 
 from workrow.arguments.jsonb import TooLarge, dump_result
 from workrow.arguments.parameters import Result
-from workrow.worker.job_logs import Unsaid, message_of, traceback_of
+from workrow.worker.job_logs import IN_CHILD, Unsaid, carried, message_of
+from workrow.worker.running.children.portrait import Portrait, portrayed, rebuilt
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +23,13 @@ class Answer:
         text: what the task returned, as JSON text; None where nothing, or nothing that can be kept.
         unkept: why it cannot.
         value: the same, pickled; None unless somebody wants it and it can be.
-        error: what the task raised, pickled; None if that cannot be.
-        told: the error in words: the type's name, the message and the traceback; None if it raised none.
+        error: what the task raised.
     """
 
     text: str | None = None
     unkept: str | None = None
     value: bytes | None = None
-    error: bytes | None = None
-    told: tuple[str, str, str] | None = None
-
-
-class RemoteError(Exception):
-    """Stands for an exception of a child process that cannot be carried over: its type and its message."""
+    error: Portrait | None = None
 
 
 def returned(function: Callable[..., Any], result: Any, *, limit: int | None, whole: bool) -> Answer:
@@ -66,40 +61,21 @@ def _kind(function: Callable[..., Any]) -> Result:
 
 def failure(error: BaseException) -> Answer:
     """In the child: the answer of a task that raised."""
-    text, _ = traceback_of(error)
-    try:
-        message = str(error)
-    except Unsaid as unprintable:
-        return Answer(told=(type(error).__name__, f"(its message fails: {message_of(unprintable)})", text))
-    told = (type(error).__name__, message, text)
-    try:
-        # an exception may be pickled and not be made again
-        pickled = pickle.dumps(error)
-        again = pickle.loads(pickled)
-    except Unsaid:
-        return Answer(told=told)
-    return Answer(error=pickled if isinstance(again, BaseException) else None, told=told)
+    return Answer(error=portrayed(error))
 
 
 def opened(answer: Answer) -> Any:
     """In the parent: what the task returned, as far as it could be handed over; else what its JSON says.
 
     Raises:
-        Exception: what the task raised; a `RemoteError` where that cannot be made again.
+        Exception: what the task raised, with the child's traceback as a note.
     """
-    if answer.told is not None:
-        _raise(*answer.told, answer.error)
+    if answer.error is not None:
+        error = rebuilt(answer.error)
+        with contextlib.suppress(*Unsaid):
+            error.add_note(IN_CHILD + answer.error.told.traceback)
+        raise carried(error) if isinstance(error, StopIteration) else error
     if answer.value is not None:
         with contextlib.suppress(*Unsaid):  # its class may exist in the child only
             return pickle.loads(answer.value)
     return None if answer.text is None else pydantic_core.from_json(answer.text)
-
-
-def _raise(name: str, message: str, told: str, pickled: bytes | None) -> NoReturn:
-    error: BaseException = RemoteError(f"{name}: {message}")
-    if pickled:
-        with contextlib.suppress(*Unsaid):  # the same
-            again = pickle.loads(pickled)
-            error = again if isinstance(again, BaseException) else error
-    error.add_note(f"In the child process:\n{told}")
-    raise error
