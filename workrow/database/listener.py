@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 CHECK_SECONDS = 20.0
 """How often a silent connection is asked whether it still hears: it notifies itself."""
 ANSWER_SECONDS = 5.0
+ID_MOST = 2**63 - 1
 ASK = f"SELECT pg_notify(%s, '') WHERE {fragment('room_to_notify')}"
 
 
@@ -74,13 +75,14 @@ class Listener:
         finally:
             await close(connection)
 
-    async def _hear_for(self, connection: psycopg.AsyncConnection, seconds: float) -> None:
-        async for notification in connection.notifies(timeout=seconds):
+    async def _hear_for(
+        self, connection: psycopg.AsyncConnection, seconds: float, stop_after: int | None = None
+    ) -> None:
+        # to the end of what one read has brought: psycopg 3.3.9 drops what is left in a generator that is left
+        async for notification in connection.notifies(timeout=seconds, stop_after=stop_after):
             self._alive = True
             if notification.channel != self._canary:
                 self._hear(notification.payload)
-            elif seconds < CHECK_SECONDS:
-                return
 
     async def _ask(self, connection: psycopg.AsyncConnection) -> None:
         self._alive = False
@@ -88,7 +90,7 @@ class Listener:
             cursor = await connection.execute(ASK, [self._canary])
         if not cursor.rowcount:
             return  # it answers, and there is no room to notify
-        await self._hear_for(connection, ANSWER_SECONDS)
+        await self._hear_for(connection, ANSWER_SECONDS, stop_after=1)
         if not self._alive:
             raise psycopg.OperationalError("the listening connection does not hear its own notification")
 
@@ -103,15 +105,24 @@ def of_jobs(on_job: Callable[[int], None], on_abort: Callable[[int], None]) -> C
     id of one to abort."""
 
     def hear(payload: str) -> None:
-        try:
-            message = json.loads(payload)
-            job_id = int(message["job_id"])
-        except (ValueError, TypeError, KeyError):
-            logger.warning("ignoring a notification that is not procrastinate's: %.100r", payload)
-            return
-        if message.get("type") == "abort_job_requested":
+        kind, job_id = _read(payload)
+        if kind == "abort_job_requested":
             on_abort(job_id)
-        else:
+        elif kind is not None:
             on_job(job_id)
 
     return hear
+
+
+def _read(payload: str) -> tuple[str | None, int]:
+    """What is said, and of which job (0: of none); nothing if it is not ours. Any role that may connect can say
+    anything, so that it may lead to a look, and to nothing else."""
+    try:
+        message = json.loads(payload)
+        kind, job_id = message["type"], message["job_id"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        kind = job_id = None
+    if isinstance(kind, str) and type(job_id) is int and 0 <= job_id <= ID_MOST:
+        return kind, job_id
+    logger.debug("ignoring a notification that is not procrastinate's: %.100r", payload)
+    return None, 0

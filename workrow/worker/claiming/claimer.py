@@ -26,6 +26,8 @@ SHARE_LEAST = 10
 BUSY_SURVEY = 0.1
 """Seconds between two surveys of a busy worker: how long a job of higher priority, or of another queue, goes unseen."""
 STAGE = 1000
+NOTIFIED_MOST = 1000
+"""Ids of notifications that are kept until the next claim: anybody who may connect can send more."""
 NOTE_AGAIN = 10.0
 """Seconds until names of queues are noted again that an open transaction holds. No claim depends on them."""
 
@@ -82,7 +84,10 @@ class Claimer:
 
     def notify(self, job_id: int) -> None:
         """A notification said that this job is there."""
-        self._notified.add(job_id)
+        if len(self._notified) < NOTIFIED_MOST:
+            self._notified.add(job_id)
+        else:
+            self.look_again()
 
     def look_again(self) -> None:
         """Forget when the last survey was: something is there that no notification names."""
