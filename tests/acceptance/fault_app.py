@@ -42,3 +42,8 @@ async def effect(session: AsyncSession, ctx: workrow.JobContext, seconds: float,
 
 @app.task(name="tick", every=timedelta(seconds=1))
 async def tick() -> None: ...
+
+
+@app.task(name="block")
+async def block(seconds: float) -> None:
+    time.sleep(seconds)  # noqa: ASYNC251 - nothing else runs in the loop meanwhile, as with bad code of users

@@ -70,6 +70,25 @@ def test_a_killed_workers_job_is_rescued(database_url: str, conn: Any) -> None:
     assert job(conn, slow) == ("succeeded", 1, 1, 2)
 
 
+@pytest.mark.parametrize("task", ["sleep", "block"])
+def test_who_is_killed_while_it_stops_makes_no_suspects(database_url: str, conn: Any, task: str) -> None:
+    """Deploys under a long job: SIGTERM, the end of the grace, SIGKILL. Also where the job blocks the event loop."""
+    long = enqueue(conn, task, '{"seconds": 60}')
+    for deploy in range(1, 4):
+        with worker(database_url) as stopped:
+            wait_for(lambda expected=deploy: job(conn, long)[::3] == ("doing", expected))
+            stopped.terminate()
+            wait_for(lambda: conn.execute("SELECT 1 FROM workrow.workers WHERE stopping_at IS NOT NULL").fetchone())
+            assert stopped.poll() is None
+            stopped.kill()
+    with worker(database_url):
+        wait_for(lambda: job(conn, long)[::3] == ("doing", 4))
+        assert job(conn, long) == ("doing", 0, 0, 4)
+    (said,) = conn.execute("SELECT errors -> -1 ->> 'message' FROM workrow.jobs").fetchone()
+    assert said.startswith("lost heartbeat of ")
+    assert said.endswith(", which had said that it stops")
+
+
 @pytest.mark.usefixtures("effects")
 def test_killed_between_its_last_write_and_the_commit_it_leaves_nothing(database_url: str, conn: Any) -> None:
     dying = enqueue(conn, "effect", '{"seconds": 0, "dies": true}')

@@ -132,7 +132,11 @@ class Model(State):
             if rows:
                 self.leases[worker] = False
 
-        return Op(f"beat of {worker}", [(self.load("update_heartbeat"), {"worker_id": worker, "refused": 0})], apply)
+        return Op(
+            f"beat of {worker}",
+            [(self.load("update_heartbeat"), {"worker_id": worker, "refused": 0, "stopping": False})],
+            apply,
+        )
 
     def fall_silent(self, worker: int) -> Op:
         def apply(rows: Rows, alone: bool) -> None:
@@ -168,7 +172,7 @@ class Model(State):
             self.leases_unsure = not alone
 
         params = {"max_crashes": MAX_CRASHES, "max_rows": max_rows}
-        return Op("rescue", [(self.load("rescue_jobs"), params)], apply)
+        return Op("rescue", [(self.load("rescue_jobs_at_once"), params)], apply)
 
     # claims
 

@@ -13,6 +13,7 @@ from procrastinate.retry import RetryStrategy
 
 import workrow
 from tests.integration.test_heart import Running, until
+from tests.integration.test_rescue import register
 from tests.integration.test_worker import row, run
 
 LEASE = 2.0
@@ -195,9 +196,7 @@ class TestRescue:
             return "done"
 
         job = await orphan.enqueue(None)
-        dead = conn.execute(
-            "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 hour') RETURNING id"
-        ).fetchone()[0]
+        dead = register(conn, "worker", LEASE)
         conn.execute("UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s, claims = 1", [dead])
         async with Running(open_app):
             await until(lambda: status(conn, job) == "succeeded", 15)
@@ -290,7 +289,7 @@ class TestRescue:
             conn.execute("DROP FUNCTION refuse CASCADE")
 
     async def test_nobody_is_taken_for_dead_by_who_has_just_come_back(self, open_app: workrow.App, conn: Any) -> None:
-        conn.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 hour')")
+        register(conn, "dead", LEASE)
         async with Running(open_app):
             await until(lambda: count(conn, "SELECT count(*) FROM workrow.workers") == 2)
             await asyncio.sleep(LEASE * 0.6)

@@ -1,11 +1,20 @@
 """The wall clock by which Python decides what is due. The database has its own, which decides everything else."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 Reading = Callable[[], datetime]
 
 _moved: Reading | None = None
+
+
+_STEADY = getattr(time, "CLOCK_BOOTTIME", None)
+
+
+def steady() -> float:
+    """Seconds of a clock that never steps, and where there is one (Linux) goes on while the machine is suspended."""
+    return time.monotonic() if _STEADY is None else time.clock_gettime(_STEADY)
 
 
 def now() -> datetime:

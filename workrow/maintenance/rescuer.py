@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import math
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,10 +13,18 @@ logger = logging.getLogger(__name__)
 MAX_ROWS = 1000
 LOOKS = 4
 """Looks in the time of one lease: a job is back at the latest after a lease and a quarter, if another worker lives."""
+SOONEST = 0.01
+"""Seconds between two looks at least."""
+
+Key = tuple[str, int]
+"""What is watched: a worker, or a job that nobody holds, and its id."""
 
 
 class Rescuer:
     """Each worker runs one; the database gives each orphan to one of them.
+
+    Dead is who has not beaten for its lease while this one watched: what clocks say, the server's or any other, is not
+    asked. A step of the server's clock would make everybody look dead, or keep the dead alive.
 
     Args:
         run: runs a statement of ``workrow/sql`` and returns its rows.
@@ -35,27 +45,66 @@ class Rescuer:
         self._lease = lease
         self._max_crashes = max_crashes
         self._steady_for = steady_for
+        self._silent: dict[Key, tuple[float, float]] = {}
+        """The last sign of each, and for how many seconds it has been the same."""
+        self._looked_at = -math.inf
 
     async def run(self) -> None:
         """Rescue until cancelled."""
         while True:
             pause = await self.run_once()
-            # jitter, so that the workers of one deploy do not all look in the same moment
-            await asyncio.sleep(pause * random.uniform(0.8, 1.0))
+            await asyncio.sleep(pause)
 
     async def run_once(self) -> float:
-        """Rescue what is to be rescued; the seconds until the next look."""
-        pause = self._lease / LOOKS
+        """Look, and rescue what is to be rescued; the seconds until the next look."""
+        dead, nearest = await self._look()
         wait = self._lease - self._steady_for()
         if wait > 0:
-            return max(wait, pause / 2)
+            nearest = min(nearest, wait)
+        else:
+            await self._rescue(dead)
+        # jitter, so that the workers of one deploy do not all look in the same moment
+        return min(self._pause * random.uniform(0.8, 1.0), max(SOONEST, nearest))
+
+    @property
+    def _pause(self) -> float:
+        return self._lease / LOOKS
+
+    async def _look(self) -> tuple[list[tuple[Key, float]], float]:
+        """Who is dead by now, with the last sign of each; and in how many seconds the next one may be."""
+        # who was stopped itself (SIGSTOP, a machine that sleeps) has watched nobody meanwhile
+        passed = min(time.monotonic() - self._looked_at, self._pause)
+        rows = await self._run("watch_holders", max_rows=MAX_ROWS)
+        self._looked_at = time.monotonic()
+        before, self._silent = self._silent, {}
+        dead, nearest = [], math.inf
+        for kind, id_, sign, lease in rows:
+            known, silent = before.get((kind, id_), (None, 0.0))
+            silent = silent + passed if known == sign else 0.0
+            self._silent[kind, id_] = sign, silent
+            if silent >= lease or sign == -math.inf:  # its supervisor has told that it is dead
+                dead.append(((kind, id_), sign))
+            else:
+                nearest = min(nearest, lease - silent)
+        return dead, nearest
+
+    async def _rescue(self, dead: list[tuple[Key, float]]) -> None:
+        workers = [(id_, sign) for (kind, id_), sign in dead if kind == "worker"]
+        jobs = [(id_, sign) for (kind, id_), sign in dead if kind == "job"]
         rescued = MAX_ROWS
         while rescued >= MAX_ROWS:
-            rows = await self._run("rescue_jobs", max_crashes=self._max_crashes, max_rows=MAX_ROWS)
+            rows = await self._run(
+                "rescue_jobs",
+                workers=[id_ for id_, _ in workers],
+                beats=[beat for _, beat in workers],
+                jobs=[id_ for id_, _ in jobs],
+                starts=[start for _, start in jobs],
+                max_crashes=self._max_crashes,
+                max_rows=MAX_ROWS,
+            )
             rescued = len(rows)
             for job_id, task, _queue, worker, verdict in rows:
                 log = logger.error if verdict not in ("queued", "superseded", "aborted") else logger.warning
                 log("%s[%s]: rescued from %s: %s", task, job_id, worker, verdict)
             if rescued and all(row[4].startswith("refused") for row in rows):
                 break
-        return pause

@@ -505,6 +505,21 @@ END;
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION procrastinate_prune_stalled_workers_v1(seconds_since_heartbeat double precision)
+ RETURNS TABLE(worker_id bigint)
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    RETURN QUERY
+    DELETE FROM procrastinate_workers AS silent
+    WHERE
+        silent.last_heartbeat < now() - seconds_since_heartbeat * INTERVAL '1 second'
+        AND NOT EXISTS (SELECT FROM workrow.worker_details AS details WHERE details.worker_id = silent.id)
+    RETURNING silent.id;
+END;
+$function$
+;
+
 CREATE OR REPLACE FUNCTION procrastinate_retry_job_v1(job_id bigint, retry_at timestamp with time zone, new_priority integer, new_queue_name character varying, new_lock character varying)
  RETURNS void
  LANGUAGE plpgsql
@@ -1606,7 +1621,7 @@ BEGIN
         SELECT
         FROM procrastinate_workers AS worker
         WHERE
-            worker.last_heartbeat > now() - INTERVAL '60 seconds'
+            worker.last_heartbeat BETWEEN now() - INTERVAL '60 seconds' AND now() + INTERVAL '60 seconds'
             AND NOT EXISTS (SELECT FROM workrow.worker_details AS details WHERE details.worker_id = worker.id)
     );
     -- a notification for which there is no room would be refused at COMMIT, and with it the job: then workers poll
@@ -1874,6 +1889,35 @@ CREATE OR REPLACE FUNCTION workrow.rescue_jobs_v1(max_crashes integer DEFAULT 3,
  LANGUAGE plpgsql
 AS $function$
 DECLARE
+    workers bigint[];
+    beats double precision[];
+    jobs bigint[];
+    starts double precision[];
+BEGIN
+    SELECT array_agg(silent.id), array_agg(extract(EPOCH FROM silent.last_heartbeat)) INTO workers, beats
+    FROM procrastinate_workers AS silent
+    LEFT JOIN workrow.worker_details AS details ON details.worker_id = silent.id
+    WHERE silent.last_heartbeat < clock_timestamp() - coalesce(details.lease, INTERVAL '30 seconds');
+    SELECT array_agg(held.id), array_agg(extract(EPOCH FROM held.started_at)) INTO jobs, starts
+    FROM procrastinate_jobs AS held
+    WHERE
+        held.status = 'doing'
+        AND held.worker_id IS NULL
+        AND held.started_at < clock_timestamp() - INTERVAL '30 seconds';
+    RETURN QUERY
+    SELECT rescued.*
+    FROM workrow.rescue_jobs_v2(
+        coalesce(workers, '{}'), coalesce(beats, '{}'), coalesce(jobs, '{}'), coalesce(starts, '{}'), max_crashes, max_rows
+    ) AS rescued;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.rescue_jobs_v2(workers bigint[], beats double precision[], jobs bigint[], starts double precision[], max_crashes integer DEFAULT 3, max_rows integer DEFAULT 1000)
+ RETURNS TABLE(job_id bigint, task text, queue text, worker text, verdict text)
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
     dead bigint[];
     orphan record;
     queued text[] := '{}';
@@ -1881,17 +1925,19 @@ BEGIN
     -- whoever beats in this moment is skipped; who beats a moment later finds its row gone
     dead := ARRAY(
         SELECT silent.id
-        FROM procrastinate_workers AS silent
-        LEFT JOIN workrow.worker_details AS details ON details.worker_id = silent.id
-        WHERE silent.last_heartbeat < clock_timestamp() - coalesce(details.lease, INTERVAL '30 seconds')
+        FROM unnest(workers, beats) AS watched (id, beat)
+        INNER JOIN procrastinate_workers AS silent ON silent.id = watched.id
+        WHERE CAST(extract(EPOCH FROM silent.last_heartbeat) AS double precision) = watched.beat
         FOR UPDATE OF silent SKIP LOCKED
     );
     FOR orphan IN
         SELECT
-            job.id, job.task_name, job.queue_name, job.worker_id, job.started_at,
-            job.crashes = 0 OR coalesce(job.marked = job.claims, false) AS counted,
+            job.id, job.task_name, job.queue_name, job.worker_id,
+            CAST(extract(EPOCH FROM job.started_at) AS double precision) AS start,
+            (job.crashes = 0 OR coalesce(job.marked = job.claims, false)) AND details.stopping_at IS NULL AS counted,
             coalesce(details.name, 'worker') || ' ' || coalesce(CAST(job.worker_id AS text), '(gone)') AS name,
-            coalesce(details.death, 'lost heartbeat') AS death
+            coalesce(details.death, 'lost heartbeat') AS death,
+            CASE WHEN details.stopping_at IS NULL THEN '' ELSE ', which had said that it stops' END AS last_words
         FROM procrastinate_jobs AS job
         LEFT JOIN workrow.worker_details AS details ON details.worker_id = job.worker_id
         WHERE
@@ -1907,10 +1953,7 @@ BEGIN
                     AND held.worker_id <> ALL(ARRAY(SELECT known.id FROM procrastinate_workers AS known))
                 UNION ALL
                 SELECT held.id FROM procrastinate_jobs AS held
-                WHERE
-                    held.status = 'doing'
-                    AND held.worker_id IS NULL
-                    AND held.started_at < clock_timestamp() - INTERVAL '30 seconds'
+                WHERE held.status = 'doing' AND held.worker_id IS NULL AND held.id = ANY(jobs)
             ))
         ORDER BY job.id
         LIMIT max_rows
@@ -1920,13 +1963,15 @@ BEGIN
         -- back, and a living worker have claimed it.
         CONTINUE WHEN orphan.worker_id <> ALL(dead)
             AND EXISTS (SELECT FROM procrastinate_workers AS holder WHERE holder.id = orphan.worker_id);
-        CONTINUE WHEN orphan.worker_id IS NULL AND orphan.started_at >= clock_timestamp() - INTERVAL '30 seconds';
+        CONTINUE WHEN orphan.worker_id IS NULL AND orphan.start IS DISTINCT FROM starts[array_position(jobs, orphan.id)];
         job_id := orphan.id;
         task := orphan.task_name;
         queue := orphan.queue_name;
         worker := orphan.name;
         BEGIN
-            verdict := workrow.crash_job_v1(orphan.id, orphan.counted, max_crashes, orphan.death || ' of ' || orphan.name);
+            verdict := workrow.crash_job_v1(
+                orphan.id, orphan.counted, max_crashes, orphan.death || ' of ' || orphan.name || orphan.last_words
+            );
         EXCEPTION WHEN OTHERS THEN
             -- one row that refuses must not keep the others
             verdict := 'refused: ' || SQLERRM;
@@ -2747,11 +2792,14 @@ SELECT
     details.started_at,
     worker.last_heartbeat,
     CAST(extract(EPOCH FROM now() - worker.last_heartbeat) AS double precision) AS heartbeat_age_seconds,
-    worker.last_heartbeat > now() - coalesce(details.lease, INTERVAL '30 seconds') AS alive,
+    worker.last_heartbeat > now() - coalesce(details.lease, INTERVAL '30 seconds')
+    -- one from the future is from before a step of the server's clock
+    AND worker.last_heartbeat < now() + coalesce(details.lease, INTERVAL '30 seconds') AS alive,
     (SELECT count(*) FROM procrastinate_jobs AS job WHERE job.worker_id = worker.id AND job.status = 'doing') AS running,
     CAST(extract(EPOCH FROM coalesce(details.lease, INTERVAL '30 seconds')) AS double precision) AS lease_seconds,
     details.tasks,
-    details.refused
+    details.refused,
+    details.stopping_at
 FROM procrastinate_workers AS worker
 LEFT JOIN workrow.worker_details AS details ON details.worker_id = worker.id;
 
@@ -2961,6 +3009,12 @@ BEGIN
     COMMENT ON COLUMN workrow.limits.actor IS 'who changed it at run time';
     COMMENT ON COLUMN workrow.limits.reason IS 'and why';
     COMMENT ON COLUMN workrow.limits.changed_at IS 'and when';
+END
+$comment$;
+
+DO $comment$
+BEGIN
+    COMMENT ON COLUMN workrow.workers.stopping_at IS 'when it said that it stops; NULL: it has not';
 END
 $comment$;
 

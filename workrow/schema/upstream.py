@@ -28,10 +28,11 @@ def read() -> tuple[str, str]:
     return text, KNOWN[digest]
 
 
-# version 2 of our schema replaces these; a downgrade takes them from the text, which is pinned, so patterns will do
+# our schema replaces these; a downgrade takes them from the text, which is pinned, so patterns will do
 _REPLACED = "fetch_job_v2|finish_job_v1|cancel_job_v1|retry_job_v1|retry_job_v2"
 _PATTERNS = {
     "functions": rf"^CREATE FUNCTION procrastinate_(?:{_REPLACED})\(.*?^\$\$;$",
+    "pruning": r"^CREATE FUNCTION procrastinate_prune_stalled_workers_v1\(.*?^\$\$;$",
     "triggers": r"^CREATE TRIGGER .*?;$",
     "indexes": (
         r"^CREATE (?:UNIQUE )?INDEX "
@@ -41,5 +42,6 @@ _PATTERNS = {
 
 
 def parts(text: str, kind: str) -> list[str]:
-    """The statements of ``text`` that version 2 replaces. ``kind``: "functions", "triggers" or "indexes"."""
+    """The statements of ``text`` that we replace. ``kind``: "functions", "triggers", "indexes" (version 2) or "pruning"
+    (version 6)."""
     return re.findall(_PATTERNS[kind], text, flags=re.MULTILINE | re.DOTALL)

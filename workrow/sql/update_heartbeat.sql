@@ -1,12 +1,12 @@
--- The worker lives; no row: its lease is gone. Each time it tells how many of its finishes were refused.
+-- The worker lives; no row: its lease is gone. Each time it tells how many of its finishes were refused, and whether it stops.
 WITH beaten AS (
     UPDATE procrastinate_workers SET last_heartbeat = clock_timestamp() WHERE id = %(worker_id)s RETURNING id
 ),
 
 told AS (
     UPDATE workrow.worker_details
-    SET refused = %(refused)s
-    WHERE worker_id = %(worker_id)s AND refused <> %(refused)s
+    SET refused = %(refused)s, stopping_at = CASE WHEN %(stopping)s THEN coalesce(stopping_at, clock_timestamp()) END
+    WHERE worker_id = %(worker_id)s AND (refused <> %(refused)s OR %(stopping)s <> (stopping_at IS NOT NULL))
 )
 
 SELECT id FROM beaten

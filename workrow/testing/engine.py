@@ -1,14 +1,13 @@
 """The real worker, taken one step at a time."""
 
 import asyncio
-import math
-import time
 from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any
 
+from workrow.database import clock
 from workrow.maintenance.expirer import Expirer
-from workrow.maintenance.rescuer import Rescuer
+from workrow.maintenance.rescuer import MAX_ROWS
 from workrow.worker import Worker
 from workrow.worker.lane import Lane
 from workrow.worker.outcome import Outcome
@@ -35,7 +34,6 @@ class Steps(Worker):
         await self._lease.register()
         self.worker_id = self._lease.worker_id
         self._sides = [asyncio.create_task(loop, name=name) for name, loop in self._side_loops().items()]
-        self._rescuer = Rescuer(self._chores.run, self._lease.seconds, self._max_crashes, lambda: math.inf)
         self._expirer = Expirer(self._chores.run)
         await self._scheduler.start()
 
@@ -46,12 +44,12 @@ class Steps(Worker):
     async def settle(self) -> None:
         """A heartbeat, for the clock may have been moved; then rescue the jobs of workers that are dead by now,
         and end those that have expired."""
-        if await self._chores.run("update_heartbeat", worker_id=self._lease.worker_id, refused=self._lease.refused):
-            self._lease._beaten_at = time.monotonic()
+        if await self._chores.run("update_heartbeat", **self._lease.sign_of_life):
+            self._lease._beaten_at = clock.steady()
         else:  # somebody has emptied the table
             await self._lease.register()
             self.worker_id = self._lease.worker_id
-        await self._rescuer.run_once()
+        await self._chores.run("rescue_jobs_at_once", max_crashes=self._max_crashes, max_rows=MAX_ROWS)
         await self._expirer.run_once()
 
     async def tick(self) -> None:

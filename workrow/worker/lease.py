@@ -1,12 +1,13 @@
 """The lease: what makes the jobs that this worker claimed its own, and the heartbeats that keep it."""
 
 import asyncio
+import contextlib
 import logging
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
+from workrow.database import clock
 from workrow.database.held import Held
 from workrow.database.link import Connect, Link, persist
 from workrow.database.outage import LOST as DATABASE_AWAY
@@ -47,6 +48,7 @@ class Lease:
         self._steady_since: float | None = None
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
+        self._stopping = False
         self._heart: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     @property
@@ -58,21 +60,26 @@ class Lease:
     @property
     def valid(self) -> bool:
         """Whether nobody can have taken this worker for dead yet, as far as its own clock knows."""
-        return time.monotonic() - self._beaten_at < self.seconds
+        return clock.steady() - self._beaten_at < self.seconds
 
     @property
     def steady_for(self) -> float:
         """Seconds for which every heartbeat has arrived."""
-        return 0.0 if self._steady_since is None else time.monotonic() - self._steady_since
+        return 0.0 if self._steady_since is None or not self.valid else clock.steady() - self._steady_since
+
+    @property
+    def sign_of_life(self) -> dict[str, Any]:
+        """The parameters of ``update_heartbeat.sql``."""
+        return {"worker_id": self._worker_id, "refused": self.refused, "stopping": self._stopping}
 
     async def register(self) -> None:
         """Take a new lease; waits for a database that is away."""
         link = Link(self._connect)
-        began = time.monotonic()
+        began = clock.steady()
 
         async def attempt() -> int:
             nonlocal began
-            began = time.monotonic()
+            began = clock.steady()
             rows = await link.run("register_worker", lease=self.seconds, **self._described)
             return int(rows[0][0])
 
@@ -88,31 +95,44 @@ class Lease:
             )
             self._thread.start()
 
+    def announce_stop(self) -> None:
+        """Tell the database, with a heartbeat at once, that this worker stops: whatever kills it from now on is no job.
+
+        From any thread, and from a signal handler.
+        """
+        self._stopping = True
+        self._wake()
+
     async def stop(self) -> None:
         """Stop the heart; the row stays."""
         self._stopped.set()
-        if self._heart:
-            loop, wake = self._heart
-            loop.call_soon_threadsafe(wake.set)
+        self._wake()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, self.interval)
+
+    def _wake(self) -> None:
+        if self._heart:
+            loop, wake = self._heart
+            with contextlib.suppress(RuntimeError):  # it has just ended
+                loop.call_soon_threadsafe(wake.set)
 
     async def _live(self, worker_loop: asyncio.AbstractEventLoop) -> None:
         wake = asyncio.Event()
         self._heart = asyncio.get_running_loop(), wake
         link = Link(self._connect, "SET synchronous_commit = off", timeout=max(1.0, self.seconds / 2))
         while not self._stopped.is_set():
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.interval if self.problem is None else min(1.0, self.interval)):
                     await wake.wait()
-            except TimeoutError:
+            wake.clear()
+            if not self._stopped.is_set():
                 await self._beat(link, worker_loop)
         await link.close()
 
     async def _beat(self, link: Link, worker_loop: asyncio.AbstractEventLoop) -> None:
-        began, worker_id = time.monotonic(), self._worker_id
+        began, worker_id = clock.steady(), self._worker_id
         try:
-            rows = await link.run("update_heartbeat", worker_id=worker_id, refused=self.refused)
+            rows = await link.run("update_heartbeat", **self.sign_of_life)
         except DATABASE_AWAY as error:
             self._note(f"no heartbeat for {began - self._beaten_at:.0f} s: {told(error)}")
             return
@@ -126,6 +146,8 @@ class Lease:
         if self.problem is not None:
             logger.warning("the heartbeat is back")
             self.problem, self._steady_since = None, began
+        elif not self.valid:  # it was stopped, or its machine was suspended
+            self._steady_since = began
         if rows:
             self._beaten_at = began
         elif worker_id == self._worker_id:

@@ -49,7 +49,7 @@ class Worker(Assembly):
                     if cancelled:
                         self._hurry.set()
                     cancelled = error
-                    self.stop()  # type: ignore[no-untyped-call]
+                    self.stop()
         finally:
             self._running.discard(self)
             self._loop = None
@@ -59,6 +59,11 @@ class Worker(Assembly):
             self._leave()
         if self._finisher.backlog and self.install_signal_handlers:
             raise SystemExit(UNFINISHED)
+
+    def stop(self) -> None:
+        """Ask it to stop; from any thread."""
+        self._lease.announce_stop()
+        super().stop()  # type: ignore[no-untyped-call]
 
     async def end_now(self, why: str) -> None:
         """Stop, and wait until it has; jobs that run are interrupted and given back. From any event loop."""
@@ -70,7 +75,7 @@ class Worker(Assembly):
 
     async def _end(self) -> None:
         self._hurry.set()
-        self.stop()  # type: ignore[no-untyped-call]
+        self.stop()
         await asyncio.wait({self._work_task})
 
     def problems(self) -> list[str]:
@@ -87,7 +92,11 @@ class Worker(Assembly):
         return [self._notify_queue.warning] if self._notify_queue.warning else []
 
     async def _run(self) -> None:
-        handlers = on_stop(self.stop, self._hurry.set) if self.install_signal_handlers else contextlib.nullcontext()
+        handlers = (
+            on_stop(self.stop, self._hurry.set, at_once=self._lease.announce_stop)
+            if self.install_signal_handlers
+            else contextlib.nullcontext()
+        )
         with serve(self._health, self.problems, self.warnings), handlers:
             # a signal must end the wait for a database that is away
             if not await unless(self._stop_event, self._lease.register()):

@@ -13,8 +13,15 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextlib.contextmanager
-def on_stop(stop: Callable[[], None], hurry: Callable[[], None]) -> Iterator[None]:
-    """Call ``stop`` at the first signal and ``hurry`` at every later one; the handlers of before are put back."""
+def on_stop(stop: Callable[[], None], hurry: Callable[[], None], *, at_once: Callable[[], None]) -> Iterator[None]:
+    """Call ``stop`` at the first signal and ``hurry`` at every later one; the handlers of before are put back.
+
+    Args:
+        stop: called in the event loop.
+        hurry: the same.
+        at_once: called at every signal before either, also while a task blocks the loop; in the main thread, between
+            any two steps of what it does.
+    """
     if threading.current_thread() is not threading.main_thread():
         logger.warning("no signal handlers: this is not the main thread")
         yield
@@ -30,6 +37,9 @@ def on_stop(stop: Callable[[], None], hurry: Callable[[], None]) -> Iterator[Non
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number in SIGNALS:
         loop.add_signal_handler(number, handle)
+        # in place of the loop's own, which does nothing: what wakes the loop is the signal's number in its pipe
+        signal.signal(number, lambda *_: at_once())
+        signal.siginterrupt(number, False)
     try:
         yield
     finally:

@@ -20,7 +20,7 @@ BEGIN
         SELECT
         FROM procrastinate_workers AS worker
         WHERE
-            worker.last_heartbeat > now() - INTERVAL '60 seconds'
+            worker.last_heartbeat BETWEEN now() - INTERVAL '60 seconds' AND now() + INTERVAL '60 seconds'
             AND NOT EXISTS (SELECT FROM workrow.worker_details AS details WHERE details.worker_id = worker.id)
     );
     -- a notification for which there is no room would be refused at COMMIT, and with it the job: then workers poll

@@ -1,0 +1,1 @@
+DROP FUNCTION workrow.rescue_jobs_v2
