@@ -7,6 +7,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 from workrow.errors import ConfigurationError
 
+_USER = re.compile(r"((?:^|//)[^:/?#@\s]*:)(?!//).*@", re.DOTALL)
+_SECRET = re.compile(
+    r"((?:password|passwd|pwd|secret|scram_\w+_key)\s*=\s*)(?:'(?:\\.|[^'\\])*'?|[^&\s]*)", re.IGNORECASE
+)
 EXAMPLE = "postgresql://user:password@localhost:5432/name"
 
 
@@ -27,8 +31,12 @@ def libpq_url(url: str) -> str:
 
 
 def masked(text: str) -> str:
-    """The text with the passwords of the URLs in it replaced by ``***``."""
-    return re.sub(r"(password=)[^&\s]*", r"\1***", re.sub(r"(://[^:/?#\s]*:)\S*@", r"\1***@", text))
+    """The text of a URL, or of a connection string, with the passwords in it replaced by ``***``.
+
+    A password may hold anything if somebody forgot to encode it: what stands between the user's colon and the last
+    ``@`` goes, even if that takes the host with it.
+    """
+    return _SECRET.sub(r"\1***", _USER.sub(r"\1***@", text))
 
 
 def unavailable(url: str, error: psycopg.OperationalError) -> str:
@@ -46,7 +54,7 @@ def _mistake(url: str) -> str:
     except psycopg.ProgrammingError as error:
         words = " ".join(str(error).split())
         # what libpq quotes may be the password, unless it is the name of a parameter
-        return words if words.startswith("invalid URI query") else words.partition(': "')[0]
+        return words if words.startswith("invalid URI query") else re.sub(r'(:| in)? ".*', "", words)
     if not all(port.isdecimal() and 0 < int(port) < 65536 for port in str(ports).split(",") if port):
         return "its port is not a number from 1 to 65535"
     return ""
