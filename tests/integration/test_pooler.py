@@ -24,6 +24,12 @@ SETTINGS = (
     "DateStyle = 'German'",
     "TimeZone = 'Asia/Tokyo'",
     "IntervalStyle = 'iso_8601'",
+    "client_encoding = 'LATIN1'",
+    "standard_conforming_strings = 'off'",
+    "default_transaction_read_only = 'on'",
+    "statement_timeout = '50ms'",
+    "array_nulls = 'off'",
+    "extra_float_digits = '-15'",
 )
 
 
@@ -63,20 +69,23 @@ async def link(server: tuple[str, str]) -> AsyncIterator[Link]:
 
 
 async def test_statements_of_a_worker_run_as_they_expect(server: tuple[str, str], link: Link) -> None:
-    asked = """SELECT current_setting('transaction_isolation'), current_setting('DateStyle'),
-               current_setting('TimeZone'), current_setting('lock_timeout'), current_setting('IntervalStyle')"""
+    names = ["transaction_isolation", "TimeZone", "lock_timeout", "client_encoding", "standard_conforming_strings"]
+    names += ["transaction_read_only", "statement_timeout", "array_nulls", "extra_float_digits", "DateStyle"]
+    asked = f"SELECT {', '.join(f'current_setting({name!r})' for name in names)}, current_setting('IntervalStyle')"
     async with await psycopg.AsyncConnection.connect(server[1], autocommit=True) as other:
         for _ in range(3):
             [row] = await link._execute(await link._open(), asked, {})
-            assert (row[0], row[1][:3], row[2], row[3]) == ("read committed", "ISO", "UTC", f"{PATIENCE_MS}ms")
+            assert row[:5] == ("read committed", "UTC", f"{PATIENCE_MS}ms", "UTF8", "on")
+            assert (row[5:9], row[9][:3]) == (("off", "0", "on", "1"), "ISO")
             # the same server process, for a client that is not ours: it finds nothing of this left
             found = await (await other.execute(asked, prepare=False)).fetchone()
             assert found is not None
-            assert (found[0], found[1][:6], *found[2:]) == ("serializable", "German", "Asia/Tokyo", "0", "iso_8601")
+            assert found[:5] == ("serializable", "Asia/Tokyo", "0", "LATIN1", "off")
+            assert (found[5:9], found[9][:6], found[10]) == (("on", "50ms", "off", "-15"), "German", "iso_8601")
 
 
 async def test_no_statement_waits_for_long(server: tuple[str, str], link: Link) -> None:
-    with psycopg.connect(server[0]) as service:
+    with psycopg.connect(server[0], options="-c default_transaction_read_only=off") as service:
         service.execute("INSERT INTO workrow.queue_names VALUES ('tenant-17')")
         began = time.monotonic()
         with pytest.raises(Held):
@@ -87,14 +96,15 @@ async def test_no_statement_waits_for_long(server: tuple[str, str], link: Link) 
 
 
 async def test_jobs_run(server: tuple[str, str]) -> None:
-    app = workrow.App(server[1], direct_url=server[0])
+    app, direct, blueprint = workrow.App(server[1], direct_url=server[0]), workrow.App(server[0]), workrow.Blueprint()
 
-    @app.task(name="t", limits=[workrow.Limit(2)])
+    @blueprint.task(name="t", limits=[workrow.Limit(2)])
     async def t(n: int) -> int:
         return n
 
-    async with app.open_async():
+    async with direct.include(blueprint).open_async():
         await t.enqueue_many(None, [{"n": n} for n in range(20)])
+    async with app.include(blueprint).open_async():
         await run(app)
     with psycopg.connect(server[0]) as connection:
         found = connection.execute("SELECT status, count(*) FROM workrow.history GROUP BY 1").fetchall()

@@ -214,12 +214,13 @@ def _abandon(pool: psycopg_pool.ConnectionPool | psycopg_pool.AsyncConnectionPoo
 async def is_pooled(connection: psycopg.AsyncConnection) -> bool:
     """Pin the settings that we rely on; whether a pooler such as PgBouncer stands between.
 
-    The server process is then not the one we logged in to. Where its default isolation is not READ COMMITTED, each
-    statement gets a transaction that is.
+    The server process is then not the one we logged in to. Where its transactions begin in another isolation than READ
+    COMMITTED, or read only, each statement gets one that does not.
     """
     row = await (await connection.execute(session.PIN, session.pin_params(connection), prepare=False)).fetchone()
-    if session.needs_isolation(row):
+    if session.needs_modes(row):
         await connection.set_isolation_level(psycopg.IsolationLevel.READ_COMMITTED)
+        await connection.set_read_only(False)
     return session.pinned(connection, row)
 
 

@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 import psycopg
 
+from workrow.database import session
+
 T = TypeVar("T")
 
 PATIENCE_MS = 100
@@ -24,8 +26,9 @@ def bound_session(milliseconds: int) -> str:
 
 
 def bound_transaction(milliseconds: int) -> str:
-    """The same for one transaction, which is all that is ours behind a pooler; without a warning in an implicit one."""
-    return f"SELECT set_config('lock_timeout', '{milliseconds}', true)"
+    """The same for one transaction, which is all that is ours behind a pooler, with what else it relies on; without a
+    warning in an implicit one."""
+    return f"SELECT set_config('lock_timeout', '{milliseconds}', true), {session.LOCAL}"
 
 
 class Held(psycopg.DatabaseError):

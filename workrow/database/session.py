@@ -6,19 +6,45 @@ from typing import Any
 import psycopg
 from psycopg.types.datetime import TimestamptzBinaryLoader, TimestamptzLoader
 
-PIN = """
+FOLLOWED = {"DateStyle": "ISO", "TimeZone": "UTC", "client_encoding": "UTF8", "standard_conforming_strings": "on"}
+"""PgBouncer follows these of each client through its transactions; so each connection has them, pooled or not."""
+MODES = {"default_transaction_isolation": "read committed", "default_transaction_read_only": "off"}
+"""Of the session where it is ours; behind a pooler, of each transaction that begins (`needs_modes`)."""
+STATEMENTS = {"statement_timeout": "0", "transaction_timeout": "0", "array_nulls": "on", "extra_float_digits": "1"}
+"""What a statement relies on: that it may end (`Link` bounds it), that NULL in an array is none, and that seconds come
+with all their digits. Behind a pooler it is set with each transaction, in the same round trip."""
+SESSION = {
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "quote_all_identifiers": "off",
+}
+"""Of the session alone: what a role's sessions may wait and idle for would end ours, and ``schema status`` reads how
+functions are written down. How long a statement of a worker waits for a lock says `workrow.database.held`."""
+
+
+def _set(name: str, value: str, local: str) -> str:
+    """NULL where the server knows no such setting: transaction_timeout is new in version 17."""
+    return f"CASE WHEN current_setting('{name}', true) IS NOT NULL THEN set_config('{name}', '{value}', {local}) END"
+
+
+def _of_session(name: str, value: str) -> str:
+    direct = f"CASE WHEN pg_backend_pid() = %(pid)s THEN {_set(name, value, 'false')}"
+    return f"{direct} ELSE current_setting('{name}', true) END"
+
+
+PIN = f"""
 SELECT
     pg_backend_pid() = %(pid)s,
-    set_config('DateStyle', 'ISO', false),
-    set_config('TimeZone', 'UTC', false),
-    CASE
-        WHEN pg_backend_pid() = %(pid)s THEN set_config('default_transaction_isolation', 'read committed', false)
-        ELSE current_setting('default_transaction_isolation')
-    END
+    {", ".join(_of_session(name, value) for name, value in MODES.items())},
+    {", ".join(f"set_config('{name}', '{value}', false)" for name, value in FOLLOWED.items())},
+    {", ".join(_of_session(name, value) for name, value in {**STATEMENTS, **SESSION}.items())}
 """
-"""Whether no pooler stands between, and the isolation that statements run in. PgBouncer follows the DateStyle and the
-zone of each client through its transactions. Of an isolation it knows nothing, nor before 1.20 of an IntervalStyle: the
-next client would inherit ours, so no statement of ours reads an interval."""
+"""Whether no pooler stands between, and the `MODES` that transactions begin in. Where one does, the next client would
+inherit what is set of the session; before PgBouncer 1.20 an IntervalStyle too, and no statement of ours reads an
+interval."""
+LOCAL = ", ".join(_set(name, value, "true") for name, value in STATEMENTS.items())
+"""Columns of a SELECT that sets `STATEMENTS` for one transaction."""
 
 
 def pin_params(connection: psycopg.Connection | psycopg.AsyncConnection) -> dict[str, Any]:
@@ -41,12 +67,15 @@ def pinned(connection: psycopg.Connection | psycopg.AsyncConnection, row: tuple[
 
 def pin(connection: psycopg.Connection) -> None:
     """Pin the settings of a connection in autocommit mode."""
-    pinned(connection, connection.execute(PIN, pin_params(connection), prepare=False).fetchone())
+    row = connection.execute(PIN, pin_params(connection), prepare=False).fetchone()
+    if needs_modes(row):
+        connection.isolation_level, connection.read_only = psycopg.IsolationLevel.READ_COMMITTED, False
+    pinned(connection, row)
 
 
-def needs_isolation(row: tuple[Any, ...] | None) -> bool:
-    """Whether statements would run in another isolation than READ COMMITTED, which only a pooler can bring about."""
-    return row is not None and row[3] != "read committed"
+def needs_modes(row: tuple[Any, ...] | None) -> bool:
+    """Whether a transaction would begin in other `MODES` than ours, which only a pooler can bring about."""
+    return row is not None and tuple(row[1:3]) != tuple(MODES.values())
 
 
 class Time(TimestamptzLoader):
