@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import multiprocessing
 import os
 import random
 import threading
@@ -15,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 import workrow
+from tests.chaos.child import die_with_parent
 
 URL = os.environ.get("CHAOS_URL", "postgresql://postgres@127.0.0.1:1/chaos")
 LEASE_SECONDS = 4.0
@@ -84,6 +86,30 @@ def thread(ctx: workrow.JobContext, key: str) -> None:
     """A task in a thread."""
     time.sleep(slowness())
     write_effect(ctx, key)
+
+
+@app.task(name="chaos.born", retry=ALWAYS)
+async def born(key: str) -> None:
+    """What a forked child enqueues."""
+
+
+@app.task(name="chaos.fork", retry=ALWAYS)
+def fork(ctx: workrow.JobContext, key: str) -> None:
+    """A task whose effect is that of a forked child, which uses the app of its parent."""
+
+    def live() -> None:
+        die_with_parent()
+        born.delay(key)
+        with psycopg.connect(URL, autocommit=True, connect_timeout=CONNECT_SECONDS, prepare_threshold=None) as own:
+            own.execute(EFFECT, (ctx.job.id, ctx.job.attempts, key, os.getpid()))
+
+    child = multiprocessing.get_context("fork").Process(target=live)
+    child.start()
+    child.join(ASK_SECONDS)
+    child.kill()
+    child.join()
+    if child.exitcode:
+        raise Flaky(f"the child ended with {child.exitcode}")
 
 
 @app.task(name="chaos.flaky", retry=ALWAYS)

@@ -59,7 +59,7 @@ class Facts:
 
 
 Finding = list[str]
-ORDERED = "task LIKE 'chaos.%%' AND task <> 'chaos.tick'"
+ORDERED = "task LIKE 'chaos.%%' AND task NOT IN ('chaos.tick', 'chaos.born')"
 TRANSACTIONAL = "task IN ('chaos.transactional', 'chaos.locked', 'chaos.limited', 'chaos.unique')"
 
 
@@ -136,7 +136,18 @@ def plain_effects(conn: Connection, facts: Facts) -> Finding:
             FROM (SELECT * FROM workrow.jobs WHERE {ORDERED} AND NOT {TRANSACTIONAL}) AS job
             FULL JOIN written ON written.job_id = job.id
             WHERE coalesce(effects, 0) > coalesce(claims, 0)
-               OR coalesce(effects, 0) < CASE WHEN status = 'succeeded' THEN 1 ELSE 0 END""",
+               OR coalesce(effects, 0) < CASE WHEN status = 'succeeded' THEN 1 ELSE 0 END
+            UNION ALL
+            SELECT 'job ' || id || ' has ' || claims || ' claims, and its forked children have enqueued ' || children
+            FROM (
+                SELECT parent.id, parent.claims, parent.status, (
+                    SELECT count(*) FROM workrow.jobs AS child
+                    WHERE child.task = 'chaos.born' AND child.args ->> 'key' = parent.args ->> 'key'
+                ) AS children
+                FROM workrow.jobs AS parent
+                WHERE parent.task = 'chaos.fork'
+            ) AS family
+            WHERE children > claims OR children < CASE WHEN status = 'succeeded' THEN 1 ELSE 0 END""",
     )
 
 

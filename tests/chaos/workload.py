@@ -27,6 +27,7 @@ LOOK_SECONDS = 1.0
 KINDS = {
     "coroutine": 5,
     "thread": 3,
+    "fork": 1,
     "transactional": 5,
     "flaky": 1,
     "locked": 1,
