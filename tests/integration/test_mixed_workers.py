@@ -11,6 +11,8 @@ import psycopg
 import pytest
 
 import workrow
+from tests.integration.test_heart import until
+from workrow import sql
 
 JOBS = 600
 
@@ -187,3 +189,86 @@ async def test_what_stock_code_finished_by_hand_is_swept(open_app: workrow.App, 
             await asyncio.sleep(0.01)
     worker.cancel()
     await asyncio.gather(worker, return_exceptions=True)
+
+
+class TestOneLockForBothKinds:
+    """Our claim asks for no advisory lock: who comes second meets it in the unique index."""
+
+    @pytest.mark.parametrize("isolation", ["READ COMMITTED", "REPEATABLE READ"])
+    async def test_a_stock_fetch_that_meets_our_claim_takes_the_next_job(
+        self, database_url: str, conn: psycopg.Connection[Any], isolation: str
+    ) -> None:
+        def put(lock: str, priority: int) -> int:
+            found = conn.execute(
+                """INSERT INTO procrastinate_jobs (queue_name, task_name, lock, priority, args)
+                   VALUES ('default', 'noop', %s, %s, '{}') RETURNING id""",
+                [lock, priority],
+            ).fetchone()
+            assert found
+            return int(found[0])
+
+        with psycopg.connect(database_url) as ours, psycopg.connect(database_url) as stock:
+            stock.execute(f"SET default_transaction_isolation = '{isolation}'")  # type: ignore[arg-type]
+            stock.commit()
+            first = put("L", 0)
+            ours.execute(
+                sql.load("claim_locked_jobs"),
+                {"after": "", "keys": 9, "limit": 9, "queues": None, "paused": []}
+                | {"worker_id": None, "tasks": ["noop"], "signatures": []},
+            )
+            put("L", 5)
+            other = put("M", 0)
+            fetch = asyncio.create_task(
+                asyncio.to_thread(
+                    lambda: stock.execute("SELECT id FROM procrastinate_fetch_job_v2(NULL, NULL)").fetchone()
+                )
+            )
+            waits = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+            await until(lambda: conn.execute(waits, [stock.info.backend_pid]).fetchone() is not None)
+            ours.commit()
+            # who sees no more than before finds nothing for now
+            assert await fetch == ((other,) if isolation == "READ COMMITTED" else (None,))
+            stock.commit()
+            assert conn.execute(
+                "SELECT id FROM procrastinate_jobs WHERE status = 'doing' AND lock = 'L'"
+            ).fetchall() == [(first,)]
+
+    async def test_under_load_none_ends_and_none_overlaps(self, database_url: str, conn: Any) -> None:
+        holders: Counter[str] = Counter()
+        ran: list[int] = []
+
+        def declared(app: procrastinate.App) -> procrastinate.App:
+            @app.task(name="locked")
+            async def locked(key: str, n: int) -> None:
+                holders[key] += 1
+                assert holders[key] == 1
+                ran.append(n)
+                await asyncio.sleep(0)
+                holders[key] -= 1
+
+            return app
+
+        async with AsyncExitStack() as stack:
+            apps = [
+                declared(workrow.App(database_url) if number % 2 else procrastinate.App(connector=connector))
+                for number in range(4)
+                for connector in [procrastinate.PsycopgConnector(conninfo=database_url)]
+            ]
+            for app in apps:
+                await stack.enter_async_context(app.open_async())
+            workers = [
+                asyncio.create_task(
+                    app.run_worker_async(install_signal_handlers=False, concurrency=3, fetch_job_polling_interval=0.05)
+                )
+                for app in apps
+            ]
+            for n in range(300):
+                deferrer = apps[n % 4].configure_task("locked", lock=f"lock {n % 3}", priority=n % 7)
+                await deferrer.defer_async(key=str(n % 3), n=n)
+            await until(lambda: len(ran) == 300 or any(worker.done() for worker in workers), 60)
+            assert not any(worker.done() for worker in workers)
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+        assert sorted(ran) == list(range(300))
+        assert conn.execute("SELECT count(*) FROM workrow.jobs WHERE status = 'succeeded'").fetchone() == (300,)
