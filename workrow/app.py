@@ -250,7 +250,7 @@ class App(Provides, Tasks, Controls):
             connect=partial(connect, self.connector),
             connect_directly=partial(connect, self.connector, self.direct_url),
             scheduler=Scheduler(self.connector, tasks.values(), max_delay),
-            upkeep=Historian(self.connector, self.keep_history).run,
+            upkeep=Historian(self.connector, self.keep_history, self.declare_held_caps).run,
             version=__version__,
             sessions=self.sessions,
             sync_sessions=self.sync_sessions,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from workrow.database.held import Held
 from workrow.database.outage import Outage, is_lost, told
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,9 @@ async def supervise(
             if not endless:
                 return
             logger.error("%s ended by itself; starting it again", name)
+        except Held as error:
+            logger.info("%s waits: %s", name, told(error))
+            span = FIRST_PAUSE
         except Exception as error:
             if is_lost(error):
                 level = logging.DEBUG if outage is not None and outage.lasting else logging.WARNING

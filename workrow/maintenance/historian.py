@@ -2,18 +2,23 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
+import psycopg
 from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import ConnectorException
 
 from workrow import sql
+from workrow.database.held import ERRORS, bounded
 from workrow.database.outage import Outage, is_lost
 
 logger = logging.getLogger(__name__)
 
 INTERVAL = timedelta(minutes=5)
 AFTER_ERROR = timedelta(seconds=15)
+"""How soon to try again what failed, or what somebody's open transaction holds."""
 SWEEP = 1000
 
 
@@ -21,13 +26,18 @@ class Historian:
     """Each worker runs one; what it does is done once, whoever comes first.
 
     Args:
-        connector: an opened async connector.
+        connector: an opened async connector of psycopg.
         keep: how long finished jobs are kept; None for ever.
+        declare: writes down what could not be at the start, and says whether that is all.
     """
 
-    def __init__(self, connector: BaseConnector, keep: timedelta | None) -> None:
+    def __init__(
+        self, connector: BaseConnector, keep: timedelta | None, declare: Callable[[], Awaitable[bool]]
+    ) -> None:
         self._connector = connector
         self._keep = keep
+        self._declare = declare
+        self._held = False
 
     async def run(self) -> None:
         """Run until cancelled; a database error is logged and tried again."""
@@ -35,7 +45,7 @@ class Historian:
         while True:
             try:
                 delay = await self.run_once()
-            except ConnectorException as error:
+            except (ConnectorException, psycopg.Error) as error:
                 delay = AFTER_ERROR
                 if is_lost(error):
                     outage.noted(error.__cause__ or error, delay.total_seconds())
@@ -47,6 +57,7 @@ class Historian:
 
     async def run_once(self) -> timedelta:
         """Make partitions, move finished rows out of the live table, drop what is too old; until when next."""
+        self._held = not await self._declare()
         await self._call("extend_history")
         while await self._call("sweep_finished", max_rows=SWEEP) >= SWEEP:
             pass
@@ -55,8 +66,17 @@ class Historian:
             dropped = await self._call("prune_history", keep=self._keep)
             if dropped:
                 logger.info("dropped %s partitions of the history, older than %s", dropped, self._keep)
-        return INTERVAL
+        return AFTER_ERROR if self._held else INTERVAL
 
     async def _call(self, statement: str, **params: object) -> int:
-        rows = await self._connector.execute_query_all_async(query=sql.load(statement), **params)
-        return int(rows[0]["done"] or 0) if rows else 0
+        pool: Any = self._connector.pool  # type: ignore[attr-defined]
+        try:
+            async with bounded(pool) as connection:
+                cursor = await connection.execute(sql.load(statement), params)
+                rows = await cursor.fetchall()
+        except ERRORS as error:
+            # what is held as a whole does not keep the rest of the upkeep
+            logger.info("%s waits: %s", statement, error)
+            self._held = True
+            return 0
+        return int(rows[0][0] or 0) if rows else 0

@@ -1,16 +1,22 @@
 """What an operator does to queues and tasks."""
 
+import logging
 from typing import cast
 
 import procrastinate
 
 from workrow import sql
+from workrow.database.held import bounded, write_free
 from workrow.declare.options import INT4_MAX, check_name
 from workrow.errors import OptionError
+
+logger = logging.getLogger(__name__)
 
 
 class Controls(procrastinate.App):
     """Pauses and caps, as methods of an app; each is in the database, for all workers and producers."""
+
+    _held_caps: frozenset[str] = frozenset()
 
     async def pause_queue_async(self, name: str, *, actor: str | None = None, reason: str | None = None) -> bool:
         """Let no worker start jobs of this queue until it is resumed; running ones go on. Takes effect within a second.
@@ -78,13 +84,26 @@ class Controls(procrastinate.App):
         return cast("dict[str, int | None]", self.__dict__.setdefault("_declared_caps", {}))
 
     async def declare_caps(self) -> None:
-        """Note what `queue` said in the database."""
-        if self.declared_caps:
-            await self.connector.execute_query_all_async(
-                query=sql.load("declare_caps"),
-                queues=list(self.declared_caps),
-                depths=list(self.declared_caps.values()),
-            )
+        """Note what `queue` said in the database; what somebody's open transaction holds is left for later."""
+        await self._declare_caps(frozenset(self.declared_caps))
+
+    async def declare_held_caps(self) -> bool:
+        """Note what was held; whether that is all."""
+        return await self._declare_caps(self._held_caps)
+
+    async def _declare_caps(self, names: frozenset[str]) -> bool:
+        async def write(some: list[str]) -> None:
+            depths = [self.declared_caps[name] for name in some]
+            await connection.execute(sql.load("declare_caps"), {"queues": some, "depths": depths})
+
+        if names:
+            async with bounded(self.connector.pool) as connection:  # type: ignore[attr-defined]
+                written = await write_free(connection, sorted(names), write)
+            names = names.difference(written)
+        for name in names - self._held_caps:
+            logger.warning("the cap of the queue %s is declared later: an open transaction holds it", name)
+        self._held_caps = names
+        return not names
 
     async def _control_async(self, verb: str, kind: str, name: str, actor: str | None, reason: str | None) -> bool:
         check_name(kind, name)

@@ -1197,10 +1197,8 @@ AS $function$
         WHERE id = job_id AND status = ANY(from_statuses)
         RETURNING *
     ),
-    noted AS (
-        INSERT INTO workrow.queue_names (name)
-        SELECT queue_name FROM ended
-        ON CONFLICT (name) DO NOTHING
+    noted AS MATERIALIZED (
+        SELECT workrow.note_queues_v1(ARRAY(SELECT ended.queue_name FROM ended)) AS new_ones
     )
     INSERT INTO workrow.history (
         id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id,
@@ -1214,6 +1212,7 @@ AS $function$
         workrow.with_error_v1(errors, error), claims, crashes, cause,
         version, unique_key, expires_at, progress, line
     FROM ended
+    CROSS JOIN noted
     RETURNING id
 $function$
 ;
@@ -1327,7 +1326,7 @@ $function$
 CREATE OR REPLACE FUNCTION workrow.extend_history_v1(days integer DEFAULT 3)
  RETURNS integer
  LANGUAGE plpgsql
- SET lock_timeout TO '200ms'
+ SET lock_timeout TO '100ms'
 AS $function$
 DECLARE
     day_start timestamptz;
@@ -1341,8 +1340,8 @@ BEGIN
         partition := 'history_' || to_char(day_start AT TIME ZONE 'UTC', 'YYYYMMDD');
         CONTINUE WHEN to_regclass('workrow.' || partition) IS NOT NULL;
         BEGIN
-            -- "history" in ASCII; two workers at the same time: the second finds it made
-            PERFORM pg_advisory_xact_lock(29401342462554745);
+            -- "history" in ASCII; two workers at the same time: one of them makes it
+            EXIT WHEN NOT pg_try_advisory_xact_lock(29401342462554745);
             CONTINUE WHEN to_regclass('workrow.' || partition) IS NOT NULL;
             EXECUTE format('CREATE TABLE workrow.%I (LIKE workrow.history INCLUDING ALL)', partition);
             EXECUTE format(
@@ -1599,6 +1598,38 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.note_queues_v1(names text[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET lock_timeout TO '1ms'
+AS $function$
+DECLARE
+    queue text;
+    noted integer := 0;
+    -- a statement may end a thousand jobs of a queue: it waits for its name once
+    held jsonb := coalesce(nullif(current_setting('workrow.held_queues', true), ''), '[]');
+BEGIN
+    FOR queue IN
+        SELECT DISTINCT given.name
+        FROM unnest(names) AS given (name)
+        WHERE
+            NOT EXISTS (SELECT FROM workrow.queue_names AS known WHERE known.name = given.name)
+            AND NOT held ? given.name
+        ORDER BY given.name
+    LOOP
+        BEGIN
+            INSERT INTO workrow.queue_names (name) VALUES (queue) ON CONFLICT (name) DO NOTHING;
+            noted := noted + 1;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            held := held || to_jsonb(queue);
+            PERFORM set_config('workrow.held_queues', CAST(held AS text), true);
+        END;
+    END LOOP;
+    RETURN noted;
+END;
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.notify_ended_v1()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1739,14 +1770,19 @@ $function$
 CREATE OR REPLACE FUNCTION workrow.prune_history_v1(keep interval)
  RETURNS integer
  LANGUAGE plpgsql
- SET lock_timeout TO '200ms'
+ SET lock_timeout TO '100ms'
 AS $function$
 DECLARE
+    old regclass[];
     partition regclass;
     dropped integer := 0;
 BEGIN
-    FOR partition IN
-        SELECT child.oid
+    DELETE FROM workrow.history_default
+    WHERE ctid = ANY(ARRAY(
+        SELECT late.ctid FROM workrow.history_default AS late WHERE late.finished_at < now() - keep FOR UPDATE SKIP LOCKED
+    ));
+    old := ARRAY(
+        SELECT CAST(child.oid AS regclass)
         FROM pg_inherits
         INNER JOIN pg_class AS child ON child.oid = pg_inherits.inhrelid
         WHERE
@@ -1754,15 +1790,26 @@ BEGIN
             AND CAST(
                 substring(pg_get_expr(child.relpartbound, child.oid) FROM 'TO \(''([^'']+)''\)') AS timestamptz
             ) <= now() - keep
-    LOOP
+        ORDER BY child.relname
+    );
+    IF old = '{}' THEN
+        RETURN 0;
+    END IF;
+    BEGIN
+        -- what every DROP needs, once: with a wait for each partition, finishes would wait that often
+        LOCK TABLE ONLY workrow.history, ONLY workrow.history_default IN ACCESS EXCLUSIVE MODE;
+    EXCEPTION WHEN lock_not_available THEN
+        RETURN 0;
+    END;
+    FOREACH partition IN ARRAY old LOOP
         BEGIN
+            EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE NOWAIT', partition);
             EXECUTE format('DROP TABLE %s', partition);
             dropped := dropped + 1;
         EXCEPTION WHEN lock_not_available THEN
-            EXIT;
+            CONTINUE;
         END;
     END LOOP;
-    DELETE FROM workrow.history_default WHERE finished_at < now() - keep;
     RETURN dropped;
 END;
 $function$
@@ -2305,10 +2352,8 @@ AS $function$
         ))
         RETURNING *
     ),
-    noted AS (
-        INSERT INTO workrow.queue_names (name)
-        SELECT DISTINCT queue_name FROM ended
-        ON CONFLICT (name) DO NOTHING
+    noted AS MATERIALIZED (
+        SELECT workrow.note_queues_v1(ARRAY(SELECT DISTINCT ended.queue_name FROM ended)) AS new_ones
     ),
     moved AS (
         INSERT INTO workrow.history (
@@ -2323,7 +2368,7 @@ AS $function$
         FROM ended
         RETURNING id
     )
-    SELECT CAST(count(*) AS integer) FROM moved
+    SELECT CAST(count(moved.id) AS integer) FROM noted LEFT JOIN moved ON true
 $function$
 ;
 

@@ -9,10 +9,8 @@ AS $$
         WHERE id = job_id AND status = ANY(from_statuses)
         RETURNING *
     ),
-    noted AS (
-        INSERT INTO workrow.queue_names (name)
-        SELECT queue_name FROM ended
-        ON CONFLICT (name) DO NOTHING
+    noted AS MATERIALIZED (
+        SELECT workrow.note_queues_v1(ARRAY(SELECT ended.queue_name FROM ended)) AS new_ones
     )
     INSERT INTO workrow.history (
         id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id,
@@ -26,5 +24,6 @@ AS $$
         workrow.with_error_v1(errors, error), claims, crashes, cause,
         version, unique_key, expires_at, progress, line
     FROM ended
+    CROSS JOIN noted
     RETURNING id
 $$

@@ -3,7 +3,7 @@
 -- so it gives up soon, and the next call tries again.
 CREATE OR REPLACE FUNCTION workrow.extend_history_v1(days integer DEFAULT 3) RETURNS integer
 LANGUAGE plpgsql
-SET lock_timeout = '200ms'
+SET lock_timeout = '100ms'
 AS $$
 DECLARE
     day_start timestamptz;
@@ -17,8 +17,8 @@ BEGIN
         partition := 'history_' || to_char(day_start AT TIME ZONE 'UTC', 'YYYYMMDD');
         CONTINUE WHEN to_regclass('workrow.' || partition) IS NOT NULL;
         BEGIN
-            -- "history" in ASCII; two workers at the same time: the second finds it made
-            PERFORM pg_advisory_xact_lock(29401342462554745);
+            -- "history" in ASCII; two workers at the same time: one of them makes it
+            EXIT WHEN NOT pg_try_advisory_xact_lock(29401342462554745);
             CONTINUE WHEN to_regclass('workrow.' || partition) IS NOT NULL;
             EXECUTE format('CREATE TABLE workrow.%I (LIKE workrow.history INCLUDING ALL)', partition);
             EXECUTE format(

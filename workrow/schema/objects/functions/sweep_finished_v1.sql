@@ -14,10 +14,8 @@ AS $$
         ))
         RETURNING *
     ),
-    noted AS (
-        INSERT INTO workrow.queue_names (name)
-        SELECT DISTINCT queue_name FROM ended
-        ON CONFLICT (name) DO NOTHING
+    noted AS MATERIALIZED (
+        SELECT workrow.note_queues_v1(ARRAY(SELECT DISTINCT ended.queue_name FROM ended)) AS new_ones
     ),
     moved AS (
         INSERT INTO workrow.history (
@@ -32,5 +30,5 @@ AS $$
         FROM ended
         RETURNING id
     )
-    SELECT CAST(count(*) AS integer) FROM moved
+    SELECT CAST(count(moved.id) AS integer) FROM noted LEFT JOIN moved ON true
 $$

@@ -1,0 +1,30 @@
+-- As in version 3, with the new columns; and what goes to quarantine, with a cause, has ended no attempt.
+CREATE OR REPLACE FUNCTION workrow.end_job_v2(
+    job_id bigint, from_statuses procrastinate_job_status[], end_status procrastinate_job_status, error jsonb, cause text
+) RETURNS bigint
+LANGUAGE sql
+AS $$
+    WITH ended AS (
+        DELETE FROM procrastinate_jobs
+        WHERE id = job_id AND status = ANY(from_statuses)
+        RETURNING *
+    ),
+    noted AS (
+        INSERT INTO workrow.queue_names (name)
+        SELECT queue_name FROM ended
+        ON CONFLICT (name) DO NOTHING
+    )
+    INSERT INTO workrow.history (
+        id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id,
+        worker, created_at, started_at, finished_at, result, errors, claims, crashes, quarantine,
+        version, unique_key, expires_at, progress, line
+    )
+    SELECT
+        id, queue_name, task_name, priority, lock, queueing_lock, args, end_status, scheduled_at,
+        attempts + CASE WHEN status = 'doing' AND end_status <> 'cancelled' AND cause IS NULL THEN 1 ELSE 0 END, worker_id,
+        worker, created_at, started_at, clock_timestamp(), result,
+        workrow.with_error_v1(errors, error), claims, crashes, cause,
+        version, unique_key, expires_at, progress, line
+    FROM ended
+    RETURNING id
+$$

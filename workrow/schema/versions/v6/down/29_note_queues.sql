@@ -1,0 +1,1 @@
+DROP FUNCTION workrow.note_queues_v1(text[])
