@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from workrow.declare.retry_policy import Retry, Rule
     from workrow.declare.schedule import Cron, Schedule
     from workrow.declare.unique import Debounce, Throttle, Unique
-    from workrow.directives import Discard, RetryLater, Snooze
+    from workrow.directives import Discard, RateLimited, RetryLater, Snooze
     from workrow.errors import (
         ArgumentError,
         ConfigurationError,
@@ -67,6 +67,7 @@ __all__ = [
     "OptionError",
     "QueueFull",
     "Rate",
+    "RateLimited",
     "ResultTimeout",
     "Retry",
     "RetryLater",
@@ -103,7 +104,7 @@ _HOMES = {
     "workrow.declare.schedule": ("Cron", "Schedule"),
     "workrow.declare.unique": ("Debounce", "Throttle", "Unique"),
     "workrow.declare.backoff": ("exponential", "fixed", "linear"),
-    "workrow.directives": ("Discard", "RetryLater", "Snooze"),
+    "workrow.directives": ("Discard", "RateLimited", "RetryLater", "Snooze"),
     "workrow.errors": (
         "ArgumentError",
         "ConfigurationError",

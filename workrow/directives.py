@@ -4,11 +4,12 @@ Directive
 ├── RetryLater   this attempt failed; the next one starts at the time given
 ├── Discard      the job is over: failed, on purpose, with a reason
 └── Snooze       not now: the job waits again, and this was no attempt
+    └── RateLimited   the same, and nothing else under the job's limit starts before
 """
 
 import math
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
 
 from workrow.errors import OptionError, check_time
 
@@ -26,10 +27,14 @@ class _Timed(Directive):
         at: when; None where ``seconds`` says it.
     """
 
+    word: ClassVar[str] = "in_"
+    """The argument that says how much later."""
+    longest: ClassVar[tuple[timedelta, str]] = (timedelta(days=36500), "100 years")
+
     def __init__(self, reason: str = "", *, in_: float | timedelta | None = None, at: datetime | None = None) -> None:
         name = type(self).__name__
         if (in_ is None) == (at is None):
-            raise OptionError(f"{name}(in_={in_!r}, at={at!r}): give one of the two")
+            raise OptionError(f"{name}({self.word}={in_!r}, at={at!r}): give one of the two")
         if at is not None:
             check_time(f"{name}(at={at!r})", at)
         self.reason = reason
@@ -41,18 +46,23 @@ class _Timed(Directive):
     def _seconds(self, in_: float | timedelta) -> float:
         seconds = in_.total_seconds() if isinstance(in_, timedelta) else in_
         valid = isinstance(seconds, int | float) and not isinstance(seconds, bool) and math.isfinite(seconds)
-        if not valid or not 0 <= seconds <= timedelta(days=36500).total_seconds():
+        longest, said = self.longest
+        if not valid or not 0 <= seconds <= longest.total_seconds():
             raise OptionError(
-                f"{type(self).__name__}(in_={in_!r}): must be a timedelta or a number of seconds, up to 100 years"
+                f"{type(self).__name__}({self.word}={in_!r}): must be a timedelta or a number of seconds, up to {said}"
             )
         return float(seconds)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (type(self), self.reason, self.seconds, self.at)
+        return _again, (type(self), self.reason, self._said())
+
+    def _said(self) -> dict[str, Any]:
+        """The arguments that make it again."""
+        return {self.word: self.seconds, "at": self.at}
 
 
-def _again(kind: type[_Timed], reason: str, seconds: float | None, at: datetime | None) -> _Timed:
-    return kind(reason, in_=seconds, at=at)
+def _again(kind: type[_Timed], reason: str, said: dict[str, Any]) -> _Timed:
+    return kind(reason, **said)
 
 
 class RetryLater(_Timed):
@@ -91,6 +101,51 @@ class Snooze(_Timed):
         if not seconds:
             raise OptionError(f"Snooze(in_={in_!r}): must be more than 0: nothing bounds how often a job snoozes")
         return seconds
+
+
+class RateLimited(Snooze):
+    """The other side has had enough: the job waits again, and no other job under its limit starts before that time.
+
+    For tasks with ``limits=``: a 429 for one job says the same to all that wait. This was no attempt, and no error, as
+    with `Snooze`. What runs already goes on. A task without limits: the job alone waits.
+
+    Args:
+        reason: why, for the log.
+        retry_after: how much later: seconds or a timedelta, up to a year. 0, to which services round down, is 1 s.
+        at: when: a datetime with a time zone, up to a year from now; one that has passed is 1 s. One of the two.
+        limit: the name of the limit that is held, of several; by default all that have a ``key``, or all if none has.
+
+    Raises:
+        OptionError: the time cannot be understood.
+    """
+
+    word = "retry_after"
+    longest = (timedelta(days=366), "a year; is it a time? then say at=datetime.fromtimestamp(…, UTC)")
+
+    def __init__(
+        self,
+        reason: str = "",
+        *,
+        retry_after: float | timedelta | None = None,
+        at: datetime | None = None,
+        limit: str | None = None,
+    ) -> None:
+        super().__init__(reason, in_=retry_after, at=at)
+        if self.at is not None:
+            ahead = self.at - datetime.now(UTC)
+            if ahead > self.longest[0]:
+                raise OptionError(f"RateLimited(at={at!r}): must be within a year from now")
+            if ahead < timedelta(seconds=1):
+                self.seconds, self.at = 1.0, None
+        if limit is not None and (not isinstance(limit, str) or not limit):
+            raise OptionError(f"RateLimited(limit={limit!r}): must be the name of one of the task's limits")
+        self.limit = limit
+
+    def _seconds(self, in_: float | timedelta) -> float:
+        return _Timed._seconds(self, in_) or 1.0
+
+    def _said(self) -> dict[str, Any]:
+        return {**super()._said(), "limit": self.limit}
 
 
 class Discard(Directive):

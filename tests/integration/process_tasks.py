@@ -235,3 +235,7 @@ def wants_a_client(client: object = workrow.inject()) -> None: ...
 
 def repeat(text: str, times: int) -> str:
     return text * times
+
+
+def rate_limited(n: int) -> None:
+    raise workrow.RateLimited("429", retry_after=600)

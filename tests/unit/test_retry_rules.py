@@ -270,6 +270,7 @@ def test_a_rule_can_be_changed() -> None:
         RetryLater("busy", in_=timedelta(minutes=1)),
         RetryLater(at=datetime(2027, 1, 1, tzinfo=UTC)),
         workrow.Snooze("closed", in_=5),
+        workrow.RateLimited("429", retry_after=5, limit="vendor"),
         workrow.Discard("no such user"),
     ],
 )

@@ -40,7 +40,7 @@ def list_limits(database: Database) -> None:
         rate = f"{row['rate_count']}/{row['rate_seconds']:g}s" if row["rate_count"] else None
         cells = (
             row["name"], row["key"], row["max_running"], rate, row["rate_burst"], f"{row['weight']:g}", row["running"],
-            row["blocked_lines"], "paused" if row["paused"] else "", row["actor"], row["reason"],
+            row["blocked_lines"], _state(row), row["actor"], row["reason"],
         )  # fmt: skip
         table.add_row(*("" if cell is None else str(cell) for cell in cells))
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
@@ -86,7 +86,7 @@ def set_limit(database: Database, /, name: str, rate: str | None, weight: float 
 @KEY
 @click.pass_obj
 def reset_limit(database: Database, name: str, key: str) -> None:
-    """Forget what was set at run time: what the code declares holds again."""
+    """Forget what was set at run time, and what is held back: what the code declares holds again."""
     was_set = _run(database, "reset_limit", name=name, key=key)[0]["was_set"]
     click.echo(f"{name}: {'reset' if was_set else 'nothing was set'}")
     sys.exit(not was_set)
@@ -113,6 +113,11 @@ def resume(database: Database, name: str, key: str, actor: str) -> None:
     """Let jobs of the limit NAME start again."""
     _set(database, name, key=key, paused=False, actor=actor)
     click.echo(f"{name}: resumed")
+
+
+def _state(row: dict[str, Any]) -> str:
+    held = row["held_until"]
+    return "paused" if row["paused"] else f"held until {held:%Y-%m-%d %H:%M:%S}" if held else ""
 
 
 def _set(database: Database, name: str, **changes: Any) -> None:

@@ -37,7 +37,8 @@ class Rule:
         wait: seconds until the next attempt, fixed or computed from the number of attempts made.
         discard: never retry: the job ends at once as failed and discarded, with the reason kept.
         retry_after: wait no less than the exception asks for: an attribute ``retry_after``, or a header Retry-After of
-            its ``response``.
+            its ``response``. In a task with limits, nothing else starts for so long under those that have a key or a
+            name.
 
     Raises:
         OptionError: at declaration, for a value that cannot work.
@@ -80,10 +81,12 @@ class Rule:
         seconds = self.wait(attempts) if callable(self.wait) else self.wait
         if not _possible(seconds):
             raise OptionError(f"wait={self.wait!r} returned {seconds!r}: must be a number of seconds, up to 100 years")
-        if not self.retry_after:
-            return seconds
-        asked = max((asked_seconds(each) or 0.0 for each in sole(exception)), default=0.0)
-        return max(seconds, min(asked, RETRY_AFTER_MAX) * random.uniform(1, 1 + RETRY_AFTER_JITTER))
+        return max(seconds, self.asked_seconds(exception) * random.uniform(1, 1 + RETRY_AFTER_JITTER))
+
+    def asked_seconds(self, exception: BaseException) -> float:
+        """What the other side asks for, as far as this rule listens and believes it."""
+        asked = (asked_seconds(each) or 0.0 for each in sole(exception) if self.retry_after)
+        return min(max(asked, default=0.0), RETRY_AFTER_MAX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +138,11 @@ class Retry(procrastinate.BaseRetryStrategy):
         """Whether this exception ends the job at once."""
         rule = self._rule(exception)
         return rule is not None and rule.discard
+
+    def asked_seconds(self, exception: BaseException) -> float:
+        """How long the other side has asked us to wait, if the rule that fits listens to that; else 0."""
+        rule = self._rule(exception)
+        return rule.asked_seconds(exception) if rule else 0.0
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> procrastinate.RetryDecision | None:
         """procrastinate's hook: the next attempt's time, or None to give up."""

@@ -81,6 +81,14 @@ CREATE TABLE workrow.limit_calls (
     CONSTRAINT limit_calls_pkey PRIMARY KEY (id)
 );
 
+CREATE TABLE workrow.limit_holds (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    bucket text COLLATE "C" NOT NULL,
+    held_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    until timestamp with time zone NOT NULL,
+    CONSTRAINT limit_holds_pkey PRIMARY KEY (id)
+);
+
 CREATE TABLE workrow.limit_rules (
     name text COLLATE "C" NOT NULL,
     key text COLLATE "C" NOT NULL DEFAULT ''::text,
@@ -286,6 +294,8 @@ CREATE INDEX history_id_idx ON ONLY workrow.history USING btree (id);
 CREATE INDEX history_quarantine_idx ON ONLY workrow.history USING btree (finished_at) WHERE (quarantine IS NOT NULL);
 
 CREATE INDEX history_unique_key_idx ON ONLY workrow.history USING btree (unique_key, created_at) WHERE (unique_key IS NOT NULL);
+
+CREATE INDEX limit_holds_idx ON workrow.limit_holds USING btree (bucket, until);
 
 CREATE INDEX lines_blocked_idx ON workrow.lines USING btree (blocked_on, priority DESC, turn) WHERE (blocked_on IS NOT NULL);
 
@@ -803,7 +813,7 @@ BEGIN
     IF changed IS NOT NULL THEN
         held := held || ARRAY(SELECT known.bucket FROM workrow.limit_buckets AS known WHERE known.name = ANY(changed));
     END IF;
-    IF coalesce(cardinality(held), 0) = 0 THEN
+    IF coalesce(cardinality(held), 0) = 0 AND changed IS NULL THEN
         RETURN;
     END IF;
     PERFORM FROM workrow.limit_buckets WHERE bucket = ANY(held) ORDER BY bucket FOR UPDATE;
@@ -1529,6 +1539,14 @@ BEGIN
             coalesce(own.rate_burst, every.rate_burst, declared.rate_burst) AS burst,
             coalesce(own.weight, every.weight, declared.weight, 1) AS weight,
             coalesce(own.paused, every.paused, false) AS paused,
+            (
+                SELECT max(hold.until)
+                FROM workrow.limit_holds AS hold
+                WHERE
+                    hold.bucket = known.bucket
+                    AND hold.until > moment
+                    AND hold.held_at < moment + INTERVAL '1 second'
+            ) AS held_until,
             moment AS asked_at
         FROM workrow.limit_buckets AS known
         LEFT JOIN workrow.limit_rules AS own
@@ -1542,7 +1560,7 @@ BEGIN
 
     state AS MATERIALIZED (
         SELECT
-            rule.bucket, rule.max_running, rule.rate_count, rule.seconds, rule.burst, rule.weight, rule.paused, rule.asked_at,
+            rule.bucket, rule.max_running, rule.rate_count, rule.seconds, rule.burst, rule.weight, rule.paused, rule.held_until, rule.asked_at,
             CASE WHEN rule.rate_count IS NOT NULL THEN least(
                 rule.burst,
                 coalesce(rule.tokens, rule.burst)
@@ -1564,14 +1582,17 @@ BEGIN
 
     SELECT
         state.bucket,
-        CASE WHEN state.paused THEN 0 ELSE greatest(0, least(
+        CASE WHEN state.paused OR state.held_until IS NOT NULL THEN 0 ELSE greatest(0, least(
             coalesce(CAST(state.max_running - state.running AS double precision), 'Infinity'),
             coalesce(floor(state.tokens + 1e-6), 'Infinity'),
             coalesce(CAST(greatest(state.rate_count, state.burst) - state.admitted AS double precision), 'Infinity')
         )) END,
         state.weight,
         CASE
-            WHEN state.paused OR state.running >= state.max_running THEN NULL
+            WHEN state.paused THEN NULL
+            -- soon enough also if the call is lost that says it starts again
+            WHEN state.held_until IS NOT NULL THEN least(state.held_until, state.asked_at + INTERVAL '1 minute')
+            WHEN state.running >= state.max_running THEN NULL
             WHEN state.admitted >= greatest(state.rate_count, state.burst)
                 THEN to_timestamp((state.oldest + 51) * state.seconds / 50)
             WHEN state.tokens + 1e-6 < 1
@@ -1819,12 +1840,24 @@ CREATE OR REPLACE FUNCTION workrow.prune_limits_v1(max_rows integer DEFAULT 1000
  RETURNS integer
  LANGUAGE sql
 AS $function$
-    WITH idle AS (
+    WITH over AS (
+        DELETE FROM workrow.limit_holds
+        WHERE id = ANY(ARRAY(
+            SELECT hold.id
+            FROM workrow.limit_holds AS hold
+            WHERE hold.until < clock_timestamp()
+            ORDER BY hold.id
+            LIMIT max_rows
+            FOR UPDATE SKIP LOCKED
+        ))
+    ),
+    idle AS (
         SELECT known.bucket
         FROM workrow.limit_buckets AS known
         WHERE
             (known.refilled_at IS NULL OR known.refilled_at < clock_timestamp() - INTERVAL '1 day')
             AND NOT EXISTS (SELECT FROM workrow.limit_slots AS slot WHERE slot.bucket = known.bucket)
+            AND NOT EXISTS (SELECT FROM workrow.limit_holds AS hold WHERE hold.bucket = known.bucket)
             AND NOT EXISTS (SELECT FROM workrow.lines AS line WHERE line.blocked_on = known.bucket)
             AND NOT EXISTS (
                 SELECT
@@ -2052,12 +2085,22 @@ CREATE OR REPLACE FUNCTION workrow.reset_limit_v1(limit_name text, limit_key tex
  RETURNS boolean
  LANGUAGE plpgsql
 AS $function$
+DECLARE
+    of_key text := coalesce(limit_key, '');
+    was_set boolean;
 BEGIN
-    DELETE FROM workrow.limit_rules WHERE name = limit_name AND key = coalesce(limit_key, '') AND source = 'set';
-    IF FOUND THEN
+    DELETE FROM workrow.limit_rules WHERE name = limit_name AND key = of_key AND source = 'set';
+    was_set := FOUND;
+    DELETE FROM workrow.limit_holds
+    WHERE
+        until > clock_timestamp()
+        AND split_part(bucket, '=', 1) = limit_name
+        AND (of_key = '' OR bucket = limit_name || '=' || of_key);
+    was_set := was_set OR FOUND;
+    IF was_set THEN
         PERFORM workrow.call_limit_v1(limit_name);
     END IF;
-    RETURN FOUND;
+    RETURN was_set;
 END;
 $function$
 ;
@@ -2650,8 +2693,19 @@ blocked AS (
     WHERE line.blocked_on IS NOT NULL
     GROUP BY line.blocked_on
 ),
+held AS (
+    SELECT
+        split_part(hold.bucket, '=', 1) AS name,
+        substr(hold.bucket, length(split_part(hold.bucket, '=', 1)) + 2) AS key,
+        max(hold.until) AS until
+    FROM workrow.limit_holds AS hold
+    WHERE hold.until > clock_timestamp() AND hold.held_at < clock_timestamp() + INTERVAL '1 second'
+    GROUP BY hold.bucket
+),
 known AS (
     SELECT rule.name, rule.key FROM workrow.limit_rules AS rule
+    UNION
+    SELECT held.name, held.key FROM held
     UNION
     SELECT bucket.name, bucket.key
     FROM workrow.limit_buckets AS bucket
@@ -2672,13 +2726,15 @@ SELECT
     coalesce(blocked.lines, 0) AS blocked_lines,
     coalesce(own.actor, every.actor) AS actor,
     coalesce(own.reason, every.reason) AS reason,
-    coalesce(own.changed_at, every.changed_at, declared.changed_at) AS changed_at
+    coalesce(own.changed_at, every.changed_at, declared.changed_at) AS changed_at,
+    held.until AS held_until
 FROM known
 LEFT JOIN workrow.limit_rules AS own ON own.name = known.name AND own.key = known.key AND own.source = 'set'
 LEFT JOIN workrow.limit_rules AS every ON every.name = known.name AND every.key = '' AND every.source = 'set'
 LEFT JOIN workrow.limit_rules AS declared
     ON declared.name = known.name AND declared.key = '' AND declared.source = 'declared'
 LEFT JOIN workrow.limit_buckets AS bucket ON bucket.name = known.name AND bucket.key = known.key
+LEFT JOIN held ON held.name = known.name AND held.key = known.key
 LEFT JOIN running ON running.bucket = bucket.bucket
 LEFT JOIN blocked ON blocked.bucket = bucket.bucket;
 
@@ -3065,6 +3121,7 @@ BEGIN
     COMMENT ON COLUMN workrow.limits.actor IS 'who changed it at run time';
     COMMENT ON COLUMN workrow.limits.reason IS 'and why';
     COMMENT ON COLUMN workrow.limits.changed_at IS 'and when';
+    COMMENT ON COLUMN workrow.limits.held_until IS 'nothing of it starts before, for a job was told so (RateLimited); NULL: it is not held back';
 END
 $comment$;
 

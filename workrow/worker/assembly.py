@@ -25,6 +25,7 @@ from workrow.worker.lane import Lane
 from workrow.worker.lanes import Lanes
 from workrow.worker.lease import Lease
 from workrow.worker.notifications import Notifications
+from workrow.worker.outcome import Claimed, Hold
 from workrow.worker.running.executor import Executor
 from workrow.worker.running.progress import ProgressWriter
 from workrow.worker.running.transactions import Transactions
@@ -110,6 +111,7 @@ class Assembly(UpstreamWorker):
             connections.mark,
             connections.holds,
             connections.is_steady,
+            self._hold,
             self._max_crashes,
         )
         self._finisher = Finisher(
@@ -128,6 +130,10 @@ class Assembly(UpstreamWorker):
             self._lanes, self._scheduler, self._sleep, self._pauses, connections.chores, self.abort_job_polling_interval
         )
         self._notify_queue = NotifyQueue(connections.chores.run, self._notifications.on_notified)
+
+    async def _hold(self, claimed: Claimed, hold: Hold) -> None:
+        await self._connections.hold(claimed, hold)
+        self._lanes.give_back_limited()
 
     def _new_lease(self, version: str) -> Lease:
         return Lease(

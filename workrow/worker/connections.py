@@ -1,11 +1,16 @@
 """The connections of one worker, and what it asks on them for itself."""
 
+import logging
+from dataclasses import asdict
+
 import psycopg
 
 from workrow.database.held import Held
 from workrow.database.link import Connect, Link, persist, read_json
-from workrow.database.outage import LOST, Outage
-from workrow.worker.outcome import Claimed
+from workrow.database.outage import LOST, Outage, told
+from workrow.worker.outcome import Claimed, Hold
+
+logger = logging.getLogger(__name__)
 
 HELD_PATIENCE_MS = 10
 """What is held is likely to be held still: 50 keys take half a second, and the next look comes a second later."""
@@ -45,6 +50,19 @@ class Connections:
     async def _is_ours(self, statement: str, claimed: Claimed) -> bool:
         params = {"id": claimed.id, "worker_id": claimed.owner, "token": claimed.token}
         return bool(await persist(self._asking, lambda: self.finishing.run(statement, **params)))
+
+    async def hold(self, claimed: Claimed, hold: Hold) -> None:
+        """Let nothing start under the limits of a job for a time."""
+        params = {"id": claimed.id, "worker_id": claimed.owner, "token": claimed.token, **asdict(hold)}
+        try:
+            rows = await persist(self._asking, lambda: self.finishing.run("hold_limits", **params))
+        except psycopg.Error as error:
+            logger.error("%s: rate limited, and its limit cannot be held back: %s", claimed, told(error))
+            return
+        for bucket, until in rows:
+            logger.warning("%s: rate limited: nothing of %s starts before %s", claimed, bucket, until)
+        if not rows and hold.limit is not None:
+            logger.error("%s: rate limited, but it is under no limit named %r: it alone waits", claimed, hold.limit)
 
     async def is_steady(self, seconds: float) -> bool:
         """Whether the server has been up, and our connection to it, for so long."""

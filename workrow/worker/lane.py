@@ -8,6 +8,7 @@ from collections import deque
 from workrow.worker.claiming.claimer import Claimer
 from workrow.worker.claiming.pauses import Pauses
 from workrow.worker.claiming.sleep import Sleep
+from workrow.worker.claiming.stream import Stream
 from workrow.worker.claims import Claims
 from workrow.worker.finishing.finisher import Finisher
 from workrow.worker.lease import Lease
@@ -26,11 +27,6 @@ STALE_SECONDS = 0.5
 """What was claimed ahead and waits longer goes back to the table: another worker may have a free slot."""
 BACKLOG_MAX = 5000
 """Unwritten outcomes at which claiming pauses, so that a slow disk slows the claims."""
-BURST_SECONDS, BURST_JOBS = 0.1, 5
-"""So many jobs in so short a time are a stream. A notification for each would serialise the commits of its producers:
-8 of them made 400 jobs/s, and 2,000 without. So the worker asks for none, and looks every few milliseconds."""
-QUIET_SECONDS = 0.2
-"""After a stream, how long it looks so often before it asks to be notified again."""
 FIRST_PAUSE, PAUSE_GROWTH = 0.005, 4
 """Seconds: how soon a sleeper looks again, and how much later each next time (for what a notification missed)."""
 DEAF_POLL_SECONDS = 0.5
@@ -82,9 +78,10 @@ class Lane:
         self._sleep = sleep
         self._pauses = pauses
         self._pauses_heeded = 0
+        self._holds = 0
         self._prefetch = 0
         self._paced_at, self._paced_ended = time.monotonic(), 0
-        self._burst, self._burst_at = 0, 0.0
+        self._stream = Stream()
         self._changed = asyncio.Event()
         self._stopping = False
 
@@ -133,7 +130,7 @@ class Lane:
             elif not forever:
                 if await self._is_over():
                     return
-            elif self._streaming():
+            elif self._stream.flows():
                 await self._change(FIRST_PAUSE)
                 self.claimer.look_again()
             elif await self._sleep.fall_asleep():
@@ -145,20 +142,6 @@ class Lane:
                 pause = FIRST_PAUSE if rung else min(longest, pause * PAUSE_GROWTH)
                 self.claimer.look_again()
                 self._give_back_stale()
-
-    def _streaming(self) -> bool:
-        if time.monotonic() - self._burst_at > QUIET_SECONDS:
-            self._burst = 0
-        return self._burst >= BURST_JOBS
-
-    async def _count(self, got: int) -> None:
-        now = time.monotonic()
-        if self._burst < BURST_JOBS and now - self._burst_at > BURST_SECONDS:
-            self._burst, self._burst_at = 0, now
-        self._burst += got
-        if self._burst >= BURST_JOBS:
-            self._burst_at = now  # the stream goes on
-            await self._sleep.wake_up()
 
     async def _is_over(self) -> bool:
         """With nothing left to claim: wait for what runs, and say whether that was all."""
@@ -174,9 +157,12 @@ class Lane:
 
         async def claim() -> None:
             nonlocal got
+            holds = self._holds
             claimed = await self.claimer.claim(room)
             got = len(claimed)
             self.waiting.extend(claimed)
+            if holds != self._holds:
+                self.give_back_limited()  # a claim does not see what is held back while it runs
 
         await self._claims.run(claim)
         if self._stopping:
@@ -184,8 +170,8 @@ class Lane:
         else:
             self._give_back_paused()
             self._start()
-        if got:
-            await self._count(got)
+        if got and self._stream.count(got):
+            await self._sleep.wake_up()
         return got
 
     def _room(self) -> int:
@@ -267,8 +253,15 @@ class Lane:
         if pauses.changes == self._pauses_heeded:
             return
         self._pauses_heeded = pauses.changes
-        paused = [claimed for claimed in self.waiting if pauses.cover(claimed)]
-        for claimed in paused:
+        self._give_back_some([claimed for claimed in self.waiting if pauses.cover(claimed)])
+
+    def give_back_limited(self) -> None:
+        """What was claimed ahead under any limit goes back: its next claim sees which one is held back now."""
+        self._holds += 1
+        self._give_back_some([claimed for claimed in self.waiting if claimed.limited])
+
+    def _give_back_some(self, some: list[Claimed]) -> None:
+        for claimed in some:
             self.waiting.remove(claimed)
             self._finisher.add(Outcome(claimed, "todo"))
 

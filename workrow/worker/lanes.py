@@ -32,6 +32,11 @@ class Lanes(list[Lane]):
             lane.claimer.unlock()
             lane.ring()
 
+    def give_back_limited(self) -> None:
+        """A limit is held back for a time: what was claimed ahead under it must not start."""
+        for lane in self:
+            lane.give_back_limited()
+
     def drop(self) -> None:
         """The lease is lost: everything here belongs to others."""
         for lane in self:

@@ -34,6 +34,7 @@ class Claimed:
         progress, progress_written: the last word of its task, and the one that is in its row.
         progress_due: somebody is about to write it.
         progress_held: nobody is, before the job's end.
+        limited: as given.
         expires_in: seconds from its claim, by the database's clock, until it is too late to start it; None: never.
     """
 
@@ -41,6 +42,7 @@ class Claimed:
     progress: Step | None = None
     progress_written: Step | None = None
     progress_due = progress_held = False
+    limited = False
 
     def __init__(self, row: Row, owner: int, *, limited: bool = False) -> None:
         (
@@ -60,6 +62,8 @@ class Claimed:
         ) = row
         self.owner = owner
         self.unlocks = limited or self.lock is not None
+        if limited:
+            self.limited = True
         self._row = row
         self.claimed_at = time.monotonic()
         self.started_at = 0.0
@@ -95,6 +99,24 @@ class Claimed:
         return f"{self.task}[{self.id}]"
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """For how long the limits of a job are to let nothing start.
+
+    Attributes:
+        seconds: for so many; None where ``at`` says it.
+        at: until then.
+        limit: the one of this name; None: all that have a key, or all if none has.
+        guessed: it is only what an answer of the other side asks for: limits that have neither a key nor a name of
+            their own may have nothing to do with it.
+    """
+
+    seconds: float | None
+    at: datetime | None = None
+    limit: str | None = None
+    guessed: bool = False
+
+
 @dataclass(slots=True)
 class Outcome:
     """How an attempt ended.
@@ -110,6 +132,7 @@ class Outcome:
         error: one attempt's entry of ``errors``, as JSON text; of one that succeeded, why its result is not kept.
         retry: when and where it is tried again.
         at: the same time, where the task named it and not how much later.
+        hold: its limit is to let nothing start for a time.
         cause: why it crashed, or is quarantined.
         written: the transaction of the task has done so.
         ended_at: seconds of the monotonic clock.
@@ -121,6 +144,7 @@ class Outcome:
     error: str | None = None
     retry: RetryDecision | None = None
     at: datetime | None = None
+    hold: Hold | None = None
     cause: str | None = None
     written: bool = False
     ended_at: float = 0.0

@@ -18,7 +18,7 @@ from workrow.declare.backoff import exponential
 from workrow.declare.resources import Providers
 from workrow.errors import LeaseLost, TransactionError
 from workrow.worker.job_logs import first, report, type_of
-from workrow.worker.outcome import Claimed, Outcome, describe, unspeakable
+from workrow.worker.outcome import Claimed, Hold, Outcome, describe, unspeakable
 from workrow.worker.running.children.pool import Processes, check_importable
 from workrow.worker.running.provision import Provision
 from workrow.worker.running.runners import GRACE_SECONDS, Runners, execution_of
@@ -62,6 +62,7 @@ class Executor:
         mark: writes down that a job which has crashed before is about to start; False if it is no longer ours.
         held: whether a job is still ours, as others see it.
         steady: whether the database has answered for the last so many seconds, and does.
+        hold: lets nothing else start under a job's limits for a time.
         max_crashes: so many crashes put a job into quarantine.
     """
 
@@ -74,6 +75,7 @@ class Executor:
         mark: Callable[[Claimed], Awaitable[bool]],
         held: Callable[[Claimed], Awaitable[bool]],
         steady: Callable[[float], Awaitable[bool]],
+        hold: Callable[[Claimed, Hold], Awaitable[None]],
         max_crashes: int,
     ) -> None:
         self._worker = worker
@@ -96,6 +98,7 @@ class Executor:
         self._mark = mark
         self._held = held
         self._steady = steady
+        self._hold = hold
         self._max_crashes = max_crashes
         self._alone = asyncio.Lock()
         self._generation = forks.generation
@@ -127,6 +130,8 @@ class Executor:
             return Outcome(claimed, "expired", ended_at=claimed.started_at)
         try:
             outcome = await self._attempt(claimed)
+            if outcome.hold is not None and claimed.limited:
+                await self._hold(claimed, outcome.hold)  # before the job's slot is free for the next one
         except BaseException as error:
             outcome = self.last_resort(claimed, first(error))
         outcome.ended_at = time.monotonic()

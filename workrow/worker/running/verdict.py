@@ -14,13 +14,13 @@ from workrow.arguments.jsonb import dump_result
 from workrow.arguments.parameters import Result
 from workrow.arguments.payload import MAX_RESULT, Misfit
 from workrow.declare.retry_policy import Retry, checked, decision, directive, later
-from workrow.directives import Directive, RetryLater, Snooze
+from workrow.directives import Directive, RateLimited, RetryLater, Snooze
 from workrow.errors import LeaseLost, ProcessCrashed
 from workrow.job import UNKEPT
 from workrow.logs import job_fields, running
 from workrow.tasks import Task
 from workrow.worker.job_logs import Unsaid, message_of, report, shown
-from workrow.worker.outcome import Claimed, Outcome, describe, entry
+from workrow.worker.outcome import Claimed, Hold, Outcome, describe, entry
 from workrow.worker.running.children.loading import result_of
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def failed(
     told = describe(error, claimed.attempts + 1, discarded=decided.discarded, policy=decided.error)
     if decided.retry:
         _report(logging.WARNING, "%s: attempt failed, to be retried: %s", claimed, error)
-        return Outcome(claimed, "todo", error=told, retry=decided.retry)
+        return Outcome(claimed, "todo", error=told, retry=decided.retry, hold=decided.hold)
     if aborted:
         logger.info("%s: aborted", claimed)
         return Outcome(claimed, "aborted", error=told)
@@ -63,7 +63,7 @@ def failed(
         logger.warning("%s: discarded: %s", claimed.job.call_string, shown(error))
     else:
         _report(logging.ERROR, "%s: failed: %s", claimed, error)
-    return Outcome(claimed, "failed", error=told)
+    return Outcome(claimed, "failed", error=told, hold=decided.hold)
 
 
 def _report(level: int, text: str, claimed: Claimed, error: BaseException) -> None:
@@ -78,11 +78,13 @@ class Decided:
         retry: when it is tried again; None: it is not.
         discarded: it is given up on purpose.
         error: what the policy raised instead.
+        hold: the other side has asked for a pause.
     """
 
     retry: RetryDecision | None = None
     discarded: bool = False
     error: BaseException | None = None
+    hold: Hold | None = None
 
 
 def _decided(task: procrastinate.tasks.Task[Any, Any, Any], claimed: Claimed, error: BaseException) -> Decided:
@@ -92,7 +94,8 @@ def _decided(task: procrastinate.tasks.Task[Any, Any, Any], claimed: Claimed, er
         if isinstance(policy, Retry):
             # not through procrastinate's JobRetry: the policy is asked once
             retry = policy.get_retry_decision(exception=error, job=claimed.job)
-            return Decided(checked(retry), policy.discards(error))
+            asked = policy.asked_seconds(error)
+            return Decided(checked(retry), policy.discards(error), hold=Hold(asked, guessed=True) if asked else None)
         raised = task.get_retry_exception(exception=error, job=claimed.job)
         return Decided(checked(raised.retry_decision) if raised else None)
     except Unsaid as broken:
@@ -106,7 +109,8 @@ def _directed(
     """The outcome of an attempt that said itself how its job goes on."""
     if isinstance(told, Snooze):
         logger.info("%s: snoozes, %s", claimed, told)
-        return Outcome(claimed, "snoozed", retry=decision(told), at=told.at)
+        hold = Hold(told.seconds, told.at, told.limit) if isinstance(told, RateLimited) else None
+        return Outcome(claimed, "snoozed", retry=decision(told), at=told.at, hold=hold)
     attempt = claimed.attempts + 1
     if not isinstance(told, RetryLater):
         logger.warning("%s: discarded: %s", claimed, message_of(told))

@@ -14,5 +14,6 @@ BEGIN
     COMMENT ON COLUMN workrow.limits.actor IS 'who changed it at run time';
     COMMENT ON COLUMN workrow.limits.reason IS 'and why';
     COMMENT ON COLUMN workrow.limits.changed_at IS 'and when';
+    COMMENT ON COLUMN workrow.limits.held_until IS 'nothing of it starts before, for a job was told so (RateLimited); NULL: it is not held back';
 END
 $comment$

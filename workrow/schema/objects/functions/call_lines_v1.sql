@@ -42,7 +42,7 @@ BEGIN
     IF changed IS NOT NULL THEN
         held := held || ARRAY(SELECT known.bucket FROM workrow.limit_buckets AS known WHERE known.name = ANY(changed));
     END IF;
-    IF coalesce(cardinality(held), 0) = 0 THEN
+    IF coalesce(cardinality(held), 0) = 0 AND changed IS NULL THEN
         RETURN;
     END IF;
     PERFORM FROM workrow.limit_buckets WHERE bucket = ANY(held) ORDER BY bucket FOR UPDATE;

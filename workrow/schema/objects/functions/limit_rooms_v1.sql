@@ -24,6 +24,14 @@ BEGIN
             coalesce(own.rate_burst, every.rate_burst, declared.rate_burst) AS burst,
             coalesce(own.weight, every.weight, declared.weight, 1) AS weight,
             coalesce(own.paused, every.paused, false) AS paused,
+            (
+                SELECT max(hold.until)
+                FROM workrow.limit_holds AS hold
+                WHERE
+                    hold.bucket = known.bucket
+                    AND hold.until > moment
+                    AND hold.held_at < moment + INTERVAL '1 second'
+            ) AS held_until,
             moment AS asked_at
         FROM workrow.limit_buckets AS known
         LEFT JOIN workrow.limit_rules AS own
@@ -37,7 +45,7 @@ BEGIN
 
     state AS MATERIALIZED (
         SELECT
-            rule.bucket, rule.max_running, rule.rate_count, rule.seconds, rule.burst, rule.weight, rule.paused, rule.asked_at,
+            rule.bucket, rule.max_running, rule.rate_count, rule.seconds, rule.burst, rule.weight, rule.paused, rule.held_until, rule.asked_at,
             CASE WHEN rule.rate_count IS NOT NULL THEN least(
                 rule.burst,
                 coalesce(rule.tokens, rule.burst)
@@ -59,14 +67,17 @@ BEGIN
 
     SELECT
         state.bucket,
-        CASE WHEN state.paused THEN 0 ELSE greatest(0, least(
+        CASE WHEN state.paused OR state.held_until IS NOT NULL THEN 0 ELSE greatest(0, least(
             coalesce(CAST(state.max_running - state.running AS double precision), 'Infinity'),
             coalesce(floor(state.tokens + 1e-6), 'Infinity'),
             coalesce(CAST(greatest(state.rate_count, state.burst) - state.admitted AS double precision), 'Infinity')
         )) END,
         state.weight,
         CASE
-            WHEN state.paused OR state.running >= state.max_running THEN NULL
+            WHEN state.paused THEN NULL
+            -- soon enough also if the call is lost that says it starts again
+            WHEN state.held_until IS NOT NULL THEN least(state.held_until, state.asked_at + INTERVAL '1 minute')
+            WHEN state.running >= state.max_running THEN NULL
             WHEN state.admitted >= greatest(state.rate_count, state.burst)
                 THEN to_timestamp((state.oldest + 51) * state.seconds / 50)
             WHEN state.tokens + 1e-6 < 1

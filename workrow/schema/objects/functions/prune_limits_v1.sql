@@ -1,13 +1,25 @@
--- Forget buckets that nobody holds, waits for, or has spent tokens of that are not back: they are made again when needed.
+-- Forget what was held back, and buckets that nobody holds, waits for, or has spent tokens of that are not back: they are made again when needed.
 CREATE OR REPLACE FUNCTION workrow.prune_limits_v1(max_rows integer DEFAULT 1000) RETURNS integer
 LANGUAGE sql
 AS $$
-    WITH idle AS (
+    WITH over AS (
+        DELETE FROM workrow.limit_holds
+        WHERE id = ANY(ARRAY(
+            SELECT hold.id
+            FROM workrow.limit_holds AS hold
+            WHERE hold.until < clock_timestamp()
+            ORDER BY hold.id
+            LIMIT max_rows
+            FOR UPDATE SKIP LOCKED
+        ))
+    ),
+    idle AS (
         SELECT known.bucket
         FROM workrow.limit_buckets AS known
         WHERE
             (known.refilled_at IS NULL OR known.refilled_at < clock_timestamp() - INTERVAL '1 day')
             AND NOT EXISTS (SELECT FROM workrow.limit_slots AS slot WHERE slot.bucket = known.bucket)
+            AND NOT EXISTS (SELECT FROM workrow.limit_holds AS hold WHERE hold.bucket = known.bucket)
             AND NOT EXISTS (SELECT FROM workrow.lines AS line WHERE line.blocked_on = known.bucket)
             AND NOT EXISTS (
                 SELECT

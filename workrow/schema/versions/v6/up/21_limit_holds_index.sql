@@ -1,0 +1,1 @@
+CREATE INDEX limit_holds_idx ON workrow.limit_holds (bucket, until)
