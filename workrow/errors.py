@@ -19,6 +19,7 @@
     ├── JobFailed                job.result(): the job failed for good
     ├── JobCancelled             job.result(): the job was cancelled or aborted
     ├── NoResult                 job.result(): the job succeeded, and no result is kept
+    ├── ResultInTask             job.result(): a task would wait for a job, and keep its slot
     ├── ResultTimeout            job.result(): the job has not ended in time
     ├── JobNotFound              there is no such job, or it cannot be seen
     └── SchemaError
@@ -209,6 +210,10 @@ class JobCancelled(WorkrowError):
 
 class NoResult(WorkrowError):
     """A job succeeded, and its result is not kept."""
+
+
+class ResultInTask(WorkrowError, RuntimeError):
+    """A task would have waited for another job's result, and kept its slot meanwhile."""
 
 
 class ResultTimeout(WorkrowError, TimeoutError):

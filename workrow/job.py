@@ -1,6 +1,7 @@
 """The values that pass between the floors."""
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import InitVar, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol
@@ -8,11 +9,16 @@ from typing import Any, Generic, Protocol
 from procrastinate.exceptions import UnboundTaskError
 from typing_extensions import TypeVar
 
+from workrow.errors import ResultInTask
+
 R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
 
 UNKEPT = "workrow.ResultNotKept"
 """The type of the entry of ``errors`` that says why a job's result is not there."""
+
+at_work: ContextVar[object] = ContextVar("workrow_at_work", default=None)
+"""The job that runs here, on the loop, in its thread or in a child process; its ``str()`` names it."""
 
 JSON = dict[str, "JSON"] | list["JSON"] | str | int | float | bool | None
 
@@ -120,15 +126,18 @@ class Job(_Handle, Generic[R_co]):
             raise UnboundTaskError(f"job {self.id}: its task is on no workrow.App, which alone knows of results")
         return found
 
-    async def result(self, timeout: float | timedelta | None = None) -> R_co:
+    async def result(self, timeout: float | timedelta | None = None, *, within_task: bool = False) -> R_co:
         """Wait for the job's end; return what its task returned, as the type that the task declares.
 
         A failed attempt that is retried is no end. All who wait in a process share one connection that listens.
 
         Args:
             timeout: seconds, or a timedelta, to wait at most; 0: look once; None: as long as it takes.
+            within_task: wait inside of a task too, whose slot is not free meanwhile. For jobs that have slots of their
+                own: with a queue and workers that run nothing else.
 
         Raises:
+            ResultInTask: inside of a task, without ``within_task``.
             JobFailed: it failed for good; with the last attempt's error.
             JobCancelled: it was cancelled, or aborted.
             ResultTimeout: it has not ended in time, or could not be seen: its transaction may not have committed.
@@ -137,11 +146,22 @@ class Job(_Handle, Generic[R_co]):
                 ``max_result``, or a stock procrastinate worker ran it).
             ConfigurationError: the app was made with a connector that does not tell its URL.
         """
+        self._check_place(timeout, within_task)
         return await self._results.result(self.id, timeout)  # type: ignore[no-any-return]
 
-    def result_sync(self, timeout: float | timedelta | None = None) -> R_co:
+    def result_sync(self, timeout: float | timedelta | None = None, *, within_task: bool = False) -> R_co:
         """`result`, blocking."""
+        self._check_place(timeout, within_task)
         return self._results.result_sync(self.id, timeout)  # type: ignore[no-any-return]
+
+    def _check_place(self, timeout: float | timedelta | None, within_task: bool) -> None:
+        waiting = at_work.get()
+        if waiting is not None and not within_task and timeout not in (0, timedelta(0)):
+            raise ResultInTask(
+                f"{waiting} would wait for job {self.id}: a task that waits for a job keeps its slot, and if no other "
+                "is free they wait for ever; enqueue what comes next when that job ends, or raise Snooze(in_=…) and "
+                "look with result(timeout=0); result(within_task=True) where that job has slots of its own"
+            )
 
     async def status(self) -> str:
         """What it is now: "todo", "doing", "succeeded", "failed", "cancelled" or "aborted".

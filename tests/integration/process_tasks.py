@@ -239,3 +239,11 @@ def repeat(text: str, times: int) -> str:
 
 def rate_limited(n: int) -> None:
     raise workrow.RateLimited("429", retry_after=600)
+
+
+def wait_for(url: str, job_id: int, within_task: bool) -> Any:
+    app = workrow.App(url)
+    try:
+        return app.job(job_id).result_sync(within_task=within_task)
+    finally:
+        app.close()

@@ -14,7 +14,8 @@ from procrastinate.exceptions import UnboundTaskError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import workrow
-from tests.integration.test_worker import run
+from tests.integration import process_tasks
+from tests.integration.test_worker import row, run
 from workrow.errors import JobCancelled, JobFailed, JobNotFound, NoResult, ResultTimeout
 from workrow.results import waiters
 from workrow.results.results import LOOK_SECONDS
@@ -506,3 +507,49 @@ async def test_a_fork_waits_for_itself(open_app: workrow.App, database_url: str)
     await run(open_app)
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", FORKED, database_url, str(job.id))
     assert await process.wait() == 0
+
+
+class TestInsideOfATask:
+    @pytest.mark.parametrize("where", ["loop", "limited", "thread", "process"])
+    async def test_waiting_is_refused_and_can_be_allowed(
+        self, open_app: workrow.App, conn: Any, database_url: str, where: str
+    ) -> None:
+        @open_app.task(name="other")
+        async def other() -> int:
+            return 7
+
+        async def on_the_loop(url: str, job_id: int, within_task: bool) -> Any:
+            async with asyncio.TaskGroup() as group:  # what the task starts is inside as well
+                waiting = group.create_task(open_app.job(job_id).result(within_task=within_task))
+            return waiting.result()
+
+        def in_a_thread(url: str, job_id: int, within_task: bool) -> Any:
+            return open_app.job(job_id).result_sync(within_task=within_task)
+
+        tasks: dict[str, Any] = {
+            "loop": open_app.task(name="loop")(on_the_loop),
+            "limited": open_app.task(name="limited", time_limit=60)(on_the_loop),
+            "thread": open_app.task(name="thread")(in_a_thread),
+            "process": open_app.task(name="process", run_in="process")(process_tasks.wait_for),
+        }
+        job = await other.enqueue(None)
+        refused = await tasks[where].enqueue(None, database_url, job.id, False)
+        allowed = await tasks[where].enqueue(None, database_url, job.id, True)
+        await run(open_app, concurrency=3)
+        found = row(conn, refused)
+        assert found["status"] == "failed"
+        assert f"{where}[{refused.id}] would wait for job {job.id}: " in str(found["errors"])
+        assert row(conn, allowed)["result"] == 7
+        assert await job.result() == 7, "nothing of it is left outside"
+
+    async def test_a_look_is_allowed(self, open_app: workrow.App, conn: Any) -> None:
+        @open_app.task(name="look")
+        async def look(job_id: int) -> Any:
+            return await open_app.job(job_id).result(timeout=0)
+
+        done = await look.enqueue(None, 0)
+        await run(open_app)
+        job = await look.enqueue(None, done.id)
+        await run(open_app)
+        assert row(conn, done)["error_type"] == "workrow.errors.OptionError"
+        assert row(conn, job)["error_type"] == "workrow.errors.JobFailed"

@@ -20,7 +20,7 @@ from workrow.arguments.jsonb import dump_arguments
 from workrow.declare.execution import TransactionKind
 from workrow.enqueue import transaction
 from workrow.enqueue.call import Call
-from workrow.job import Job, Progress, Question
+from workrow.job import Job, Progress, Question, at_work
 from workrow.testing.reports import Ran
 from workrow.worker import Worker
 from workrow.worker.outcome import Claimed, Outcome
@@ -113,9 +113,11 @@ class Inline:
         claimed = Claimed((*row, json.loads(text), None, 0, 0, 0, None, task.payload.stored_version), owner=0)
         app = cast("App", task.producer)
         executor = _executor(app, on)
+        outer = at_work.set(claimed)
         try:
             result = await executor.runners.find(task.name)(claimed)
         finally:
+            at_work.reset(outer)
             await executor.close()
         if isinstance(result, Outcome):
             # of a task whose result has a type: as it would come back from its row

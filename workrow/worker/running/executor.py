@@ -17,6 +17,7 @@ from workrow.database import forks
 from workrow.declare.backoff import exponential
 from workrow.declare.resources import Providers
 from workrow.errors import LeaseLost, TransactionError
+from workrow.job import at_work
 from workrow.worker.job_logs import first, report, type_of
 from workrow.worker.outcome import Claimed, Hold, Outcome, describe, unspeakable
 from workrow.worker.running.children.pool import Processes, check_importable
@@ -124,6 +125,7 @@ class Executor:
 
     async def run(self, claimed: Claimed) -> Outcome:
         """Run one attempt. Never raises: whatever happens is an outcome."""
+        at_work.set(claimed)  # a job has an asyncio task, and so a context, of its own
         claimed.started_at = time.monotonic()
         if claimed.expires_in is not None and claimed.stale:
             logger.warning("%s: not started: it has expired", claimed)

@@ -26,6 +26,7 @@ from workrow.arguments.parameters import Parameters, without
 from workrow.context import JobContext
 from workrow.database import forks
 from workrow.errors import SoftTimeLimitExceeded
+from workrow.job import at_work
 from workrow.worker.running.children.answer import Answer, failure, returned
 from workrow.worker.running.children.outbox import Outbox
 from workrow.worker.running.coroutines import run_limited
@@ -120,6 +121,7 @@ class _Inbox:
 
 def _run(call: Call, inbox: _Inbox, outbox: Outbox) -> Answer:
     made_in = forks.generation
+    at_work.set(f"{call.job.task_name}[{call.job.id}]")
     try:
         function = resolve(call.module, call.name)
         result = _result(call, function, inbox, outbox)
