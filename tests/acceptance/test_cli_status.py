@@ -83,17 +83,7 @@ def test_status_prints_all_four(filled: str) -> None:
 
 def test_status_json_is_one_document_of_the_views(filled: str, conn: psycopg.Connection) -> None:
     said = json.loads(succeeds("--database-url", filled, "status", "--json"))
-    assert list(said) == [
-        "queues",
-        "tasks",
-        "workers",
-        "failures",
-        "pauses",
-        "caps",
-        "quarantine",
-        "unroutable",
-        "notifications",
-    ]
+    assert list(said) == [*SECTIONS]
     for name in ("queues", "tasks", "workers"):
         columns = conn.execute(f"SELECT * FROM workrow.{name} LIMIT 0").description  # type: ignore[arg-type]
         assert list(said[name][0]) == [column.name for column in columns or ()]
@@ -133,6 +123,7 @@ def test_status_reads_the_views_and_nothing_else(filled: str) -> None:
                 "caps",
                 "quarantine",
                 "unroutable",
+                "held",
                 "notifications",
                 "schema_version",
             )

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -133,3 +134,59 @@ async def test_a_name_of_a_queue_that_is_held_stops_no_claim(
         tenants = await plain.tasks["plain"].options(queue="tenant-17").enqueue_many(None, [{}])  # type: ignore[attr-defined]
         await until(lambda: done(conn, [job.id for job in tenants]))
         assert await slowest(conn, plain) < SECONDS
+
+
+def held(conn: Any) -> set[tuple[str, str, int | None, str]]:
+    query = "SELECT kind, name, pid, query FROM workrow.held WHERE since < clock_timestamp()"
+    return set(conn.execute(query).fetchall())
+
+
+async def test_what_is_set_aside_is_shown_with_who_holds_it(
+    plain: workrow.App, conn: Any, service: psycopg.Connection, database_url: str
+) -> None:
+    go = asyncio.Event()
+
+    @plain.task(name="failing", retry=workrow.Retry(max_attempts=2, wait=3600))
+    async def failing() -> None:
+        await go.wait()
+        raise ValueError
+
+    with psycopg.connect(database_url) as debugger, psycopg.connect(database_url) as importer:
+        async with Running(plain, concurrency=100):
+            jobs = [await failing.options(queueing_lock=key).enqueue(None) for key in ("A", "B")]
+            row = await failing.enqueue(None)
+            doing = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing'"
+            await until(lambda: conn.execute(doing).fetchall() == [(3,)])
+            assert held(conn) == set()
+            queries = []
+            for connection, key in ((service, "A"), (importer, "B")):
+                queries.append(
+                    f"""INSERT INTO procrastinate_jobs (queue_name, task_name, queueing_lock, scheduled_at)
+                        VALUES ('default', 'plain', '{key}', '9000-01-01')"""
+                )
+                connection.execute(queries[-1].encode())
+            queries.append(f"SELECT FROM procrastinate_jobs WHERE id = {row.id} FOR UPDATE")
+            debugger.execute(queries[-1].encode())
+            go.set()
+            pids = [connection.info.backend_pid for connection in (service, importer, debugger)]
+            ids = [str(job.id) for job in (*jobs, row)]
+            shown = {("job", name, pid, query) for name, pid, query in zip(ids, pids, queries, strict=True)}
+            await until(lambda: held(conn) == shown)
+            for connection in (service, importer, debugger):
+                connection.rollback()
+            await until(lambda: conn.execute(doing).fetchall() == [(0,)])
+            await until(lambda: conn.execute("SELECT FROM workrow.held_rows").fetchall() == [])
+            assert held(conn) == set()
+
+
+async def test_names_of_queues_and_rows_that_are_held_are_shown(
+    plain: workrow.App, conn: Any, service: psycopg.Connection
+) -> None:
+    await plain.schedules.create_async("s", "plain", every=timedelta(hours=1))
+    conn.execute("UPDATE workrow.timetable SET next_due = now()")
+    service.execute("INSERT INTO workrow.queue_names VALUES ('tenant-17')")
+    service.execute("SELECT FROM workrow.timetable WHERE name = 's' FOR UPDATE")
+    await plain.tasks["plain"].options(queue="tenant-17").enqueue_many(None, [{}])  # type: ignore[attr-defined]
+    pid = service.info.backend_pid
+    async with Running(plain, concurrency=10):
+        await until(lambda: {row[:3] for row in held(conn)} == {("queue", "tenant-17", pid), ("schedule", "s", pid)})

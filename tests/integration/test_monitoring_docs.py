@@ -37,6 +37,7 @@ def test_every_column_is_told(conn: psycopg.Connection) -> None:
         "limits",
         "pauses",
         "caps",
+        "held",
         "notifications",
     ):
         section = TEXT.partition(f"\n## workrow.{view}\n")[2].partition("\n## ")[0]

@@ -18,7 +18,8 @@ from workrow.schema import check
 from workrow.schema.targets import connect
 
 Row = dict[str, Any]
-SECTIONS = ("queues", "tasks", "workers", "failures", "pauses", "caps", "quarantine", "unroutable", "notifications")
+PLAIN = ("pauses", "caps", "quarantine", "unroutable", "held", "notifications")
+SECTIONS = ("queues", "tasks", "workers", "failures", *PLAIN)
 PIPE_WIDTH = 200
 """Columns of text when the output is no terminal."""
 
@@ -37,7 +38,7 @@ def status(database: Database, as_json: bool) -> None:
     console.print(_tasks(found["tasks"]))
     console.print(_workers(found["workers"]))
     console.print(_failures(found["failures"]))
-    for section in ("pauses", "caps", "quarantine", "unroutable", "notifications"):
+    for section in PLAIN:
         if found[section]:
             console.print(_plain(section.capitalize(), found[section]))
 

@@ -32,7 +32,13 @@ def bound_transaction(milliseconds: int) -> str:
 
 
 class Held(psycopg.DatabaseError):
-    """Somebody's open transaction holds what a statement needs: nothing was written, and the connection is well."""
+    """Somebody's open transaction holds what a statement needs: nothing was written, and the connection is well.
+
+    Attributes:
+        pid: the session that holds it, where that was asked.
+    """
+
+    pid: int | None = None
 
 
 ERRORS = (

@@ -29,6 +29,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 STATEMENT_SECONDS = 60.0
 """A network that swallows packets says nothing. After so long without an answer the connection counts as lost."""
 CLOSE_SECONDS = 2.0
+ASK_SECONDS = 0.003
+"""A statement that has no answer after so long may wait for somebody."""
 
 
 class Link:
@@ -41,6 +43,7 @@ class Link:
         timeout: seconds until a statement without an answer counts as lost with its connection.
         outage: what to say of a database that is away, where those who ask for statements do not.
         patience: milliseconds for which a statement waits for what somebody's open transaction holds.
+        asking: where to ask meanwhile who holds it; not behind a pooler.
     """
 
     def __init__(
@@ -51,7 +54,9 @@ class Link:
         timeout: float = STATEMENT_SECONDS,
         outage: Outage | None = None,
         patience: int = PATIENCE_MS,
+        asking: "Link | None" = None,
     ) -> None:
+        self._asking = asking
         self._patience = patience
         self._connect = connect
         self._json_loads = json_loads or pydantic_core.from_json
@@ -77,11 +82,18 @@ class Link:
         if self._generation != forks.generation:
             raise RuntimeError(f"{name}: this connection is that of the process which forked this one")
         async with self._turn:
+            over = asyncio.Event()
+            blocker: asyncio.Task[int | None] | None = None
             try:
                 async with asyncio.timeout(self._timeout):
-                    rows = await self._execute(await self._open(), sql.load(name), params)
+                    connection = await self._open()
+                    if self._asking is not None:
+                        blocker = asyncio.create_task(self._ask(connection, over))
+                    rows = await self._execute(connection, sql.load(name), params)
             except ERRORS as error:
-                raise Held(str(error)) from None
+                held = Held(str(error))
+                held.pid = await blocker if blocker else None
+                raise held from None
             except (*LOST, asyncio.CancelledError) as error:
                 if (refused := judged(error)) is not error:
                     raise refused from error
@@ -90,9 +102,25 @@ class Link:
                 # cancelled in the middle of a statement, a connection is of no more use either
                 await self._drop()
                 raise
+            finally:
+                over.set()
         if self.outage is not None:
             self.outage.over()
         return rows
+
+    async def _ask(self, connection: psycopg.AsyncConnection, over: asyncio.Event) -> int | None:
+        """Whom the statement on this connection waits for, if it is not over in a moment."""
+        if self._asking is None or self._pooled:
+            return None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ASK_SECONDS):
+                await over.wait()
+                return None
+        with contextlib.suppress(Held, psycopg.Error, OSError):
+            return next(
+                (pid for (pid,) in await self._asking.run("read_blocker", pid=connection.info.backend_pid)), None
+            )
+        return None
 
     async def _execute(self, connection: psycopg.AsyncConnection, query: str, params: dict[str, Any]) -> list[Row]:
         cursor = psycopg.AsyncCursor(connection, row_factory=tuple_row)

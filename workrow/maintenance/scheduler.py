@@ -179,6 +179,10 @@ class Scheduler:
         now = time.monotonic()
         return [name for name, until in self._held.items() if now < until]
 
+    def aside(self) -> list[tuple[str, str, int | None]]:
+        """The schedules whose jobs wait, for `workrow.maintenance.aside.Aside`."""
+        return [("schedule", name, None) for name in {*self._held, *self._undeclared}]
+
     async def _run(self, statement: str, **params: Any) -> list[dict[str, Any]]:
         async with bounded(self._pool) as connection:
             return await _rows(connection, statement, params)

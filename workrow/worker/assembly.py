@@ -11,6 +11,7 @@ from procrastinate.app import App
 
 from workrow.configuration import AsyncSessions, SyncSessions, check_ageing, check_slots
 from workrow.database.link import Connect
+from workrow.maintenance.aside import Aside
 from workrow.maintenance.notify_queue import NotifyQueue
 from workrow.maintenance.scheduler import Scheduler
 from workrow.tasks import known_versions
@@ -129,6 +130,8 @@ class Assembly(UpstreamWorker):
         self._notifications = Notifications(
             self._lanes, self._scheduler, self._sleep, self._pauses, connections.chores, self.abort_job_polling_interval
         )
+        aside = (self._finisher.aside, self._scheduler.aside, self._lanes.aside)
+        self._aside = Aside(connections.chores.run, lambda: self._lease.worker_id, aside)
         self._notify_queue = NotifyQueue(connections.chores.run, self._notifications.on_notified)
 
     async def _hold(self, claimed: Claimed, hold: Hold) -> None:

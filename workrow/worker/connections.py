@@ -32,8 +32,8 @@ class Connections:
     def __init__(self, connect: Connect) -> None:
         self.claiming = Link(connect, "SET synchronous_commit = off", json_loads=read_json)
         self.finishing = Link(connect)
-        self.held = Link(connect, patience=HELD_PATIENCE_MS)
         self.chores = Link(connect, "SET synchronous_commit = off", outage=Outage("chores"))
+        self.held = Link(connect, patience=HELD_PATIENCE_MS, asking=self.chores)
         self._asking = Outage("asking for jobs")
 
     async def mark(self, claimed: Claimed) -> bool:

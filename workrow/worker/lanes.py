@@ -37,6 +37,10 @@ class Lanes(list[Lane]):
         for lane in self:
             lane.give_back_limited()
 
+    def aside(self) -> list[tuple[str, str, int | None]]:
+        """The names of queues that could not be noted, for `workrow.maintenance.aside.Aside`."""
+        return [("queue", name, None) for lane in self for name in lane.claimer.names_held]
+
     def drop(self) -> None:
         """The lease is lost: everything here belongs to others."""
         for lane in self:

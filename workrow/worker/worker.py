@@ -123,6 +123,7 @@ class Worker(Assembly):
             "scheduler": self._scheduler.run,
             "upkeep": self._upkeep,
             "aborts": self._notifications.watch_aborts,
+            "aside": self._aside.run,
             "notify_queue": self._notify_queue.run,
             "rate": self._lanes.log_rate,
         }

@@ -45,6 +45,9 @@ class Claimer:
         pauses: what is not to be claimed now.
         lines: claims the jobs that wait for their limits.
         ageing: seconds of waiting that count as one level of priority; None: waiting counts nothing.
+
+    Attributes:
+        names_held: names of queues, one of which somebody's open transaction notes.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Claimer:
         self._locks = Locks(link, lease, queues, pauses)
         self._queues_seen: set[str] = set()
         self._note_at = 0.0
+        self.names_held: set[str] = set()
         self._notified: set[int] = set()
 
     @property
@@ -290,6 +294,7 @@ class Claimer:
         try:
             await self._link.run("note_queues", names=list(new))
         except Held:
-            self._note_at = now + NOTE_AGAIN  # somebody's open transaction notes one of them
+            self._note_at, self.names_held = now + NOTE_AGAIN, new  # somebody's open transaction notes one of them
         else:
+            self.names_held = set()
             self._queues_seen |= new

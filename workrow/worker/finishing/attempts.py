@@ -35,6 +35,7 @@ class Attempts:
 
     Attributes:
         in_doubt: the last attempt to write ended with a lost connection; it may have taken effect unheard.
+        holders: job → session that holds its key, of the last looks.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Attempts:
         self._lease = lease
         self._writer = Writer(link, worker, max_crashes, deletes)
         self.in_doubt = False
+        self.holders: dict[int, int] = {}
 
     def over(self) -> None:
         """The last batch is written, or set aside."""
@@ -61,7 +63,9 @@ class Attempts:
             return []
         try:
             await self._write_at_once(batch)
-        except Held:
+        except Held as error:
+            if len(batch) == 1 and error.pid:
+                self.holders[batch[0].claimed.id] = error.pid
             return await self._set_aside(batch)
         except LOST:
             self.in_doubt = True
@@ -87,6 +91,7 @@ class Attempts:
         Returns:
             What is to be tried again later.
         """
+        self.holders.clear()
         held = await self._held(batch)
         free = [each for each in batch if each.claimed.id not in held]
         left = await self.write([each for each in free if not _waits_for_key(each)])

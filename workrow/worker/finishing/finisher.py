@@ -81,6 +81,10 @@ class Finisher:
         """How many outcomes are not written yet."""
         return len(self.unwritten)
 
+    def aside(self) -> list[tuple[str, str, int | None]]:
+        """What it could not write, for `workrow.maintenance.aside.Aside`."""
+        return [("job", str(each.claimed.id), self._aside.holders.get(each.claimed.id)) for each in self.held]
+
     async def drained(self) -> None:
         """Wait until every outcome is written."""
         await self._empty.wait()
