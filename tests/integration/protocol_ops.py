@@ -274,7 +274,9 @@ class Model(State):
         effect = ("INSERT INTO protocol_effects (job_id) VALUES (%(id)s)", {"id": claim.job})
         params = {**_one(claim), "worker": "w", "waited": 0.0, "result": None, "error": None}
         params |= {"progress": None, "keep": True}
-        return Op(f"transaction of {claim}", [effect, (self.load("finish_job"), params)], apply, fenced=True)
+        return Op(
+            f"transaction of {claim}", [effect, (self.load("finish_transactional_job"), params)], apply, fenced=True
+        )
 
     def retry(self, claims: list[Claim], seconds: float) -> Op:
         def apply(rows: Rows, alone: bool) -> None:

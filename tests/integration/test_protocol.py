@@ -21,7 +21,7 @@ FENCED: dict[str, Maker] = {
     "snooze_jobs": Protocol.snooze,
     "release_jobs": Protocol.give_back,
     "supersede_jobs": Protocol.supersede,
-    "finish_job": Protocol.finish_with_effect,
+    "finish_transactional_job": Protocol.finish_with_effect,
     "crash_job": Protocol.crash,
     "mark_job": Protocol.mark,
     "progress_jobs": Protocol.progress,

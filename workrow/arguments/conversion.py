@@ -15,7 +15,7 @@ from workrow.arguments.kinds import shown
 from workrow.errors import OptionError, brief
 
 CONFIG = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
-"""Of annotations that have no configuration of their own: bytes are no text."""
+"""For annotations that have no configuration of their own: bytes become base64."""
 ONE_WAY = frozenset({"generator", "callable"})
 """pydantic has schemas for these, and no way back from JSON."""
 UNDEFINED = ("class-not-fully-defined", "undefined-annotation")
@@ -79,7 +79,7 @@ class Conversion:
             raise ValueError(reason(error)) from None
 
     def result_to_json(self, value: Any) -> Any:
-        """As `to_json`, unchecked: work that is done is not undone by an annotation that is wrong.
+        """As `to_json`, without the way back: work that is done is not undone by a wrong annotation.
 
         Raises:
             ValueError: it is not of the annotated type.

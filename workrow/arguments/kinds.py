@@ -10,7 +10,7 @@ CONVERTED: Kinds = frozenset()
 
 
 def kinds(annotation: Any) -> Kinds | None:
-    """The types whose values JSON keeps as they are, if the annotation allows no others; else none.
+    """The types whose values JSON keeps as they are, if the annotation allows only such; see Returns.
 
     Returns:
         None: any JSON value will do, and is handed on as it is. Empty: its values need a `Conversion`.

@@ -29,7 +29,7 @@ def cancel(database: Database, ids: tuple[int, ...], terminate: bool) -> None:
 @click.pass_obj
 def release(database: Database, ids: tuple[int, ...]) -> None:
     """Let quarantined jobs run again, as if they had never crashed."""
-    verdicts = each_job(database, "release_job", ids)
+    verdicts = each_job(database, "release_quarantined", ids)
     for job_id, released in verdicts.items():
         click.echo(f"{job_id}: {'released' if released else 'is not in quarantine'}")
     sys.exit(None in verdicts.values())

@@ -75,7 +75,7 @@ class exponential:  # noqa: N801
         jitter: False waits the whole span each time.
 
     Raises:
-        OptionError: a span that is not positive, a factor below 1, a cap below the base.
+        OptionError: a span below 0, a factor below 1, a cap below the base.
     """
 
     base: float

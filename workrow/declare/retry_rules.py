@@ -150,4 +150,4 @@ timeout = _rule(_is_timeout, 5, 30, 900)
 30 s, 60 s, … 15 min apart."""
 
 usual = (validation, not_found, timeout, database, external)
-"""All five. What none of them knows is not retried: most likely it is a mistake in the code."""
+"""All five. What fits none of them is not retried: most likely it is a mistake in the code."""

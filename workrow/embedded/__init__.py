@@ -56,7 +56,7 @@ def ensure(directory: Path | str = ".workrow", database: str = "workrow") -> str
 
 
 def release(directory: Path | str | None = None) -> None:
-    """Be a user of the server of `directory` no more, or (None) of any; stop what has no other user.
+    """Leave the server of ``directory``, or of all (None); stop those that have no other user.
 
     Runs by itself when the process exits.
     """

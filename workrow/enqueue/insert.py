@@ -181,7 +181,7 @@ def row_params(
     version: int | None = None,
     limit: int | None = None,
 ) -> Params:
-    """The parameters of ``enqueue_jobs.sql``: one set of options, many sets of arguments.
+    """The parameters of ``enqueue_job.sql`` and ``enqueue_jobs.sql``: one set of options, many sets of arguments.
 
     Args:
         task: the task's name.

@@ -23,14 +23,14 @@ Key = tuple[str, int]
 class Rescuer:
     """Each worker runs one; the database gives each orphan to one of them.
 
-    Dead is who has not beaten for its lease while this one watched: what clocks say, the server's or any other, is not
-    asked. A step of the server's clock would make everybody look dead, or keep the dead alive.
+    A worker is dead if it has not beaten for its lease while this one watched. No clock is asked for the time: a step of
+    the server's would make everybody look dead, or keep the dead alive.
 
     Args:
         run: runs a statement of ``workrow/sql`` and returns its rows.
         lease: seconds.
         max_crashes: so many crashes put a job into quarantine.
-        steady_for: for how many seconds this worker's own heartbeats have all arrived. Whoever comes back first after
+        steady_for: tells the seconds for which all of this worker's own heartbeats have arrived. Whoever comes back first after
             an outage must not take those for dead who have not come back yet.
     """
 

@@ -124,7 +124,7 @@ async def enqueue(connection: psycopg.AsyncConnection[Any], ticks: list[Tick], s
     Args:
         connection: in a transaction whose statements wait for locks for a moment only.
         ticks: the schedules; of each all jobs are written, or none.
-        suspects: the names of those that were held when they were last tried; they do not keep the others.
+        suspects: the names of those that were held when they were last tried; they do not delay the others.
 
     Returns:
         Those whose jobs are written. The others need what somebody's open transaction holds.

@@ -3,7 +3,7 @@
 In an alembic revision::
 
     def upgrade() -> None:
-        workrow.schema.upgrade(op, to=1)
+        workrow.schema.upgrade(op, to=6)
 
     def downgrade() -> None:
         workrow.schema.downgrade(op, to=0)

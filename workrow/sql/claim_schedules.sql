@@ -1,4 +1,4 @@
--- Hold the schedules that are due and that this worker may tick, and no others wait for them. A worker that is stopped while
+-- Lock the due schedules that this worker may tick; others skip them. A worker that is stopped while
 -- it holds them loses them after five seconds.
 SELECT
     name, dynamic, task, cron,

@@ -1,4 +1,4 @@
--- A new worker, and what it says of itself.
+-- Register a worker, with its details.
 WITH registered AS (
     INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id
 )

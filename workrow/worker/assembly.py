@@ -33,7 +33,7 @@ from workrow.worker.running.transactions import Transactions
 from workrow.worker.upstream import UpstreamWorker
 
 POLL_SECONDS = 2.0
-"""An idle worker looks so often: together with its heartbeat that is less than a statement a second."""
+"""Seconds between two looks of an idle worker: with its heartbeat less than a statement a second."""
 
 
 class Assembly(UpstreamWorker):
@@ -48,7 +48,7 @@ class Assembly(UpstreamWorker):
         version: what to say of oneself in ``workrow.workers``.
         lease: seconds without a heartbeat after which others take this worker for dead.
         max_crashes: so many crashes put a job into quarantine.
-        running: where to be found while it runs.
+        running: the set that holds it while it runs.
         sessions: makes the ``AsyncSession`` of transactional tasks.
         sync_sessions: makes their ``Session``.
         health: ``host:port`` where `problems` are told over HTTP.

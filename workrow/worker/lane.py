@@ -22,7 +22,7 @@ PREFETCH_SECONDS = 0.1
 PREFETCH_MAX = 1000
 PACE_SECONDS = 0.005
 SLOWER_SECONDS = 0.05
-"""The shortest times over which a pace is measured, and over which a slower one is believed."""
+"""Seconds: the least to measure a pace over, and the least before it may go down."""
 STALE_SECONDS = 0.5
 """What was claimed ahead and waits longer goes back to the table: another worker may have a free slot."""
 BACKLOG_MAX = 5000
@@ -189,7 +189,7 @@ class Lane:
         if elapsed < PACE_SECONDS:
             return
         goal = int((self.ended - self._paced_ended) / elapsed * PREFETCH_SECONDS)
-        # up at once, down only by what a longer time says: a claim that waits is no slower pace
+        # up at once, down only after a longer time: waiting for a claim is no slower pace
         if goal >= self._prefetch or elapsed >= SLOWER_SECONDS:
             self._prefetch = min(goal, PREFETCH_MAX, self._prefetch * 2 + 8)
             self._paced_at, self._paced_ended = now, self.ended
@@ -213,7 +213,7 @@ class Lane:
             held, job = self.running.get(claimed.id, (None, None))
             if held is not claimed:
                 return  # abandoned before
-            # a GeneratorExit that was set on a future passes everybody who could catch it; else the loop is gone
+            # of a future, a GeneratorExit is raised on, for nobody below can catch it; of the job itself: the loop is gone
             if isinstance(error, GeneratorExit) and not _is_current(job):
                 raise
             outcome = self._executor.last_resort(claimed, error)

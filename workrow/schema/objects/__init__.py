@@ -35,7 +35,7 @@ class Changed:
 
 def changed(run: Run) -> tuple[Changed, ...]:
     """What was changed or dropped by hand since the last upgrade."""
-    # what another major version of the server wrote down cannot be compared
+    # a view's text from another major version of the server cannot be compared
     return tuple(each for each in _differing(run) if _server(each.found) in (None, _server(each.expected)))
 
 
@@ -79,7 +79,7 @@ def _server(found: str | None) -> str | None:
 
 
 def _standing_on(name: str, texts: dict[str, str]) -> list[str]:
-    """What the catalogue ties to this object: views and functions that are parsed when they are made; last first."""
+    """The object, and the views and parsed functions that use it, in the order in which to drop them."""
     tied = [name]
     for other, text in texts.items():
         parsed = other.startswith("views/") or "BEGIN ATOMIC" in text

@@ -75,14 +75,14 @@ class _Interruptible:
             except BaseException as error:
                 resume = partial(coroutine.throw, self._translated(error) if self._pending else error)
             else:
-                # a pending one here: what it awaits has swallowed our cancellation, and so we raise it ourselves
+                # still pending: what it awaited has swallowed our cancellation, so we raise it ourselves
                 pending = self._pending
                 resume = (
                     partial(coroutine.throw, self._translated(pending)) if pending else partial(coroutine.send, sent)
                 )
 
     def _translated(self, error: BaseException) -> BaseException:
-        """What to raise inside instead of ``error``, with which our cancellation was answered."""
+        """What to raise inside instead of ``error``, which our cancellation led to."""
         pending, self._pending = self._pending, None
         task = asyncio.current_task()
         assert pending is not None

@@ -88,7 +88,9 @@ class Transactions:
                     outcome = finish(await call(on))
                     watch.check()
                     params = self._params(outcome)
-                    self._fence(claimed, await transaction.run_async(on, "finish_job", params, watch.explained))
+                    self._fence(
+                        claimed, await transaction.run_async(on, "finish_transactional_job", params, watch.explained)
+                    )
                 outcome.written = True
                 return outcome
             except Exception as error:
@@ -109,7 +111,7 @@ class Transactions:
                     outcome = finish(call(on))
                     watch.check()
                     params = self._params(outcome)
-                    self._fence(claimed, transaction.run(on, "finish_job", params, watch.explained))
+                    self._fence(claimed, transaction.run(on, "finish_transactional_job", params, watch.explained))
                 outcome.written = True
                 return outcome
             except Exception as error:

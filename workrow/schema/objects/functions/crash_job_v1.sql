@@ -1,5 +1,5 @@
--- As in version 3; a job under limits waits in its line again.
--- The worker, or the process, that ran the job died. The caller holds the row. Returns what became of the job:
+-- The worker, or the process, that ran the job died. The caller holds the row. One under limits waits in its
+-- line again. Returns what became of the job:
 -- "queued", "quarantined", "aborted" (it was asked to abort) or "superseded" (see supersede_job_v1).
 CREATE OR REPLACE FUNCTION workrow.crash_job_v1(job_id bigint, counted boolean, max_crashes integer, cause text) RETURNS text
 LANGUAGE plpgsql

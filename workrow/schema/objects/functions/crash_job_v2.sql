@@ -1,4 +1,4 @@
--- crash_job_v1, and the job waits for so many seconds before it runs again.
+-- crash_job_v1, then a pause (seconds) before the job runs again.
 CREATE OR REPLACE FUNCTION workrow.crash_job_v2(
     job_id bigint, counted boolean, max_crashes integer, cause text, pause double precision
 ) RETURNS text

@@ -1,4 +1,4 @@
--- As in version 3, with the new columns; and what goes to quarantine, with a cause, has ended no attempt.
+-- Move one job to history, with its last error. One that goes to quarantine (cause) has not ended an attempt.
 CREATE OR REPLACE FUNCTION workrow.end_job_v2(
     job_id bigint, from_statuses procrastinate_job_status[], end_status procrastinate_job_status, error jsonb, cause text
 ) RETURNS bigint

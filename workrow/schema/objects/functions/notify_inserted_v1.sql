@@ -1,4 +1,4 @@
--- As in version 2; jobs under limits arrive in their lines, and are ready when their due_at is NULL.
+-- Wake who sleeps: jobs were inserted. Those under limits arrive in their lines, and are ready when their due_at is NULL.
 -- One notification a queue and statement, and only if somebody sleeps who wants it: pg_notify takes a lock on the whole
 -- database at commit, which makes concurrent enqueues wait for one another. A stock worker never says that it sleeps.
 CREATE OR REPLACE FUNCTION workrow.notify_inserted_v1() RETURNS trigger

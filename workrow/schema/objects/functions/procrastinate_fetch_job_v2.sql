@@ -1,4 +1,4 @@
--- As in version 2; stock workers know nothing of pauses and of jobs that expire, so that this does.
+-- A stock worker's claim. Stock workers know nothing of pauses and of jobs that expire, so that this does.
 CREATE OR REPLACE FUNCTION procrastinate_fetch_job_v2(
     target_queue_names character varying[],
     p_worker_id bigint

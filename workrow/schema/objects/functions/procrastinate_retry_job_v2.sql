@@ -1,4 +1,4 @@
--- As in version 3; a job under limits waits in its line again.
+-- procrastinate's own name: a job that runs, or has ended, waits again. One under limits waits in its line.
 CREATE OR REPLACE FUNCTION procrastinate_retry_job_v2(
     job_id bigint,
     retry_at timestamp with time zone,

@@ -1,5 +1,5 @@
--- As in version 3, with unique keys; and an attempt is not counted for it.
 -- Let a quarantined job run again, as if it had never crashed; returns its id, or NULL if it is not quarantined.
+-- Its quarantine was no attempt.
 CREATE OR REPLACE FUNCTION workrow.release_job_v1(job_id bigint) RETURNS bigint
 LANGUAGE plpgsql
 AS $$

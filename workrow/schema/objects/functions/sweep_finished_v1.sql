@@ -1,4 +1,4 @@
--- As in version 3, with the new columns.
+-- Move to history what stock workers have finished and left in the table; returns how many.
 CREATE OR REPLACE FUNCTION workrow.sweep_finished_v1(max_rows integer DEFAULT 1000) RETURNS integer
 LANGUAGE sql
 AS $$

@@ -38,7 +38,7 @@ def returned(function: Callable[..., Any], result: Any, *, limit: int | None, wh
     Args:
         function: the task's.
         result: what it returned.
-        limit: bytes that its JSON may take; None: that is not wanted.
+        limit: bytes that its JSON may take; None: no JSON is wanted.
         whole: the value itself is wanted.
     """
     text = unkept = value = None

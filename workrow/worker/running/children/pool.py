@@ -27,7 +27,7 @@ class Returned:
 
     Attributes:
         value: itself, if it is wanted and could be handed over; else what its JSON says.
-        text: its JSON text; None where nothing is to be kept, or can be.
+        text: its JSON text; None if it is not wanted, or cannot be kept.
         unkept: why it cannot.
     """
 
@@ -89,7 +89,7 @@ class Processes:
             soft_time_limit: seconds after which SoftTimeLimitExceeded is raised inside.
             time_limit: seconds after which the child is killed.
             max_memory: MiB of resident memory at which it is killed.
-            limit: bytes that the JSON of what it returns may take; None: that is not wanted.
+            limit: bytes that the JSON of what it returns may take; None: no JSON is wanted.
             whole: the value itself is wanted.
 
         Raises:
