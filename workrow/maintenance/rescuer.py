@@ -23,15 +23,15 @@ Key = tuple[str, int]
 class Rescuer:
     """Each worker runs one; the database gives each orphan to one of them.
 
-    A worker is dead if it has not beaten for its lease while this one watched. No clock is asked for the time: a step of
-    the server's would make everybody look dead, or keep the dead alive.
+    A worker is dead if it has not beaten for its lease while this one watched. No clock is asked for the time: a step
+    of the server's would make everybody look dead, or keep the dead alive.
 
     Args:
         run: runs a statement of ``workrow/sql`` and returns its rows.
         lease: seconds.
         max_crashes: so many crashes put a job into quarantine.
-        steady_for: tells the seconds for which all of this worker's own heartbeats have arrived. Whoever comes back first after
-            an outage must not take those for dead who have not come back yet.
+        steady_for: tells the seconds for which all of this worker's own heartbeats have arrived. Whoever comes back
+            first after an outage must not take those for dead who have not come back yet.
     """
 
     def __init__(

@@ -213,7 +213,7 @@ class Lane:
             held, job = self.running.get(claimed.id, (None, None))
             if held is not claimed:
                 return  # abandoned before
-            # of a future, a GeneratorExit is raised on, for nobody below can catch it; of the job itself: the loop is gone
+            # a GeneratorExit comes from a future, and we go on; or the loop is gone, and we raise it
             if isinstance(error, GeneratorExit) and not _is_current(job):
                 raise
             outcome = self._executor.last_resort(claimed, error)

@@ -25,7 +25,7 @@ from workrow.worker.running.transaction_watch import CAUSE_MAX, CONFLICTS, Watch
 
 logger = logging.getLogger(__name__)
 
-
+FINISH = "finish_transactional_job"
 CONFLICT_TRIES = 3
 CONFLICT_PAUSE = 0.1
 """A serialization failure or a deadlock is nobody's fault: the attempt is repeated so often, after up to so many
@@ -88,9 +88,7 @@ class Transactions:
                     outcome = finish(await call(on))
                     watch.check()
                     params = self._params(outcome)
-                    self._fence(
-                        claimed, await transaction.run_async(on, "finish_transactional_job", params, watch.explained)
-                    )
+                    self._fence(claimed, await transaction.run_async(on, FINISH, params, watch.explained))
                 outcome.written = True
                 return outcome
             except Exception as error:
@@ -111,7 +109,7 @@ class Transactions:
                     outcome = finish(call(on))
                     watch.check()
                     params = self._params(outcome)
-                    self._fence(claimed, transaction.run(on, "finish_transactional_job", params, watch.explained))
+                    self._fence(claimed, transaction.run(on, FINISH, params, watch.explained))
                 outcome.written = True
                 return outcome
             except Exception as error:
