@@ -9,8 +9,6 @@ from typing import Any, Generic, Protocol
 from procrastinate.exceptions import UnboundTaskError
 from typing_extensions import TypeVar
 
-from workrow.errors import ResultInTask
-
 R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
 
@@ -57,8 +55,8 @@ class Question(Generic[T]):
 class Results(Protocol):
     """What a job's handle needs of its app; see `workrow.results.Results`."""
 
-    async def result(self, job_id: int, timeout: float | timedelta | None) -> Any: ...
-    def result_sync(self, job_id: int, timeout: float | timedelta | None) -> Any: ...
+    async def result(self, job_id: int, timeout: float | timedelta | None, within_task: bool) -> Any: ...
+    def result_sync(self, job_id: int, timeout: float | timedelta | None, within_task: bool) -> Any: ...
     async def ask(self, question: Question[T]) -> T: ...
     def ask_sync(self, question: Question[T]) -> T: ...
     def status(self, job_id: int) -> Question[str]: ...
@@ -146,22 +144,11 @@ class Job(_Handle, Generic[R_co]):
                 ``max_result``, or a stock procrastinate worker ran it).
             ConfigurationError: the app was made with a connector that does not tell its URL.
         """
-        self._check_place(timeout, within_task)
-        return await self._results.result(self.id, timeout)  # type: ignore[no-any-return]
+        return await self._results.result(self.id, timeout, within_task)  # type: ignore[no-any-return]
 
     def result_sync(self, timeout: float | timedelta | None = None, *, within_task: bool = False) -> R_co:
         """`result`, blocking."""
-        self._check_place(timeout, within_task)
-        return self._results.result_sync(self.id, timeout)  # type: ignore[no-any-return]
-
-    def _check_place(self, timeout: float | timedelta | None, within_task: bool) -> None:
-        waiting = at_work.get()
-        if waiting is not None and not within_task and timeout not in (0, timedelta(0)):
-            raise ResultInTask(
-                f"{waiting} would wait for job {self.id}: a task that waits for a job keeps its slot, and if no other "
-                "is free they wait for ever; enqueue what comes next when that job ends, or raise Snooze(in_=…) and "
-                "look with result(timeout=0); result(within_task=True) where that job has slots of its own"
-            )
+        return self._results.result_sync(self.id, timeout, within_task)  # type: ignore[no-any-return]
 
     async def status(self) -> str:
         """What it is now: "todo", "doing", "succeeded", "failed", "cancelled" or "aborted".

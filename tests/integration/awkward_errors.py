@@ -216,6 +216,7 @@ AWKWARD: dict[str, Callable[[], BaseException]] = {
     "a group of its own": lambda: Team([_api()], name="team"),
     "groups in groups": lambda: ExceptionGroup("g", [ExceptionGroup("h", [_api()])]),
     "a group of a directive": lambda: ExceptionGroup("g", [workrow.Snooze(in_=600)]),
+    "RateLimited": lambda: workrow.RateLimited("429", retry_after=600),
     "Discard": lambda: workrow.Discard("why"),
     "Snooze": lambda: workrow.Snooze("busy", in_=600),
     "RetryLater": lambda: _from(workrow.RetryLater("later", in_=600), BadCard(1, "b", request_id="r")),

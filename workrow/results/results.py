@@ -12,8 +12,17 @@ from procrastinate.connector import BaseConnector
 
 from workrow import sql
 from workrow.database.link import PATIENCE, Row
-from workrow.errors import JobCancelled, JobFailed, JobNotFound, NoResult, OptionError, ResultTimeout, brief
-from workrow.job import UNKEPT, Progress, Question
+from workrow.errors import (
+    JobCancelled,
+    JobFailed,
+    JobNotFound,
+    NoResult,
+    OptionError,
+    ResultInTask,
+    ResultTimeout,
+    brief,
+)
+from workrow.job import UNKEPT, Progress, Question, at_work
 from workrow.results.waiters import Waiter, Waiters
 from workrow.tasks import Task
 
@@ -44,9 +53,10 @@ class Results:
         self._waiters: Waiters | None = None
         self._url = ""
 
-    async def result(self, job_id: int, timeout: float | timedelta | None) -> Any:
+    async def result(self, job_id: int, timeout: float | timedelta | None, within_task: bool = False) -> Any:
         """See `workrow.job.Job.result`."""
-        seconds = _seconds(timeout)
+        seconds = seconds_of(timeout)
+        check_place(job_id, seconds, within_task)
         with self._waiter(job_id, seconds) as waiter:
             try:
                 async with asyncio.timeout(LOOK_SECONDS if seconds == 0 else seconds):
@@ -55,9 +65,10 @@ class Results:
                 raise _late(waiter, seconds) from None
         return self._value(end)
 
-    def result_sync(self, job_id: int, timeout: float | timedelta | None) -> Any:
+    def result_sync(self, job_id: int, timeout: float | timedelta | None, within_task: bool = False) -> Any:
         """The same, blocking."""
-        seconds = _seconds(timeout)
+        seconds = seconds_of(timeout)
+        check_place(job_id, seconds, within_task)
         with self._waiter(job_id, seconds) as waiter:
             try:
                 end = waiter.future.result(LOOK_SECONDS if seconds == 0 else seconds)
@@ -143,6 +154,17 @@ class Results:
         return load(result) if load else result
 
 
+def check_place(job_id: int, seconds: float | None, within_task: bool) -> None:
+    """Raise ResultInTask where a task would wait for the job."""
+    waiting = at_work.get()
+    if waiting is not None and not within_task and seconds != 0:
+        raise ResultInTask(
+            f"{waiting} would wait for job {job_id}: a task that waits for a job keeps its slot, and if no other is "
+            "free they wait for ever; enqueue what comes next when that job ends, or raise Snooze(in_=…) and look with "
+            "result(timeout=0); result(within_task=True) where that job has slots of its own"
+        )
+
+
 def check_id(job_id: object) -> None:
     """Raise OptionError for what can be no job's id."""
     if not isinstance(job_id, int) or isinstance(job_id, bool) or not 0 < job_id <= ID_MOST:
@@ -153,7 +175,12 @@ async def _connect(url: str) -> psycopg.AsyncConnection:
     return await psycopg.AsyncConnection.connect(url, autocommit=True, **PATIENCE)
 
 
-def _seconds(timeout: float | timedelta | None) -> float | None:
+def seconds_of(timeout: float | timedelta | None) -> float | None:
+    """A time to wait.
+
+    Raises:
+        OptionError: it is none.
+    """
     seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     if seconds is None:
         return None

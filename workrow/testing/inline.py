@@ -21,6 +21,7 @@ from workrow.declare.execution import TransactionKind
 from workrow.enqueue import transaction
 from workrow.enqueue.call import Call
 from workrow.job import Job, Progress, Question, at_work
+from workrow.results.results import check_place, seconds_of
 from workrow.testing.reports import Ran
 from workrow.worker import Worker
 from workrow.worker.outcome import Claimed, Outcome
@@ -174,10 +175,11 @@ class _Ended:
     def results(self) -> "_Ended":
         return self
 
-    async def result(self, job_id: int, timeout: float | timedelta | None) -> Any:
-        return self._result
+    async def result(self, job_id: int, timeout: float | timedelta | None, within_task: bool) -> Any:
+        return self.result_sync(job_id, timeout, within_task)
 
-    def result_sync(self, job_id: int, timeout: float | timedelta | None) -> Any:
+    def result_sync(self, job_id: int, timeout: float | timedelta | None, within_task: bool) -> Any:
+        check_place(job_id, seconds_of(timeout), within_task)  # as a worker would
         return self._result
 
     async def ask(self, question: Question[Any]) -> Any:
