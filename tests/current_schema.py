@@ -1,4 +1,4 @@
-"""The schema as it is now, as text: ``workrow/schema/current.sql``. ``make schema`` writes it anew.
+"""The schema as it is now, as text: ``workrow/schema/current.sql``. ``make schema`` writes it anew, and what is public.
 
 Read from the catalogue of a database that was migrated, less what procrastinate's own schema has. Only what a server
 writes down in its own way (views, and functions that are kept parsed) is taken from the file that it was made from.
@@ -17,6 +17,7 @@ from workrow import embedded, schema
 from workrow.schema import versions
 
 FILE = Path(schema.__file__).with_name("current.sql")
+PUBLIC = Path(__file__).parent / "integration" / "public_sql.txt"
 HEADER = """\
 -- The schema of workrow as it is now, version {version}. `make schema` writes it: edit objects/ and versions/ instead.
 -- It is there to be read, not to be run. What procrastinate's own schema brings is not in it, unless we changed it; the
@@ -33,6 +34,14 @@ WHERE nspname IN ('workrow', 'public') AND relkind IN ('r', 'p', 'S', 'c') AND r
     AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = relation.oid AND classid = 'pg_class'::regclass
                     AND deptype IN ('a', 'i') AND relkind = 'S')
 ORDER BY relkind, nspname <> 'workrow', relispartition, relname
+"""
+_PUBLIC = """
+SELECT 'view workrow.' || relation.relname || '.' || attname || ' ' || format_type(atttypid, atttypmod) AS line
+FROM pg_class AS relation JOIN pg_attribute ON attrelid = relation.oid
+WHERE relation.relnamespace = 'workrow'::regnamespace AND relkind = 'v' AND attnum > 0
+UNION ALL
+SELECT 'function workrow.' || proname || '(' || pg_get_function_arguments(oid) || ') ' || pg_get_function_result(oid)
+FROM pg_proc WHERE pronamespace = 'workrow'::regnamespace
 """
 _COLUMNS = """
 SELECT attname, concat_ws(
@@ -133,6 +142,12 @@ def _relation(
             yield f"options {table}", f"ALTER TABLE {table} SET ({options});"
 
 
+def public(url: str) -> str:
+    """The views with their columns, and the functions with their arguments: what people may have built on."""
+    with psycopg.connect(url) as connection:
+        return "".join(sorted(f"{line}\n" for (line,) in connection.execute(_PUBLIC).fetchall()))
+
+
 def install_stock(url: str) -> None:
     """procrastinate's own schema."""
     with psycopg.connect(url) as connection:
@@ -146,5 +161,6 @@ if __name__ == "__main__":
             install_stock(stock_url)
             schema.upgrade(url)
             FILE.write_text(current(url, stock_url))
+            PUBLIC.write_text(public(url))
     finally:
         embedded.release()

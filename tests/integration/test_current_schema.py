@@ -3,7 +3,7 @@
 import pytest
 
 from tests.conftest import new_database
-from tests.current_schema import FILE, current, install_stock
+from tests.current_schema import FILE, PUBLIC, current, install_stock, public
 from workrow import schema
 
 
@@ -16,3 +16,7 @@ def test_the_file_is_what_an_upgrade_leads_to(start: int, empty_database_url: st
         install_stock(stock_url)
         found = current(empty_database_url, stock_url)
     assert found == FILE.read_text(), "the schema changed: run `make schema`, and look at the difference"
+
+
+def test_public_views_and_functions_are_the_promised_ones(database_url: str) -> None:
+    assert public(database_url) == PUBLIC.read_text(), "what people build on changed: run `make schema`, and look at it"
