@@ -20,7 +20,8 @@ SyncSessions = Callable[[], "Session"]
 LEASE_LEAST, LEASE_MOST = 2.0, 86400.0
 CRASHES_LEAST = 2
 HISTORY_MOST = timedelta(days=36500)
-WORKER_OPTIONS = (*WorkerOptions.__annotations__, "health", "queue_concurrency", "priority_ageing")
+LIFE = ("max_jobs", "max_memory", "slow_callback_duration")
+WORKER_OPTIONS = (*WorkerOptions.__annotations__, "health", "queue_concurrency", "priority_ageing", *LIFE)
 
 
 def check_connection(url: object, connector: object) -> None:
@@ -123,20 +124,46 @@ def check_ageing(seconds: Any) -> float | None:
     Raises:
         OptionError: waiting cannot count as priority at this pace.
     """
+    return _above_zero("priority_ageing", seconds, "seconds of waiting that count as one level of priority")
+
+
+def check_duration(seconds: Any) -> float | None:
+    """These seconds.
+
+    Raises:
+        OptionError: no event loop can be blocked for so long.
+    """
+    return _above_zero("slow_callback_duration", seconds, "seconds for which a job may block the event loop")
+
+
+def _above_zero(name: str, seconds: Any, what: str) -> float | None:
     if seconds is None:
         return None
     if isinstance(seconds, int | float) and not isinstance(seconds, bool) and math.isfinite(seconds) and seconds > 0:
         return float(seconds)
-    raise OptionError(
-        f"priority_ageing={brief(seconds)}: must be seconds of waiting that count as one level of priority, above 0, "
-        "or None"
-    )
+    raise OptionError(f"{name}={brief(seconds)}: must be {what}, above 0, or None")
+
+
+def check_most(**given: Any) -> int | None:
+    """The number of jobs, or of MiB, after which a worker ends.
+
+    Raises:
+        OptionError: it is none.
+    """
+    ((name, most),) = given.items()
+    if most is None or (isinstance(most, int) and not isinstance(most, bool) and most >= 1):
+        return most
+    unit = "MiB" if name == "max_memory" else "jobs"
+    raise OptionError(f"{name}={brief(most)}: must be a whole number of {unit}, at least 1, or None")
 
 
 def check_worker(options: Mapping[str, Any]) -> None:
     """Raise OptionError for values with which the worker would hang, or do nothing."""
     check_slots("concurrency", options.get("concurrency", 1))
     check_ageing(options.get("priority_ageing"))
+    check_most(max_jobs=options.get("max_jobs"))
+    check_most(max_memory=options.get("max_memory"))
+    check_duration(options.get("slow_callback_duration"))
     queues = options.get("queues")
     if isinstance(queues, str):
         raise OptionError(f"queues={queues!r}: must be a list of names, such as {[queues]!r}")

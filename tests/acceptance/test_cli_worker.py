@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.conftest import ROOT
+from workrow.cli.numbers import size
 from workrow.cli.worker import read_queues
 from workrow.errors import OptionError
 
@@ -112,6 +113,25 @@ def test_how_a_worker_died_is_known_to_its_jobs(module: Path, conn: Any) -> None
     assert re.fullmatch(r"killed by SIGKILL of w-\d \d+", errors[0]["message"])
 
 
+def test_who_has_done_enough_ends_and_the_next_one_starts(module: Path, conn: Any) -> None:
+    jobs = [enqueue(conn, "who") for _ in range(12)]
+    with command(module, "--max-jobs", "3") as process:
+        assert process.wait(30) == 0
+    with command(module, "--max-jobs", "3", "--processes", "1", "--name", "one") as process:
+        assert process.wait(30) == 0
+    with command(module, "--max-jobs", "3", "--max-memory", "1G", "--processes", "2", "--name", "w") as process:
+        done = "SELECT count(*), count(DISTINCT result) FROM workrow.jobs WHERE status = 'succeeded'"
+        until(lambda: conn.execute(done).fetchone()[0] == len(jobs))
+        until(lambda: [name for name, _ in workers(conn)] == ["w-1", "w-2"])
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert process.stderr is not None
+        told = process.stderr.read()
+    assert conn.execute(done).fetchone()[1] >= 4
+    assert "has ended in order; starting the next one" in told
+    assert "ended with code" not in told
+
+
 def test_workers_do_not_outlive_their_parent(module: Path, conn: Any) -> None:
     with command(module, "--processes", "2", "--name", "w") as process:
         until(lambda: len(workers(conn)) == 2)
@@ -139,6 +159,10 @@ def test_workers_do_not_outlive_their_parent(module: Path, conn: Any) -> None:
         (["--shutdown-timeout", "-1"], "-1.0 is not in the range"),
         (["--concurrency", "0"], "0 is not in the range"),
         (["--concurrency", "99999999999"], "99999999999 is not in the range"),
+        (["--max-jobs", "0"], "0 is not in the range"),
+        (["--max-memory", "much"], "'much' is no size; write 512M or 2G"),
+        (["--max-memory", "0.5"], "'0.5' is no size"),
+        (["--max-memory", "10M"], "max_memory=10: the worker holds"),
         (["--processes", "x"], "'x' is not a valid integer"),
     ],
 )
@@ -149,6 +173,10 @@ def test_bad_options_are_one_line(module: Path, arguments: list[str], message: s
         told = process.stderr.read()
     assert message in told
     assert "Traceback" not in told
+
+
+def test_sizes_are_read() -> None:
+    assert [size(text) for text in ("512", "512M", "0.5g", "2 GiB", "1MB")] == [512, 512, 512, 2048, 1]
 
 
 def test_queues_are_read() -> None:

@@ -17,6 +17,8 @@ BACK_OFF = exponential(0.5, cap=30)
 """Seconds until a crashed worker is started again."""
 STEADY_SECONDS = 60.0
 """A worker that ran for so long is steady: its next crash counts as the first."""
+ORDERLY_SECONDS = 1.0
+"""From one start to the next, of a worker that has ended in order."""
 LOOK_SECONDS = 0.1
 
 
@@ -93,6 +95,10 @@ class Supervisor:
         if self._signal is not None or (code == 0 and not self._restarts):
             self._exit_code = self._exit_code or (code if code > 0 else 0 if code == 0 else 128 - code)
             self._children.remove(child)
+            return
+        if code == 0:
+            child.crashes, child.start_at = 0, max(now, child.started_at + ORDERLY_SECONDS)
+            logger.info("%s has ended in order; starting the next one", child.name)
             return
         child.crashes = 1 if now - child.started_at > STEADY_SECONDS else child.crashes + 1
         pause = BACK_OFF(child.crashes)

@@ -11,7 +11,7 @@ import click
 
 from workrow import sql
 from workrow.cli.lifeline import follow
-from workrow.cli.numbers import COUNT, Finite
+from workrow.cli.numbers import COUNT, Finite, size
 from workrow.cli.supervisor import Supervisor
 from workrow.cli.where import Database
 from workrow.errors import OptionError
@@ -37,6 +37,8 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
     metavar="SECONDS",
     help="So long a wait counts as one level of priority; else none does.",
 )
+@click.option("--max-jobs", type=COUNT, metavar="N", help="End in order after N jobs, or up to a tenth fewer.")
+@click.option("--max-memory", type=size, metavar="SIZE", help="End in order above 512M, 2G …, looked at after jobs.")
 @click.option("--health", metavar="HOST:PORT", help="Tell over HTTP what is wrong with the worker: 200 or 503.")
 @click.option("--one-shot", is_flag=True, help="End when no job is left.")
 @click.option("--lifeline", type=click.IntRange(0), hidden=True)
@@ -50,6 +52,8 @@ def worker(
     name: str | None,
     shutdown_timeout: float | None,
     priority_ageing: float | None,
+    max_jobs: int | None,
+    max_memory: int | None,
     health: str | None,
     one_shot: bool,
     lifeline: int | None,
@@ -57,7 +61,7 @@ def worker(
 ) -> None:
     """Run jobs until a signal says stop: SIGTERM and SIGINT let running jobs end.
 
-    With --processes, workers that crash are started again, and a signal goes to all of them.
+    With --processes, workers that crash or have done enough are started again, and a signal goes to all of them.
     """
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
     shares = read_queues(queues)
@@ -82,6 +86,8 @@ def worker(
         "name": name,
         "shutdown_graceful_timeout": shutdown_timeout,
         "priority_ageing": priority_ageing,
+        "max_jobs": max_jobs,
+        "max_memory": max_memory,
         "health": health,
     }
     if any(shares.values()):

@@ -9,7 +9,7 @@ from typing import Any
 from procrastinate import jobs
 from procrastinate.app import App
 
-from workrow.configuration import AsyncSessions, SyncSessions, check_ageing, check_slots
+from workrow.configuration import AsyncSessions, SyncSessions, check_ageing, check_duration, check_most, check_slots
 from workrow.database.link import Connect
 from workrow.maintenance.aside import Aside
 from workrow.maintenance.notify_queue import NotifyQueue
@@ -25,6 +25,8 @@ from workrow.worker.finishing.finisher import Finisher
 from workrow.worker.lane import Lane
 from workrow.worker.lanes import Lanes
 from workrow.worker.lease import Lease
+from workrow.worker.living.retirement import Retirement
+from workrow.worker.living.watchdog import Watchdog
 from workrow.worker.notifications import Notifications
 from workrow.worker.outcome import Claimed, Hold
 from workrow.worker.running.executor import Executor
@@ -54,6 +56,8 @@ class Assembly(UpstreamWorker):
         health: ``host:port`` where `problems` are told over HTTP.
         queue_concurrency: slots for each queue, instead of ``queues`` and ``concurrency``.
         priority_ageing: seconds of waiting that count as one level of priority; None: waiting counts nothing.
+        max_jobs, max_memory: after so many jobs, or with more MiB than that after one, it ends in order; None: neither.
+        slow_callback_duration: seconds after which a job that blocks the event loop is told; None: never.
         **options: as `procrastinate.App.run_worker_async`.
     """
 
@@ -74,6 +78,9 @@ class Assembly(UpstreamWorker):
         health: str | None = None,
         queue_concurrency: Mapping[str, int] | None = None,
         priority_ageing: float | None = None,
+        max_jobs: int | None = None,
+        max_memory: int | None = None,
+        slow_callback_duration: float | None = 1.0,
         **options: Any,
     ) -> None:
         self._longest_pause = options.get("fetch_job_polling_interval", POLL_SECONDS)
@@ -94,6 +101,8 @@ class Assembly(UpstreamWorker):
         self._lanes = Lanes()
         self._queue_concurrency = queue_concurrency
         self._priority_ageing = check_ageing(priority_ageing)
+        self._retirement = Retirement(check_most(max_jobs=max_jobs), check_most(max_memory=max_memory), self._retire)
+        self._watchdog = Watchdog(check_duration(slow_callback_duration))
         self._lease_lost = asyncio.Event()
         self._hurry = asyncio.Event()
         self._lease = self._new_lease(version)
@@ -133,6 +142,10 @@ class Assembly(UpstreamWorker):
         aside = (self._finisher.aside, self._scheduler.aside, self._lanes.aside)
         self._aside = Aside(connections.chores.run, lambda: self._lease.worker_id, aside)
         self._notify_queue = NotifyQueue(connections.chores.run, self._notifications.on_notified)
+
+    def _retire(self) -> None:
+        self._lanes.stop()
+        self.stop()  # type: ignore[no-untyped-call]
 
     async def _hold(self, claimed: Claimed, hold: Hold) -> None:
         await self._connections.hold(claimed, hold)
@@ -179,6 +192,7 @@ class Assembly(UpstreamWorker):
             self._claims,
             self._sleep,
             self._pauses,
+            self._retirement.job_ended,
         )
 
     def _deletes(self, status: str) -> bool:

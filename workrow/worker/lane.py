@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 
 from workrow.worker.claiming.claimer import Claimer
 from workrow.worker.claiming.pauses import Pauses
@@ -46,6 +47,7 @@ class Lane:
         claims: lets one lane claim at a time.
         sleep: tells the database whether to notify this worker.
         pauses: what is not to be started now.
+        job_ended: called after each job; None: nobody counts.
 
     Attributes:
         deaf: nothing is heard of new jobs.
@@ -62,6 +64,7 @@ class Lane:
         claims: Claims,
         sleep: Sleep,
         pauses: Pauses,
+        job_ended: Callable[[], None] | None,
     ) -> None:
         self.claimer = claimer
         self.running: dict[int, tuple[Claimed, asyncio.Task[None]]] = {}
@@ -77,6 +80,7 @@ class Lane:
         self._claims = claims
         self._sleep = sleep
         self._pauses = pauses
+        self._job_ended = job_ended
         self._pauses_heeded = 0
         self._holds = 0
         self._prefetch = 0
@@ -232,6 +236,8 @@ class Lane:
             self._twice.clear()
         self.ended += 1
         self._finisher.add(outcome)
+        if self._job_ended:
+            self._job_ended()
         if self.waiting and not self._stopping:
             self._start()
             if len(self.waiting) > self._prefetch // 2:

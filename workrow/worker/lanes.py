@@ -46,6 +46,11 @@ class Lanes(list[Lane]):
         for lane in self:
             lane.drop()
 
+    def stop(self) -> None:
+        """Claim and start no more."""
+        for lane in self:
+            lane.stop()
+
     async def run(self, stop: asyncio.Event, outage: Outage | None, *, forever: bool) -> None:
         """Run jobs until ``stop`` is set; unless ``forever``, until none is left."""
         lanes = [
@@ -55,8 +60,7 @@ class Lanes(list[Lane]):
         stopped: asyncio.Future[Any] = asyncio.create_task(stop.wait())
         all_over: asyncio.Future[Any] = asyncio.gather(*lanes)
         await asyncio.wait({all_over, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        for lane in self:
-            lane.stop()
+        self.stop()
         if not all_over.done():
             # a lane may wait for a database that is away; what a claim took meanwhile is found again by the rescuers
             await asyncio.wait({all_over}, timeout=GOODBYE_SECONDS)

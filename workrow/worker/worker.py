@@ -35,6 +35,7 @@ class Worker(Assembly):
             SystemExit: a signal ended it before the ends of all jobs were written.
         """
         self._executor.check()
+        self._retirement.check()
         self._stop_event.clear()
         self._loop, self._generation = asyncio.get_running_loop(), forks.generation
         self.run_task = asyncio.current_task()
@@ -97,7 +98,7 @@ class Worker(Assembly):
             if self.install_signal_handlers
             else contextlib.nullcontext()
         )
-        with serve(self._health, self.problems, self.warnings), handlers:
+        with serve(self._health, self.problems, self.warnings), handlers, self._watchdog.watching():
             # a signal must end the wait for a database that is away
             if not await unless(self._stop_event, self._lease.register()):
                 return
