@@ -365,3 +365,18 @@ class TestBadInput:
 
         with pytest.raises(UnboundTaskError, match="app.include"):
             task.delay()
+
+
+@pytest.mark.parametrize("args", [(), (1,), ({"name": "Ada"},), ("Ada",)])
+def test_who_forgets_the_session_is_told_so(args: Any, greet: Any) -> None:
+    with pytest.raises(workrow.TransactionError, match="the first argument is the transaction"):
+        greet.enqueue(*args)
+    with pytest.raises(workrow.TransactionError, match="the first argument is the transaction"):
+        greet.enqueue_many([{"name": "Ada"}], [])
+
+
+def test_what_nobody_awaits_is_named(greet: Any) -> None:
+    with pytest.warns(RuntimeWarning, match=r"greet.enqueue' was never awaited"):
+        greet.enqueue(None, "Ada")
+    with pytest.warns(RuntimeWarning, match=r"greet.enqueue_many' was never awaited"):
+        greet.enqueue_many(None, [{"name": "Ada"}])

@@ -25,6 +25,7 @@ from workrow.enqueue.target import Target
 from workrow.enqueue.transaction import AsyncTransaction, Params, SyncTransaction
 from workrow.job import Job
 
+FORGOTTEN: Any = type("nothing", (), {"__repr__": lambda _: "nothing"})()
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -55,7 +56,7 @@ class Call(CeleryWords[P, R]):
     @overload
     def enqueue(self, on: SyncTransaction, /, *args: P.args, **kwargs: P.kwargs) -> Job[R]: ...
     def enqueue(
-        self, on: AsyncTransaction | SyncTransaction | None, /, *args: P.args, **kwargs: P.kwargs
+        self, on: AsyncTransaction | SyncTransaction | None = FORGOTTEN, /, *args: P.args, **kwargs: P.kwargs
     ) -> Awaitable[Job[R]] | Job[R]:
         """Insert one job. It exists exactly if the transaction of ``on`` commits.
 
@@ -74,9 +75,12 @@ class Call(CeleryWords[P, R]):
             AlreadyEnqueued: a job with the same queueing lock waits, or of a rule with ``on_conflict="raise"``.
             QueueFull: the queue holds as many jobs as it may.
         """
+        loops = on is None or transaction.is_async(on)
         arguments = [self._bind(args, kwargs)]
-        if on is None or transaction.is_async(on):
-            return self._first(self._insert_async(cast("AsyncTransaction | None", on), arguments))
+        if loops:
+            one: Any = self._insert_one_async(cast("AsyncTransaction | None", on), arguments)
+            one.__qualname__ = self._task.name + ".enqueue"  # what Python says of one that nobody awaits
+            return cast("Awaitable[Job[R]]", one)
         return self._insert(cast("SyncTransaction", on), arguments)[0]
 
     @overload
@@ -96,9 +100,12 @@ class Call(CeleryWords[P, R]):
         Raises:
             As `enqueue`.
         """
+        loops = on is None or transaction.is_async(on)
         arguments = [self._bind((), row) for row in check_rows(self._task.name, rows)]
-        if on is None or transaction.is_async(on):
-            return self._insert_async(cast("AsyncTransaction | None", on), arguments)
+        if loops:
+            many: Any = self._insert_async(cast("AsyncTransaction | None", on), arguments)
+            many.__qualname__ = self._task.name + ".enqueue_many"
+            return cast("Awaitable[list[Job[R]]]", many)
         return self._insert(cast("SyncTransaction", on), arguments)
 
     @overload
@@ -137,9 +144,8 @@ class Call(CeleryWords[P, R]):
             return copy_async(cast("AsyncTransaction", on), self._options.queue, lines)
         return copy(cast("SyncTransaction", on), self._options.queue, lines)
 
-    @staticmethod
-    async def _first(jobs: Awaitable[list[Job[R]]]) -> Job[R]:
-        return (await jobs)[0]
+    async def _insert_one_async(self, on: AsyncTransaction | None, arguments: list[Arguments]) -> Job[R]:
+        return (await self._insert_async(on, arguments))[0]
 
     async def _insert_async(self, on: AsyncTransaction | None, arguments: list[Arguments]) -> list[Job[R]]:
         task = self._task

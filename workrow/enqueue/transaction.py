@@ -52,7 +52,10 @@ def is_async(on: object) -> bool:
         if isinstance(on, theirs.ASYNC + theirs.SYNC):
             return isinstance(on, theirs.ASYNC)
     hint = "; an engine has no transaction: use `with engine.begin() as connection`" if _is_engine(on) else ""
-    raise TransactionError(f"cannot enqueue on {on!r:.80}: expected {SUPPORTED}{hint}")
+    raise TransactionError(
+        f"cannot enqueue on {on!r:.80}: the first argument is the transaction, before those of the task; "
+        f"expected {SUPPORTED}{hint}"
+    )
 
 
 async def run_async(on: AsyncTransaction, name: str, params: Params, explain: "Explain | None" = None) -> Rows:
