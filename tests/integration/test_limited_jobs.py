@@ -347,7 +347,7 @@ async def test_a_claim_that_fails_in_the_middle_loses_nothing(
     async def failing(self: Lines, limit: int, pauses: Any) -> list[Any]:
         claimed = await claim(self, limit, pauses)
         # the second one of a round: plain jobs are claimed by then
-        if self._declared and conn.execute("SELECT 1 FROM procrastinate_jobs WHERE status = 'doing'").fetchone():
+        if not self._undeclared and conn.execute("SELECT 1 FROM procrastinate_jobs WHERE status = 'doing'").fetchone():
             conn.rollback()
             if next(failures, False):
                 raise RuntimeError("in the middle of a claim")

@@ -17,7 +17,7 @@ from psycopg.types.json import set_json_loads
 from workrow import sql
 from workrow.database import forks
 from workrow.database.connector import is_pooled
-from workrow.database.held import ERRORS, PATIENCE_MS, Held, bound_session, bound_transaction
+from workrow.database.held import BRIEF_MS, ERRORS, PATIENCE_MS, Held, bound_session, bound_transaction
 from workrow.database.outage import LOST, Outage, judged
 
 Row = tuple[Any, ...]
@@ -79,6 +79,13 @@ class Link:
             TimeoutError: there was no answer.
             RuntimeError: this process was forked, and the connection is its parent's.
         """
+        return await self._run(name, params, self._patience)
+
+    async def run_briefly(self, name: str, /, **params: Any) -> list[Row]:
+        """The same with hardly any patience: for what was held a moment ago."""
+        return await self._run(name, params, BRIEF_MS)
+
+    async def _run(self, name: str, params: dict[str, Any], patience: int) -> list[Row]:
         if self._generation != forks.generation:
             raise RuntimeError(f"{name}: this connection is that of the process which forked this one")
         async with self._turn:
@@ -89,7 +96,7 @@ class Link:
                     connection = await self._open()
                     if self._asking is not None:
                         blocker = asyncio.create_task(self._ask(connection, over))
-                    rows = await self._execute(connection, sql.load(name), params)
+                    rows = await self._execute(connection, sql.load(name), params, patience)
             except ERRORS as error:
                 held = Held(str(error))
                 held.pid = await blocker if blocker else None
@@ -122,7 +129,21 @@ class Link:
             )
         return None
 
-    async def _execute(self, connection: psycopg.AsyncConnection, query: str, params: dict[str, Any]) -> list[Row]:
+    async def _execute(
+        self, connection: psycopg.AsyncConnection, query: str, params: dict[str, Any], patience: int
+    ) -> list[Row]:
+        briefly = patience != self._patience and not self._pooled
+        if briefly:
+            await connection.execute(bound_session(patience))
+        try:
+            return await self._fetch(connection, query, params, patience)
+        finally:
+            if briefly and not connection.closed:
+                await connection.execute(bound_session(self._patience))
+
+    async def _fetch(
+        self, connection: psycopg.AsyncConnection, query: str, params: dict[str, Any], patience: int
+    ) -> list[Row]:
         cursor = psycopg.AsyncCursor(connection, row_factory=tuple_row)
         async with (
             # up to its end one implicit transaction, in one round trip
@@ -130,7 +151,7 @@ class Link:
             connection.transaction() if connection.isolation_level else contextlib.nullcontext(),
         ):
             if self._pooled:
-                await connection.execute(bound_transaction(self._patience), prepare=False)
+                await connection.execute(bound_transaction(patience), prepare=False)
             await cursor.execute(query, params, prepare=not self._pooled, binary=True)
             return await cursor.fetchall()
 

@@ -693,7 +693,7 @@ AS $function$
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION workrow.arrive_lines_v1()
+CREATE OR REPLACE FUNCTION workrow.arrive_lines_v2(held text[])
  RETURNS void
  LANGUAGE plpgsql
 AS $function$
@@ -710,6 +710,7 @@ BEGIN
             WHERE
                 waiting.status = 'todo' AND waiting.line IS NOT NULL AND waiting.due_at IS NOT NULL
                 AND waiting.due_at <= moment
+                AND waiting.line <> ALL(held)
             ORDER BY waiting.due_at
             LIMIT 1000
             FOR UPDATE SKIP LOCKED
@@ -721,6 +722,7 @@ BEGIN
         WHERE id = ANY(ARRAY(
             SELECT arrival.id
             FROM workrow.line_arrivals AS arrival
+            WHERE arrival.line <> ALL(held)
             ORDER BY arrival.id
             LIMIT 5000
             FOR UPDATE SKIP LOCKED
@@ -787,26 +789,41 @@ $function$
 CREATE OR REPLACE FUNCTION workrow.call_lines_v1()
  RETURNS void
  LANGUAGE plpgsql
+AS $function$
+BEGIN
+    PERFORM workrow.call_lines_v2();
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.call_lines_v2()
+ RETURNS boolean
+ LANGUAGE plpgsql
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
 AS $function$
 DECLARE
+    is_left boolean := false;
+    calls bigint[];
     changed text[];
     ended tid[];
+    wanted text[];
     held text[];
+    missing text[] := '{}';
     freed text[];
     counts integer[];
 BEGIN
-    PERFORM workrow.arrive_lines_v1();
+    BEGIN
+        PERFORM workrow.arrive_lines_v2('{}');
+    EXCEPTION WHEN lock_not_available THEN
+        is_left := true;
+        PERFORM workrow.arrive_lines_v2(workrow.held_lines_v1());
+    END;
 
-    WITH called AS (
-        DELETE FROM workrow.limit_calls
-        WHERE id = ANY(ARRAY(SELECT call.id FROM workrow.limit_calls AS call ORDER BY call.id FOR UPDATE SKIP LOCKED))
-        RETURNING name
-    )
-    SELECT array_agg(called.name) INTO changed FROM called;
+    SELECT array_agg(call.id), array_agg(DISTINCT call.name) INTO calls, changed
+    FROM (SELECT id, name FROM workrow.limit_calls ORDER BY id FOR UPDATE SKIP LOCKED) AS call;
 
-    SELECT array_agg(over.place), array_agg(over.bucket) INTO ended, held
+    SELECT array_agg(over.place), array_agg(over.bucket) INTO ended, wanted
     FROM (
         SELECT slot.ctid AS place, slot.bucket
         FROM workrow.limit_slots AS slot
@@ -821,15 +838,27 @@ BEGIN
         FOR UPDATE SKIP LOCKED
     ) AS over;
     IF changed IS NOT NULL THEN
-        held := held || ARRAY(SELECT known.bucket FROM workrow.limit_buckets AS known WHERE known.name = ANY(changed));
+        wanted := wanted || ARRAY(
+            SELECT known.bucket
+            FROM workrow.limit_buckets AS known
+            WHERE known.name = ANY(changed) OR known.bucket = ANY(changed)
+        );
     END IF;
-    IF coalesce(cardinality(held), 0) = 0 AND changed IS NULL THEN
-        RETURN;
+    IF coalesce(cardinality(wanted), 0) = 0 AND changed IS NULL THEN
+        RETURN is_left;
     END IF;
-    PERFORM FROM workrow.limit_buckets WHERE bucket = ANY(held) ORDER BY bucket FOR UPDATE;
+    BEGIN
+        PERFORM FROM workrow.limit_buckets WHERE bucket = ANY(wanted) ORDER BY bucket FOR UPDATE;
+    EXCEPTION WHEN lock_not_available THEN
+        is_left := true;
+        held := ARRAY(SELECT bucket FROM workrow.limit_buckets WHERE bucket = ANY(wanted) FOR UPDATE SKIP LOCKED);
+        missing := ARRAY(
+            SELECT bucket FROM workrow.limit_buckets WHERE bucket = ANY(wanted) AND bucket <> ALL(held)
+        );
+    END;
 
     WITH gone AS (
-        DELETE FROM workrow.limit_slots WHERE ctid = ANY(ended) RETURNING bucket
+        DELETE FROM workrow.limit_slots WHERE ctid = ANY(ended) AND bucket <> ALL(missing) RETURNING bucket
     )
     SELECT array_agg(each.bucket), array_agg(each.n) INTO freed, counts
     FROM (SELECT gone.bucket, CAST(count(*) AS integer) AS n FROM gone GROUP BY gone.bucket) AS each;
@@ -838,19 +867,34 @@ BEGIN
         freed || ARRAY(SELECT 'locks of ' || bucket FROM unnest(freed) AS bucket), counts || counts
     );
     IF changed IS NOT NULL THEN
-        UPDATE workrow.lines
-        SET blocked_on = NULL, wake_at = NULL
-        WHERE line = ANY(ARRAY(
+        DELETE FROM workrow.limit_calls WHERE id = ANY(calls) AND name <> ALL(missing);
+        -- what is left of a call is for one bucket
+        INSERT INTO workrow.limit_calls (name)
+        SELECT bucket
+        FROM unnest(missing) AS bucket
+        WHERE split_part(bucket, '=', 1) = ANY(changed) AND bucket <> ALL(changed);
+        wanted := ARRAY(
             SELECT waiting.line
             FROM workrow.lines AS waiting
             WHERE
                 (waiting.blocked_on IS NOT NULL OR waiting.wake_at IS NOT NULL)
                 AND EXISTS (
-                    SELECT FROM unnest(waiting.buckets) AS bucket WHERE split_part(bucket, '=', 1) = ANY(changed)
+                    SELECT FROM unnest(waiting.buckets) AS bucket
+                    WHERE split_part(bucket, '=', 1) = ANY(changed) OR bucket = ANY(changed)
                 )
-            FOR UPDATE SKIP LOCKED
-        ));
+                AND NOT waiting.buckets && missing
+        );
+        held := ARRAY(SELECT line FROM workrow.lines WHERE line = ANY(wanted) FOR UPDATE SKIP LOCKED);
+        UPDATE workrow.lines SET blocked_on = NULL, wake_at = NULL WHERE line = ANY(held);
+        IF cardinality(held) < cardinality(wanted) THEN
+            is_left := true;
+            INSERT INTO workrow.limit_calls (name)
+            SELECT DISTINCT line.buckets[1]
+            FROM workrow.lines AS line
+            WHERE line.line = ANY(wanted) AND line.line <> ALL(held);
+        END IF;
     END IF;
+    RETURN is_left;
 END;
 $function$
 ;
@@ -1008,9 +1052,12 @@ DECLARE
     picked text[];
     names text[];
     held text[];
+    is_held boolean := false;
+    aside text[];
     rooms workrow.limit_room[];
     left_over double precision[];
     chosen bigint[];
+    passed bigint[];
     ids bigint[] := '{}';
     served text[];
     soon double precision;
@@ -1038,28 +1085,64 @@ BEGIN
             ORDER BY bucket
         );
         LOOP
-            INSERT INTO workrow.limit_buckets (bucket, name, key)
-            SELECT bucket, split_part(bucket, '=', 1), substr(bucket, length(split_part(bucket, '=', 1)) + 2)
-            FROM unnest(names) AS bucket
-            WHERE NOT EXISTS (SELECT FROM workrow.limit_buckets AS known WHERE known.bucket = bucket.bucket)
-            ORDER BY bucket
-            ON CONFLICT (bucket) DO NOTHING;
-            -- in the order of their names, so that no two claims wait for each other
-            held := ARRAY(SELECT bucket FROM workrow.limit_buckets WHERE bucket = ANY(names) ORDER BY bucket FOR UPDATE);
+            BEGIN
+                INSERT INTO workrow.limit_buckets (bucket, name, key)
+                SELECT bucket, split_part(bucket, '=', 1), substr(bucket, length(split_part(bucket, '=', 1)) + 2)
+                FROM unnest(names) AS bucket
+                WHERE NOT EXISTS (SELECT FROM workrow.limit_buckets AS known WHERE known.bucket = bucket.bucket)
+                ORDER BY bucket
+                ON CONFLICT (bucket) DO NOTHING;
+            EXCEPTION WHEN lock_not_available THEN
+                is_held := true;
+            END;
+            BEGIN
+                -- in the order of their names, so that no two claims wait for each other
+                held := ARRAY(
+                    SELECT bucket FROM workrow.limit_buckets WHERE bucket = ANY(names) ORDER BY bucket FOR UPDATE
+                );
+            EXCEPTION WHEN lock_not_available THEN
+                is_held := true;
+                held := ARRAY(SELECT bucket FROM workrow.limit_buckets WHERE bucket = ANY(names) FOR UPDATE SKIP LOCKED);
+            END;
+            IF is_held THEN
+                -- nothing is blocked on a bucket that is not held: these ask again when their time has come
+                aside := ARRAY(SELECT line FROM workrow.lines WHERE line = ANY(picked) AND NOT buckets <@ held);
+                UPDATE workrow.lines SET wake_at = clock_timestamp() + INTERVAL '1 second' WHERE line = ANY(aside);
+                picked := ARRAY(SELECT line FROM unnest(picked) AS line WHERE line <> ALL(aside));
+                names := held;
+            END IF;
             -- fewer, when one was pruned in this moment
             EXIT WHEN cardinality(held) = cardinality(names);
         END LOOP;
+    END IF;
+    IF picked <> '{}' THEN
         rooms := ARRAY(SELECT known FROM workrow.limit_rooms_v1(names) AS known);
         SELECT choice.chosen, choice.left_over INTO chosen, left_over
         FROM workrow.choose_jobs_v1(picked, rooms, how_many) AS choice;
-        SELECT coalesce(taken.ids, '{}'), coalesce(taken.lines, '{}') INTO ids, served
-        FROM workrow.take_jobs_v1(owner, chosen, rooms) AS taken;
-        IF cardinality(ids) < cardinality(chosen) OR EXISTS (SELECT FROM unnest(rooms) AS each WHERE each.tokens IS NOT NULL) THEN
-            -- some were cancelled meanwhile, or the next token's time is asked for
+        aside := '{}';
+        BEGIN
+            SELECT coalesce(taken.ids, '{}'), coalesce(taken.lines, '{}') INTO ids, served
+            FROM workrow.take_jobs_v1(owner, chosen, rooms) AS taken;
+        EXCEPTION WHEN lock_not_available THEN
+            passed := workrow.held_locks_v1(chosen);
+            aside := ARRAY(SELECT DISTINCT job.line FROM procrastinate_jobs AS job WHERE job.id = ANY(passed));
+            chosen := ARRAY(SELECT job FROM unnest(chosen) AS job WHERE job <> ALL(passed));
+            SELECT coalesce(taken.ids, '{}'), coalesce(taken.lines, '{}') INTO ids, served
+            FROM workrow.take_jobs_v1(owner, chosen, rooms) AS taken;
+        END;
+        IF aside <> '{}' OR cardinality(ids) < cardinality(chosen)
+            OR EXISTS (SELECT FROM unnest(rooms) AS each WHERE each.tokens IS NOT NULL)
+        THEN
+            -- some were cancelled meanwhile, or their locks are held, or the next token's time is asked for
             rooms := ARRAY(SELECT known FROM workrow.limit_rooms_v1(names) AS known);
             left_over := ARRAY(SELECT each.room FROM unnest(rooms) AS each);
         END IF;
         PERFORM workrow.settle_lines_v1(picked, rooms, left_over, served, how_many, cardinality(picked) >= greatest(lines_most, 50));
+        IF aside <> '{}' THEN
+            UPDATE workrow.lines
+            SET blocked_on = NULL, wake_at = clock_timestamp() + INTERVAL '1 second'
+            WHERE line = ANY(aside);
+        END IF;
     END IF;
     SELECT CASE
         WHEN EXISTS (
@@ -1471,6 +1554,76 @@ AS $function$
     FROM unnest(keys) WITH ORDINALITY AS given (key, place)
     INNER JOIN workrow.throttles AS known ON known.key = given.key
     WHERE given.place <> ALL(admitted)
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.held_lines_v1()
+ RETURNS text[]
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    moment CONSTANT timestamptz := clock_timestamp();
+    held text[] := '{}';
+    come text[];
+    free text[];
+BEGIN
+    -- again, for many may have come to one that is held, and hide the others
+    LOOP
+        come := ARRAY(
+            (
+                SELECT DISTINCT arrived.line
+                FROM (
+                    SELECT arrival.line
+                    FROM workrow.line_arrivals AS arrival
+                    WHERE arrival.line <> ALL(held)
+                    ORDER BY arrival.id
+                    LIMIT 5000
+                ) AS arrived
+            )
+            UNION
+            (
+                SELECT waiting.line
+                FROM procrastinate_jobs AS waiting
+                WHERE
+                    waiting.status = 'todo' AND waiting.line IS NOT NULL AND waiting.due_at IS NOT NULL
+                    AND waiting.due_at <= moment
+                    AND waiting.line <> ALL(held)
+                ORDER BY waiting.due_at
+                LIMIT 1000
+            )
+        );
+        free := ARRAY(SELECT line FROM workrow.lines WHERE line = ANY(come) FOR UPDATE SKIP LOCKED);
+        come := ARRAY(SELECT line FROM workrow.lines WHERE line = ANY(come) AND line <> ALL(free));
+        EXIT WHEN come = '{}';
+        held := held || come;
+    END LOOP;
+    RETURN held;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.held_locks_v1(ids bigint[])
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ SET lock_timeout TO '2ms'
+AS $function$
+DECLARE
+    each bigint;
+    held bigint[] := '{}';
+BEGIN
+    FOREACH each IN ARRAY ids LOOP
+        BEGIN
+            UPDATE procrastinate_jobs SET status = 'doing' WHERE id = each AND lock IS NOT NULL;
+            RAISE USING ERRCODE = 'WR001';
+        EXCEPTION
+            WHEN SQLSTATE 'WR001' THEN
+                NULL;
+            WHEN lock_not_available OR unique_violation THEN
+                held := held || each;
+        END;
+    END LOOP;
+    RETURN held;
+END;
 $function$
 ;
 

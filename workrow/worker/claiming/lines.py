@@ -2,12 +2,13 @@
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import psycopg
 
-from workrow.database.link import Link
+from workrow.database.held import AGAIN_SECONDS, Held
+from workrow.database.link import Link, Row
 from workrow.declare.limits import Rule
 from workrow.tasks import Task, known_versions
 from workrow.worker.claiming.pauses import Pauses
@@ -56,9 +57,11 @@ class Lines:
         self._queues = queues
         self._tasks = tasks
         self._versions = [(each, each.rpartition(":")[0]) for each in signatures]
-        self._rules = list(rules)
-        self._declared = not self._rules
-        self._wanted_until = math.inf if self._rules else 0.0
+        self._undeclared = list(rules)
+        self._declare_at = 0.0
+        self._wanted_until = math.inf if self._undeclared else 0.0
+        self._brief_until = 0.0
+        self._empty_looks = 0
         self._look_at = self._call_at = 0.0
         self._hungry = True
         self._due_at: float | None = None
@@ -77,7 +80,7 @@ class Lines:
         """Claim up to ``limit`` jobs that their limits admit now, and that are not paused."""
         if limit < 1 or time.monotonic() < self._look_at:
             return []
-        if not self._declared:
+        if self._undeclared and time.monotonic() >= self._declare_at:
             await self._declare()
         limit = min(limit, KEYS_A_CLAIM)
         called = self._hungry or time.monotonic() >= self._call_at
@@ -95,7 +98,7 @@ class Lines:
     async def _claim(self, limit: int, pauses: Pauses, *, call: bool) -> list[Claimed]:
         if call:
             self._call_at = time.monotonic() + CALL_SECONDS
-            await self._link.run("call_lines")
+            await self._call()
         owner = self._lease.worker_id
         tasks = pauses.running(self._tasks)
         versions = [signature for signature, task in self._versions if task in tasks]
@@ -115,15 +118,42 @@ class Lines:
             self._look_at = now + LEFT_OVER_SECONDS
             return claimed
         self._due_at = None if look_in is None else now + look_in
+        self._empty_looks = 0 if claimed else self._empty_looks + 1
         if claimed and look_in == 0:
             self._look_at = now
         else:
-            self._look_at = now + (LOOK_SECONDS if look_in is None else min(LOOK_SECONDS, max(look_in, RETRY_SECONDS)))
+            # who holds a line that is ready may do so for long
+            least = min(LOOK_SECONDS, RETRY_SECONDS * self._empty_looks)
+            self._look_at = now + (LOOK_SECONDS if look_in is None else min(LOOK_SECONDS, max(look_in, least)))
         return claimed
 
+    async def _call(self) -> None:
+        now = time.monotonic()
+        brief = now < self._brief_until
+        ((is_left,),) = await (self._link.run_briefly if brief else self._link.run)("call_lines")
+        if is_left and not brief:
+            self._brief_until = now + AGAIN_SECONDS
+
     async def _declare(self) -> None:
-        rules = self._rules
-        await self._link.run(
+        """Write down what the code says; a limit whose row somebody holds stays as it was until later."""
+        try:
+            await self._write_down(self._undeclared, self._link.run)
+        except Held:
+            self._declare_at = time.monotonic() + AGAIN_SECONDS
+        else:
+            self._undeclared = []
+            return
+        held = []
+        for rule in self._undeclared:
+            try:
+                await self._write_down([rule], self._link.run_briefly)
+            except Held:
+                held.append(rule)
+        self._undeclared = held
+
+    @staticmethod
+    async def _write_down(rules: list[Rule], run: Callable[..., Awaitable[list[Row]]]) -> None:
+        await run(
             "declare_limits",
             names=[rule.name for rule in rules],
             max_running=[rule.max_running for rule in rules],
@@ -131,7 +161,6 @@ class Lines:
             rate_seconds=[rule.rate_seconds for rule in rules],
             rate_burst=[rule.rate_burst for rule in rules],
         )
-        self._declared = True
 
 
 def lines_of(tasks: Mapping[str, Any], link: Link, lease: Lease, queues: list[str] | None) -> Lines:

@@ -2,12 +2,13 @@
 
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import psycopg
 
-from workrow.database.held import Held
-from workrow.database.link import Link
+from workrow.database.held import AGAIN_SECONDS, Held
+from workrow.database.link import Link, Row
 from workrow.database.outage import LOST, told
 from workrow.worker.claiming.pauses import Pauses
 from workrow.worker.claiming.survey import SWEEP_SHARE
@@ -40,6 +41,7 @@ class Locks:
         self._pauses = pauses
         self._cursor = ""
         self._look_at = 0.0
+        self._each_until = 0.0
 
     def look_again(self) -> None:
         """A lock may be free, or have a job."""
@@ -66,12 +68,35 @@ class Locks:
         return claimed
 
     async def _scan(self, limit: int, known: dict[str, Any]) -> list[Claimed]:
+        if time.monotonic() >= self._each_until:
+            try:
+                return await self._claim(limit, LOCKS_A_SCAN, self._link.run, known)
+            except Held:
+                self._each_until = time.monotonic() + AGAIN_SECONDS
+        return await self._scan_each(limit, known)
+
+    async def _scan_each(self, limit: int, known: dict[str, Any]) -> list[Claimed]:
+        """Lock by lock, past those under which a job runs that somebody's open transaction has not committed."""
+        claimed: list[Claimed] = []
+        for _ in range(LOCKS_A_SCAN):
+            try:
+                claimed += await self._claim(1, 1, self._link.run_briefly, known)
+            except Held:
+                rows = await self._link.run("next_lock", after=self._cursor)
+                self._cursor = rows[0][0] if rows else ""
+            if len(claimed) == limit or not self._cursor:
+                break
+        return claimed
+
+    async def _claim(
+        self, limit: int, keys: int, run: Callable[..., Awaitable[list[Row]]], known: dict[str, Any]
+    ) -> list[Claimed]:
         owner = self._lease.worker_id
         try:
-            rows = await self._link.run(
+            rows = await run(
                 "claim_locked_jobs",
                 after=self._cursor,
-                keys=LOCKS_A_SCAN,
+                keys=keys,
                 limit=limit,
                 queues=self._queues,
                 paused=self._pauses.queues,

@@ -19,9 +19,12 @@ DECLARE
     picked text[];
     names text[];
     held text[];
+    is_held boolean := false;
+    aside text[];
     rooms workrow.limit_room[];
     left_over double precision[];
     chosen bigint[];
+    passed bigint[];
     ids bigint[] := '{}';
     served text[];
     soon double precision;
@@ -49,28 +52,64 @@ BEGIN
             ORDER BY bucket
         );
         LOOP
-            INSERT INTO workrow.limit_buckets (bucket, name, key)
-            SELECT bucket, split_part(bucket, '=', 1), substr(bucket, length(split_part(bucket, '=', 1)) + 2)
-            FROM unnest(names) AS bucket
-            WHERE NOT EXISTS (SELECT FROM workrow.limit_buckets AS known WHERE known.bucket = bucket.bucket)
-            ORDER BY bucket
-            ON CONFLICT (bucket) DO NOTHING;
-            -- in the order of their names, so that no two claims wait for each other
-            held := ARRAY(SELECT bucket FROM workrow.limit_buckets WHERE bucket = ANY(names) ORDER BY bucket FOR UPDATE);
+            BEGIN
+                INSERT INTO workrow.limit_buckets (bucket, name, key)
+                SELECT bucket, split_part(bucket, '=', 1), substr(bucket, length(split_part(bucket, '=', 1)) + 2)
+                FROM unnest(names) AS bucket
+                WHERE NOT EXISTS (SELECT FROM workrow.limit_buckets AS known WHERE known.bucket = bucket.bucket)
+                ORDER BY bucket
+                ON CONFLICT (bucket) DO NOTHING;
+            EXCEPTION WHEN lock_not_available THEN
+                is_held := true;
+            END;
+            BEGIN
+                -- in the order of their names, so that no two claims wait for each other
+                held := ARRAY(
+                    SELECT bucket FROM workrow.limit_buckets WHERE bucket = ANY(names) ORDER BY bucket FOR UPDATE
+                );
+            EXCEPTION WHEN lock_not_available THEN
+                is_held := true;
+                held := ARRAY(SELECT bucket FROM workrow.limit_buckets WHERE bucket = ANY(names) FOR UPDATE SKIP LOCKED);
+            END;
+            IF is_held THEN
+                -- nothing is blocked on a bucket that is not held: these ask again when their time has come
+                aside := ARRAY(SELECT line FROM workrow.lines WHERE line = ANY(picked) AND NOT buckets <@ held);
+                UPDATE workrow.lines SET wake_at = clock_timestamp() + INTERVAL '1 second' WHERE line = ANY(aside);
+                picked := ARRAY(SELECT line FROM unnest(picked) AS line WHERE line <> ALL(aside));
+                names := held;
+            END IF;
             -- fewer, when one was pruned in this moment
             EXIT WHEN cardinality(held) = cardinality(names);
         END LOOP;
+    END IF;
+    IF picked <> '{}' THEN
         rooms := ARRAY(SELECT known FROM workrow.limit_rooms_v1(names) AS known);
         SELECT choice.chosen, choice.left_over INTO chosen, left_over
         FROM workrow.choose_jobs_v1(picked, rooms, how_many) AS choice;
-        SELECT coalesce(taken.ids, '{}'), coalesce(taken.lines, '{}') INTO ids, served
-        FROM workrow.take_jobs_v1(owner, chosen, rooms) AS taken;
-        IF cardinality(ids) < cardinality(chosen) OR EXISTS (SELECT FROM unnest(rooms) AS each WHERE each.tokens IS NOT NULL) THEN
-            -- some were cancelled meanwhile, or the next token's time is asked for
+        aside := '{}';
+        BEGIN
+            SELECT coalesce(taken.ids, '{}'), coalesce(taken.lines, '{}') INTO ids, served
+            FROM workrow.take_jobs_v1(owner, chosen, rooms) AS taken;
+        EXCEPTION WHEN lock_not_available THEN
+            passed := workrow.held_locks_v1(chosen);
+            aside := ARRAY(SELECT DISTINCT job.line FROM procrastinate_jobs AS job WHERE job.id = ANY(passed));
+            chosen := ARRAY(SELECT job FROM unnest(chosen) AS job WHERE job <> ALL(passed));
+            SELECT coalesce(taken.ids, '{}'), coalesce(taken.lines, '{}') INTO ids, served
+            FROM workrow.take_jobs_v1(owner, chosen, rooms) AS taken;
+        END;
+        IF aside <> '{}' OR cardinality(ids) < cardinality(chosen)
+            OR EXISTS (SELECT FROM unnest(rooms) AS each WHERE each.tokens IS NOT NULL)
+        THEN
+            -- some were cancelled meanwhile, or their locks are held, or the next token's time is asked for
             rooms := ARRAY(SELECT known FROM workrow.limit_rooms_v1(names) AS known);
             left_over := ARRAY(SELECT each.room FROM unnest(rooms) AS each);
         END IF;
         PERFORM workrow.settle_lines_v1(picked, rooms, left_over, served, how_many, cardinality(picked) >= greatest(lines_most, 50));
+        IF aside <> '{}' THEN
+            UPDATE workrow.lines
+            SET blocked_on = NULL, wake_at = clock_timestamp() + INTERVAL '1 second'
+            WHERE line = ANY(aside);
+        END IF;
     END IF;
     SELECT CASE
         WHEN EXISTS (

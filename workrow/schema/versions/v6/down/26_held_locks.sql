@@ -1,0 +1,1 @@
+DROP FUNCTION workrow.held_locks_v1(bigint[])

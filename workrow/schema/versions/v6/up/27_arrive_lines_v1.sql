@@ -1,0 +1,1 @@
+DROP FUNCTION workrow.arrive_lines_v1()
