@@ -11,7 +11,9 @@ import psycopg
 import pytest
 
 import workrow
+from tests.integration.test_heart import Running, until
 from workrow import sql
+from workrow.maintenance import scheduler
 from workrow.maintenance.scheduler import BATCH, LONGEST_SLEEP, TAKEN, Scheduler
 
 HOUR = timedelta(hours=1)
@@ -268,6 +270,83 @@ async def test_a_schedule_without_code_stops_and_is_shown(ticker: Ticker, conn: 
     await ticker.scheduler().run_once()  # the code is back
     assert len(ticker.jobs()) == 1
     assert not ticker.state().orphaned
+
+
+class Release:
+    """An app as one release has it, with a worker that ticks."""
+
+    def __init__(self, ticker: Ticker, every: timedelta, **options: Any) -> None:
+        app = workrow.App(ticker.app.database_url)
+        declare(app, workrow.Schedule(every=every), **options)
+        app.connector = ticker.app.connector
+        self._conn = ticker.conn
+        self._scheduler = Ticker(app, ticker.conn).scheduler()
+        self._worker_id = 0
+
+    async def start(self) -> None:
+        self.register()
+        await self._scheduler.start()
+
+    def register(self) -> None:
+        details = {"name": "w", "host": "h", "pid": 1, "queues": None, "concurrency": 1, "version": "1", "lease": 20}
+        found = self._conn.execute(sql.load("register_worker"), {**details, "tasks": ["ticking"]}).fetchone()
+        assert found is not None
+        self._worker_id = found[0]
+        self._scheduler.works_for(found[0])
+
+    async def touch(self) -> None:
+        self._scheduler._touched = -scheduler.TOUCH_SECONDS - time.monotonic()
+        await self._scheduler.run_once()
+
+    def end(self) -> None:
+        self._conn.execute(sql.load("unregister_worker"), {"worker_id": self._worker_id})
+
+
+class TestTwoReleases:
+    """What the youngest worker declares is in force."""
+
+    async def test_an_old_one_that_came_later_and_left_leaves_no_line_behind(self, ticker: Ticker) -> None:
+        new, old = Release(ticker, 2 * HOUR), Release(ticker, HOUR)
+        await new.start()
+        await old.start()
+        await new.touch()
+        assert ticker.state().every == HOUR
+        due = ticker.state().next_due_at
+        old.end()
+        await new.touch()
+        assert ticker.state().every == 2 * HOUR
+        assert ticker.state().next_due_at != due
+        due = ticker.state().next_due_at
+        await new.touch()
+        assert ticker.state().next_due_at == due, "saying the same again moves nothing"
+
+    async def test_an_older_worker_changes_nothing_while_a_younger_one_lives(self, ticker: Ticker) -> None:
+        old, new, another = Release(ticker, HOUR), Release(ticker, 2 * HOUR), Release(ticker, 2 * HOUR)
+        for each in (old, new, another):
+            await each.start()
+        new.end()  # it has crashed, and another of its release goes on
+        await old.touch()
+        assert ticker.state().every == 2 * HOUR
+        old.end()
+        old.register()  # its lease was lost
+        await old.touch()
+        assert ticker.state().every == 2 * HOUR
+        another.end()
+        await old.touch()
+        assert ticker.state().every == HOUR
+
+    async def test_a_worker_does_so(
+        self, open_app: workrow.App, ticker: Ticker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(scheduler, "TOUCH_SECONDS", 0)
+        declare(open_app, workrow.Schedule(every=2 * HOUR))
+        async with Running(open_app, listen_notify=False):
+            await until(lambda: ticker.app.schedules.list())
+            old = Release(ticker, HOUR)
+            await old.start()
+            assert ticker.state().every == HOUR
+            old.end()
+            await until(lambda: ticker.state().every == 2 * HOUR)
 
 
 async def test_a_row_that_was_deleted_while_code_declares_it_comes_back(ticker: Ticker, conn: Any) -> None:

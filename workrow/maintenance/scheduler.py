@@ -72,6 +72,13 @@ class Scheduler:
         self._changed = asyncio.Event()
         self._touched = -TOUCH_SECONDS
         self._hears = False
+        self._worker_id: int | None = None
+        self._born: int | None = None
+
+    def works_for(self, worker_id: int) -> None:
+        """Which worker this is; after a lost lease it has another id, and is no younger for that."""
+        self._worker_id = worker_id
+        self._born = self._born or worker_id
 
     def listening(self, hears: bool) -> None:
         """Whether `wake` will be called when a schedule changes; without it, the scheduler looks once a second."""
@@ -96,6 +103,7 @@ class Scheduler:
     async def start(self) -> None:
         """Write down what the code declares; what somebody's open transaction holds is tried again by `run_once`."""
         self._undeclared = set(self._declared)
+        self._touched = time.monotonic()
         await self._declare()
         for name in self._undeclared:
             logger.warning("the schedule %s is declared later: an open transaction holds its row", name)
@@ -188,12 +196,19 @@ class Scheduler:
             return await _rows(connection, statement, params)
 
     async def _touch(self) -> None:
-        """Say that the code still declares its schedules; a row that somebody deleted comes back."""
+        """Say that the code still declares its schedules; a row that somebody deleted comes back.
+
+        What the youngest worker declares is in force: an older release that started later and has left leaves its
+        lines behind.
+        """
         names = self._known["names"]
         if names:
-            rows = await self._run("touch_schedules", names=names)
+            rows = await self._run("touch_schedules", names=names, worker_id=self._worker_id, born=self._born)
             if len(rows) + len(self._undeclared) < len(names):
                 await self.start()
+            elif ours := {row["name"] for row in rows if row["ours"]}:
+                self._undeclared |= ours
+                await self._declare()
         self._touched = time.monotonic()
 
     async def _tick(self, aside: list[str]) -> int:

@@ -103,6 +103,7 @@ class Worker(Assembly):
             if not await unless(self._stop_event, self._lease.register()):
                 return
             self.worker_id = self._lease.worker_id
+            self._scheduler.works_for(self.worker_id)
             self._lanes[:] = [self._lane(each, slots) for each, slots in self._shares()]
             sides = [asyncio.create_task(loop, name=name) for name, loop in self._side_loops().items()]
             logger.info(
@@ -170,6 +171,7 @@ class Worker(Assembly):
                 self._lanes.drop()
                 await self._lease.register()
                 self.worker_id = self._lease.worker_id
+                self._scheduler.works_for(self.worker_id)
                 self._sleep.forget()
                 self._lease_lost.clear()
             logger.warning("worker %s goes on", self.worker_id)
