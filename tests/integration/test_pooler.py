@@ -74,7 +74,7 @@ async def test_statements_of_a_worker_run_as_they_expect(server: tuple[str, str]
     asked = f"SELECT {', '.join(f'current_setting({name!r})' for name in names)}, current_setting('IntervalStyle')"
     async with await psycopg.AsyncConnection.connect(server[1], autocommit=True) as other:
         for _ in range(3):
-            [row] = await link._execute(await link._open(), asked, {})
+            [row] = await link._execute(await link._open(), asked, {}, PATIENCE_MS)
             assert row[:5] == ("read committed", "UTC", f"{PATIENCE_MS}ms", "UTF8", "on")
             assert (row[5:9], row[9][:3]) == (("off", "0", "on", "1"), "ISO")
             # the same server process, for a client that is not ours: it finds nothing of this left

@@ -120,11 +120,16 @@ async def test_a_success_whose_row_is_refused_stays_a_success(
     assert "odd" in errors[0]["message"]
 
 
+@pytest.mark.parametrize("transactional", [False, True])
 async def test_an_end_that_meets_a_partition_being_attached_is_written_again(
-    open_app: workrow.App, conn: psycopg.Connection[Any]
+    open_app: workrow.App, conn: psycopg.Connection[Any], transactional: bool
 ) -> None:
-    @open_app.task(name="t")
-    async def t(n: int) -> int:
+    @open_app.task(name="plain")
+    async def plain(n: int) -> int:
+        return n
+
+    @open_app.task(name="own", transactional=True)
+    async def own(on: psycopg.AsyncConnection[Any], n: int) -> int:
         return n
 
     # what PostgreSQL says to a row that was sent to the default partition while that of its day was attached
@@ -133,13 +138,14 @@ async def test_an_end_that_meets_a_partition_being_attached_is_written_again(
         """CREATE FUNCTION refuse_once() RETURNS trigger LANGUAGE plpgsql AS $$
            BEGIN
                IF nextval('refusals') = 1 THEN
-                   RAISE check_violation USING MESSAGE = 'would violate partition constraint';
+                   RAISE check_violation USING
+                       MESSAGE = 'new row for relation "history_default" violates partition constraint';
                END IF;
                RETURN new;
            END $$"""
     )
     conn.execute("CREATE TRIGGER refuse BEFORE INSERT ON workrow.history FOR EACH ROW EXECUTE FUNCTION refuse_once()")
-    await t.enqueue(None, n=7)
+    await (own if transactional else plain).enqueue(None, n=7)
     await run(open_app)
     ((status, result, errors),) = conn.execute("SELECT status, result, errors FROM workrow.history").fetchall()
     assert (status, result, errors) == ("succeeded", 7, None)
@@ -214,3 +220,37 @@ async def test_many_large_results_are_written_in_several_statements(
     assert states(conn) == ["succeeded"] * 21
     assert sum(batches) == 20 * 302 + 5002
     assert all(size <= 1000 or size == 5002 for size in batches)
+
+
+@pytest.mark.parametrize("state", ["40001", "40P01"])
+@pytest.mark.parametrize("times", [1, 2, 3])
+async def test_a_conflict_is_repeated_and_is_no_outage(
+    open_app: workrow.App, conn: psycopg.Connection[Any], caplog: pytest.LogCaptureFixture, state: str, times: int
+) -> None:
+    @open_app.task(name="t")
+    async def t() -> None: ...
+
+    conn.execute("CREATE SEQUENCE conflicts")
+    conn.execute(
+        f"""CREATE FUNCTION conflict() RETURNS trigger LANGUAGE plpgsql AS $$
+           BEGIN
+               IF nextval('conflicts') <= {times} THEN
+                   RAISE SQLSTATE '{state}' USING MESSAGE = 'another transaction';
+               END IF;
+               RETURN coalesce(new, old);
+           END $$"""
+    )
+    conn.execute(
+        "CREATE TRIGGER conflict BEFORE UPDATE OR DELETE ON procrastinate_jobs FOR EACH ROW EXECUTE FUNCTION conflict()"
+    )
+    await t.enqueue(None)
+    await run(open_app)  # its claim is refused so often
+    assert states(conn) == ["succeeded"]
+    assert "is away" not in caplog.text
+    await t.enqueue(None)
+    conn.execute(f"SELECT setval('conflicts', 1, false), '{times}'")
+    conn.execute("ALTER TABLE procrastinate_jobs DISABLE TRIGGER conflict")
+    conn.execute("CREATE TRIGGER conflict BEFORE INSERT ON workrow.history FOR EACH ROW EXECUTE FUNCTION conflict()")
+    await run(open_app)  # and here its end
+    assert states(conn) == ["succeeded"] * 2
+    assert "is away" not in caplog.text

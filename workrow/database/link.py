@@ -18,7 +18,7 @@ from workrow import sql
 from workrow.database import forks
 from workrow.database.connector import is_pooled
 from workrow.database.held import BRIEF_MS, ERRORS, PATIENCE_MS, Held, bound_session, bound_transaction
-from workrow.database.outage import LOST, Outage, judged
+from workrow.database.outage import LOST, Outage, is_conflict, judged
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
@@ -31,6 +31,8 @@ STATEMENT_SECONDS = 60.0
 CLOSE_SECONDS = 2.0
 ASK_SECONDS = 0.003
 """A statement that has no answer after so long may wait for somebody."""
+CONFLICT_TRIES, CONFLICT_PAUSE = 3, 0.05
+"""How often a statement runs that meets a serialization failure or its kin, and the longest pause between (s)."""
 
 
 class Link:
@@ -136,10 +138,23 @@ class Link:
         if briefly:
             await connection.execute(bound_session(patience))
         try:
-            return await self._fetch(connection, query, params, patience)
+            return await self._insist(connection, query, params, patience)
         finally:
             if briefly and not connection.closed:
                 await connection.execute(bound_session(self._patience))
+
+    async def _insist(
+        self, connection: psycopg.AsyncConnection, query: str, params: dict[str, Any], patience: int
+    ) -> list[Row]:
+        """Each statement is a transaction of its own, so one that conflicts with another can be repeated."""
+        for _ in range(CONFLICT_TRIES - 1):
+            try:
+                return await self._fetch(connection, query, params, patience)
+            except psycopg.Error as error:
+                if not is_conflict(error.sqlstate, str(error)):
+                    raise
+            await asyncio.sleep(random.uniform(0, CONFLICT_PAUSE))
+        return await self._fetch(connection, query, params, patience)
 
     async def _fetch(
         self, connection: psycopg.AsyncConnection, query: str, params: dict[str, Any], patience: int
@@ -208,6 +223,9 @@ async def persist(outage: Outage | str, attempt: Callable[[], Awaitable[T]]) -> 
     Args:
         outage: what to say meanwhile, or what this is that waits. Who shares one may say sooner that it is over.
         attempt: what to try.
+
+    Raises:
+        psycopg.OperationalError: the server refuses it, and is well.
     """
     outage = Outage(outage) if isinstance(outage, str) else outage
     span = FIRST_PAUSE
@@ -215,6 +233,8 @@ async def persist(outage: Outage | str, attempt: Callable[[], Awaitable[T]]) -> 
         try:
             result = await attempt()
         except LOST as error:
+            if judged(error) is not error:
+                raise
             span = min(LONGEST_PAUSE, span * 2) if outage.lasting else FIRST_PAUSE
             pause = random.uniform(0, span)
             outage.noted(error, pause)

@@ -18,6 +18,13 @@ PASSING = ("40001", "40P01", "55P03", "57014")
 """Another transaction was in the way: the connection is well, and the same statement may work in a moment."""
 
 
+CONFLICTS = ("40001", "40P01")
+"""A serialization failure or a deadlock is nobody's fault: the whole transaction is repeated.
+https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html"""
+CHECK_VIOLATION = "23514"
+DEFAULT_PARTITION = "history_default"
+
+
 class Refused(psycopg.DatabaseError):
     """The server answers, and refuses this statement: what psycopg calls an OperationalError as it does an outage."""
 
@@ -32,6 +39,14 @@ def judged(error: BaseException) -> BaseException:
     refused = Refused(told(error))
     refused.sqlstate = state
     return refused
+
+
+def is_conflict(state: str | None, message: str) -> bool:
+    """Whether the same transaction may work when it is repeated, as far as its error's SQLSTATE and message say.
+
+    So does one whose row was on its way into the history's default partition while that of its day was attached.
+    """
+    return state in CONFLICTS or (state == CHECK_VIOLATION and DEFAULT_PARTITION in message)
 
 
 def is_passing(error: BaseException) -> bool:

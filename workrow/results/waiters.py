@@ -13,6 +13,7 @@ import psycopg
 from procrastinate.exceptions import AppNotOpen
 
 from workrow.database import forks
+from workrow.database.held import Held
 from workrow.database.link import Connect, Link, Row, persist
 from workrow.database.listener import Listener
 from workrow.database.outage import Outage
@@ -192,6 +193,8 @@ class _Watch:
             if ids:
                 try:
                     await persist("waiting for results", partial(self._look, ids))
+                except Held:
+                    self._next = now  # everybody again, in a moment
                 except psycopg.Error as error:
                     self._tell_all(error)  # such as a schema that is not there
                     continue

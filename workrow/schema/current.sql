@@ -1435,6 +1435,7 @@ DECLARE
     day_start timestamptz;
     day_end timestamptz;
     partition text;
+    move text;
     made integer := 0;
 BEGIN
     FOR ahead IN 0 .. days LOOP
@@ -1447,19 +1448,25 @@ BEGIN
             EXIT WHEN NOT pg_try_advisory_xact_lock(29401342462554745);
             CONTINUE WHEN to_regclass('workrow.' || partition) IS NOT NULL;
             EXECUTE format('CREATE TABLE workrow.%I (LIKE workrow.history INCLUDING ALL)', partition);
-            EXECUTE format(
+            move := format(
                 'WITH late AS ('
                 'DELETE FROM workrow.history_default WHERE finished_at >= %L AND finished_at < %L RETURNING *'
                 ') INSERT INTO workrow.%I SELECT * FROM late',
                 day_start, day_end, partition
             );
+            -- most of it while others go on; the rest, with what they have written meanwhile, while nobody writes there
+            EXECUTE move;
+            LOCK TABLE workrow.history_default IN ACCESS EXCLUSIVE MODE;
+            EXECUTE move;
             EXECUTE format(
                 'ALTER TABLE workrow.history ATTACH PARTITION workrow.%I FOR VALUES FROM (%L) TO (%L)',
                 partition, day_start, day_end
             );
             made := made + 1;
-        EXCEPTION WHEN lock_not_available THEN
-            EXIT;
+        EXCEPTION
+            -- the last is another worker's, whose commit to_regclass() has not heard of yet
+            WHEN lock_not_available OR deadlock_detected OR check_violation OR duplicate_table THEN
+                EXIT;
         END;
     END LOOP;
     RETURN made;

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from workrow.database import forks
+from workrow.database.held import Held
 from workrow.database.outage import LOST
 from workrow.database.supervision import supervise, unless
 from workrow.maintenance.expirer import Expirer
@@ -150,7 +151,7 @@ class Worker(Assembly):
             side.cancel()
         await asyncio.gather(*sides, return_exceptions=True)
         await self._executor.close()
-        with contextlib.suppress(*LOST):
+        with contextlib.suppress(*LOST, Held):
             async with asyncio.timeout(GOODBYE_SECONDS):
                 await self._chores.run("unregister_worker", worker_id=self._lease.worker_id)
         await self._connections.close()

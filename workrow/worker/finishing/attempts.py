@@ -71,9 +71,6 @@ class Attempts:
             self.in_doubt = True
             raise
         except Exception as error:
-            if isinstance(error, psycopg.errors.CheckViolation) and races:
-                # the partition of this day was attached between the statement's plan and its row
-                return await self.write(batch, races - 1)
             if len(batch) == 1:
                 if isinstance(error, psycopg.errors.UniqueViolation) and races:
                     # a newer job under the same queueing lock was not committed yet when we looked: now it is

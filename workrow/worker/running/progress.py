@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from workrow.context import Step
+from workrow.database.held import Held
 from workrow.database.link import Row
 from workrow.database.outage import LOST
 from workrow.worker.arrays import literal
@@ -70,7 +71,7 @@ class ProgressWriter:
                 owners=literal(str(claimed.owner) for claimed, _ in said),
                 progresses=[dump_step(step) for _, step in said],
             )
-        except LOST:
+        except (Held, *LOST):
             for claimed, _ in said:
                 claimed.progress_due = True
                 self._due.append(claimed)

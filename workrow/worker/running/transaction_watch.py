@@ -15,13 +15,10 @@ from sqlalchemy.engine import Connection as SAConnection
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
-from workrow.database.outage import told
+from workrow.database.outage import is_conflict, told
 from workrow.errors import TransactionError
 from workrow.worker.running.endings import ends_transaction
 
-CONFLICTS = (pg.SerializationFailure.sqlstate, pg.DeadlockDetected.sqlstate)
-"""A serialization failure or a deadlock is nobody's fault: the attempt is repeated.
-https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html"""
 CAUSE_MAX = 500
 PARTS = "session.begin_nested() (with psycopg: connection.transaction()) is for a part that may fail"
 
@@ -131,7 +128,7 @@ class Watch:
         """In place of an error of writing the job's end: what the task has done to make it so; None if nothing."""
         code, failed = state(error), self._error
         if code == pg.InFailedSqlTransaction.sqlstate or isinstance(error, sa_exc.PendingRollbackError):
-            if isinstance(failed, Exception) and state(failed) in CONFLICTS:
+            if isinstance(failed, Exception) and conflicts(failed):
                 return failed
             words = f": {told(original(failed))[:CAUSE_MAX]}" if failed else ""
             return TransactionError(
@@ -183,6 +180,11 @@ class Watch:
 def original(error: BaseException) -> BaseException:
     """The driver's error in SQLAlchemy's."""
     return error.orig if isinstance(error, sa_exc.DBAPIError) and error.orig else error
+
+
+def conflicts(error: BaseException) -> bool:
+    """Whether the transaction, and with it the attempt, is to be repeated."""
+    return is_conflict(state(error), str(original(error)))
 
 
 def state(error: BaseException) -> str | None:

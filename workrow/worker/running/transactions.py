@@ -21,7 +21,7 @@ from workrow.declare.execution import TransactionKind
 from workrow.enqueue import transaction
 from workrow.errors import ConfigurationError, LeaseLost
 from workrow.worker.outcome import Claimed, Outcome, unwritten
-from workrow.worker.running.transaction_watch import CAUSE_MAX, CONFLICTS, Watch, original, state
+from workrow.worker.running.transaction_watch import CAUSE_MAX, Watch, conflicts, original, state
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ class Transactions:
     @staticmethod
     def _pause(claimed: Claimed, error: Exception, repetition: int) -> float | None:
         """Seconds until the attempt is repeated; None if it is not."""
-        if state(error) not in CONFLICTS or repetition == CONFLICT_TRIES:
+        if not conflicts(error) or repetition == CONFLICT_TRIES:
             return None
         claimed.progress_held = True  # at some isolation levels, writing its progress is a conflict by itself
         logger.info("%s: conflict with another transaction, again: %s", claimed, error)
