@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from workrow.declare import retry_rules as retries
     from workrow.declare import schedule as schedule
     from workrow.declare.backoff import exponential, fixed, linear
+    from workrow.declare.failure import Failure
     from workrow.declare.hooks import Enqueue
     from workrow.declare.limits import Limit, Rate
     from workrow.declare.resources import inject
@@ -58,6 +59,7 @@ __all__ = [
     "Debounce",
     "Discard",
     "Enqueue",
+    "Failure",
     "Job",
     "JobCancelled",
     "JobContext",
@@ -99,6 +101,7 @@ _HOMES = {
     "workrow.app": ("App",),
     "workrow.blueprint": ("Blueprint", "TaskNameTaken"),
     "workrow.context": ("JobContext",),
+    "workrow.declare.failure": ("Failure",),
     "workrow.declare.hooks": ("Enqueue",),
     "workrow.declare.limits": ("Limit", "Rate"),
     "workrow.declare.resources": ("inject",),

@@ -28,6 +28,7 @@ from workrow.configuration import (
 )
 from workrow.database.connector import URL, Connector
 from workrow.database.urls import libpq_url
+from workrow.declare.failure import Hook
 from workrow.declare.limits import Line
 from workrow.declare.resources import Provides
 from workrow.enqueue.insert import JobManager
@@ -65,6 +66,7 @@ class App(Provides, Tasks, Controls):
             been its neighbour's fault.
         max_payload: bytes of JSON that the arguments of one job may take (64 KiB); a task may have its own.
         max_result: the same of what one job returns (1 MiB): a job that returns more succeeds without its result.
+        on_failure: the failure hook of all tasks that do not say; see `workrow.blueprint.Tasks.task`.
         periodic_defaults: ``max_delay``: how many seconds late a due time may still be made up for (600).
 
     Raises:
@@ -91,6 +93,7 @@ class App(Provides, Tasks, Controls):
         max_crashes: int = 3,
         max_payload: int = MAX_PAYLOAD,
         max_result: int = MAX_RESULT,
+        on_failure: Hook = None,
     ) -> None:
         check_connection(url, connector)
         check_defaults(worker_defaults, periodic_defaults)
@@ -113,6 +116,7 @@ class App(Provides, Tasks, Controls):
         self._lease = lease
         self.max_crashes = max_crashes
         self.max_payload = max_payload
+        self.on_failure = self._hook_of(on_failure)
         self.max_result = max_result
         self.job_manager: JobManager = JobManager(self.connector, self._line_of)
         self._results = Results(self)

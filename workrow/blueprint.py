@@ -21,10 +21,12 @@ from workrow.declare.declaration import (
     read_retry,
     read_schedules,
 )
+from workrow.declare.failure import Hook
 from workrow.declare.hooks import Hooked
 from workrow.declare.options import RULES, Options, check_aliases, check_task_name
 from workrow.declare.signatures import check_function, name_of, takes_context
-from workrow.errors import OptionError
+from workrow.enqueue.failure_hook import row_of
+from workrow.errors import OptionError, brief
 from workrow.tasks import Task
 
 P = ParamSpec("P")
@@ -123,6 +125,9 @@ class Tasks(Hooked, procrastinate.Blueprint):
             max_result: bytes of JSON that a job's result may take, by default what ``App(max_result=…)`` says; a larger
                 one is not kept, and the job has succeeded.
             max_payload: bytes of JSON that a job's arguments may take; by default what ``App(max_payload=…)`` says.
+            on_failure: a task that takes a `Failure`, its name, or a function that becomes one: it is enqueued when a
+                job of this task has ended badly, in the transaction that ends it. None: nobody is told, whatever the
+                app says.
             version: of the signature; raise it by one when arguments of queued jobs do not fit any more. Workers that
                 know only older versions leave such jobs to those that know this one.
             upcast: ``upcast(version, args)`` returns the stored arguments of an older version as those of this one.
@@ -160,6 +165,7 @@ class Tasks(Hooked, procrastinate.Blueprint):
                     execution=execution,
                     limits=options.get("limits", ()),
                     payload=Payload(**chosen(options, Payload)),
+                    on_failure=self._hook_of(options["on_failure"]) if "on_failure" in options else ...,
                     task_middleware=read_middleware(func, options),
                 )
                 check_task_name(task.name)
@@ -170,6 +176,26 @@ class Tasks(Hooked, procrastinate.Blueprint):
             return cast("Task[Any, Any]", update_wrapper(task, func, updated=()))
 
         return decorate
+
+    def _hook_of(self, given: Hook) -> Task[..., Any] | str | None:
+        """The task that is called on failure; a function becomes one here.
+
+        Raises:
+            OptionError: it cannot be called.
+        """
+        if given is None or isinstance(given, str):
+            if given is not None:
+                check_task_name(given)
+            return given
+        if not callable(given):
+            raise OptionError(
+                f"on_failure={brief(given)}: must be a task, a function that takes a workrow.Failure, or a name"
+            )
+        if not isinstance(given, Task):
+            known = (task for task in self.tasks.values() if isinstance(task, Task) and task.func is given)
+            given = next(known, None) or self.task(on_failure=None)(given)
+        row_of(given, given.declared)  # raises what is wrong with it
+        return given
 
     def _add_task(self, task: Any, name: str, to: dict[str, Any] | None = None) -> None:
         taken = {**self.tasks, **(to or {})}.get(name)

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property, partial
+from types import EllipsisType
 from typing import Any, ParamSpec, cast
 
 from procrastinate import tasks as upstream_tasks
@@ -40,6 +41,9 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
     """A function that can be enqueued: a ``procrastinate.tasks.Task`` with a typed ``enqueue``.
 
     ``P`` are the function's arguments without the context, ``R`` is what it returns (awaited).
+
+    Attributes:
+        on_failure: what is called when one of its jobs has ended badly; ``...``: what the app says.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         execution: Execution = PLAIN,
         limits: Limits = (),
         payload: Payload = PLAIN_PAYLOAD,
+        on_failure: "Task[..., Any] | str | EllipsisType | None" = ...,
         **kwargs: Any,
     ):
         # mypy infers the type parameters of a base class's __init__ in some orders of checking, and not in others
@@ -68,6 +73,7 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         self._hooks = self.blueprint.hooks if isinstance(self.blueprint, Hooked) else Hooks()
         self.execution = execution
         self.payload = payload
+        self.on_failure = on_failure
         self._check_signature()
         self.line = Line(self.name, self.queue, limits, self.signature) if limits else None
         if options.rule is not None:
@@ -79,6 +85,11 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, here and now."""
         return self.func(*args, **kwargs)
+
+    @property
+    def declared(self) -> Options:
+        """The options that its jobs start from."""
+        return self._options
 
     @property
     def schedule(self) -> Schedule | None:

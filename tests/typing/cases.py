@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable
 from datetime import timedelta
-from typing import assert_type
+from typing import Literal, assert_type
 
 import psycopg
 from sqlalchemy.engine import Connection
@@ -75,6 +75,21 @@ def synchronous(session: Session, connection: Connection, raw: psycopg.Connectio
     count.delay()  # E
     count.enqueue(session, [1])  # E
     count.apply_async(countdown="3")  # E
+
+
+@emails.task
+async def report(failure: workrow.Failure) -> None:
+    assert_type(failure.reason, Literal["failed", "discarded", "expired", "crashed", "bad_arguments"])
+    failure.reason = "failed"  # E
+
+
+@emails.task(on_failure=report)
+async def reported() -> None:
+    raise workrow.RateLimited(retry_after="120")  # E
+
+
+@emails.task(on_failure=3)  # E
+async def unreported() -> None: ...
 
 
 @emails.task(qeue="x")  # E

@@ -10,6 +10,7 @@ from procrastinate.retry import RetryValue
 
 from workrow.arguments.payload import Upcast
 from workrow.declare.execution import Execution, check_findable
+from workrow.declare.failure import Hook
 from workrow.declare.limits import Limits
 from workrow.declare.retry_policy import Exceptions, Retry, Rule
 from workrow.declare.schedule import Schedule
@@ -43,6 +44,7 @@ class TaskDefaults(TypedDict, total=False):
     throttle: Throttle | None
     expires: float | timedelta | datetime | None
     max_payload: int | None
+    on_failure: Hook
 
 
 class TaskOptions(TaskDefaults, total=False):
@@ -68,6 +70,7 @@ CELERY = {
     "default_retry_delay": "retry=Retry(wait=seconds)",
     "dont_autoretry_for": "discard_on=(…,)",
     "eta": "at, in task.options(at=datetime)",
+    "link_error": "on_failure=a task that takes a workrow.Failure",
     "ignore_result": "results=False",
     "max_retries": "retry=Retry(max_attempts=…), which counts the first attempt too",
     "rate_limit": "limits=Rate('10/m')",

@@ -148,6 +148,11 @@ class Line:
         self._named = [(self._name(limit, queue), limit.key) for limit in given]
         self.rules = self._rules(given)
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether its buckets depend on a job's arguments."""
+        return any(key is not None for _, key in self._named)
+
     def of(self, queue: str, arguments: Mapping[str, Any], version: int | None = None) -> str:
         """The line of a job: a JSON array of its queue, its task, and the buckets that it takes a place in.
 

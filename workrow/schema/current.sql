@@ -57,6 +57,19 @@ CREATE TABLE workrow.history (
     line text COLLATE "C"
 ) PARTITION BY RANGE (finished_at);
 
+CREATE TABLE workrow.failure_hooks (
+    task_name text NOT NULL,
+    hook_name text NOT NULL,
+    argument text NOT NULL,
+    queue_name text NOT NULL,
+    priority integer NOT NULL,
+    lock text,
+    line text,
+    scheduled_at timestamp with time zone,
+    version smallint,
+    CONSTRAINT failure_hooks_pkey PRIMARY KEY (task_name)
+);
+
 CREATE TABLE workrow.held_rows (
     worker_id bigint NOT NULL,
     kind text NOT NULL,
@@ -771,6 +784,54 @@ BEGIN
         LIMIT 1000
         FOR UPDATE SKIP LOCKED
     ));
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.call_failure_hook_v1()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    hook workrow.failure_hooks;
+    error CONSTANT jsonb := NEW.errors -> -1;
+BEGIN
+    SELECT * INTO hook FROM workrow.failure_hooks WHERE task_name = NEW.task_name;
+    IF NOT FOUND
+        OR NEW.status = 'cancelled' AND error ->> 'type' IS DISTINCT FROM 'workrow.Expired'
+        OR EXISTS (SELECT FROM workrow.failure_hooks AS other WHERE other.hook_name = NEW.task_name)
+    THEN
+        RETURN NULL;
+    END IF;
+    BEGIN
+        INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, scheduled_at, line, version, args)
+        VALUES (
+            hook.queue_name, hook.hook_name, hook.priority, hook.lock, hook.scheduled_at, hook.line, hook.version,
+            jsonb_build_object(hook.argument, jsonb_build_object(
+                'job_id', NEW.id,
+                'task', NEW.task_name,
+                'queue', NEW.queue_name,
+                'args', NEW.args,
+                'status', NEW.status,
+                'reason', CASE
+                    WHEN NEW.status = 'cancelled' THEN 'expired'
+                    WHEN NEW.quarantine IS NOT NULL AND error ->> 'type' = 'workrow.Crashed' THEN 'crashed'
+                    WHEN NEW.quarantine IS NOT NULL THEN 'bad_arguments'
+                    WHEN CAST(error ->> 'discarded' AS boolean) THEN 'discarded'
+                    ELSE 'failed'
+                END,
+                'error_type', error ->> 'type',
+                'error_message', error ->> 'message',
+                'traceback', error ->> 'traceback',
+                'attempts', NEW.attempts,
+                'crashes', NEW.crashes,
+                'failed_at', NEW.finished_at
+            ))
+        );
+    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+        RAISE WARNING 'job % has failed, and its hook % cannot be enqueued: %', NEW.id, hook.hook_name, SQLERRM;
+    END;
+    RETURN NULL;
 END;
 $function$
 ;
@@ -3157,6 +3218,8 @@ SELECT
     details.stopping_at
 FROM procrastinate_workers AS worker
 LEFT JOIN workrow.worker_details AS details ON details.worker_id = worker.id;
+
+CREATE TRIGGER workrow_call_failure_hook AFTER INSERT ON workrow.history FOR EACH ROW WHEN ((new.status = ANY (ARRAY['failed'::procrastinate_job_status, 'cancelled'::procrastinate_job_status]))) EXECUTE FUNCTION workrow.call_failure_hook_v1();
 
 CREATE TRIGGER workrow_notify_ended AFTER INSERT ON workrow.history FOR EACH STATEMENT EXECUTE FUNCTION workrow.notify_ended_v1();
 

@@ -12,6 +12,7 @@ from procrastinate.app import App
 from workrow.configuration import AsyncSessions, SyncSessions, check_ageing, check_duration, check_most, check_slots
 from workrow.database.link import Connect
 from workrow.maintenance.aside import Aside
+from workrow.maintenance.failure_hooks import FailureHooks
 from workrow.maintenance.notify_queue import NotifyQueue
 from workrow.maintenance.scheduler import Scheduler
 from workrow.tasks import known_versions
@@ -133,7 +134,8 @@ class Assembly(UpstreamWorker):
             self._lanes.busy,
             self._lanes.unlock,
         )
-        self._claims = Claims(connections.claiming, self._lease, self._known, self._finisher)
+        hooks = FailureHooks(self.app.tasks, getattr(self.app, "on_failure", None), connections.claiming.run)
+        self._claims = Claims(connections.claiming, self._lease, self._known, self._finisher, hooks)
         self._sleep = Sleep(connections.chores, self._lease, self._queues, possible=self.listen_notify)
         self._pauses = Pauses(connections.claiming, {name: task.name for name, task in self.app.tasks.items()})
         self._notifications = Notifications(

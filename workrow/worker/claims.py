@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from workrow.database.held import Held
 from workrow.database.link import Link, persist
+from workrow.maintenance.failure_hooks import FailureHooks
 from workrow.worker.finishing.finisher import Finisher
 from workrow.worker.lease import Lease
 from workrow.worker.outcome import Claimed, Outcome
@@ -21,24 +22,30 @@ class Claims:
         lease: who claims.
         known: the ids of all jobs that this worker knows it holds.
         finisher: gives back what is found.
+        hooks: are declared before the first claim, so that no job fails without them.
 
     Attributes:
         turn: held while something is claimed, or the lease renewed.
         in_doubt: the last claim ended with an error.
     """
 
-    def __init__(self, link: Link, lease: Lease, known: Callable[[], set[int]], finisher: Finisher) -> None:
+    def __init__(
+        self, link: Link, lease: Lease, known: Callable[[], set[int]], finisher: Finisher, hooks: FailureHooks
+    ) -> None:
         self.link = link
         self.turn = asyncio.Lock()
         self.in_doubt = False
         self._lease = lease
         self._known = known
         self._finisher = finisher
+        self._hooks = hooks
 
     async def run(self, claim: Callable[[], Awaitable[None]]) -> None:
         """Await ``claim()`` until it works."""
 
         async def attempt() -> None:
+            if not self._hooks.declared:
+                await self._hooks.declare()
             if self.in_doubt:
                 await self._give_back_lost()
             try:

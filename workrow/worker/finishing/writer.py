@@ -14,6 +14,10 @@ logger = logging.getLogger(__name__)
 RACES = 3
 """How often an outcome may lose a race with jobs that come and go under its queueing lock."""
 
+BAD = {"failed": "failed", "expired": "cancelled"}
+"""Outcomes of which a failure hook may be called, and their statuses. Those that are not to be kept are in history for
+a moment, whose trigger calls it; the others never."""
+
 
 class Writer:
     """Writes outcomes of one worker.
@@ -56,9 +60,9 @@ class Writer:
             elif outcome.status == "crashed":
                 done |= await self._crash(outcome)
             elif outcome.status == "expired":
-                (deleted if self._deletes("cancelled") else expired).append(outcome)
+                expired.append(outcome)
             else:
-                (deleted if self._deletes(outcome.status) else kept).append(outcome)
+                (deleted if outcome.status not in BAD and self._deletes(outcome.status) else kept).append(outcome)
         if again:
             await self._send_back(again, self._retry)
             # a retry is refused as well when the job was asked to abort: it then ends
@@ -74,6 +78,9 @@ class Writer:
             done |= await self._ids("expire_jobs", expired)
         if deleted:
             done |= await self._ids("delete_finished_jobs", deleted)
+        bad = [each for each in (*kept, *expired) if each.status in BAD and self._deletes(BAD[each.status])]
+        if bad:
+            await self._link.run("forget_jobs", ids=[each.claimed.id for each in bad if each.claimed.id in done])
         if back:
             await self._send_back(back, partial(self._ids, "release_jobs"))
             await self._link.run("notify_queues", queues=sorted({each.claimed.queue for each in back}))

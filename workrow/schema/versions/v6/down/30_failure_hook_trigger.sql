@@ -1,0 +1,1 @@
+DROP TRIGGER workrow_call_failure_hook ON workrow.history

@@ -1,0 +1,1 @@
+DROP FUNCTION workrow.call_failure_hook_v1
