@@ -54,6 +54,32 @@ class JobContext(procrastinate.JobContext):
             raise OptionError(f"ctx.progress(message={message!r:.80}): must be a string")
         self.on_progress((done, total, message and message[:MESSAGE_MAX]))
 
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, 1 for the first. Crashes and snoozes are none."""
+        return self.job.attempts + 1
+
+    @property
+    def is_last_attempt(self) -> bool:
+        """Whether the job ends if this attempt fails, whatever it raises; False where it depends on the error.
+
+        A ``RetryLater`` or ``Snooze`` that the task raises itself is not foreseen. A policy of your own (a
+        ``procrastinate.BaseRetryStrategy``) is asked what it would do with a plain ``Exception``, unless it has a
+        method ``is_last(attempt)``.
+        """
+        task = self.app.tasks.get(self.job.task_name)
+        if task is None:
+            return False
+        policy = task.retry_strategy
+        if policy is None:
+            return True
+        if isinstance(policy, procrastinate.RetryStrategy):
+            # it counts retries; 0 and None are for ever
+            return self.job.attempts >= (policy.max_attempts or math.inf)
+        if is_last := getattr(policy, "is_last", None):
+            return bool(is_last(self.attempt))
+        return policy.get_retry_exception(exception=Exception("the last attempt?"), job=self.job) is None
+
     @cached_property
     def logger(self) -> JobLogger:
         """A logger named after the task's module; its records have ``job_id``, ``task``, ``queue``, ``attempt`` (1 is

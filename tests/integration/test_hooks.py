@@ -6,11 +6,12 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
+import procrastinate
 import psycopg
 import pytest
 
 import workrow
-from tests.integration import process_tasks
+from tests.integration import process_app, process_tasks
 from tests.integration.test_worker import row, run
 from workrow.logs import JobFilter
 from workrow.testing.inline import inline
@@ -289,3 +290,65 @@ async def test_hooks_and_resources_work_inline(app: workrow.App, conn: Any) -> N
         job = await greet.enqueue(None, "ann")
         assert await job.result() == "live ANN"
     assert [each.args for each in ran] == [{"name": "ANN"}]
+
+
+class Odd(procrastinate.BaseRetryStrategy):
+    """A policy of the application's own: two attempts."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Any) -> procrastinate.RetryDecision | None:
+        return procrastinate.RetryDecision(retry_in={"seconds": 0}) if job.attempts < 1 else None
+
+
+@pytest.mark.parametrize(
+    ("retry", "found"),
+    [
+        (False, [True]),
+        (workrow.Retry(max_attempts=3, wait=0), [False, False, True]),
+        (
+            workrow.Retry(max_attempts=2, wait=0, rules=(workrow.Rule(KeyError, max_attempts=3, wait=0),)),
+            [False, False],
+        ),
+        (workrow.Rule(ValueError, max_attempts=2, wait=0), [False, True]),
+        (workrow.Retry(max_attempts=1, wait=0, rules=(workrow.Rule(KeyError, discard=True),)), [True]),
+        (1, [False, True]),
+        (procrastinate.RetryStrategy(max_attempts=2, wait=0), [False, False, True]),
+        (Odd(), [False, True]),
+    ],
+)
+async def test_the_context_knows_the_last_attempt(
+    open_app: workrow.App, conn: Any, retry: Any, found: list[bool]
+) -> None:
+    told: list[tuple[int, bool]] = []
+    seen: list[bool] = []
+
+    @open_app.around_run
+    async def around(ctx: workrow.JobContext) -> AsyncIterator[None]:
+        seen.append(ctx.is_last_attempt)
+        yield
+
+    @open_app.task(name="fail", retry=retry)
+    def fail(ctx: workrow.JobContext) -> None:
+        told.append((ctx.attempt, ctx.is_last_attempt))
+        raise ValueError
+
+    job = await fail.enqueue(None)
+    # a crash is no attempt, and neither is a snooze
+    conn.execute("UPDATE procrastinate_jobs SET crashes = 2, claims = 5")
+    for _ in range(len(found) + 1):
+        await open_app.run_worker_async(wait=False, install_signal_handlers=False, listen_notify=False)
+        conn.execute("UPDATE procrastinate_jobs SET scheduled_at = now() - interval '1 s'")
+    assert told == [*enumerate(found, 1)]
+    assert seen == found
+    assert await job.status() == "failed"
+
+
+async def test_a_child_process_knows_the_last_attempt(
+    database_url: str, conn: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKROW_TEST_PROCESS_APP", database_url)
+    async with process_app.app.open_async():
+        job = await process_app.last.enqueue(None)
+        await run(process_app.app)
+        await run(process_app.app)
+        assert await job.result(timeout=10) == "attempt 2, last: True"
+    assert row(conn, job)["error"] == "last: False"

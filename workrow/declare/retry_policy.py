@@ -139,6 +139,13 @@ class Retry(procrastinate.BaseRetryStrategy):
         rule = self._rule(exception)
         return rule is not None and rule.discard
 
+    def is_last(self, attempt: int) -> bool:
+        """Whether no error of this attempt (1 is the first) would be retried."""
+        limits = [rule.max_attempts for rule in self.rules if not rule.discard]
+        if self.retry_on:
+            limits.append(self.max_attempts)
+        return all(limit is not None and attempt >= limit for limit in limits)
+
     def asked_seconds(self, exception: BaseException) -> float:
         """How long the other side has asked us to wait, if the rule that fits listens to that; else 0."""
         rule = self._rule(exception)
