@@ -1,0 +1,278 @@
+"""Every table and unique index of ours, and an open transaction that holds rows or keys of it: everybody else goes on.
+
+The matrix comes from the catalogue: a new table, or a new unique index, is in it by itself.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import psycopg
+import pytest
+
+import workrow
+from tests.integration.test_heart import Running, until
+
+SECONDS = 1.0
+"""How late an end, or a tick beside its second, may be while others' transactions are open."""
+SHARE = 0.9
+"""Of the undisturbed rate that others keep."""
+BURSTS, BURST = 5, 200
+SHARDS = 12
+"""So many tests share the cells, five seconds each."""
+TRIES = 6
+"""A rate is also that of the machine, which others use."""
+
+EXEMPT = {
+    "workrow.schema_version": "written by migrations",
+    "workrow.installed_objects": "written by migrations",
+    "procrastinate_events": "nothing of ours writes it",
+    "procrastinate_periodic_defers": "written by procrastinate's own periodic tasks",
+    "workrow.waiters": "written by who waits for results, and not by workers",
+    "workrow.limit_calls": "rows of an instant: the end of a limited job writes one, the next claim deletes it",
+    "workrow.line_arrivals": "rows of an instant: an enqueue writes one, the next claim deletes it",
+    "workrow.held_rows": "rows that are there while something is held: test_held.py",
+    "workrow.throttles": "written by enqueues, which may wait; workers drop what is over: test_held_upkeep.py",
+    "workrow.limit_holds": "rows that are there while a limit is held back",
+}
+
+
+class Cell(NamedTuple):
+    """One open transaction: what it does to which rows.
+
+    ``index``: the name of the unique index whose keys it inserts; None: it locks or deletes rows.
+    """
+
+    table: str
+    how: str
+    index: str | None = None
+
+
+TABLES = """
+    SELECT CAST(CAST(oid AS regclass) AS text)
+    FROM pg_class
+    WHERE
+        relkind IN ('r', 'p') AND NOT relispartition
+        AND (relnamespace = CAST('workrow' AS regnamespace) OR relname LIKE 'procrastinate%')
+"""
+KEYS = """
+    SELECT CAST(indrelid AS regclass)::text, CAST(indexrelid AS regclass)::text
+    FROM pg_index
+    WHERE
+        indisunique AND CAST(indrelid AS regclass)::text = ANY(%s)
+        -- numbers of a sequence are written once
+        AND NOT EXISTS (
+            SELECT FROM pg_attribute AS part
+            WHERE part.attrelid = indrelid AND part.attnum = ANY(indkey) AND part.attname IN ('id', 'worker_id')
+        )
+"""
+
+
+def cells(conn: Any) -> list[Cell]:
+    tables = {table for (table,) in conn.execute(TABLES)} - set(EXEMPT)
+    rows = [Cell(table, how) for table in sorted(tables) for how in ("lock", "delete")]
+    return rows + [Cell(table, "insert", index) for table, index in sorted(conn.execute(KEYS, [list(tables)]))]
+
+
+class Traffic:
+    """Victims, whose rows are to be held, and others, on one worker."""
+
+    def __init__(self, app: workrow.App, conn: psycopg.Connection) -> None:
+        self.app, self.conn = app, conn
+        self.go = asyncio.Event()
+        app.queue("victim", max_depth=1000)
+
+        @app.task(name="plain", queue="others")
+        async def plain() -> None: ...
+
+        @app.task(name="tick", queue="others")
+        async def tick() -> None: ...
+
+        @app.task(name="victim.tick", queue="victim", queueing_lock="victim-tick")
+        async def victim_tick() -> None: ...
+
+        @app.task(name="victim.once", queue="victim")
+        async def once(n: int) -> None: ...
+
+        @app.task(name="victim.locked", queue="victim", lock="victim")
+        async def locked() -> None:
+            await self.go.wait()
+
+        @app.task(name="victim.limited", queue="victim", limits=workrow.Limit(2, key="tenant"))
+        async def limited(tenant: str) -> None:
+            await self.go.wait()
+
+        @app.task(name="victim.retried", queue="victim", retry=workrow.Retry(max_attempts=2, wait=0))
+        async def retried(ctx: workrow.JobContext) -> None:
+            await self.go.wait()
+            if ctx.attempt == 1:
+                raise ValueError
+
+        self.plain, self.once, self.locked, self.limited, self.retried = plain, once, locked, limited, retried
+        self.victim_tick, self.tick = victim_tick, tick
+
+    def rows(self, query: str) -> list[Any]:
+        return self.conn.execute(query.encode()).fetchall()
+
+    @contextlib.asynccontextmanager
+    async def ready(self) -> AsyncIterator[None]:
+        """A worker runs, one victim of each kind does, and others of each wait in a queue that is paused."""
+        app, conn = self.app, self.conn
+        self.go.clear()
+        tables = {table for (table,) in conn.execute(TABLES)} - {
+            table for table, why in EXEMPT.items() if "migr" in why
+        }
+        for table in sorted(tables, key=lambda name: "workers" in name):
+            conn.execute(f"DELETE FROM {table}".encode())
+        async with Running(app, concurrency=20), self._let_go():
+            await until(lambda: self.rows("SELECT FROM workrow.sleepers"))
+            ended = await self.once.enqueue(None, 0)
+            await self.locked.enqueue(None)
+            await self.limited.enqueue(None, "victim")
+            await self.retried.options(queueing_lock="victim").enqueue(None)
+            doing = "SELECT FROM procrastinate_jobs WHERE status = 'doing' AND queue_name = 'victim'"
+            await until(lambda: len(self.rows(doing)) == 3)
+            await until(lambda: self.rows(f"SELECT FROM workrow.history WHERE id = {ended.id}"))
+            await app.pause_queue_async("victim")
+            for name, task in (("victim", self.victim_tick), ("others", self.tick)):
+                await app.schedules.create_async(name, task, every=timedelta(seconds=1))
+            await self.locked.enqueue_many(None, [{}] * 2)
+            await self.limited.enqueue_many(None, [{"tenant": "victim"}] * 5)
+            await self.once.options(unique=("n",)).enqueue(None, 1)
+            await until(lambda: self.rows("SELECT FROM procrastinate_jobs WHERE task_name = 'victim.tick'"))
+            yield
+
+    @contextlib.asynccontextmanager
+    async def _let_go(self) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            self.go.set()
+
+    def start(self) -> None:
+        """The victims' turn: those that run come to their ends, the others may be claimed."""
+        self.go.set()
+        with contextlib.suppress(psycopg.errors.LockNotAvailable):
+            self.conn.execute("SELECT workrow.resume_v1('queue', 'victim')")
+
+    async def rate(self) -> float:
+        """Jobs of others a second."""
+        began = time.monotonic()
+        for _ in range(BURSTS):
+            await self._end_all(BURST)
+        return BURSTS * BURST / (time.monotonic() - began)
+
+    async def slowest(self) -> float:
+        """Seconds from the enqueue to the end of one of the others' jobs, in the worst case."""
+        worst = 0.0
+        for _ in range(20):
+            began = time.monotonic()
+            await self._end_all(1)
+            worst = max(worst, time.monotonic() - began)
+        return worst
+
+    async def _end_all(self, jobs: int) -> None:
+        await self.plain.enqueue_many(None, [{}] * jobs)
+        await until(lambda: not self.rows("SELECT FROM procrastinate_jobs WHERE task_name = 'plain'"), 30)
+
+    def late(self) -> float:
+        """Seconds since the last tick of the others' schedule."""
+        ((late,),) = self.rows(
+            "SELECT extract(EPOCH FROM clock_timestamp() - last_due) FROM workrow.timetable WHERE name = 'others'"
+        )
+        return float(late)
+
+    def left(self) -> list[Any]:
+        """The victims that have not ended."""
+        return self.rows(
+            """SELECT task_name, status FROM procrastinate_jobs
+               WHERE task_name LIKE 'victim.%' AND task_name <> 'victim.tick'"""
+        )
+
+
+def hold(service: psycopg.Connection, cell: Cell) -> None:
+    """Do it, and leave the transaction open."""
+    where = "it::text LIKE '%victim%'"
+    if not service.execute(f"SELECT FROM {cell.table} AS it WHERE {where} LIMIT 1".encode()).fetchall():
+        where = "true"
+    if cell.index is not None:
+        done = insert_again(service, cell, where)
+    elif cell.how == "lock":
+        done = service.execute(f"SELECT FROM {cell.table} AS it WHERE {where} FOR UPDATE".encode())
+    else:
+        done = service.execute(f"DELETE FROM {cell.table} AS it WHERE {where}".encode())
+    assert done.rowcount, f"{cell}: nothing is held; let the traffic write such a row, or say in EXEMPT why not"
+
+
+def insert_again(service: psycopg.Connection, cell: Cell, where: str) -> psycopg.Cursor:
+    """Rows with the keys that the worker writes: those that it has written, which are deleted before."""
+    ((condition, columns),) = service.execute(
+        """SELECT coalesce(pg_get_expr(indpred, indrelid), 'true'), (
+               SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute
+               WHERE attrelid = indrelid AND attnum > 0 AND NOT attisdropped AND attname <> 'id'
+           )
+           FROM pg_index WHERE indexrelid = CAST(%s AS regclass)""",
+        [cell.index],
+    ).fetchall()
+    rows = f"FROM {cell.table} AS it WHERE {where} AND {condition}"
+    service.execute(f"CREATE TEMP TABLE copied AS SELECT * {rows}".encode())
+    service.execute(f"DELETE {rows}".encode())
+    service.commit()
+    return service.execute(f"INSERT INTO {cell.table} ({columns}) SELECT {columns} FROM copied".encode())
+
+
+async def wrong(traffic: Traffic, database_url: str, cell: Cell) -> list[str]:
+    """What goes worse while this cell's transaction is open, and afterwards."""
+    found = []
+    async with traffic.ready():
+        undisturbed = await traffic.rate()
+        await until(lambda: traffic.rows("SELECT FROM workrow.sleepers"))  # it was busy
+        rate = 0.0
+        with psycopg.connect(database_url, options="-c lock_timeout=5s") as service:
+            hold(service, cell)
+            traffic.start()
+            began = time.monotonic()
+            if (slowest := await traffic.slowest()) > SECONDS:
+                found.append(f"an end after {slowest:.2f} s")
+            for _ in range(TRIES):
+                rate = max(rate, await traffic.rate())
+                if rate >= SHARE * undisturbed:
+                    break
+            await asyncio.sleep(max(0.0, 2 - (time.monotonic() - began)))
+            if (late := traffic.late()) > 1 + SECONDS:
+                found.append(f"no tick for {late:.2f} s")
+            service.rollback()
+            if cell.index is not None and cell.table != "procrastinate_jobs":
+                # what was deleted to be inserted again
+                service.execute(f"INSERT INTO {cell.table} SELECT * FROM copied ON CONFLICT DO NOTHING".encode())
+                service.commit()
+        traffic.start()
+        if rate < SHARE * undisturbed and rate < SHARE * (now := await traffic.rate()):
+            found.append(f"{rate:.0f} jobs/s instead of {undisturbed:.0f} before and {now:.0f} afterwards")
+        try:
+            await until(lambda: not traffic.left(), 10)
+        except TimeoutError:
+            found.append(f"afterwards there remain {traffic.left()}")
+    return found
+
+
+@pytest.fixture
+def traffic(open_app: workrow.App, conn: psycopg.Connection) -> Traffic:
+    conn.execute("SET lock_timeout = '300ms'")
+    return Traffic(open_app, conn)
+
+
+def test_what_is_left_out_is_there(conn: psycopg.Connection) -> None:
+    assert EXEMPT.keys() <= {table for (table,) in conn.execute(TABLES)}
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+async def test_the_others_go_on(shard: int, traffic: Traffic, database_url: str) -> None:
+    found = {}
+    for cell in cells(traffic.conn)[shard::SHARDS]:
+        if said := await wrong(traffic, database_url, cell):
+            found[cell] = said
+    assert found == {}
