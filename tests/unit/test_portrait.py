@@ -33,6 +33,22 @@ def test_what_does_not_fit_is_left_out_alone() -> None:
     assert (again.args[1], again.small, hasattr(again, "big")) == (5, 1, False)
 
 
+def test_what_is_too_much_is_not_even_pickled_whole() -> None:
+    pickled = []
+
+    class Part:
+        def __reduce__(self) -> Any:
+            pickled.append(self)
+            return bytes, (ERROR_MAX // 4,)
+
+        def __call__(self) -> None: ...
+
+    error = ValueError("v")
+    error.parts = [(Part(), b"x" * (ERROR_MAX // 4)) for _ in range(1000)]  # type: ignore[attr-defined]
+    assert not hasattr(sent(error), "parts")
+    assert len(pickled) < 10
+
+
 def test_a_class_of_a_module_that_is_not_there_matches_by_its_bases_and_its_name() -> None:
     base = Kind("builtins", "LookupError", True)
     kind = Kind("nowhere.errors", "NotFound", True, (Kind("nowhere.errors", "Root", False, (base,)),))

@@ -5,13 +5,15 @@ its own does not understand; and it loses the causes.
 """
 
 import contextlib
+import io
 import pickle
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeAlias
 
-from workrow.errors import brief
+from workrow.errors import BRIEF
 from workrow.worker.job_logs import TOLD, Told, Unsaid, message_of, traceback_of, type_of
 from workrow.worker.running.children.kinds import Kind, exact, kind_of, native_of, own_pickling, stand_in
 
@@ -19,6 +21,8 @@ ERROR_MAX = 2**20
 """Bytes of an exception that are carried, those of its causes and members included."""
 DEPTH_MAX = 10
 """Causes of causes, groups in groups."""
+PARTS_MAX = 100
+"""Of a list or a mapping that cannot be pickled."""
 LOOKED_AT = ("status_code", "status", "headers", "code", "reason", "retry_after")
 """What rules look at in an object that cannot be carried, such as the response of an HTTP client."""
 
@@ -92,11 +96,8 @@ class _Painter:
         return None if error is None or not depth or id(error) in self._seen else self.paint(error, depth - 1)
 
     def _whole(self, error: BaseException) -> bytes | None:
-        if own_pickling(type(error)):
-            with contextlib.suppress(*Unsaid):
-                data = pickle.dumps(error)
-                return data if type(pickle.loads(data)) is type(error) and self._fits(data) else None
-        return None
+        data = _pickled(error) if own_pickling(type(error)) else None
+        return data if data and type(pickle.loads(data)) is type(error) and self._fits(data) else None
 
     def _state(self, error: BaseException, kind: Kind, reduced: Any, depth: int) -> tuple[tuple[str, Kept], ...]:
         found: dict[str, Any] = {**(reduced or {}), **vars(error)}
@@ -110,12 +111,14 @@ class _Painter:
         return tuple((name, value) for name, value in kept if value is not None)
 
     def _all(self, values: Iterable[Any], depth: int) -> tuple[Kept, ...]:
-        return tuple(self._keep(each, depth) or pickle.dumps(brief(each)) for each in values)
+        return tuple(self._keep(each, depth) or pickle.dumps(_shortened(each)) for each in values)
 
     def _keep(self, value: Any, depth: int) -> "Kept | None":
         if isinstance(value, BaseException):
             return self._behind(value, depth)
-        data = _pickled(value) or _pickled(_plain(value, 2))
+        data = _pickled(value)
+        if data is None:
+            data = _pickled(_plain(value, 2))
         return data if data and self._fits(data) else None
 
     def _fits(self, data: bytes) -> bool:
@@ -134,24 +137,45 @@ def _is_slot(found: object) -> bool:
     return isinstance(found, types.MemberDescriptorType)
 
 
+class _TooMuch(Exception): ...
+
+
+class _Bounded(io.BytesIO):
+    """Takes no more than is carried: who runs into a limit of memory because of its error would be killed for it."""
+
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > ERROR_MAX:
+            raise _TooMuch
+        return super().write(data)
+
+
 def _pickled(value: Any) -> bytes | None:
-    with contextlib.suppress(*Unsaid):
-        data = pickle.dumps(value)
-        pickle.loads(data)
-        return data
-    return None
+    """None: it cannot be; nothing: it is too much."""
+    file = _Bounded()
+    try:
+        pickle.Pickler(file).dump(value)
+        pickle.loads(file.getvalue())
+    except _TooMuch:
+        return b""
+    except Unsaid:
+        return None
+    return file.getvalue()
+
+
+def _shortened(value: Any) -> str:
+    return value[:BRIEF] if isinstance(value, str) else f"<{type(value).__name__}>"
 
 
 def _plain(value: Any, depth: int) -> Any:
     """What is left of a value that cannot be pickled: of a lock nothing, of a response its status and headers."""
-    if _pickled(value):
+    if _pickled(value) is not None:
         return value
     if not depth:
         return None
     if isinstance(value, Mapping):
-        return {key: _plain(each, depth - 1) for key, each in value.items() if isinstance(key, str)}
+        return {key: _plain(each, depth - 1) for key, each in islice(value.items(), PARTS_MAX) if isinstance(key, str)}
     if isinstance(value, list | tuple):
-        return [_plain(each, depth - 1) for each in value]
+        return [_plain(each, depth - 1) for each in value[:PARTS_MAX]]
     left = types.SimpleNamespace()
     for name in (*getattr(value, "__dict__", ()), *LOOKED_AT):
         with contextlib.suppress(*Unsaid):
