@@ -14,6 +14,7 @@ from tests.integration.test_heart import Running, until
 from workrow.database.connector import Connector
 from workrow.database.held import PATIENCE_MS, Held
 from workrow.database.link import Link, connect
+from workrow.maintenance.rescuer import Rescuer
 
 HELD = 20
 SECONDS = 1.0
@@ -190,3 +191,38 @@ async def test_names_of_queues_and_rows_that_are_held_are_shown(
     pid = service.info.backend_pid
     async with Running(plain, concurrency=10):
         await until(lambda: {row[:3] for row in held(conn)} == {("queue", "tenant-17", pid), ("schedule", "s", pid)})
+
+
+async def test_rescue_leaves_out_jobs_whose_queueing_locks_are_held(
+    conn: Any, service: psycopg.Connection, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    conn.execute(
+        """INSERT INTO procrastinate_workers (id) OVERRIDING SYSTEM VALUE VALUES (999);
+           INSERT INTO workrow.sleepers (worker_id) VALUES (999);
+           INSERT INTO procrastinate_jobs (queue_name, task_name, status, worker_id, queueing_lock)
+           SELECT 'default', 't', 'doing', 999, CASE WHEN n <= 20 THEN 'K' || n END FROM generate_series(1, 25) AS n"""
+    )
+    service.execute(
+        """INSERT INTO procrastinate_jobs (queue_name, task_name, queueing_lock, scheduled_at)
+           SELECT 'default', 'theirs', 'K' || n, '9000-01-01' FROM generate_series(1, 20) AS n"""
+    )
+    service.execute("SELECT FROM workrow.sleepers FOR UPDATE")
+    conn.execute("UPDATE procrastinate_workers SET last_heartbeat = '-infinity'")
+    todo = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo' AND task_name = 't'"
+    connector = Connector(database_url)
+    await connector.open_async()
+    link = Link(lambda: connect(connector))
+    rescuer = Rescuer(link.run, 20.0, 3, lambda: 99.0)
+    with caplog.at_level("INFO"):
+        began = time.monotonic()
+        await rescuer.run_once()
+        assert time.monotonic() - began < SECONDS
+    assert conn.execute(todo).fetchone() == (5,)
+    assert [each.levelname for each in caplog.records if "rescue waits" in each.message] == ["INFO"] * HELD
+    assert await link.run("read_uptime")
+    service.rollback()
+    await rescuer.run_once()
+    assert conn.execute(todo).fetchone() == (25,)
+    assert conn.execute("SELECT count(*) FROM procrastinate_workers").fetchone() == (0,)
+    await link.close()
+    await connector.close_async()

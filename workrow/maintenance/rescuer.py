@@ -104,7 +104,10 @@ class Rescuer:
             )
             rescued = len(rows)
             for job_id, task, _queue, worker, verdict in rows:
+                if verdict == "held":
+                    logger.info("%s[%s]: its rescue waits: an open transaction holds its key", task, job_id)
+                    continue
                 log = logger.error if verdict not in ("queued", "superseded", "aborted") else logger.warning
                 log("%s[%s]: rescued from %s: %s", task, job_id, worker, verdict)
-            if rescued and all(row[4].startswith("refused") for row in rows):
+            if rescued and all(row[4].startswith(("refused", "held")) for row in rows):
                 break

@@ -1,11 +1,17 @@
 -- The last statement of a transactional task's own transaction, fenced as finish_jobs is: no row, no commit.
 WITH ended AS (
     DELETE FROM procrastinate_jobs
-    WHERE
-        id = CAST(%(id)s AS bigint)
-        AND status = 'doing'
-        AND worker_id = CAST(%(worker_id)s AS bigint)
-        AND claims = CAST(%(token)s AS integer)
+    WHERE id = (
+        SELECT id
+        FROM procrastinate_jobs
+        WHERE
+            id = CAST(%(id)s AS bigint)
+            AND status = 'doing'
+            AND worker_id = CAST(%(worker_id)s AS bigint)
+            AND claims = CAST(%(token)s AS integer)
+        -- somebody's open transaction (a cancel, say) must not be waited for: nobody knows for how long
+        FOR UPDATE SKIP LOCKED
+    )
     RETURNING
         id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, worker_id,
         created_at, started_at, errors, claims, crashes, version, unique_key, expires_at, progress, line

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from workrow.configuration import AsyncSessions, SyncSessions
 from workrow.database.connector import Connector, SyncConnector
+from workrow.database.held import Held
 from workrow.database.outage import told
 from workrow.declare.execution import TransactionKind
 from workrow.enqueue import transaction
@@ -30,6 +31,10 @@ CONFLICT_TRIES = 3
 CONFLICT_PAUSE = 0.1
 """A serialization failure or a deadlock is nobody's fault: the attempt is repeated so often, after up to so many
 seconds times the try."""
+HELD_SECONDS = 10.0
+"""So long a task that is done waits for who holds its job's row (an uncommitted cancel). Others wait meanwhile for what
+it has locked itself, perhaps that very one, which no deadlock detector sees."""
+HELD_PAUSE = 0.1
 GONE = ("08", "57P", "53", "25P03", "25P04")
 """SQLSTATE prefixes of a connection that is lost: connection exception, operator intervention, insufficient
 resources, idle in the transaction for too long, a transaction that takes too long."""
@@ -87,8 +92,7 @@ class Transactions:
                 async with self._open_async(kind, watch) as on:
                     outcome = finish(await call(on))
                     watch.check()
-                    params = self._params(outcome)
-                    self._fence(claimed, await transaction.run_async(on, FINISH, params, watch.explained))
+                    await self._end_async(on, outcome, watch)
                 outcome.written = True
                 return outcome
             except Exception as error:
@@ -108,8 +112,7 @@ class Transactions:
                 with self._open_sync(kind, watch) as on:
                     outcome = finish(call(on))
                     watch.check()
-                    params = self._params(outcome)
-                    self._fence(claimed, transaction.run(on, FINISH, params, watch.explained))
+                    self._end_sync(on, outcome, watch)
                 outcome.written = True
                 return outcome
             except Exception as error:
@@ -144,10 +147,29 @@ class Transactions:
             "keep": not self._deletes("succeeded"),
         }
 
+    async def _end_async(self, on: Any, outcome: Outcome, watch: Watch) -> None:
+        """Write the end, as soon as nobody else's open transaction holds the job's row."""
+        params, until = self._params(outcome), time.monotonic() + HELD_SECONDS
+        while not await transaction.run_async(on, FINISH, params, watch.explained):
+            ours = {name: params[name] for name in ("id", "worker_id", "token")}
+            self._fence(outcome.claimed, await transaction.run_async(on, "read_claim", ours, watch.explained), until)
+            await asyncio.sleep(HELD_PAUSE)
+
+    def _end_sync(self, on: Any, outcome: Outcome, watch: Watch) -> None:
+        """The same, in this thread."""
+        params, until = self._params(outcome), time.monotonic() + HELD_SECONDS
+        while not transaction.run(on, FINISH, params, watch.explained):
+            ours = {name: params[name] for name in ("id", "worker_id", "token")}
+            self._fence(outcome.claimed, transaction.run(on, "read_claim", ours, watch.explained), until)
+            time.sleep(HELD_PAUSE)
+
     @staticmethod
-    def _fence(claimed: Claimed, rows: list[Any]) -> None:
+    def _fence(claimed: Claimed, rows: list[Any], until: float) -> None:
+        """The end was not written; ``rows``: what is still ours."""
         if not rows:
             raise LeaseLost(f"{claimed}: the job is no longer ours; what it did was rolled back")
+        if time.monotonic() >= until:
+            raise Held("an open transaction holds its row")
 
     @staticmethod
     def _pause(claimed: Claimed, error: Exception, repetition: int) -> float | None:
@@ -164,6 +186,9 @@ class Transactions:
 
         ``began``: the task had its connection, and may itself be why that was lost.
         """
+        if isinstance(error, Held):
+            logger.warning("%s: what it did was rolled back, it goes back to the queue: %s", claimed, error)
+            return Outcome(claimed, "todo")
         if not connection_lost(error):
             raise error
         code, words = state(error), told(original(error))[:CAUSE_MAX]

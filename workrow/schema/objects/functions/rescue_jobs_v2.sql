@@ -15,6 +15,7 @@ DECLARE
     dead bigint[];
     orphan record;
     queued text[] := '{}';
+    patience text := current_setting('lock_timeout');
 BEGIN
     -- whoever beats in this moment is skipped; who beats a moment later finds its row gone
     dead := ARRAY(
@@ -66,9 +67,14 @@ BEGIN
             verdict := workrow.crash_job_v1(
                 orphan.id, orphan.counted, max_crashes, orphan.death || ' of ' || orphan.name || orphan.last_words
             );
-        EXCEPTION WHEN OTHERS THEN
-            -- one row that refuses must not keep the others
-            verdict := 'refused: ' || SQLERRM;
+        EXCEPTION
+            WHEN lock_not_available THEN
+                -- somebody's open transaction has its queueing lock; of others like it, each would take as long
+                verdict := 'held';
+                PERFORM set_config('lock_timeout', '2ms', true);
+            WHEN OTHERS THEN
+                -- one row that refuses must not keep the others
+                verdict := 'refused: ' || SQLERRM;
         END;
         IF verdict = 'queued' AND queue <> ALL(queued) THEN
             queued := queued || queue;
@@ -76,9 +82,15 @@ BEGIN
         END IF;
         RETURN NEXT;
     END LOOP;
-    DELETE FROM procrastinate_workers AS buried
-    WHERE
-        buried.id = ANY(dead)
-        AND NOT EXISTS (SELECT FROM procrastinate_jobs AS job WHERE job.worker_id = buried.id AND job.status = 'doing');
+    PERFORM set_config('lock_timeout', patience, true);
+    BEGIN
+        DELETE FROM procrastinate_workers AS buried
+        WHERE
+            buried.id = ANY(dead)
+            AND NOT EXISTS (SELECT FROM procrastinate_jobs AS job WHERE job.worker_id = buried.id AND job.status = 'doing');
+    EXCEPTION WHEN lock_not_available THEN
+        -- what comes with it, their beds among the sleepers, is held: for the next look
+        NULL;
+    END;
 END;
 $$
