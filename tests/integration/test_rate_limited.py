@@ -341,9 +341,12 @@ async def test_in_the_test_kit(app: workrow.App, conn: Any) -> None:
             raise RateLimited(retry_after=60)
 
     async with testing.Harness(app) as jobs:
-        await call.enqueue_many(None, [{"n": 1}, {"n": 2}])
-        ran = await jobs.drain()
-        assert [(each.status, each.failed) for each in ran] == [("snoozed", False)]
+        with jobs.clock.at("2027-01-01") as clock:
+            await call.enqueue_many(None, [{"n": 1}, {"n": 2}])
+            ran = await jobs.drain()
+            assert [(each.status, each.failed) for each in ran] == [("snoozed", False)]
+            assert await clock.run_for(seconds=59) == []
+            assert [each.status for each in await clock.run_for(seconds=2)] == ["succeeded", "succeeded"]
     calls.clear()
     with testing.inline(), pytest.raises(RateLimited):
         await call.enqueue(None, 1)
