@@ -254,3 +254,24 @@ async def test_a_conflict_is_repeated_and_is_no_outage(
     await run(open_app)  # and here its end
     assert states(conn) == ["succeeded"] * 2
     assert "is away" not in caplog.text
+
+
+async def test_a_count_of_attempts_that_is_full_holds_no_end_back(
+    open_app: workrow.App, conn: psycopg.Connection[Any]
+) -> None:
+    @open_app.task(name="plain")
+    async def plain() -> None: ...
+
+    @open_app.task(name="own", transactional=True)
+    async def own(on: psycopg.AsyncConnection[Any]) -> None: ...
+
+    @open_app.task(name="failing", retry=workrow.Retry(max_attempts=2, wait=3600))
+    async def failing() -> None:
+        raise workrow.RetryLater(in_=3600)
+
+    for task in (plain, own, failing):
+        await task.enqueue(None)
+    conn.execute("UPDATE procrastinate_jobs SET attempts = 2147483647")
+    await run(open_app)
+    found = conn.execute("SELECT status, attempts FROM workrow.jobs ORDER BY id").fetchall()
+    assert found == [("succeeded", 2147483647)] * 2 + [("failed", 2147483647)]

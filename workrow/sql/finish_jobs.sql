@@ -44,7 +44,7 @@ SELECT
     ended.args,
     CAST(outcome.status AS procrastinate_job_status),
     ended.scheduled_at,
-    ended.attempts + CASE WHEN outcome.quarantine IS NULL THEN 1 ELSE 0 END,
+    ended.attempts + CASE WHEN outcome.quarantine IS NULL AND ended.attempts < 2147483647 THEN 1 ELSE 0 END,
     ended.worker_id,
     CAST(%(worker)s AS text),
     ended.created_at,

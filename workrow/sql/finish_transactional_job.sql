@@ -33,7 +33,7 @@ kept AS (
         ended.args,
         'succeeded',
         ended.scheduled_at,
-        ended.attempts + 1,
+        ended.attempts + CASE WHEN ended.attempts < 2147483647 THEN 1 ELSE 0 END,
         ended.worker_id,
         CAST(%(worker)s AS text),
         ended.created_at,

@@ -4,7 +4,7 @@
 UPDATE procrastinate_jobs AS job
 SET
     status = 'todo',
-    attempts = job.attempts + 1,
+    attempts = job.attempts + CASE WHEN job.attempts < 2147483647 THEN 1 ELSE 0 END,
     worker_id = NULL,
     -- a job under limits waits in its line again
     scheduled_at = CASE WHEN job.line IS NULL THEN retry.retry_at ELSE {far_future} END,
