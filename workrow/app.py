@@ -31,6 +31,7 @@ from workrow.database.urls import libpq_url
 from workrow.declare.failure import Hook
 from workrow.declare.limits import Line
 from workrow.declare.resources import Provides
+from workrow.enqueue.deferrer import counted_later
 from workrow.enqueue.insert import JobManager
 from workrow.errors import ConfigurationError, SchemaError
 from workrow.job import Job
@@ -235,6 +236,10 @@ class App(Provides, Tasks, Controls):
         await self._check_schema()
         await self.declare_caps()
         await super().run_worker_async(**kwargs)
+
+    def configure_task(self, name: str, **options: Any) -> procrastinate.jobs.JobDeferrer:
+        """See procrastinate; ``schedule_in`` counts by the database's clock."""
+        return super().configure_task(name, **counted_later(options))
 
     def _worker(self, **kwargs: Unpack[WorkerOptions]) -> "UpstreamWorker":
         from workrow import __version__

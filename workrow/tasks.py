@@ -22,12 +22,12 @@ from workrow.declare.resources import injected_names
 from workrow.declare.schedule import Schedule
 from workrow.declare.unique import check_names
 from workrow.enqueue.call import Call
-from workrow.enqueue.deferrer import Deferrer
+from workrow.enqueue.deferrer import Deferrer, counted_later
 from workrow.enqueue.insert import (
     Arguments,
 )
 from workrow.enqueue.target import Producer
-from workrow.errors import YEARS_MOST, ArgumentError, OptionError
+from workrow.errors import ArgumentError, OptionError
 
 PLAIN_PAYLOAD = Payload()
 
@@ -209,10 +209,7 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
                 "and expires; use enqueue() or delay()"
             )
         checked = partial(Deferrer.of, self)
-        try:
-            deferrer = super().configure(**options)
-        except OverflowError:
-            raise OptionError(f"schedule_in={options['schedule_in']}: must be within {YEARS_MOST} years") from None
+        deferrer = super().configure(**counted_later(options))
         hooks = self.enqueue_hooks()
         return HookedDeferrer(deferrer, hooks, checked) if hooks else checked(deferrer)
 

@@ -22,13 +22,11 @@ class Model(State):
             for (id_,) in rows:
                 self.jobs[id_] = Job(id_, lock, queueing_lock, "later" if later else "ready")
 
-        text = self.load("enqueue_job").replace(
-            "%(scheduled_at)s", "CASE WHEN %(later)s THEN now() + interval '1 d' END"
-        )
+        text = self.load("enqueue_job").replace("%(at)s", "CASE WHEN %(later)s THEN now() + interval '1 d' END")
         params = {"queue": "q", "task": "t", "priority": 0, "lock": lock, "queueing_lock": queueing_lock}
         return Op(
             "enqueue",
-            [(text, {**params, "args": Jsonb({}), "later": later, "lines": None, "due_at": None, "version": None})],
+            [(text, {**params, "args": Jsonb({}), "later": later, "lines": None, "delay": None, "version": None})],
             apply,
         )
 
@@ -286,7 +284,7 @@ class Model(State):
         nothing = [None] * len(claims)
         params = {**_many(claims), "worker": "w", "seconds": [seconds] * len(claims), "priorities": nothing}
         params |= {"queues": nothing, "locks": nothing, "errors": ["{}"] * len(claims), "times": nothing}
-        params |= {"progresses": []}
+        params |= {"progresses": [], "ran": [0.0] * len(claims)}
         return Op(f"retry {claims}", [(self.load("retry_jobs"), params)], apply, self._crowded(claims))
 
     def snooze(self, claims: list[Claim]) -> Op:
@@ -312,7 +310,7 @@ class Model(State):
                 self._end(job, "cancelled")
                 job.attempts += failed
 
-        params = {**_many(claims), "errors": ["{}"] * len(claims) if failed else []}
+        params = {**_many(claims), "errors": ["{}"] * len(claims) if failed else [], "ran": [0.0] * len(claims)}
         return Op(f"supersede {claims}", [(self.load("supersede_jobs"), params)], apply)
 
     def crash(self, claim: Claim) -> Op:

@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.chaos.stepping import LIBRARY, SteppingClock
 from tests.conftest import new_database
 from tests.integration.test_heart import Running, until
 from tests.integration.test_rescue import register
+from workrow.maintenance.clock_steps import earlier
 
 pytestmark = pytest.mark.skipif(LIBRARY is None, reason="needs libfaketime: apt install faketime")
 
@@ -120,3 +122,110 @@ async def test_no_step_takes_a_living_workers_jobs_and_the_dead_are_found(
         ends = db.execute("SELECT DISTINCT status::text, claims, crashes FROM workrow.history").fetchall()
         assert ends == [("succeeded", 1, 0)]
         assert one(db, "SELECT sum(refused) FROM workrow.workers") == 0
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers look at the clock once in a second."""
+    monkeypatch.setattr("workrow.maintenance.clock_steps.LOOK_SECONDS", 1.0)
+
+
+@pytest.mark.usefixtures("looks")
+@pytest.mark.parametrize("seconds", STEPS)
+async def test_a_rate_goes_on(
+    app: workrow.App, db: psycopg.Connection[Any], clock: SteppingClock, seconds: int
+) -> None:
+    ran: list[float] = []
+
+    @app.task(name="rated", limits=workrow.Rate("10/2s"))
+    async def rated() -> None:
+        ran.append(time.monotonic())
+
+    async with Running(app, concurrency=20):
+        await rated.enqueue_many(None, [{}] * 60)
+        await until(lambda: len(ran) >= 15)
+        stepped = time.monotonic()
+        clock.set(seconds)
+        await until(lambda: len(ran) == 60, 30)
+    assert ran[-1] - stepped < 15
+    # forward, what the time that was skipped would have admitted comes at once: a burst, once
+    once = 10 if seconds > 0 else 0
+    for start in ran:
+        assert sum(start <= each < start + 1.9 for each in ran) <= 10 + once
+
+
+@pytest.mark.usefixtures("looks")
+async def test_a_daily_rate_loses_nothing_and_gains_nothing(
+    app: workrow.App, db: psycopg.Connection[Any], clock: SteppingClock
+) -> None:
+    ran = []
+
+    @app.task(name="daily", limits=workrow.Rate("3/d"))
+    async def daily() -> None:
+        ran.append(1)
+
+    async with Running(app):
+        await daily.enqueue_many(None, [{}] * 2)
+        await until(lambda: len(ran) == 2)
+        clock.set(-3600)
+        await asyncio.sleep(2)
+        await daily.enqueue_many(None, [{}] * 2)
+        await until(lambda: len(ran) == 3)
+        await until(lambda: one(db, "SELECT count(*) FROM workrow.lines WHERE wake_at IS NOT NULL") == 1)
+    wait = "SELECT extract(EPOCH FROM min(wake_at) - clock_timestamp())::int FROM workrow.lines"
+    # the three of this day; a rate knows the time by fiftieths of its period, and rounds up
+    assert 86400 - 60 < one(db, wait) <= 86400 * 52 / 50
+    assert len(ran) == 3
+
+
+async def test_windows_go_on(app: workrow.App, db: psycopg.Connection[Any], clock: SteppingClock) -> None:
+    @app.task(name="throttled", throttle=workrow.Throttle(limit=1, per=2))
+    async def throttled() -> None: ...
+
+    @app.task(name="once", unique=workrow.Unique(within=2))
+    async def once() -> None: ...
+
+    @app.task(name="debounced", debounce=1)
+    async def debounced() -> None: ...
+
+    clock.set(3600)
+    for task in (throttled, once):
+        assert (await task.enqueue(None)).created
+    await app.run_worker_async(wait=False, install_signal_handlers=False)
+    clock.set(0)
+    assert (await once.enqueue(None)).created
+    assert not (await throttled.enqueue(None)).created, "what was let through last was so a moment ago"
+    await asyncio.sleep(2.1)
+    assert (await throttled.enqueue(None)).created
+    assert not (await throttled.enqueue(None)).created
+    await debounced.enqueue(None)
+    await until(lambda: one(db, "SELECT scheduled_at < clock_timestamp() FROM workrow.jobs WHERE task = 'debounced'"))
+
+
+@pytest.mark.usefixtures("looks")
+@pytest.mark.parametrize("seconds", [*STEPS, 61, -61])
+async def test_schedules_go_on(
+    app: workrow.App, db: psycopg.Connection[Any], clock: SteppingClock, seconds: int
+) -> None:
+    ticks: list[float] = []
+
+    @app.task(name="often", every=timedelta(seconds=2))
+    async def often() -> None:
+        ticks.append(time.monotonic())
+
+    async with Running(app):
+        await until(lambda: len(ticks) >= 2)
+        stepped = time.monotonic()
+        clock.set(seconds)
+        late = 70 if abs(seconds) == 60 else 10
+        await until(lambda: sum(each > stepped for each in ticks) >= 3, late + 6)
+    assert next(each for each in ticks if each > stepped) - stepped < late
+
+
+def test_what_has_had_its_job_waits_for_the_next() -> None:
+    now, hour = datetime(2030, 1, 1, 12, 30, tzinfo=UTC), timedelta(hours=1)
+    assert earlier("minutely", "* * * * *", None, "UTC", now + hour, now) == now + timedelta(minutes=1)
+    assert earlier("every", None, 60, None, now + hour, now) == now + timedelta(minutes=1)
+    assert earlier("hourly", "0 * * * *", None, "UTC", now + hour, now) is None
+    assert earlier("daily", "0 13 * * *", None, "UTC", now + hour, now) is None
+    assert earlier("nowhere", "0 13 * * *", None, "Middle/Earth", now + hour, now) is None

@@ -35,6 +35,7 @@ PARAMS: dict[str, Any] = {
     "tokens": [0] * 49,
     "quarantines": [],
     "progresses": [],
+    "ran": [],
     "owners": [1] * 49,
     "seconds": [0.0] * 49,
     "priorities": [None] * 49,

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Self
 
 Reading = Callable[[], datetime]
 
@@ -20,6 +21,34 @@ def steady() -> float:
 def now() -> datetime:
     """This moment in UTC; under `workrow.testing`'s time travel, the one that the test has set."""
     return datetime.now(UTC) if _moved is None else _moved()
+
+
+class Later(datetime):
+    """So many seconds after the statement that writes it, by the database's clock; read as a datetime, by ours.
+
+    Attributes:
+        seconds: None for what was computed from one: that is a time as any other.
+    """
+
+    seconds: float | None = None
+
+    @classmethod
+    def after(cls, seconds: float) -> Self:
+        """So many seconds from now.
+
+        Raises:
+            OverflowError: there is no such time.
+        """
+        at = now() + timedelta(seconds=seconds)
+        later = cls.combine(at.date(), at.timetz())
+        later.seconds = seconds
+        return later
+
+
+def parted(at: datetime | None) -> tuple[datetime | None, float | None]:
+    """A time as the two parameters of a statement: when, or in how many seconds."""
+    seconds = at.seconds if isinstance(at, Later) else None
+    return (at, None) if seconds is None else (None, seconds)
 
 
 def move(reading: Reading | None) -> Reading | None:

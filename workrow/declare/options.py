@@ -51,7 +51,7 @@ class Options:
         priority: a higher one runs first; a 32-bit integer, 0 by default.
         lock: jobs with the same lock never run at the same time, and start in order.
         queueing_lock: at most one job with this key waits at any time; a second enqueue raises ``AlreadyEnqueued``.
-        delay: start no sooner than this long from now: a timedelta, or seconds.
+        delay: start no sooner than this long from now, by the database's clock: a timedelta, or seconds.
         at: start no sooner than this; a datetime with a time zone, within 100 years. Not together with ``delay``.
         unique: at most one job with the same values of these arguments waits or runs: a tuple of their names, or a
             `Unique`.
@@ -140,11 +140,11 @@ class Options:
 
     @property
     def scheduled_at(self) -> datetime | None:
-        """When the job may start; None for at once."""
+        """When the job may start, a `Later` if a delay was given; None for at once."""
         if self.delay is None:
             return self.at
-        delay = self.delay if isinstance(self.delay, timedelta) else timedelta(seconds=self.delay)
-        return clock.now() + delay if delay else None
+        seconds = self.delay.total_seconds() if isinstance(self.delay, timedelta) else float(self.delay)
+        return clock.Later.after(seconds) if seconds else None
 
 
 def _check_text(key: str, value: object) -> None:

@@ -1,6 +1,7 @@
 """What can be done with a task: enqueue its jobs, in somebody's transaction or one of their own."""
 
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, ParamSpec, Unpack, cast, overload
 
 import procrastinate
@@ -132,7 +133,8 @@ class Call(CeleryWords[P, R]):
         """
         check_copy(self._task.name, on, self._options)
         bound = (self._bind((), row) for row in check_rows(self._task.name, rows))
-        lines = copy_lines(
+        lines = partial(
+            copy_lines,
             self._task.name,
             self._options,
             bound,
@@ -141,8 +143,8 @@ class Call(CeleryWords[P, R]):
             limit=self._task.max_payload,
         )
         if transaction.is_async(on):
-            return copy_async(cast("AsyncTransaction", on), self._options.queue, lines)
-        return copy(cast("SyncTransaction", on), self._options.queue, lines)
+            return copy_async(cast("AsyncTransaction", on), self._options, lines)
+        return copy(cast("SyncTransaction", on), self._options, lines)
 
     async def _insert_one_async(self, on: AsyncTransaction | None, arguments: list[Arguments]) -> Job[R]:
         return (await self._insert_async(on, arguments))[0]

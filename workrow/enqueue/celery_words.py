@@ -53,7 +53,7 @@ class CeleryWords(ABC, Generic[P, R]):
         Args:
             args: positional arguments.
             kwargs: arguments by name.
-            countdown: start no sooner than so many seconds from now.
+            countdown: start no sooner than so many seconds from now, by the database's clock.
             eta: start no sooner than this; a datetime with a time zone.
             queue: the queue's name instead of the task's.
             priority: a higher one runs first (with Redis, Celery has it the other way round).

@@ -1,8 +1,10 @@
 """Enqueue very many jobs: a stream of lines, by COPY."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
 
 from workrow.arguments.jsonb import dump_arguments
+from workrow.database import clock
 from workrow.declare.limits import HELD, Line
 from workrow.declare.options import Options
 from workrow.enqueue import transaction
@@ -34,15 +36,16 @@ def copy_lines(
     arguments: Iterable[Arguments],
     line: Line | None = None,
     *,
+    start: datetime | None,
     version: int | None = None,
     limit: int | None = None,
 ) -> Iterator[str]:
-    """Jobs as lines of ``copy_jobs.sql``, in PostgreSQL's text format for COPY.
+    """Jobs as lines of ``copy_jobs.sql``, in PostgreSQL's text format for COPY; ``start``: when they may.
 
     Raises:
         ArgumentError: an argument is not JSON, or there is too much of it.
     """
-    at, due = (options.scheduled_at, None) if line is None else (HELD, options.scheduled_at)
+    at, due = (start, None) if line is None else (HELD, start)
     columns = (
         options.queue,
         task,
@@ -67,20 +70,32 @@ def _copied(text: str) -> str:
     return text
 
 
-async def copy_async(on: AsyncTransaction, queue: str, lines: Iterable[str]) -> int:
-    """Stream ``lines`` to ``copy_jobs.sql`` (see `workrow.enqueue.transaction.copy_async`), unless the queue is full.
+async def copy_async(on: AsyncTransaction, options: Options, lines: Callable[..., Iterable[str]]) -> int:
+    """Stream ``lines(start=…)`` to ``copy_jobs.sql`` (see `workrow.enqueue.transaction.copy_async`), unless the queue
+    is full.
 
     Raises:
         QueueFull: it was full before the first line.
     """
-    _check_room(queue, await transaction.run_async(on, "read_queue_cap", {"queue": queue, "more": 1}))
-    return await transaction.copy_async(on, "copy_jobs", lines)
+    _check_room(options.queue, await transaction.run_async(on, "read_queue_cap", {"queue": options.queue, "more": 1}))
+    start, delay = clock.parted(options.scheduled_at)
+    if delay is not None:
+        start = _after(delay, await transaction.run_async(on, "database_time", {}))
+    return await transaction.copy_async(on, "copy_jobs", lines(start=start))
 
 
-def copy(on: SyncTransaction, queue: str, lines: Iterable[str]) -> int:
+def copy(on: SyncTransaction, options: Options, lines: Callable[..., Iterable[str]]) -> int:
     """The same in a sync transaction."""
-    _check_room(queue, transaction.run(on, "read_queue_cap", {"queue": queue, "more": 1}))
-    return transaction.copy(on, "copy_jobs", lines)
+    _check_room(options.queue, transaction.run(on, "read_queue_cap", {"queue": options.queue, "more": 1}))
+    start, delay = clock.parted(options.scheduled_at)
+    if delay is not None:
+        start = _after(delay, transaction.run(on, "database_time", {}))
+    return transaction.copy(on, "copy_jobs", lines(start=start))
+
+
+def _after(delay: float, times: Rows) -> datetime:
+    now: datetime = times[0][0]
+    return now + timedelta(seconds=delay)
 
 
 def _check_room(queue: str, cap: Rows) -> None:

@@ -1,6 +1,7 @@
 """procrastinate's ``task.defer(…)`` and ``task.configure(…).defer(…)`` with arguments that are checked."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Protocol, Self
 
 import attr
@@ -8,6 +9,8 @@ from procrastinate import jobs
 
 from workrow.arguments.jsonb import dump_arguments
 from workrow.arguments.payload import Arguments, Payload
+from workrow.database.clock import Later
+from workrow.errors import YEARS_MOST, OptionError
 
 
 class Bound(Protocol):
@@ -29,6 +32,22 @@ class VersionedJob(jobs.Job):
     """procrastinate's value with the version of the signature that its arguments fit."""
 
     version: int | None = None
+
+
+def counted_later(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of procrastinate's ``configure()`` whose ``schedule_in`` counts by the database's clock.
+
+    Raises:
+        OptionError: it leads to no time that there is.
+    """
+    told = dict(options)
+    if told.get("schedule_in") is not None and not told.get("schedule_at"):
+        span = told.pop("schedule_in")
+        try:
+            told["schedule_at"] = Later.after(timedelta(**span).total_seconds())
+        except OverflowError:
+            raise OptionError(f"schedule_in={span}: must be within {YEARS_MOST} years") from None
+    return told
 
 
 class Deferrer(jobs.JobDeferrer):

@@ -14,8 +14,9 @@ from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import AlreadyEnqueued
 
 from workrow.arguments.jsonb import dump_arguments
+from workrow.database import clock
 from workrow.database.connector import Connector, SyncConnector
-from workrow.declare.limits import HELD, Line
+from workrow.declare.limits import Line
 from workrow.declare.options import Options
 from workrow.enqueue import transaction
 from workrow.enqueue.transaction import AsyncTransaction, Params, Rows, SyncTransaction
@@ -112,8 +113,17 @@ class JobManager(upstream_manager.JobManager):
         return _with_ids(jobs, ids)
 
     def _needs_columns(self, jobs: list[upstream_jobs.Job]) -> bool:
-        """Whether procrastinate's own statement will not do: it writes no line, and no version."""
-        return any(getattr(job, "version", None) or self._line_of(job.task_name) for job in jobs)
+        """Whether procrastinate's own statement will not do: it writes no line, no version, and times for intervals.
+
+        Another connector than ours has to do with those times.
+        """
+        ours = isinstance(self.connector, Connector | SyncConnector)
+        return any(
+            getattr(job, "version", None)
+            or self._line_of(job.task_name)
+            or (ours and clock.parted(job.scheduled_at)[1] is not None)
+            for job in jobs
+        )
 
     def _batches(self, jobs: list[upstream_jobs.Job]) -> Iterator[Params]:
         """One set of parameters for each run of jobs that differ in nothing but their arguments."""
@@ -194,14 +204,15 @@ def row_params(
     Raises:
         ArgumentError: an argument is not JSON, or there is too much of it.
     """
+    at, delay = clock.parted(options.scheduled_at)
     return {
         "task": task,
         "queue": options.queue,
         "priority": options.priority,
         "lock": options.lock,
         "queueing_lock": options.queueing_lock,
-        "scheduled_at": options.scheduled_at if line is None else HELD,
-        "due_at": None if line is None else options.scheduled_at,
+        "at": at,
+        "delay": delay,
         "lines": None if line is None else [line.of(options.queue, each, version) for each in arguments],
         "version": version,
         "args": [dump_arguments(task, each, limit) for each in arguments],
@@ -246,7 +257,7 @@ def cap_params(params: Params) -> Params:
     """The parameters of ``read_queue_cap.sql`` for jobs that were refused."""
     return {
         "queue": params["queue"],
-        "more": 0 if params["due_at" if params["lines"] else "scheduled_at"] else len(params["args"]),
+        "more": len(params["args"]) if params["at"] is None and params["delay"] is None else 0,
     }
 
 

@@ -24,7 +24,7 @@ def once_params(
 ) -> dict[str, Any]:
     """The parameters of ``enqueue_once.sql``, from those of ``enqueue_jobs.sql`` and what these options add."""
     rule, expires = options.rule, options.expires
-    at = params["due_at"] if params["lines"] else params["scheduled_at"]
+    at = params["at"]
     job = {
         "queue_name": params["queue"],
         "task_name": params["task"],
@@ -41,6 +41,7 @@ def once_params(
     keys = [] if rule is None else keys_of(params["task"], rule, signature, arguments)
     return {
         "job": json.dumps(job),
+        "delay": params["delay"],
         "rule": json.dumps(rule.as_json()) if rule else "{}",
         "args": f"[{','.join(params['args'])}]",
         "keys": json.dumps(keys),

@@ -675,7 +675,14 @@ BEGIN
     LOOP
         INSERT INTO workrow.throttles AS known (key, taken, over_at)
         VALUES (wanted.key, '{}', clock_timestamp() + per)
-        ON CONFLICT (key) DO UPDATE SET over_at = greatest(known.over_at, clock_timestamp() + per)
+        ON CONFLICT (key) DO UPDATE SET
+            over_at = clock_timestamp() + per,
+            taken = CASE
+                -- the clock was set back: what is still to come was now
+                WHEN known.over_at > clock_timestamp() + per
+                    THEN ARRAY(SELECT least(past.at, clock_timestamp()) FROM unnest(known.taken) AS past (at))
+                ELSE known.taken
+            END
         RETURNING known.taken INTO recent;
         recent := ARRAY(SELECT taken.at FROM unnest(recent) AS taken (at) WHERE taken.at > clock_timestamp() - per);
         admitted := admitted || wanted.places[1:greatest(0, most - cardinality(recent))];
@@ -1177,6 +1184,19 @@ BEGIN
         END LOOP;
     END IF;
     IF picked <> '{}' THEN
+        -- If the clock was set back: what was admitted last was so now, and all before as much earlier. Cells count from 1970.
+        UPDATE workrow.limit_buckets AS known
+        SET
+            refilled_at = clock_timestamp(),
+            cells = ARRAY(
+                SELECT old.number - CAST(floor(
+                    known.cells[cardinality(known.cells)]
+                    * (1 - extract(EPOCH FROM clock_timestamp()) / extract(EPOCH FROM known.refilled_at))
+                ) AS bigint)
+                FROM unnest(known.cells) WITH ORDINALITY AS old (number, place)
+                ORDER BY old.place
+            )
+        WHERE known.bucket = ANY(names) AND known.refilled_at > clock_timestamp();
         rooms := ARRAY(SELECT known FROM workrow.limit_rooms_v1(names) AS known);
         SELECT choice.chosen, choice.left_over INTO chosen, left_over
         FROM workrow.choose_jobs_v1(picked, rooms, how_many) AS choice;
@@ -1540,7 +1560,8 @@ CREATE OR REPLACE FUNCTION workrow.find_finished_v1(rule jsonb, keys text[], wan
  LANGUAGE plpgsql
 AS $function$
 DECLARE
-    since timestamptz := clock_timestamp() - CAST(rule ->> 'within' AS double precision) * INTERVAL '1 second';
+    span interval := CAST(rule ->> 'within' AS double precision) * INTERVAL '1 second';
+    since timestamptz := clock_timestamp() - span;
     ends procrastinate_job_status[] := ARRAY(
         SELECT CAST(state AS procrastinate_job_status) FROM jsonb_array_elements_text(rule -> 'states') AS each (state)
     );
@@ -1553,6 +1574,8 @@ BEGIN
         WHERE
             history.unique_key = given.key
             AND history.created_at > since
+            -- later ones are of before the clock was set back
+            AND history.created_at < clock_timestamp() + span
             AND history.finished_at > since
             AND history.status = ANY(ends)
         ORDER BY history.created_at DESC

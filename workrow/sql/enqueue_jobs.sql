@@ -11,13 +11,18 @@ SELECT
     CAST(%(lock)s AS text),
     CAST(%(queueing_lock)s AS text),
     job.args,
-    CAST(%(scheduled_at)s AS timestamptz),
+    CASE WHEN job.line IS NULL THEN start.at ELSE {far_future} END,
     job.line,
-    CAST(%(due_at)s AS timestamptz),
+    CASE WHEN job.line IS NOT NULL THEN start.at END,
     CAST(%(version)s AS smallint)
 FROM ROWS FROM (
     jsonb_array_elements(CAST(%(args)s AS jsonb)), jsonb_array_elements_text(CAST(%(lines)s AS jsonb))
 ) AS job (args, line)
+CROSS JOIN (
+    SELECT coalesce(
+        CAST(%(at)s AS timestamptz), statement_timestamp() + CAST(%(delay)s AS double precision) * INTERVAL '1 second'
+    ) AS at
+) AS start
 WHERE
     -- a plain subquery: 2 us for a queue without a cap, and 20 as NOT EXISTS
     CASE
@@ -26,8 +31,7 @@ WHERE
         ELSE NOT workrow.queue_is_full_v1(
             CAST(%(queue)s AS text),
             CASE
-                WHEN CAST(%(lines)s AS jsonb) IS NULL AND CAST(%(scheduled_at)s AS timestamptz) IS NOT NULL THEN 0
-                WHEN CAST(%(due_at)s AS timestamptz) IS NOT NULL THEN 0
+                WHEN start.at IS NOT NULL THEN 0
                 ELSE jsonb_array_length(CAST(%(args)s AS jsonb))
             END
         )

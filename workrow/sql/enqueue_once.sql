@@ -1,7 +1,13 @@
 -- Enqueue under a rule (unique, debounce, throttle) or with an expiry: which job each set of arguments got.
 SELECT place, job_id, verdict
 FROM workrow.enqueue_once_v1(
-    CAST(%(job)s AS jsonb),
+    CAST(%(job)s AS jsonb) || CASE
+        WHEN CAST(%(delay)s AS double precision) IS NULL THEN '{}'
+        ELSE jsonb_build_object(
+            'scheduled_at',
+            statement_timestamp() + CAST(%(delay)s AS double precision) * INTERVAL '1 second'
+        )
+    END,
     CAST(%(rule)s AS jsonb),
     CAST(%(args)s AS jsonb),
     -- arrays come as JSON: text[] takes the driver 3 us an element, to quote it

@@ -53,7 +53,11 @@ SELECT
     CAST(outcome.result AS jsonb),
     CASE
         WHEN outcome.error IS NULL THEN ended.errors
-        ELSE workrow.with_error_v1(ended.errors, CAST(outcome.error AS jsonb))
+        ELSE workrow.with_error_v1(
+            ended.errors,
+            CAST(outcome.error AS jsonb)
+            || jsonb_build_object('at', ended.started_at + (outcome.waited + outcome.lasted) * INTERVAL '1 second')
+        )
     END,
     ended.claims,
     ended.crashes,

@@ -40,7 +40,7 @@ kept AS (
         ended.started_at + CAST(%(waited)s AS double precision) * INTERVAL '1 second',
         clock_timestamp(),
         CAST(%(result)s AS jsonb),
-        workrow.with_error_v1(ended.errors, CAST(%(error)s AS jsonb)),
+        workrow.with_error_v1(ended.errors, CAST(%(error)s AS jsonb) || jsonb_build_object('at', clock_timestamp())),
         ended.claims,
         ended.crashes,
         ended.version,

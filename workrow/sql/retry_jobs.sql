@@ -15,12 +15,15 @@ SET
     line = workrow.line_in_queue_v1(job.line, retry.queue),
     lock = coalesce(retry.lock, job.lock),
     worker = CAST(%(worker)s AS text),
-    errors = workrow.with_error_v1(job.errors, CAST(retry.error AS jsonb)),
+    errors = workrow.with_error_v1(
+        job.errors,
+        CAST(retry.error AS jsonb) || jsonb_build_object('at', job.started_at + retry.ran * INTERVAL '1 second')
+    ),
     progress = coalesce(CAST(retry.progress AS jsonb) || jsonb_build_object('at', clock_timestamp()), job.progress)
 FROM (
     SELECT
         id, token, coalesce(at, clock_timestamp() + seconds * INTERVAL '1 second') AS retry_at, priority, queue, lock, error,
-        progress
+        progress, ran
     FROM unnest(
         CAST(%(ids)s AS bigint[]),
         CAST(%(tokens)s AS integer[]),
@@ -30,8 +33,9 @@ FROM (
         CAST(%(locks)s AS text[]),
         CAST(%(errors)s AS text[]),
         CAST(%(times)s AS timestamptz[]),
-        CAST(%(progresses)s AS text[])
-    ) AS given (id, token, seconds, priority, queue, lock, error, at, progress)
+        CAST(%(progresses)s AS text[]),
+        CAST(%(ran)s AS double precision[])
+    ) AS given (id, token, seconds, priority, queue, lock, error, at, progress, ran)
 ) AS retry
 WHERE
     job.id = retry.id

@@ -1,19 +1,24 @@
 -- End jobs that should wait again, but a newer one waits under the same queueing lock; fenced as finish_jobs is.
 -- "errors": of the attempts that have just failed, NULL for a job that is only given back.
 WITH claimed AS (
-    SELECT id, token, error
-    FROM unnest(CAST(%(ids)s AS bigint[]), CAST(%(tokens)s AS integer[]), CAST(%(errors)s AS text[])) AS given (id, token, error)
+    SELECT id, token, error, ran
+    FROM unnest(
+        CAST(%(ids)s AS bigint[]), CAST(%(tokens)s AS integer[]), CAST(%(errors)s AS text[]),
+        CAST(%(ran)s AS double precision[])
+    ) AS given (id, token, error, ran)
 )
 
 SELECT
     workrow.supersede_job_v1(
         id,
-        CAST((
-            SELECT claimed.error
+        (
+            SELECT
+                CAST(claimed.error AS jsonb)
+                || jsonb_build_object('at', procrastinate_jobs.started_at + claimed.ran * INTERVAL '1 second')
             FROM claimed
             WHERE claimed.id = procrastinate_jobs.id AND claimed.token = procrastinate_jobs.claims
             LIMIT 1
-        ) AS jsonb)
+        )
     ) AS id
 FROM procrastinate_jobs
 WHERE

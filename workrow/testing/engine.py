@@ -12,7 +12,7 @@ from workrow.worker import Worker
 from workrow.worker.lane import Lane
 from workrow.worker.outcome import Outcome
 
-ASKED_FOR = {"scheduler", "rescuer", "expirer", "upkeep", "periodic", "rate", "listener"}
+ASKED_FOR = {"scheduler", "clock_steps", "rescuer", "expirer", "upkeep", "periodic", "rate", "listener"}
 """The loops of a worker that do not run beside the steps: nothing happens that the test has not asked for."""
 
 SHORTEST = timedelta(milliseconds=10)

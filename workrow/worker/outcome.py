@@ -151,7 +151,10 @@ class Outcome:
 
 
 def describe(error: BaseException, attempt: int, *, discarded: bool, policy: BaseException | None = None) -> str:
-    """One failed attempt as the JSON object that ``errors`` holds. ``policy``: what its retry policy raised."""
+    """One failed attempt as the JSON object that ``errors`` holds. ``policy``: what its retry policy raised.
+
+    The statement that writes it puts the time by the database's clock in the place of ours.
+    """
     text, _ = traceback_of(error)
     kept: dict[str, Any] = {
         "attempt": attempt,

@@ -11,6 +11,7 @@ from workrow.database import forks
 from workrow.database.held import Held
 from workrow.database.outage import LOST
 from workrow.database.supervision import supervise, unless
+from workrow.maintenance.clock_steps import ClockSteps
 from workrow.maintenance.expirer import Expirer
 from workrow.maintenance.rescuer import Rescuer
 from workrow.worker.assembly import Assembly
@@ -124,6 +125,7 @@ class Worker(Assembly):
             "rescuer": rescuer.run,
             "expirer": Expirer(self._chores.run).run,
             "scheduler": self._scheduler.run,
+            "clock_steps": ClockSteps(self._chores.run, self._scheduler.wake).run,
             "upkeep": self._upkeep,
             "aborts": self._notifications.watch_aborts,
             "aside": self._aside.run,

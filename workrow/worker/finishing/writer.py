@@ -111,6 +111,7 @@ class Writer:
             queues=[each.queue for each in decisions],
             locks=[each.lock for each in decisions],
             errors=[each.error for each in outcomes],
+            ran=_ran(outcomes),
             progresses=unless_all_null([each.claimed.progress and unwritten(each.claimed) for each in outcomes]),
         )
 
@@ -134,7 +135,8 @@ class Writer:
             ]
             if not left:
                 return
-            superseded = await self._ids("supersede_jobs", left, errors=unless_all_null([each.error for each in left]))
+            errors = unless_all_null([each.error for each in left])
+            superseded = await self._ids("supersede_jobs", left, errors=errors, ran=_ran(left))
             self.done |= superseded
             if superseded:
                 logger.info("jobs %s end: newer ones wait under their queueing locks", sorted(superseded))
@@ -163,3 +165,8 @@ class Writer:
         tokens = literal(str(each.claimed.token) for each in outcomes)
         rows = await self._link.run(statement, ids=ids, tokens=tokens, worker_id=outcomes[0].claimed.owner, **params)
         return {row[0] for row in rows}
+
+
+def _ran(outcomes: list[Outcome]) -> str:
+    """Seconds from the claim to the end of each attempt."""
+    return literal(f"{each.ended_at - each.claimed.claimed_at:.6f}" for each in outcomes)

@@ -19,7 +19,14 @@ BEGIN
     LOOP
         INSERT INTO workrow.throttles AS known (key, taken, over_at)
         VALUES (wanted.key, '{}', clock_timestamp() + per)
-        ON CONFLICT (key) DO UPDATE SET over_at = greatest(known.over_at, clock_timestamp() + per)
+        ON CONFLICT (key) DO UPDATE SET
+            over_at = clock_timestamp() + per,
+            taken = CASE
+                -- the clock was set back: what is still to come was now
+                WHEN known.over_at > clock_timestamp() + per
+                    THEN ARRAY(SELECT least(past.at, clock_timestamp()) FROM unnest(known.taken) AS past (at))
+                ELSE known.taken
+            END
         RETURNING known.taken INTO recent;
         recent := ARRAY(SELECT taken.at FROM unnest(recent) AS taken (at) WHERE taken.at > clock_timestamp() - per);
         admitted := admitted || wanted.places[1:greatest(0, most - cardinality(recent))];

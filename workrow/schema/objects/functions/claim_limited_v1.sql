@@ -83,6 +83,19 @@ BEGIN
         END LOOP;
     END IF;
     IF picked <> '{}' THEN
+        -- If the clock was set back: what was admitted last was so now, and all before as much earlier. Cells count from 1970.
+        UPDATE workrow.limit_buckets AS known
+        SET
+            refilled_at = clock_timestamp(),
+            cells = ARRAY(
+                SELECT old.number - CAST(floor(
+                    known.cells[cardinality(known.cells)]
+                    * (1 - extract(EPOCH FROM clock_timestamp()) / extract(EPOCH FROM known.refilled_at))
+                ) AS bigint)
+                FROM unnest(known.cells) WITH ORDINALITY AS old (number, place)
+                ORDER BY old.place
+            )
+        WHERE known.bucket = ANY(names) AND known.refilled_at > clock_timestamp();
         rooms := ARRAY(SELECT known FROM workrow.limit_rooms_v1(names) AS known);
         SELECT choice.chosen, choice.left_over INTO chosen, left_over
         FROM workrow.choose_jobs_v1(picked, rooms, how_many) AS choice;

@@ -5,7 +5,8 @@ CREATE OR REPLACE FUNCTION workrow.find_finished_v1(
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    since timestamptz := clock_timestamp() - CAST(rule ->> 'within' AS double precision) * INTERVAL '1 second';
+    span interval := CAST(rule ->> 'within' AS double precision) * INTERVAL '1 second';
+    since timestamptz := clock_timestamp() - span;
     ends procrastinate_job_status[] := ARRAY(
         SELECT CAST(state AS procrastinate_job_status) FROM jsonb_array_elements_text(rule -> 'states') AS each (state)
     );
@@ -18,6 +19,8 @@ BEGIN
         WHERE
             history.unique_key = given.key
             AND history.created_at > since
+            -- later ones are of before the clock was set back
+            AND history.created_at < clock_timestamp() + span
             AND history.finished_at > since
             AND history.status = ANY(ends)
         ORDER BY history.created_at DESC
