@@ -173,3 +173,28 @@ async def test_the_worker_goes_on_ticking(open_app: workrow.App, conn: Any, serv
         service.rollback()
         while conn.execute(over).fetchall() == [(0,)]:
             await asyncio.sleep(0.05)
+
+
+async def test_procrastinates_own_periodic_tasks_wait_alone(
+    open_app: workrow.App, conn: Any, service: psycopg.Connection
+) -> None:
+    for name in ("report", "beat"):  # in this order
+
+        @open_app.periodic(cron="* * * * * *")
+        @open_app.task(name=name, queueing_lock=name)
+        async def task(timestamp: int) -> None: ...
+
+    service.execute(
+        "INSERT INTO procrastinate_jobs (queue_name, task_name, queueing_lock) VALUES ('default', 'theirs', 'report')"
+    )
+    over = "SELECT count(*) FROM workrow.history WHERE task_name = %s"
+
+    async def ran(name: str, times: int) -> None:
+        while conn.execute(over, [name]).fetchone()[0] < times:
+            await asyncio.sleep(0.05)
+
+    async with worker(open_app):
+        await ran("beat", 3)
+        assert conn.execute(over, ["report"]).fetchone() == (0,)
+        service.rollback()
+        await ran("report", 1)

@@ -51,14 +51,14 @@ ERRORS = (
 
 
 @asynccontextmanager
-async def bounded(pool: Any) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-    """A transaction on a connection of psycopg's pool, whose statements wait for `PATIENCE_MS` at most.
+async def bounded(pool: Any, patience: int = PATIENCE_MS) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    """A transaction on a connection of psycopg's pool, whose statements wait for so many milliseconds at most.
 
     Raises:
         psycopg.Error: one of `ERRORS` where somebody's open transaction holds what a statement needs.
     """
     async with pool.connection() as connection, connection.transaction():
-        await connection.execute(bound_transaction(PATIENCE_MS), prepare=False)
+        await connection.execute(bound_transaction(patience), prepare=False)
         yield connection
 
 
