@@ -1,5 +1,6 @@
 """The parties of the protocol, as a state machine for Hypothesis: any of them acts, alone or beside another one."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -11,12 +12,17 @@ from hypothesis import HealthCheck, Phase, currently_in_test_context, note, sett
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from tests.integration.protocol import Claim, Op
+from tests.integration.protocol import Claim, Job, Op
 from tests.integration.protocol_ops import Model
+from workrow.database.held import PATIENCE_MS
 
 T = TypeVar("T")
 Maker = Callable[["Protocol", int, int], Op | None]
 
+BOUND_SECONDS = 1.0
+"""For so long any statement may take while a user's transaction is open; it waits for `PATIENCE_MS` at most."""
+FOR_ALL = ("claim_", "rescue", "stage", "register", "beat", "progress")
+"""How statements are called that serve everybody: what is held they pass over."""
 JOBS, WORKERS = 5, 3
 """So few that they meet."""
 CLAIMS = ("claim_jobs", "claim_notified_jobs", "claim_queue_jobs", "claim_mixed_jobs", "claim_locked_jobs")
@@ -25,11 +31,12 @@ ENDS = ("succeeded", "failed", "aborted", "quarantined")
 
 @dataclass
 class World:
-    """Connections in autocommit mode: one to look, and one for each of two parties."""
+    """Connections in autocommit mode: one to look, one for each of two parties, and one for a user who is slow."""
 
     looks: psycopg.Connection
     first: psycopg.Connection
     second: psycopg.Connection
+    user: psycopg.Connection
     thread: ThreadPoolExecutor
 
     def empty(self) -> None:
@@ -199,7 +206,7 @@ class Protocol(RuleBasedStateMachine):
         so that each step's depend on all before it."""
         self.path.append(seed)
         random = Random(repr(self.path))
-        way = random.randrange(8)
+        way = random.randrange(9)
         if way < 4:
             self.act(self.draw(random, TOGETHER + ALONE + self.often))
         elif way < 7:
@@ -209,6 +216,8 @@ class Protocol(RuleBasedStateMachine):
             one, two = self.draw(random, TOGETHER), self.draw(random, TOGETHER)
             self.focus = None
             self.interleave(one, two, commit=random.random() < 0.8)
+        elif way == 7:
+            self.beside_a_slow_user(random, commit=random.random() < 0.5)
         else:
             claims = self.batch(random.randrange(12), random.randrange(12))
             self.end_as_the_worker_does(claims, again=random.random() < 0.5)
@@ -244,6 +253,51 @@ class Protocol(RuleBasedStateMachine):
             one.settle(result, True)
         two.settle(future.result(10), False)
         self.model.check(world.looks)
+        self.sound = True
+
+    def beside_a_slow_user(self, random: Random, *, commit: bool) -> None:
+        """A user's transaction locks a job's row, or has enqueued one, and stays open while others act."""
+        user = self.world.user
+        enqueue = self.enqueue(random.randrange(12), random.randrange(12)) if random.random() < 0.5 else None
+        job, unseen = random.choice([*self.model.jobs]), dict[int, Job]()
+        with user.transaction(force_rollback=not commit):
+            if enqueue is not None:
+                tell(f"a user, slowly: {enqueue.name}")
+                before = {*self.model.jobs}
+                enqueue.settle(enqueue.run(user), True)
+                # nobody sees it before the commit
+                unseen = {id_: self.model.jobs.pop(id_) for id_ in {*self.model.jobs} - before}
+            else:
+                tell(f"a user, slowly: locks {job}")
+                user.execute("SELECT FROM procrastinate_jobs WHERE id = %s FOR UPDATE", [job])
+                self.model.locked = job
+            for _ in range(random.randrange(1, 4)):
+                self.act_beside_a_user(self.draw(random, TOGETHER))
+        self.sound = False
+        tell(f"the user: {'commit' if commit else 'rollback'}")
+        self.model.locked = None
+        if commit:
+            self.model.jobs |= unseen
+        self.model.check(self.world.looks)
+        self.sound = True
+
+    def act_beside_a_user(self, op: Op) -> None:
+        """It is done, or left, at once: what needs what the user holds may only be refused, and changes nothing."""
+        self.sound = False
+        self.model.fresh.clear()
+        tell(op.name)
+        first = self.world.first
+        first.execute(f"SET lock_timeout = {PATIENCE_MS}".encode())
+        began = time.monotonic()
+        try:
+            result = op.run(first)
+        except psycopg.errors.LockNotAvailable:
+            assert not op.name.startswith(FOR_ALL), f"{op.name}: it waits for a user, and everybody for it"
+        else:
+            op.settle(result, False)
+        assert time.monotonic() - began < BOUND_SECONDS, op.name
+        first.execute("SET lock_timeout = '5s'")
+        self.model.check(self.world.looks)
         self.sound = True
 
     def teardown(self) -> None:

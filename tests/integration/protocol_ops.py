@@ -163,6 +163,8 @@ class Model(State):
             self._exactly(lost[:max_rows], [row[0] for row in rows], lost, alone)
             for job_id, *_, verdict in rows:
                 job = self.jobs[job_id]
+                if not alone and job.queueing_lock and verdict == "held":
+                    continue  # somebody has taken its queueing lock and not committed
                 assert verdict == self._crash(job, job.crashes == 0 or job.marked == job.claims)
             held = {job.worker for job in self.running()}
             if alone:

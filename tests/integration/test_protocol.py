@@ -37,14 +37,15 @@ TOKEN = (
 def world(database_url: str) -> Iterator[World]:
     """The migrated database, with a table for what transactional tasks do."""
     with ExitStack() as stack:
-        looks, first, second = (stack.enter_context(psycopg.connect(database_url, autocommit=True)) for _ in range(3))
-        for connection in (looks, first, second):
+        connections = [stack.enter_context(psycopg.connect(database_url, autocommit=True)) for _ in range(4)]
+        for connection in connections:
             # nothing here may hang
             connection.execute("SET lock_timeout = '5s'")
             connection.execute("SET synchronous_commit = off")
+        looks = connections[0]
         looks.execute("CREATE TABLE protocol_effects (job_id bigint NOT NULL)")
         stack.callback(looks.execute, "DROP TABLE protocol_effects")
-        yield World(looks, first, second, stack.enter_context(ThreadPoolExecutor(1)))
+        yield World(*connections, stack.enter_context(ThreadPoolExecutor(1)))
 
 
 def without(statement: str, *conditions: str) -> Callable[[str], str]:
@@ -89,6 +90,11 @@ def test_without_the_token_the_older_claim_would_do(world: World) -> None:
     older, _ = claim_twice(machine)
     with pytest.raises(AssertionError, match="accepted from a claim that no longer holds it"):
         machine.act(machine.model.supersede([older], failed=True))
+
+
+def test_the_model_finds_a_claim_that_waits_for_a_user(world: World) -> None:
+    with pytest.raises(AssertionError, match="it waits for a user"):
+        run(world, without("claim_jobs", " SKIP LOCKED"), 100)
 
 
 TAKEN_OUT = {
