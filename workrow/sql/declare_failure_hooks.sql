@@ -1,7 +1,7 @@
 -- Write down which task is called when a job of these tasks has ended badly. What is there already is left alone, so that the
 -- start of a worker waits for nobody.
 WITH given AS (
-    SELECT *
+    SELECT task_name, hook_name, argument, queue_name, priority, lock, line, scheduled_at, version
     FROM jsonb_to_recordset(CAST(%(hooks)s AS jsonb)) AS hook (
         task_name text, hook_name text, argument text, queue_name text, priority integer, lock text, line text,
         scheduled_at timestamptz, version smallint
