@@ -269,11 +269,10 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
 
 
 def known_versions(tasks: Mapping[str, Any]) -> list[str]:
-    """``"name:version"`` of all versions that a worker can run: what a job with a version is claimed by."""
+    """``"name:version"`` of all versions above 1 that a worker can run: what their jobs are claimed by."""
     return [
         f"{name}:{version}"
         for name, task in tasks.items()
         if isinstance(task, Task)
-        for version in range(1, task.payload.version + 1)
-        if task.payload.version > 1
+        for version in range(2, task.payload.version + 1)
     ]

@@ -589,7 +589,7 @@ BEGIN
         UPDATE procrastinate_jobs
         SET
             status = 'todo',
-            attempts = attempts + 1,
+            attempts = least(attempts, 2147483646) + 1,
             scheduled_at = CASE WHEN line IS NULL THEN retry_at ELSE '9000-01-01 00:00:00+00' END,
             due_at = CASE WHEN line IS NULL THEN NULL ELSE coalesce(retry_at, clock_timestamp()) END,
             staged_at = NULL,
@@ -629,7 +629,7 @@ BEGIN
                 args,
                 'todo',
                 CASE WHEN line IS NULL THEN retry_at ELSE '9000-01-01 00:00:00+00' END,
-                attempts + 1,
+                least(attempts, 2147483646) + 1,
                 worker,
                 created_at,
                 errors,
@@ -1266,11 +1266,11 @@ DECLARE
     entry jsonb;
 BEGIN
     UPDATE procrastinate_jobs
-    SET crashes = crashes + CAST(counted AS integer)
+    SET crashes = least(crashes, 2147483646) + CAST(counted AS integer)
     WHERE id = job_id
     RETURNING * INTO job;
     entry := jsonb_build_object(
-        'attempt', job.attempts + 1,
+        'attempt', CAST(job.attempts AS bigint) + 1,
         'at', clock_timestamp(),
         'type', 'workrow.Crashed',
         'message', cause,
@@ -1391,7 +1391,9 @@ AS $function$
     )
     SELECT
         id, queue_name, task_name, priority, lock, queueing_lock, args, end_status, scheduled_at,
-        attempts + CASE WHEN status = 'doing' AND end_status <> 'cancelled' AND cause IS NULL THEN 1 ELSE 0 END, worker_id,
+        least(attempts, 2147483646)
+        + CASE WHEN status = 'doing' AND end_status <> 'cancelled' AND cause IS NULL THEN 1 ELSE 0 END,
+        worker_id,
         worker, created_at, started_at, clock_timestamp(), result,
         workrow.with_error_v1(errors, error), claims, crashes, cause,
         version, unique_key, expires_at, progress, line
@@ -2586,7 +2588,7 @@ DECLARE
 BEGIN
     UPDATE procrastinate_jobs
     SET
-        attempts = attempts + CAST(error IS NOT NULL AS integer),
+        attempts = least(attempts, 2147483646) + CAST(error IS NOT NULL AS integer),
         errors = CASE WHEN error IS NULL THEN errors ELSE coalesce(errors, '[]') || error END
     WHERE id = job_id
     RETURNING queueing_lock INTO key;
@@ -2693,7 +2695,7 @@ BEGIN
             worker_id = owner,
             -- when its rate was asked: a window of these is what the rate counts
             started_at = coalesce((rooms[1]).asked_at, clock_timestamp()),
-            claims = job.claims + 1,
+            claims = least(job.claims, 2147483646) + 1,
             scheduled_at = job.staged_at
         WHERE job.id = ANY(ARRAY(
             SELECT waiting.id

@@ -38,7 +38,7 @@ heads AS (
     WHERE
         (keys.position > 0 OR keys.lock = '')
         AND head.task_name = ANY(CAST(%(tasks)s AS text[]))
-        AND (head.version IS NULL OR head.task_name || ':' || head.version = ANY(CAST(%(signatures)s AS text[])))
+        AND (head.version IS NULL OR head.version = 1 OR head.task_name || ':' || head.version = ANY(CAST(%(signatures)s AS text[])))
         AND (CAST(%(queues)s AS text[]) IS NULL OR head.queue_name = ANY(CAST(%(queues)s AS text[])))
         AND head.queue_name <> ALL(CAST(%(paused)s AS text[]))
         -- a subquery with LIMIT stays one index probe a lock; NOT EXISTS became a join of all locks with all holders
@@ -53,7 +53,7 @@ heads AS (
 
 claimed AS (
     UPDATE procrastinate_jobs
-    SET status = 'doing', worker_id = %(worker_id)s, started_at = now(), claims = claims + 1
+    SET status = 'doing', worker_id = %(worker_id)s, started_at = now(), claims = least(claims, 2147483646) + 1
     WHERE id = ANY(ARRAY(
         SELECT id
         FROM procrastinate_jobs

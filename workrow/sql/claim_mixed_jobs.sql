@@ -2,7 +2,7 @@
 -- which they are ready, then by id, so that what comes back again and again waits behind what has waited longer. "after" is
 -- as in claim_jobs, and says nothing of those that were scheduled: these have an index of their own.
 UPDATE procrastinate_jobs
-SET status = 'doing', worker_id = %(worker_id)s, started_at = now(), claims = claims + 1
+SET status = 'doing', worker_id = %(worker_id)s, started_at = now(), claims = least(claims, 2147483646) + 1
 WHERE id = ANY(ARRAY(
     SELECT candidate.id
     FROM (
@@ -15,7 +15,7 @@ WHERE id = ANY(ARRAY(
                 AND lock IS NULL
                 AND scheduled_at IS NULL
                 AND task_name = ANY(CAST(%(tasks)s AS text[]))
-                AND (version IS NULL OR task_name || ':' || version = ANY(CAST(%(signatures)s AS text[])))
+                AND (version IS NULL OR version = 1 OR task_name || ':' || version = ANY(CAST(%(signatures)s AS text[])))
                 AND queue_name = %(queue)s
                 AND priority = %(priority)s
                 AND id + 0 > %(after)s
@@ -34,7 +34,7 @@ WHERE id = ANY(ARRAY(
                 AND scheduled_at IS NOT NULL
                 AND staged_at = scheduled_at
                 AND task_name = ANY(CAST(%(tasks)s AS text[]))
-                AND (version IS NULL OR task_name || ':' || version = ANY(CAST(%(signatures)s AS text[])))
+                AND (version IS NULL OR version = 1 OR task_name || ':' || version = ANY(CAST(%(signatures)s AS text[])))
                 AND queue_name = %(queue)s
                 AND priority = %(priority)s
             ORDER BY scheduled_at, id

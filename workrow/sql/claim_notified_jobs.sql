@@ -1,6 +1,6 @@
 -- Claim jobs by the ids in their notifications, if they are still ready and of our queues.
 UPDATE procrastinate_jobs
-SET status = 'doing', worker_id = %(worker_id)s, started_at = now(), claims = claims + 1
+SET status = 'doing', worker_id = %(worker_id)s, started_at = now(), claims = least(claims, 2147483646) + 1
 WHERE id = ANY(ARRAY(
     SELECT id
     FROM procrastinate_jobs
@@ -9,7 +9,7 @@ WHERE id = ANY(ARRAY(
         AND {ready}
         AND lock IS NULL
         AND task_name = ANY(CAST(%(tasks)s AS text[]))
-        AND (version IS NULL OR task_name || ':' || version = ANY(CAST(%(signatures)s AS text[])))
+        AND (version IS NULL OR version = 1 OR task_name || ':' || version = ANY(CAST(%(signatures)s AS text[])))
         AND (CAST(%(queues)s AS text[]) IS NULL OR queue_name = ANY(CAST(%(queues)s AS text[])))
         AND queue_name <> ALL(CAST(%(paused)s AS text[]))
     ORDER BY priority DESC, id

@@ -1,7 +1,7 @@
 -- Claim the next ready jobs of one queue from one priority downwards: for a queue with so many of them that one statement
 -- for each would not pay. The bound is the priority where the last claim ended: above it are dead entries.
 UPDATE procrastinate_jobs
-SET status = 'doing', worker_id = %(worker_id)s, started_at = now(), claims = claims + 1
+SET status = 'doing', worker_id = %(worker_id)s, started_at = now(), claims = least(claims, 2147483646) + 1
 WHERE id = ANY(ARRAY(
     SELECT id
     FROM procrastinate_jobs
@@ -9,7 +9,7 @@ WHERE id = ANY(ARRAY(
         {ready}
         AND lock IS NULL
         AND task_name = ANY(CAST(%(tasks)s AS text[]))
-        AND (version IS NULL OR task_name || ':' || version = ANY(CAST(%(signatures)s AS text[])))
+        AND (version IS NULL OR version = 1 OR task_name || ':' || version = ANY(CAST(%(signatures)s AS text[])))
         AND queue_name = %(queue)s
         AND priority <= %(priority)s
     ORDER BY priority DESC, id + 0

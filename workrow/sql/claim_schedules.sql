@@ -13,7 +13,7 @@ FROM workrow.timetable
 WHERE
     paused_at IS NULL
     AND name <> ALL(CAST(%(aside)s AS text[]))
-    AND (version IS NULL OR task || ':' || version = ANY(CAST(%(signatures)s AS text[])))
+    AND (version IS NULL OR version = 1 OR task || ':' || version = ANY(CAST(%(signatures)s AS text[])))
     AND next_due <= now()
     AND CASE
         WHEN dynamic THEN task = ANY(CAST(%(tasks)s AS text[]))

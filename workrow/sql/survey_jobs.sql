@@ -24,6 +24,9 @@ WITH RECURSIVE names AS (
 served AS (
     SELECT names.name FROM names WHERE names.position > 0
     UNION ALL
+    -- a queue without a name comes after none
+    SELECT '' WHERE CAST(%(queues)s AS text[]) IS NULL AND %(from_queue)s = ''
+    UNION ALL
     SELECT DISTINCT given.name FROM unnest(CAST(%(queues)s AS text[])) AS given (name)
 ),
 
@@ -39,7 +42,7 @@ ready AS (
                     {ready:job}
                     AND job.lock IS NULL
                     AND job.task_name = ANY(CAST(%(tasks)s AS text[]))
-                    AND (job.version IS NULL OR job.task_name || ':' || job.version = ANY(CAST(%(signatures)s AS text[])))
+                    AND (job.version IS NULL OR job.version = 1 OR job.task_name || ':' || job.version = ANY(CAST(%(signatures)s AS text[])))
                     AND job.queue_name = served.name
                 ORDER BY job.priority DESC, job.id + 0
                 LIMIT 1
@@ -55,7 +58,7 @@ ready AS (
                     {ready:job}
                     AND job.lock IS NULL
                     AND job.task_name = ANY(CAST(%(tasks)s AS text[]))
-                    AND (job.version IS NULL OR job.task_name || ':' || job.version = ANY(CAST(%(signatures)s AS text[])))
+                    AND (job.version IS NULL OR job.version = 1 OR job.task_name || ':' || job.version = ANY(CAST(%(signatures)s AS text[])))
                     AND job.queue_name = served.name
                     AND job.priority < levels.priority
                 ORDER BY job.priority DESC, job.id + 0
@@ -82,7 +85,7 @@ ready AS (
                 AND job.lock IS NULL
                 AND job.scheduled_at IS NULL
                 AND job.task_name = ANY(CAST(%(tasks)s AS text[]))
-                AND (job.version IS NULL OR job.task_name || ':' || job.version = ANY(CAST(%(signatures)s AS text[])))
+                AND (job.version IS NULL OR job.version = 1 OR job.task_name || ':' || job.version = ANY(CAST(%(signatures)s AS text[])))
                 AND job.queue_name = served.name
                 AND job.priority = levels.priority
             ORDER BY job.id + 0
@@ -97,7 +100,7 @@ ready AS (
                 AND job.scheduled_at IS NOT NULL
                 AND job.staged_at = job.scheduled_at
                 AND job.task_name = ANY(CAST(%(tasks)s AS text[]))
-                AND (job.version IS NULL OR job.task_name || ':' || job.version = ANY(CAST(%(signatures)s AS text[])))
+                AND (job.version IS NULL OR job.version = 1 OR job.task_name || ':' || job.version = ANY(CAST(%(signatures)s AS text[])))
                 AND job.queue_name = served.name
                 AND job.priority = levels.priority
             ORDER BY job.scheduled_at, job.id

@@ -9,11 +9,11 @@ DECLARE
     entry jsonb;
 BEGIN
     UPDATE procrastinate_jobs
-    SET crashes = crashes + CAST(counted AS integer)
+    SET crashes = least(crashes, 2147483646) + CAST(counted AS integer)
     WHERE id = job_id
     RETURNING * INTO job;
     entry := jsonb_build_object(
-        'attempt', job.attempts + 1,
+        'attempt', CAST(job.attempts AS bigint) + 1,
         'at', clock_timestamp(),
         'type', 'workrow.Crashed',
         'message', cause,

@@ -19,7 +19,9 @@ AS $$
     )
     SELECT
         id, queue_name, task_name, priority, lock, queueing_lock, args, end_status, scheduled_at,
-        attempts + CASE WHEN status = 'doing' AND end_status <> 'cancelled' AND cause IS NULL THEN 1 ELSE 0 END, worker_id,
+        least(attempts, 2147483646)
+        + CASE WHEN status = 'doing' AND end_status <> 'cancelled' AND cause IS NULL THEN 1 ELSE 0 END,
+        worker_id,
         worker, created_at, started_at, clock_timestamp(), result,
         workrow.with_error_v1(errors, error), claims, crashes, cause,
         version, unique_key, expires_at, progress, line

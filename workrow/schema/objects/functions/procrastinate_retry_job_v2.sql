@@ -16,7 +16,7 @@ BEGIN
         UPDATE procrastinate_jobs
         SET
             status = 'todo',
-            attempts = attempts + 1,
+            attempts = least(attempts, 2147483646) + 1,
             scheduled_at = CASE WHEN line IS NULL THEN retry_at ELSE {far_future} END,
             due_at = CASE WHEN line IS NULL THEN NULL ELSE coalesce(retry_at, clock_timestamp()) END,
             staged_at = NULL,
@@ -56,7 +56,7 @@ BEGIN
                 args,
                 'todo',
                 CASE WHEN line IS NULL THEN retry_at ELSE {far_future} END,
-                attempts + 1,
+                least(attempts, 2147483646) + 1,
                 worker,
                 created_at,
                 errors,

@@ -9,7 +9,7 @@ DECLARE
 BEGIN
     UPDATE procrastinate_jobs
     SET
-        attempts = attempts + CAST(error IS NOT NULL AS integer),
+        attempts = least(attempts, 2147483646) + CAST(error IS NOT NULL AS integer),
         errors = CASE WHEN error IS NULL THEN errors ELSE coalesce(errors, '[]') || error END
     WHERE id = job_id
     RETURNING queueing_lock INTO key;

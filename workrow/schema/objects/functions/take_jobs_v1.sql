@@ -11,7 +11,7 @@ BEGIN
             worker_id = owner,
             -- when its rate was asked: a window of these is what the rate counts
             started_at = coalesce((rooms[1]).asked_at, clock_timestamp()),
-            claims = job.claims + 1,
+            claims = least(job.claims, 2147483646) + 1,
             scheduled_at = job.staged_at
         WHERE job.id = ANY(ARRAY(
             SELECT waiting.id
