@@ -22,10 +22,10 @@ WITH RECURSIVE names AS (
 ),
 
 served AS (
-    SELECT names.name FROM names WHERE names.position > 0
-    UNION ALL
-    -- a queue without a name comes after none
-    SELECT '' WHERE CAST(%(queues)s AS text[]) IS NULL AND %(from_queue)s = ''
+    -- where it begins is the queue without a name, which comes after none
+    SELECT names.name
+    FROM names
+    WHERE names.position > 0 OR (names.name = '' AND CAST(%(queues)s AS text[]) IS NULL)
     UNION ALL
     SELECT DISTINCT given.name FROM unnest(CAST(%(queues)s AS text[])) AS given (name)
 ),
