@@ -379,3 +379,29 @@ async def test_a_child_process_that_died(app: workrow.App, conn: Any) -> None:
         await task.enqueue(None, 1)
         await run(app)
     assert [(each.reason, each.crashes, each.args) for each in failures] == [("crashed", 2, {"n": 1})]
+
+
+async def test_a_hook_whose_row_is_held_is_declared_later_and_keeps_no_other(
+    open_app: workrow.App, conn: Any, database_url: str
+) -> None:
+    told(open_app, "old")
+    failures, hook = told(open_app)
+
+    for name in ("held", "free"):
+
+        @open_app.task(name=name, on_failure=hook)
+        async def broken() -> None:
+            raise ValueError
+
+    conn.execute(
+        """INSERT INTO workrow.failure_hooks (task_name, hook_name, argument, queue_name, priority)
+           VALUES ('held', 'old', 'failure', 'default', 0)"""
+    )
+    with psycopg.connect(database_url) as service:
+        service.execute("SELECT FROM workrow.failure_hooks WHERE task_name = 'held' FOR UPDATE")
+        await open_app.tasks["free"].defer_async()
+        await run(open_app)
+        assert [each.task for each in failures] == ["free"]
+    await open_app.tasks["held"].defer_async()
+    await run(open_app)
+    assert [each.task for each in failures] == ["free", "held"]

@@ -7,11 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from workrow.database.held import Held
+from workrow.database.link import Link
 from workrow.enqueue.failure_hook import row_of
 from workrow.errors import ConfigurationError
 from workrow.tasks import Task
 
 logger = logging.getLogger(__name__)
+
+Run = Callable[..., Awaitable[list[tuple[Any, ...]]]]
 
 AGAIN_SECONDS = 5.0
 """After a row was held by somebody's open transaction."""
@@ -23,46 +26,59 @@ class FailureHooks:
     Args:
         tasks: the app's, by name and alias.
         default: the hook of those that do not say.
-        run: runs a statement of ``workrow/sql`` and returns its rows.
+        link: where they are written down.
 
     Raises:
         ConfigurationError: a hook is no task of the app, or cannot be one.
-
-    Attributes:
-        declared: it is done.
     """
 
     def __init__(
         self,
         tasks: Mapping[str, Any],
         default: Task[..., Any] | str | None,
-        run: Callable[..., Awaitable[list[tuple[Any, ...]]]],
+        link: Link,
     ) -> None:
-        self._run = run
+        self._link = link
         self._next_at = 0.0
-        self.declared = False
         own = {name: task for name, task in tasks.items() if isinstance(task, Task)}
         hooks = {name: _found(task, default, own) for name, task in own.items()}
         called = {hook.name for hook in hooks.values() if hook}
         # a hook calls no hook: its failure would call itself
-        self._rows = [
-            {"task_name": name, **row_of(hook, hook.declared)}
+        self._rows = {
+            name: {"task_name": name, **row_of(hook, hook.declared)}
             for name, hook in hooks.items()
             if hook is not None and own[name].name not in called
-        ]
-        self._names = sorted(own)
+        }
+        self._undeclared = sorted(own)
+
+    @property
+    def declared(self) -> bool:
+        """All are."""
+        return not self._undeclared
 
     async def declare(self) -> None:
-        """Write them down, if that was not done; what a transaction holds is tried again later."""
+        """Write down those that are not; what a transaction holds is left alone and tried again later."""
         if self.declared or time.monotonic() < self._next_at:
             return
         try:
-            await self._run("declare_failure_hooks", tasks=self._names, hooks=json.dumps(self._rows))
+            await self._write_down(self._undeclared, self._link.run)
         except Held:
-            logger.warning("failure hooks are declared later: an open transaction holds one of them")
             self._next_at = time.monotonic() + AGAIN_SECONDS
         else:
-            self.declared = True
+            self._undeclared = []
+            return
+        held = []
+        for name in self._undeclared:
+            try:
+                await self._write_down([name], self._link.run_briefly)
+            except Held:
+                held.append(name)
+                logger.warning("%s: its failure hook is declared later: an open transaction holds the row", name)
+        self._undeclared = held
+
+    async def _write_down(self, names: list[str], run: Run) -> None:
+        rows = [self._rows[name] for name in names if name in self._rows]
+        await run("declare_failure_hooks", tasks=names, hooks=json.dumps(rows))
 
 
 def _found(

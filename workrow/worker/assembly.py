@@ -134,7 +134,7 @@ class Assembly(UpstreamWorker):
             self._lanes.busy,
             self._lanes.unlock,
         )
-        hooks = FailureHooks(self.app.tasks, getattr(self.app, "on_failure", None), connections.claiming.run)
+        hooks = FailureHooks(self.app.tasks, getattr(self.app, "on_failure", None), connections.claiming)
         self._claims = Claims(connections.claiming, self._lease, self._known, self._finisher, hooks)
         self._sleep = Sleep(connections.chores, self._lease, self._queues, possible=self.listen_notify)
         self._pauses = Pauses(connections.claiming, {name: task.name for name, task in self.app.tasks.items()})
