@@ -267,6 +267,18 @@ def uncommitted(world: World) -> tuple[float, Heal] | None:
     return 6, done
 
 
+def holder(world: World) -> tuple[float, Heal] | None:
+    """A user's transaction that keeps rows which workers write: of jobs that wait or run, and of limits."""
+    return _with_connection(
+        world,
+        "idle in transaction with locked rows",
+        6,
+        "BEGIN",
+        "SELECT FROM procrastinate_jobs ORDER BY random() LIMIT 20 FOR UPDATE SKIP LOCKED",
+        "SELECT FROM workrow.limit_buckets ORDER BY random() LIMIT 2 FOR UPDATE SKIP LOCKED",
+    )
+
+
 def crowd(world: World) -> tuple[float, Heal] | None:
     """Connections until the server takes no more; those of all are dropped, so that they have to be made anew."""
     held: list[psycopg.Connection[Any]] = []

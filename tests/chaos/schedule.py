@@ -31,6 +31,7 @@ FAULTS = (
     Fault("network: slow for all", "network", faults.slow_all),
     Fault("other: snapshot held open", "other", faults.snapshot, single=True),
     Fault("other: enqueued, not committed", "other", faults.uncommitted, single=True),
+    Fault("other: rows locked", "other", faults.holder, single=True),
 )
 LONG_OUTAGE = Fault("server: outage of a minute", "server", faults.long_outage)
 FAILOVER = Fault("server: failover to the standby", "server", faults.failover)
