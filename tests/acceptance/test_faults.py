@@ -206,7 +206,7 @@ def test_a_restart_and_an_outage_are_survived(cluster: Cluster) -> None:
                 ticked = "SELECT max(id) FROM workrow.jobs WHERE task = 'tick'"
                 before = conn.execute(ticked).fetchone()
                 wait_for(lambda: conn.execute(ticked).fetchone() != before)  # noqa: B023
-                wait_for(lambda: httpx.get(f"http://127.0.0.1:{port}/").json() == {"status": "ok", "problems": []})
+                wait_for(lambda: httpx.get(f"http://127.0.0.1:{port}/").json()["status"] == "ok")
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
         assert process.stdout is not None

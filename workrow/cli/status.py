@@ -92,7 +92,8 @@ def _workers(rows: list[Row]) -> Table:
             row["host"],
             ", ".join(row["queues"] or ["all"]) if row["name"] else "",
             row["version"],
-            f"{_duration(row['heartbeat_age_seconds'])} ago" + ("" if row["alive"] else ", lost"),
+            f"{_duration(row['heartbeat_age_seconds'])} ago"
+            + (", lost" if not row["alive"] else ", stops" if row["stopping_at"] else ""),
             row["pid"],
             row["concurrency"],
             row["running"],

@@ -14,6 +14,7 @@ SELECT
     running,
     lease_seconds,
     tasks,
-    refused
+    refused,
+    stopping_at
 FROM workrow.workers
 ORDER BY id
