@@ -121,3 +121,15 @@ def test_each_text_has_a_place() -> None:
     }
     assert kept == set(versions.objects())
     assert kept | replaced == listed
+
+
+def test_what_a_version_drops_is_forgotten_and_changed_comments_are_noted(empty_database_url: str) -> None:
+    schema.upgrade(empty_database_url)
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute("INSERT INTO workrow.installed_objects VALUES ('functions/dropped_v1', 'a', 'a')")
+        connection.execute(
+            """UPDATE workrow.installed_objects SET text_hash = 'older', found_hash = 'older'
+               WHERE name = 'comments/limits'"""
+        )
+    schema.upgrade(empty_database_url)
+    assert schema.status(empty_database_url).changed == ()

@@ -44,6 +44,8 @@ def make(run: Run) -> None:
     stale = {row.name for row in _differing(run)}
     made = {str(name): text_hash for name, text_hash in run("SELECT name, text_hash FROM workrow.installed_objects")}
     texts = versions.objects()
+    if made.keys() - texts.keys():
+        run(_forget_others(texts))
     stale |= {name for name, text in texts.items() if made.get(name) != _hash(text)}
     for name in list(stale & texts.keys()):
         stale.update(_standing_on(name, texts))
@@ -60,7 +62,7 @@ def make(run: Run) -> None:
 def statements() -> list[str]:
     """What makes all objects, and notes that they are made."""
     texts = versions.objects()
-    return [*texts.values(), _note(texts)]
+    return [*texts.values(), _forget_others(texts), _note(texts)]
 
 
 def _differing(run: Run) -> list[Changed]:
@@ -116,11 +118,20 @@ def _sql_name(name: str) -> str:
     return f"{'VIEW' if folder == 'views' else 'FUNCTION'} IF EXISTS {schema}{plain}"
 
 
+def _forget_others(texts: dict[str, str]) -> str:
+    """Nothing is to be told of what a version has dropped."""
+    names = ", ".join(f"'{name}'" for name in texts)
+    return f"DELETE FROM workrow.installed_objects WHERE name NOT IN ({names})"
+
+
 def _note(texts: dict[str, str]) -> str:
     rows = ", ".join(f"('{name}', '{_hash(text)}')" for name, text in texts.items())
     return f"""
         INSERT INTO workrow.installed_objects (name, text_hash, found_hash)
-        SELECT made.name, made.hash, coalesce(found.hash, made.hash)
+        -- the catalogue has of comments what was noted of them, and not yet what is noted now
+        SELECT
+            made.name, made.hash,
+            CASE WHEN made.name ^@ 'comments/' THEN made.hash ELSE coalesce(found.hash, made.hash) END
         FROM (VALUES {rows}) AS made (name, hash)
         LEFT JOIN ({_CATALOGUE}) AS found USING (name)
         ON CONFLICT (name) DO UPDATE SET text_hash = excluded.text_hash, found_hash = excluded.found_hash
