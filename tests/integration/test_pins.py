@@ -86,7 +86,7 @@ async def work(url: str, conn: psycopg.Connection[Any]) -> None:
             for task, count in (("limited", 10), ("own", 1), ("plain", 13), ("ticked", 1)):
                 await until(lambda task=task, count=count: conn.execute(ended, [task]).fetchall()[0][0] >= count)  # type: ignore[misc]
             assert [each.every for each in await app.schedules.list_async()] == [SPAN, timedelta(seconds=1)]
-            await Historian(app.connector, timedelta(days=1)).run_once()
+            await Historian(app.connector, timedelta(days=1), app.declare_held_caps).run_once()
         # a pool's connections have been idle for longer than any bound
         await asyncio.sleep(0.15)
         assert await plain.enqueue(None, words=WORDS)

@@ -713,6 +713,14 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.arrive_lines_v1()
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+    SELECT workrow.arrive_lines_v2('{}')
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.arrive_lines_v2(held text[])
  RETURNS void
  LANGUAGE plpgsql

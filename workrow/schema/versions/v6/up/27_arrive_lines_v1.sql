@@ -1,1 +1,0 @@
-DROP FUNCTION workrow.arrive_lines_v1()
