@@ -91,7 +91,7 @@ def _at_url(url: str, to: int, lock_timeout: float) -> None:
     for attempt in range(_TRIES):
         try:
             return _upgrade(url, to, lock_timeout)
-        except psycopg.errors.LockNotAvailable:
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
             sleep(min(0.1 * 2**attempt, 2))
     raise SchemaError(
         f"the upgrade found a lock held for {lock_timeout:g} s, {_TRIES} times, and changed nothing: end the "

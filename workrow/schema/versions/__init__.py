@@ -18,6 +18,9 @@ from workrow import sql
 from workrow.schema import upstream
 
 LATEST = 6
+LOCK = "LOCK TABLE procrastinate_workers IN EXCLUSIVE MODE"
+"""Before anything else: heartbeats and rescues take this table first and then others, and who takes them the other way
+round meets them in a deadlock. To read it nobody waits."""
 
 
 def up(version: int) -> list[str]:
@@ -26,7 +29,7 @@ def up(version: int) -> list[str]:
     Raises:
         UpstreamMismatch: the installed procrastinate is one that this package does not know.
     """
-    return _statements(version, "up", objects_of=version)
+    return [*_first(version), *_statements(version, "up", objects_of=version)]
 
 
 def down(version: int) -> list[str]:
@@ -35,7 +38,7 @@ def down(version: int) -> list[str]:
     Raises:
         UpstreamMismatch: the installed procrastinate is one that this package does not know.
     """
-    return _statements(version, "down", objects_of=version - 1)
+    return [*_first(version), *_statements(version, "down", objects_of=version - 1)]
 
 
 @cache
@@ -58,6 +61,10 @@ def needs(text: str, names: Iterable[str]) -> list[str]:
     said = set(re.findall(r"\bworkrow\.(\w+)|\b(procrastinate_\w+)", code))
     words = {word for pair in said for word in pair} - {made and made[1]}
     return [name for name in names if name.startswith(("functions/", "views/")) and name.partition("/")[2] in words]
+
+
+def _first(version: int) -> list[str]:
+    return [LOCK] if version > 1 else []
 
 
 def _statements(version: int, direction: str, objects_of: int) -> list[str]:

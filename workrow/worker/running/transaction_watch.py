@@ -184,7 +184,8 @@ def original(error: BaseException) -> BaseException:
 
 def conflicts(error: BaseException) -> bool:
     """Whether the transaction, and with it the attempt, is to be repeated."""
-    return is_conflict(state(error), str(original(error)))
+    code = state(error)  # only a driver's error has one: the text of any other may raise
+    return code is not None and is_conflict(code, str(original(error)))
 
 
 def state(error: BaseException) -> str | None:
