@@ -199,11 +199,17 @@ class State:
         assert leases == set(self.leases)
 
     def _accepted(
-        self, claims: list[Claim], rows: Rows, alone: bool, may: Callable[[Job], bool] = lambda job: True
+        self,
+        claims: list[Claim],
+        rows: Rows,
+        alone: bool,
+        may: Callable[[Job], bool] = lambda job: True,
+        skips: bool = False,
     ) -> Iterator[Job]:
         """The jobs for which a statement said yes: those that are held by these claims, and no others.
 
         ``may``: what else is asked of the job. Beside another transaction its queueing lock may have looked taken.
+        ``skips``: it passes a row that another transaction has locked, and is tried again.
         """
         accepted = [row[0] for row in rows]
         for id_ in accepted:
@@ -211,7 +217,7 @@ class State:
             assert held, f"job {id_}: accepted from a claim that no longer holds it"
         for id_ in {claim.job for claim in claims if self.holds(claim)} - set(accepted):
             job = self.jobs[id_]
-            excused = not alone and (job.queueing_lock or id_ == self.locked)
+            excused = not alone and (skips or job.queueing_lock or id_ == self.locked)
             assert not may(job) or excused, f"job {id_}: its holder was refused"
         assert len(accepted) == len(set(accepted))
         # a loop, not a comprehension: what is decided about one job may change what another one may

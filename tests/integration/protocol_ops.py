@@ -267,7 +267,7 @@ class Model(State):
         """A transactional task: what it did and its end commit together or not at all."""
 
         def apply(rows: Rows, alone: bool) -> None:
-            for job in self._accepted([claim], rows, alone):
+            for job in self._accepted([claim], rows, alone, skips=True):
                 self._end(job, "succeeded")
                 job.effects += 1
 

@@ -244,6 +244,8 @@ async def wrong(traffic: Traffic, database_url: str, cell: Cell) -> list[str]:
         await until(lambda: traffic.rows("SELECT FROM workrow.sleepers"))  # it was busy
         rate = 0.0
         with psycopg.connect(database_url, options="-c lock_timeout=5s") as service:
+            with contextlib.suppress(TimeoutError):  # then it says so
+                await until(lambda: traffic.rows(f"SELECT FROM {cell.table} LIMIT 1"), 5)
             hold(service, cell)
             traffic.start()
             began = time.monotonic()
