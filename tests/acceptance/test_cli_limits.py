@@ -50,6 +50,7 @@ def test_set_pause_resume_reset(conn: psycopg.Connection, database_url: str) -> 
     [
         (["set", "nope", "--max-running", "1"], "no limit is named 'nope'; known are r.export/tenant"),
         (["pause", "nope"], "no limit is named 'nope'"),
+        (["pause", "nope", "--key", ""], "an empty key would mean all keys"),
         (["set", "r.export/tenant"], "say what to change"),
         (["set", "r.export/tenant", "--rate", "often"], "must be a count and a period"),
         (["set", "r.export/tenant", "--weight", "0"], "0"),

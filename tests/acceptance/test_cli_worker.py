@@ -81,6 +81,13 @@ def test_one_shot_runs_what_is_there_and_ends(module: Path, conn: Any) -> None:
     assert done == [(ids[0],), (ids[1],)]
 
 
+def test_a_stop_while_workers_start_is_in_order(module: Path) -> None:
+    with command(module, "--processes", "2") as process:
+        until(lambda: len(psutil.Process(process.pid).children()) == 2)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
 def test_several_processes_a_crash_and_a_drain(module: Path, conn: Any) -> None:
     with command(module, "--processes", "2", "--name", "w") as process:
         until(lambda: [name for name, _ in workers(conn)] == ["w-1", "w-2"])

@@ -18,7 +18,16 @@ from workrow.errors import OptionError
 from workrow.schema import check
 from workrow.schema.targets import connect
 
-KEY = click.option("--key", default="", metavar="VALUE", help="Only this key; without it, all keys of the limit.")
+
+def _one_key(_: click.Context, __: click.Parameter, key: str | None) -> str:
+    if key == "":
+        raise click.BadParameter("an empty key would mean all keys; to mean them, leave --key out.")
+    return key or ""
+
+
+KEY = click.option(
+    "--key", callback=_one_key, metavar="VALUE", help="Only this key; without it, all keys of the limit."
+)
 ACTOR = click.option("--actor", default=getpass.getuser, metavar="NAME", help="Who says so; by default you.")
 REASON = click.option("--reason", metavar="TEXT", help="Why; shown in the list.")
 

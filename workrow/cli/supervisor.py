@@ -83,11 +83,15 @@ class Supervisor:
                 command = [*self._command, "--name", child.name, "--lifeline", str(self._lifeline)]
                 child.process = subprocess.Popen(command, start_new_session=True, pass_fds=[self._lifeline])
                 child.started_at = now
+                if self._signal is not None:  # meanwhile
+                    child.process.send_signal(self._signal)
                 logger.info("%s started as process %d", child.name, child.process.pid)
             return
         code = child.process.poll()
         if code is None:
             return
+        if code == -(self._signal or 0):
+            code = 0  # it was starting: it had no handler yet, and no job
         if code < 0:
             cause = f"killed by {signal.Signals(-code).name}"
             threading.Thread(target=self._bury, args=(child.name, child.process.pid, cause), daemon=True).start()

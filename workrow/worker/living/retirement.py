@@ -1,9 +1,9 @@
 """When a worker has done enough, and ends in order, so that the next one starts afresh."""
 
+import asyncio
 import logging
 import os
 import random
-import time
 from collections.abc import Callable
 
 from workrow.errors import OptionError
@@ -15,7 +15,7 @@ MIB = 2**20
 JITTER = 10
 """One part in so many of ``max_jobs`` is left to chance: workers that started together do not end together."""
 LOOK_SECONDS = 1.0
-"""The memory is looked at no more often: a look takes some ten microseconds."""
+"""So long after a job the memory is looked at, for all jobs that end meanwhile: a look takes some ten microseconds."""
 
 
 class Retirement:
@@ -31,7 +31,7 @@ class Retirement:
         self._left = None if max_jobs is None else max_jobs - random.randint(0, max_jobs // JITTER)
         self._max_memory = max_memory
         self._stop = stop
-        self._look_at = 0.0
+        self._look_due = False
         self._over = False
 
     @property
@@ -54,11 +54,14 @@ class Retirement:
             if self._left <= 0:
                 self._retire("it has run its max_jobs")
                 return
-        now = time.monotonic()
-        if self._max_memory is not None and now >= self._look_at:
-            self._look_at = now + LOOK_SECONDS
-            if (used := self._used()) > self._max_memory:
-                self._retire(f"it holds {used} MiB, its max_memory is {self._max_memory}")
+        if self._max_memory is not None and not self._look_due:
+            self._look_due = True
+            asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look, self._max_memory)
+
+    def _look(self, most: int) -> None:
+        self._look_due = False
+        if not self._over and (used := self._used()) > most:
+            self._retire(f"it holds {used} MiB, its max_memory is {most}")
 
     def _retire(self, why: str) -> None:
         self._over = True
