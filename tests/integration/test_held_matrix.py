@@ -18,8 +18,8 @@ import workrow
 from tests.integration.test_heart import Running, until
 
 SECONDS = float(os.environ.get("HELD_SECONDS", "2.5"))
-"""How late an end may be while others' transactions are open: who waits for one of these waits until the end of the test.
-An idle worker whose wake-up is held looks every 2 s; nearly all ends take less than 1 s."""
+"""How late an end may be while others' transactions are open: who waits for one of these waits until the test ends. An
+idle worker whose wake-up is held looks every 2 s; nearly all ends take less than 1 s."""
 TICK_SECONDS = 2.0
 """From one tick of a schedule of every second to the next."""
 SHARE = float(os.environ.get("HELD_SHARE", "0.5"))
