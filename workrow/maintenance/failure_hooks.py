@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from workrow.database.held import Held
+from workrow.database.held import AGAIN_SECONDS, Held
 from workrow.database.link import Link
 from workrow.enqueue.failure_hook import row_of
 from workrow.errors import ConfigurationError
@@ -15,9 +15,6 @@ from workrow.tasks import Task
 logger = logging.getLogger(__name__)
 
 Run = Callable[..., Awaitable[list[tuple[Any, ...]]]]
-
-AGAIN_SECONDS = 5.0
-"""After a row was held by somebody's open transaction."""
 
 
 class FailureHooks:
