@@ -3,19 +3,18 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Self
 
 Reading = Callable[[], datetime]
 
 _moved: Reading | None = None
 
-
-_STEADY = getattr(time, "CLOCK_BOOTTIME", None)
-
-
-def steady() -> float:
-    """Seconds of a clock that never steps, and where there is one (Linux) goes on while the machine is suspended."""
-    return time.monotonic() if _STEADY is None else time.clock_gettime(_STEADY)
+# read for every job, so without a frame of ours around the call
+steady: Callable[[], float] = (
+    partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
+)
+"""Seconds of a clock that never steps, and where there is one (Linux) goes on while the machine is suspended."""
 
 
 def now() -> datetime:
