@@ -166,15 +166,15 @@ def test_unknown_versions_are_refused(empty_database_url: str) -> None:
     for version in (0, -1, schema.LATEST + 1):
         with pytest.raises(SchemaError, match=rf"no version {version} .* knows 1 to {schema.LATEST}"):
             schema.upgrade(empty_database_url, to=version)
-    with pytest.raises(SchemaError, match="no version 7"):
-        schema.downgrade(empty_database_url, to=7)
+    with pytest.raises(SchemaError, match=f"no version {schema.LATEST + 1}"):
+        schema.downgrade(empty_database_url, to=schema.LATEST + 1)
     with pytest.raises(SchemaError, match=r"at version 0, below 1.*upgrade\(to=1\)"):
         schema.downgrade(empty_database_url, to=1)
 
 
 def test_upgrade_does_not_go_back(empty_database_url: str) -> None:
     schema.upgrade(empty_database_url)
-    with pytest.raises(SchemaError, match=r"at version 6, above 1.*downgrade\(to=1\)"):
+    with pytest.raises(SchemaError, match=rf"at version {schema.LATEST}, above 1.*downgrade\(to=1\)"):
         schema.upgrade(empty_database_url, to=1)
 
 
@@ -193,7 +193,7 @@ def test_check_names_what_is_missing(empty_database_url: str, monkeypatch: pytes
         schema.check(empty_database_url)
     schema.upgrade(empty_database_url)
     monkeypatch.setattr(migrate, "LATEST", schema.LATEST + 1)
-    with pytest.raises(SchemaOutdated, match=r"version 6, .* needs 7: run `alembic upgrade head`"):
+    with pytest.raises(SchemaOutdated, match=r"version 7, .* needs 8: run `alembic upgrade head`"):
         schema.check(empty_database_url)
 
 
