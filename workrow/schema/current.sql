@@ -3296,6 +3296,14 @@ BEGIN
     COMMENT ON COLUMN workrow.jobs.traceback IS 'its traceback';
     COMMENT ON COLUMN workrow.jobs.errors IS 'every failed attempt, oldest first: attempt, at, type, message, traceback, discarded';
     COMMENT ON COLUMN workrow.jobs.discarded IS 'failed at once by discard_on, no retry';
+    COMMENT ON COLUMN workrow.jobs.claims IS 'how often a worker has taken it: no attempt can have started more often';
+    COMMENT ON COLUMN workrow.jobs.crashes IS 'how often its worker, or its process, died under it';
+    COMMENT ON COLUMN workrow.jobs.quarantine IS 'why it does not run again until workrow.release_job_v1(id); NULL: not quarantined';
+    COMMENT ON COLUMN workrow.jobs.version IS 'of the task''s signature that the arguments fit';
+    COMMENT ON COLUMN workrow.jobs.unique_key IS 'at most one job has it at a time';
+    COMMENT ON COLUMN workrow.jobs.expires_at IS 'not started by then, it is cancelled';
+    COMMENT ON COLUMN workrow.jobs.progress IS 'what the task said last: done, total, message, at';
+    COMMENT ON COLUMN workrow.jobs.line IS 'the limits that it queues for; NULL: none';
 END
 $comment$;
 
@@ -3344,8 +3352,12 @@ BEGIN
     COMMENT ON COLUMN workrow.workers.started_at IS 'when it registered';
     COMMENT ON COLUMN workrow.workers.last_heartbeat IS 'when it last reported';
     COMMENT ON COLUMN workrow.workers.heartbeat_age_seconds IS 'seconds since then';
-    COMMENT ON COLUMN workrow.workers.alive IS 'the last heartbeat is younger than 30 seconds';
+    COMMENT ON COLUMN workrow.workers.alive IS 'the last heartbeat is younger than its lease';
     COMMENT ON COLUMN workrow.workers.running IS 'jobs it runs now';
+    COMMENT ON COLUMN workrow.workers.lease_seconds IS 'silent for longer, its jobs go back to the queue';
+    COMMENT ON COLUMN workrow.workers.tasks IS 'the names of the tasks that it knows';
+    COMMENT ON COLUMN workrow.workers.refused IS 'its finishes that came too late: the job was no longer its own';
+    COMMENT ON COLUMN workrow.workers.stopping_at IS 'when it said that it stops; NULL: it has not';
 END
 $comment$;
 
@@ -3361,66 +3373,6 @@ BEGIN
     LOOP
         EXECUTE format('COMMENT ON COLUMN workrow.all_jobs.%I IS %L', column_name, 'as in procrastinate_jobs');
     END LOOP;
-END
-$comment$;
-
-DO $comment$
-BEGIN
-    COMMENT ON COLUMN workrow.jobs.claims IS 'how often a worker has taken it: no attempt can have started more often';
-    COMMENT ON COLUMN workrow.jobs.crashes IS 'how often its worker, or its process, died under it';
-    COMMENT ON COLUMN workrow.jobs.quarantine IS 'why it does not run again until workrow.release_job_v1(id); NULL: not quarantined';
-    COMMENT ON COLUMN workrow.workers.alive IS 'the last heartbeat is younger than its lease';
-    COMMENT ON COLUMN workrow.workers.lease_seconds IS 'silent for longer, its jobs go back to the queue';
-    COMMENT ON COLUMN workrow.workers.tasks IS 'the names of the tasks that it knows';
-    COMMENT ON COLUMN workrow.workers.refused IS 'its finishes that came too late: the job was no longer its own';
-    COMMENT ON VIEW workrow.quarantine IS 'Jobs that do not run again until somebody releases them: SELECT workrow.release_job_v1(id).';
-    COMMENT ON COLUMN workrow.quarantine.id IS 'the job''s id';
-    COMMENT ON COLUMN workrow.quarantine.task IS 'the task''s name';
-    COMMENT ON COLUMN workrow.quarantine.queue IS 'the queue''s name';
-    COMMENT ON COLUMN workrow.quarantine.cause IS 'what happened';
-    COMMENT ON COLUMN workrow.quarantine.since IS 'when';
-    COMMENT ON COLUMN workrow.quarantine.crashes IS 'how often its worker, or its process, died under it';
-    COMMENT ON COLUMN workrow.quarantine.attempts IS 'attempts that have ended';
-    COMMENT ON COLUMN workrow.quarantine.args IS 'the task''s arguments';
-    COMMENT ON COLUMN workrow.quarantine.worker IS 'name of the worker that ran it last';
-    COMMENT ON COLUMN workrow.quarantine.errors IS 'every failed attempt and crash, oldest first';
-    COMMENT ON VIEW workrow.unroutable IS 'Waiting jobs that no living worker would take: their task, or their queue, is not served.';
-    COMMENT ON COLUMN workrow.unroutable.task IS 'the task''s name';
-    COMMENT ON COLUMN workrow.unroutable.queue IS 'the queue''s name';
-    COMMENT ON COLUMN workrow.unroutable.jobs IS 'how many';
-    COMMENT ON COLUMN workrow.unroutable.oldest_created_at IS 'when the first of them was enqueued';
-END
-$comment$;
-
-DO $comment$
-BEGIN
-    COMMENT ON COLUMN workrow.jobs.version IS 'of the task''s signature that the arguments fit';
-    COMMENT ON COLUMN workrow.jobs.unique_key IS 'at most one job has it at a time';
-    COMMENT ON COLUMN workrow.jobs.expires_at IS 'not started by then, it is cancelled';
-    COMMENT ON COLUMN workrow.jobs.progress IS 'what the task said last: done, total, message, at';
-    COMMENT ON COLUMN workrow.jobs.line IS 'the limits that it queues for; NULL: none';
-END
-$comment$;
-
-DO $comment$
-BEGIN
-    COMMENT ON VIEW workrow.pauses IS 'What is paused, and what was in the last 90 days.';
-    COMMENT ON COLUMN workrow.pauses.kind IS 'queue or task';
-    COMMENT ON COLUMN workrow.pauses.name IS 'which one';
-    COMMENT ON COLUMN workrow.pauses.actor IS 'who paused it';
-    COMMENT ON COLUMN workrow.pauses.reason IS 'why';
-    COMMENT ON COLUMN workrow.pauses.paused_at IS 'since when';
-    COMMENT ON COLUMN workrow.pauses.resumed_at IS 'until when; NULL: it is paused';
-    COMMENT ON COLUMN workrow.pauses.resumed_by IS 'who resumed it';
-    COMMENT ON COLUMN workrow.pauses.resume_reason IS 'why it was resumed';
-    COMMENT ON VIEW workrow.caps IS 'Queues that take no more than so many jobs.';
-    COMMENT ON COLUMN workrow.caps.queue IS 'the queue''s name';
-    COMMENT ON COLUMN workrow.caps.max_depth IS 'how many jobs that could run now it holds';
-    COMMENT ON COLUMN workrow.caps.declared_depth IS 'what the code says; max_depth is another where it was set at run time';
-    COMMENT ON COLUMN workrow.caps.depth IS 'jobs that could run now, counted to one above max_depth';
-    COMMENT ON COLUMN workrow.caps.actor IS 'who set it at run time';
-    COMMENT ON COLUMN workrow.caps.reason IS 'why';
-    COMMENT ON COLUMN workrow.caps.set_at IS 'when';
 END
 $comment$;
 
@@ -3478,12 +3430,6 @@ $comment$;
 
 DO $comment$
 BEGIN
-    COMMENT ON COLUMN workrow.workers.stopping_at IS 'when it said that it stops; NULL: it has not';
-END
-$comment$;
-
-DO $comment$
-BEGIN
     COMMENT ON VIEW workrow.held IS 'What workers leave aside, for an open transaction holds it.';
     COMMENT ON COLUMN workrow.held.kind IS 'job, schedule, queue, bucket or worker';
     COMMENT ON COLUMN workrow.held.name IS 'which one: the id of a job or worker, the name of the others';
@@ -3507,5 +3453,58 @@ BEGIN
     COMMENT ON COLUMN workrow.notifications.state IS 'what it does; idle in transaction: it waits for its client';
     COMMENT ON COLUMN workrow.notifications.transaction_since IS 'when its transaction began';
     COMMENT ON COLUMN workrow.notifications.query IS 'its last statement';
+END
+$comment$;
+
+DO $comment$
+BEGIN
+    COMMENT ON VIEW workrow.caps IS 'Queues that take no more than so many jobs.';
+    COMMENT ON COLUMN workrow.caps.queue IS 'the queue''s name';
+    COMMENT ON COLUMN workrow.caps.max_depth IS 'how many jobs that could run now it holds';
+    COMMENT ON COLUMN workrow.caps.declared_depth IS 'what the code says; max_depth is another where it was set at run time';
+    COMMENT ON COLUMN workrow.caps.depth IS 'jobs that could run now, counted to one above max_depth';
+    COMMENT ON COLUMN workrow.caps.actor IS 'who set it at run time';
+    COMMENT ON COLUMN workrow.caps.reason IS 'why';
+    COMMENT ON COLUMN workrow.caps.set_at IS 'when';
+END
+$comment$;
+
+DO $comment$
+BEGIN
+    COMMENT ON VIEW workrow.pauses IS 'What is paused, and what was in the last 90 days.';
+    COMMENT ON COLUMN workrow.pauses.kind IS 'queue or task';
+    COMMENT ON COLUMN workrow.pauses.name IS 'which one';
+    COMMENT ON COLUMN workrow.pauses.actor IS 'who paused it';
+    COMMENT ON COLUMN workrow.pauses.reason IS 'why';
+    COMMENT ON COLUMN workrow.pauses.paused_at IS 'since when';
+    COMMENT ON COLUMN workrow.pauses.resumed_at IS 'until when; NULL: it is paused';
+    COMMENT ON COLUMN workrow.pauses.resumed_by IS 'who resumed it';
+    COMMENT ON COLUMN workrow.pauses.resume_reason IS 'why it was resumed';
+END
+$comment$;
+
+DO $comment$
+BEGIN
+    COMMENT ON VIEW workrow.quarantine IS 'Jobs that do not run again until somebody releases them: SELECT workrow.release_job_v1(id).';
+    COMMENT ON COLUMN workrow.quarantine.id IS 'the job''s id';
+    COMMENT ON COLUMN workrow.quarantine.task IS 'the task''s name';
+    COMMENT ON COLUMN workrow.quarantine.queue IS 'the queue''s name';
+    COMMENT ON COLUMN workrow.quarantine.cause IS 'what happened';
+    COMMENT ON COLUMN workrow.quarantine.since IS 'when';
+    COMMENT ON COLUMN workrow.quarantine.crashes IS 'how often its worker, or its process, died under it';
+    COMMENT ON COLUMN workrow.quarantine.attempts IS 'attempts that have ended';
+    COMMENT ON COLUMN workrow.quarantine.args IS 'the task''s arguments';
+    COMMENT ON COLUMN workrow.quarantine.worker IS 'name of the worker that ran it last';
+    COMMENT ON COLUMN workrow.quarantine.errors IS 'every failed attempt and crash, oldest first';
+END
+$comment$;
+
+DO $comment$
+BEGIN
+    COMMENT ON VIEW workrow.unroutable IS 'Waiting jobs that no living worker would take: their task, or their queue, is not served.';
+    COMMENT ON COLUMN workrow.unroutable.task IS 'the task''s name';
+    COMMENT ON COLUMN workrow.unroutable.queue IS 'the queue''s name';
+    COMMENT ON COLUMN workrow.unroutable.jobs IS 'how many';
+    COMMENT ON COLUMN workrow.unroutable.oldest_created_at IS 'when the first of them was enqueued';
 END
 $comment$;

@@ -22,5 +22,13 @@ BEGIN
     COMMENT ON COLUMN workrow.jobs.traceback IS 'its traceback';
     COMMENT ON COLUMN workrow.jobs.errors IS 'every failed attempt, oldest first: attempt, at, type, message, traceback, discarded';
     COMMENT ON COLUMN workrow.jobs.discarded IS 'failed at once by discard_on, no retry';
+    COMMENT ON COLUMN workrow.jobs.claims IS 'how often a worker has taken it: no attempt can have started more often';
+    COMMENT ON COLUMN workrow.jobs.crashes IS 'how often its worker, or its process, died under it';
+    COMMENT ON COLUMN workrow.jobs.quarantine IS 'why it does not run again until workrow.release_job_v1(id); NULL: not quarantined';
+    COMMENT ON COLUMN workrow.jobs.version IS 'of the task''s signature that the arguments fit';
+    COMMENT ON COLUMN workrow.jobs.unique_key IS 'at most one job has it at a time';
+    COMMENT ON COLUMN workrow.jobs.expires_at IS 'not started by then, it is cancelled';
+    COMMENT ON COLUMN workrow.jobs.progress IS 'what the task said last: done, total, message, at';
+    COMMENT ON COLUMN workrow.jobs.line IS 'the limits that it queues for; NULL: none';
 END
 $comment$

@@ -11,7 +11,11 @@ BEGIN
     COMMENT ON COLUMN workrow.workers.started_at IS 'when it registered';
     COMMENT ON COLUMN workrow.workers.last_heartbeat IS 'when it last reported';
     COMMENT ON COLUMN workrow.workers.heartbeat_age_seconds IS 'seconds since then';
-    COMMENT ON COLUMN workrow.workers.alive IS 'the last heartbeat is younger than 30 seconds';
+    COMMENT ON COLUMN workrow.workers.alive IS 'the last heartbeat is younger than its lease';
     COMMENT ON COLUMN workrow.workers.running IS 'jobs it runs now';
+    COMMENT ON COLUMN workrow.workers.lease_seconds IS 'silent for longer, its jobs go back to the queue';
+    COMMENT ON COLUMN workrow.workers.tasks IS 'the names of the tasks that it knows';
+    COMMENT ON COLUMN workrow.workers.refused IS 'its finishes that came too late: the job was no longer its own';
+    COMMENT ON COLUMN workrow.workers.stopping_at IS 'when it said that it stops; NULL: it has not';
 END
 $comment$
