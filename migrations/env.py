@@ -22,7 +22,6 @@ import workrow.schema
 from jobs.database import Base
 from jobs.settings import get_settings
 from workrow.errors import ConfigurationError, SchemaError, WorkrowError
-from workrow.schema.targets import connect
 
 DEFAULTS = {"url": "", "lock_timeout": "5s", "statement_timeout": "5min", "deploy_wait": "60"}
 DEPLOYERS = 0x6D696772617465  # the advisory lock's key: "migrate" in ASCII
@@ -66,7 +65,9 @@ def migrate_offline(options: dict[str, str]) -> None:
 
 def migrate_online(options: dict[str, str]) -> None:
     url = options["url"] or get_settings().database_url
-    engine = sa.create_engine("postgresql+psycopg://", creator=lambda: connect(url), poolclass=sa.NullPool)
+    engine = sa.create_engine(
+        "postgresql+psycopg://", creator=lambda: workrow.schema.connect(url), poolclass=sa.NullPool
+    )
     with engine.connect() as connection:  # closing it releases the lock, however this ends
         for name in ("lock_timeout", "statement_timeout"):
             connection.execute(sa.select(sa.func.set_config(name, options[name], False)))

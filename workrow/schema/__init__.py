@@ -11,6 +11,7 @@ In an alembic revision::
 
 from workrow.schema.autogenerate import include_object
 from workrow.schema.migrate import SchemaStatus, check, downgrade, status, upgrade
+from workrow.schema.targets import connect
 from workrow.schema.versions import LATEST
 
-__all__ = ["LATEST", "SchemaStatus", "check", "downgrade", "include_object", "status", "upgrade"]
+__all__ = ["LATEST", "SchemaStatus", "check", "connect", "downgrade", "include_object", "status", "upgrade"]
