@@ -10,8 +10,6 @@ from uuid import UUID
 import psycopg
 import pydantic
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 import workrow
@@ -294,33 +292,3 @@ async def test_too_large_a_payload(open_app: workrow.App, conn: Any) -> None:
     large.configure(connection=conn).defer(text="x" * 70_000)
     large.defer(text="x" * 70_000)
     assert len(rows(conn)) == 3
-
-
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_jsonb_gives_back_what_was_given(app: workrow.App, conn: Any, data: st.DataObject) -> None:
-    """jsonb is no text: it normalises numbers, and drops the order of keys."""
-    if "all" not in app.tasks:
-
-        @app.task(name="all")
-        async def everything(
-            number: float, whole: int, exact: Decimal, at: datetime, wait: timedelta, table: dict[int, float]
-        ) -> None: ...
-
-    task = app.tasks["all"]
-    assert isinstance(task, workrow.Task)
-    finite = st.floats(allow_nan=False, allow_infinity=False)
-    given_ = {
-        "number": data.draw(finite),
-        "whole": data.draw(st.integers(-(10**40), 10**40)),
-        "exact": data.draw(st.decimals(allow_nan=False, allow_infinity=False)),
-        "at": data.draw(st.datetimes(timezones=st.just(UTC))),
-        "wait": data.draw(st.timedeltas()),
-        "table": data.draw(st.dictionaries(st.integers(), finite, max_size=3)),
-    }
-    with conn.transaction(force_rollback=True):
-        job = task.enqueue(conn, **given_)
-        (stored,) = conn.execute("SELECT args FROM procrastinate_jobs WHERE id = %s", [job.id]).fetchone()
-    again = task.load(stored, None)
-    assert again == given_
-    assert {key: type(value) for key, value in again.items()} == {key: type(value) for key, value in given_.items()}

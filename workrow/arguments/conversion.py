@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import datetime, time
 from enum import Enum
@@ -63,7 +64,8 @@ class Conversion:
         except (pydantic_core.PydanticSerializationError, PydanticUserError) as error:
             raise ValueError(_first_sentence(error)) from None
         if not same(checked, again):
-            raise ValueError(f"it would come back from JSON as {brief(again)}")
+            order = ", with its keys in the order of jsonb" if repr(again) == repr(checked) else ""
+            raise ValueError(f"it would come back from JSON as {brief(again)}{order}")
         return stored
 
     def from_json(self, stored: Any, *, strict: bool = True) -> Any:
@@ -127,6 +129,7 @@ def same(one: Any, other: Any) -> bool:
             isinstance(other, Mapping)
             and one.keys() == other.keys()
             and all(same(item, other[key]) for key, item in one.items())
+            and not (isinstance(one, OrderedDict) and list(one) != sorted(one, key=_place))
         )
     if isinstance(one, list | tuple):
         return isinstance(other, list | tuple) and len(one) == len(other) and all(map(same, one, other))
@@ -137,6 +140,12 @@ def same(one: Any, other: Any) -> bool:
     if not _compares(type(one)):
         return type(one) is type(other)
     return isinstance(one, type(other)) and bool(one == other)
+
+
+def _place(key: Any) -> tuple[int, bytes]:
+    """Where jsonb puts a key."""
+    name = str(key.value if isinstance(key, Enum) else key).encode()
+    return len(name), name
 
 
 def _compares(kind: type) -> bool:

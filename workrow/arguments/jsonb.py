@@ -1,6 +1,7 @@
 """Arguments and results as the JSON text that goes into ``jsonb`` columns."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -83,10 +84,22 @@ _ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 """json.dumps makes such an object for every call with options, which takes longer than a small payload."""
 
 
+_LARGE = re.compile(r'"(?:[^"\\]|\\.)*"|(-?)(\d)(?:\.(\d+))?e\+(\d+)', re.DOTALL)
+"""A string, or a float of 1e16 and more as Python writes it."""
+
+
+def _written_out(found: re.Match[str]) -> str:
+    sign, first, rest, exponent = found.groups()
+    return found[0] if first is None else f"{sign}{first}{(rest or '').ljust(int(exponent), '0')}.0"
+
+
 def _dump(value: Any) -> str:
     # strict JSON: no NaN; ensure_ascii=False so that encode() finds lone surrogates, which jsonb refuses as it does NUL
     text = _ENCODE(value)
     text.encode()
+    if "e+" in text:
+        # jsonb holds 1e+16 as 10000000000000000, which comes back as an int, and 10000000000000000.0 as it is
+        text = _LARGE.sub(_written_out, text)
     if "\\u0000" in text and "\x00" in _strings(value):
         raise ValueError("PostgreSQL stores no NUL character in jsonb")
     return text
