@@ -27,6 +27,8 @@ CONNECT_SECONDS = 5
 LIMIT = 2
 """Jobs of one tenant at the same time."""
 TOTAL_LIMIT = 5
+RATE = 20
+"""Of the limited jobs of all tenants, in a second."""
 ASK_SECONDS = 30
 """A task waits no longer than this for an answer of the database."""
 
@@ -43,6 +45,11 @@ _own = threading.local()
 
 class Flaky(Exception):
     """What the retrying task fails with."""
+
+
+def moment() -> float:
+    """Seconds since 1970, whatever the clocks of this worker (`shim`) and of the server say."""
+    return time.clock_gettime(time.CLOCK_REALTIME)
 
 
 def slowness() -> float:
@@ -132,13 +139,14 @@ async def transactional(session: AsyncSession, ctx: workrow.JobContext, key: str
 @app.task(name="chaos.locked", transactional=True, retry=ALWAYS)
 async def locked(session: AsyncSession, ctx: workrow.JobContext, key: str) -> None:
     """A task that nobody else with its lock runs beside."""
-    began = (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
+    began = moment()
     await asyncio.sleep(0.01 + slowness())
     await session.execute(
         text(
-            """INSERT INTO chaos.holds (lock, job_id, began, ended) VALUES (:lock, :job, :began, clock_timestamp())"""
+            """INSERT INTO chaos.holds (lock, job_id, began, ended)
+               VALUES (:lock, :job, to_timestamp(:began), to_timestamp(:ended))"""
         ),
-        {"lock": ctx.job.lock, "job": ctx.job.id, "began": began},
+        {"lock": ctx.job.lock, "job": ctx.job.id, "began": began, "ended": moment()},
     )
     await session.execute(
         text("INSERT INTO chaos.ledger (job_id, key) VALUES (:job, :key)"), {"job": ctx.job.id, "key": key}
@@ -147,14 +155,14 @@ async def locked(session: AsyncSession, ctx: workrow.JobContext, key: str) -> No
 
 async def stay(session: AsyncSession, ctx: workrow.JobContext, key: str, place: str, most: int) -> None:
     """Be somewhere for a while where no more than ``most`` may be at the same time, and write it down."""
-    began = (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
+    began = moment()
     await asyncio.sleep(0.01 + slowness())
     await session.execute(
         text(
             """INSERT INTO chaos.stays (place, most, job_id, began, ended)
-               VALUES (:place, :most, :job, :began, clock_timestamp())"""
+               VALUES (:place, :most, :job, to_timestamp(:began), to_timestamp(:ended))"""
         ),
-        {"place": place, "most": most, "job": ctx.job.id, "began": began},
+        {"place": place, "most": most, "job": ctx.job.id, "began": began, "ended": moment()},
     )
     await session.execute(
         text("INSERT INTO chaos.ledger (job_id, key) VALUES (:job, :key)"), {"job": ctx.job.id, "key": key}
@@ -165,7 +173,7 @@ async def stay(session: AsyncSession, ctx: workrow.JobContext, key: str, place: 
     name="chaos.limited",
     transactional=True,
     retry=ALWAYS,
-    limits=(workrow.Limit(LIMIT, key="tenant"), workrow.Limit(TOTAL_LIMIT), workrow.Rate("200/s")),
+    limits=(workrow.Limit(LIMIT, key="tenant"), workrow.Limit(TOTAL_LIMIT), workrow.Rate(f"{RATE}/s")),
 )
 async def limited(session: AsyncSession, ctx: workrow.JobContext, key: str, tenant: int) -> None:
     """A task that runs no more than so often at the same time, for each tenant."""

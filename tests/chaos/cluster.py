@@ -6,11 +6,12 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import psycopg
 
+from tests.chaos.stepping import SteppingClock
 from workrow.embedded import pg_bin
 from workrow.embedded.account import Account
 
@@ -56,9 +57,11 @@ class Node:
         directory: where data and log are kept.
         name: of the data directory and the log file.
         logs: where the log goes.
+        clock: what it has for a clock; None: the real one.
     """
 
-    def __init__(self, directory: Path, name: str, logs: Path) -> None:
+    def __init__(self, directory: Path, name: str, logs: Path, clock: SteppingClock | None = None) -> None:
+        self.clock = clock
         self.account = Account.of(directory)
         self.directory = directory
         self.data = directory / name
@@ -91,7 +94,8 @@ class Node:
         self._run("pg_ctl", "-D", self.data, "-w", "-t", WAIT_SECONDS, "promote")
 
     def _run(self, program: str, *arguments: object) -> None:
-        with self._own_log().open("ab") as log, Path(os.devnull).open("rb") as nothing:
+        clock = self.clock.in_force() if self.clock else nullcontext()
+        with self._own_log().open("ab") as log, Path(os.devnull).open("rb") as nothing, clock:
             try:
                 ended = self.account.run(
                     [pg_bin() / program, *map(str, arguments)],
@@ -121,17 +125,25 @@ class Cluster:
         logs: where the logs go.
         standby: whether there is one.
         settings: of the server, beside those that every cluster has.
+        clock: of both servers; None: the real one.
     """
 
     def __init__(
-        self, directory: Path, logs: Path, *, standby: bool = False, settings: Mapping[str, object] | None = None
+        self,
+        directory: Path,
+        logs: Path,
+        *,
+        standby: bool = False,
+        settings: Mapping[str, object] | None = None,
+        clock: SteppingClock | None = None,
     ) -> None:
         account = Account.of(directory)
         if account.owner:
             os.chown(directory, *account.owner)
         self.settings = {**SETTINGS, **(settings or {})}
-        self.primary = Node(directory, "a", logs)
-        self.standby = Node(directory, "b", logs) if standby else None
+        self.clock = clock
+        self.primary = Node(directory, "a", logs, clock)
+        self.standby = Node(directory, "b", logs, clock) if standby else None
 
     @property
     def url(self) -> str:

@@ -10,12 +10,15 @@ from typing import Any, Literal
 import psycopg
 
 from tests.chaos import app as chaos
+from tests.chaos.facts import Disturbance
 from tests.chaos.fleet import CLOCK_OFF_SECONDS
 from tests.chaos.world import World
 
 Group = Literal["worker", "server", "network", "other"]
 Heal = Callable[[], None]
 LONG_OUTAGE_SECONDS = 60.0
+STEP_EVERY = 100.0
+"""Seconds between two steps of the server's clock: within a minute after one that sets it back no tick is owed."""
 OURS = "application_name NOT IN ('chaos', 'standby') AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
 
 
@@ -277,6 +280,29 @@ def holder(world: World) -> tuple[float, Heal] | None:
         "SELECT FROM procrastinate_jobs ORDER BY random() LIMIT 20 FOR UPDATE SKIP LOCKED",
         "SELECT FROM workrow.limit_buckets ORDER BY random() LIMIT 2 FOR UPDATE SKIP LOCKED",
     )
+
+
+def step_clock(world: World) -> tuple[float, Heal] | None:
+    """The server's clock steps by a minute or an hour; the next time it steps back to where it was."""
+    clock = world.cluster.clock
+    assert clock is not None
+    if time.monotonic() < world.next_step:
+        return None
+    world.next_step = time.monotonic() + STEP_EVERY
+    now = 0 if clock.ahead else world.random.choice((-1, 1)) * world.random.choice((60, 3600))
+    set_clock(world, now)
+    return 1.0, lambda: None
+
+
+def set_clock(world: World, seconds: int) -> None:
+    """Let the server's clock be so much ahead of the real one."""
+    clock = world.cluster.clock
+    assert clock is not None
+    step, began = seconds - clock.ahead, time.time()
+    clock.set(seconds)
+    world.say(f"the server's clock steps by {step:+d} s, and is {seconds:+d} s ahead")
+    # set back, schedules go on within a minute
+    world.disturbances.append(Disturbance(None, began, began + (60 if step < 0 else 0)))
 
 
 def crowd(world: World) -> tuple[float, Heal] | None:

@@ -1,71 +1,20 @@
 """The judge: reads the books when all is over. Each invariant returns examples of where it does not hold."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Callable
 
-import psycopg
-from psycopg.rows import tuple_row
+from tests.chaos.app import LEASE_SECONDS, RATE, TOTAL_LIMIT
+from tests.chaos.facts import EXAMPLES, Connection, Facts, Finding, clock_table, told
+from tests.chaos.ticks import ticks_at_a_wrong_time, ticks_missing, ticks_twice
 
-Connection = psycopg.Connection[Any]
-EXAMPLES = 5
-MAX_DELAY_SECONDS = 600
-"""A due time that was missed is made up for no later than this."""
 YOUNG_SECONDS = 10
 """A tick enqueued so long before the workers were told to stop may be left."""
-RECOVERY_SECONDS = 15.0
-"""After a disturbance a worker may need so long until its schedules tick again."""
-
-
-class Disturbance(NamedTuple):
-    """Something that may keep a worker from its work: seconds since 1970; no worker means all of them."""
-
-    worker: int | None
-    began: float
-    ended: float
-
-
-@dataclass(slots=True)
-class Facts:
-    """What the database does not know.
-
-    Attributes:
-        acknowledged: keys of the business rows whose commit was answered.
-        workers: how many there were.
-        began: when all of them were up, in seconds since 1970.
-        ended: when the first of them was told to stop.
-        tick_seconds: the schedule's interval.
-        disturbances: what kept them from their work.
-        exits: workers that ended though nobody asked, or otherwise than asked.
-        together: jobs that were seen running under the same lock.
-        orphans: child processes that outlived their worker.
-        unsettled: what was not over when the workers had had their time to finish.
-        starts: how many worker processes there were.
-        samples: how often the locks were looked at.
-    """
-
-    acknowledged: set[str] = field(default_factory=set)
-    workers: int = 3
-    began: float = 0.0
-    ended: float = 0.0
-    tick_seconds: float = 2.0
-    disturbances: list[Disturbance] = field(default_factory=list)
-    exits: list[str] = field(default_factory=list)
-    together: list[str] = field(default_factory=list)
-    orphans: list[str] = field(default_factory=list)
-    unsettled: list[str] = field(default_factory=list)
-    starts: int = 0
-    samples: int = 0
-
-
-Finding = list[str]
 ORDERED = "task LIKE 'chaos.%%' AND task NOT IN ('chaos.tick', 'chaos.born')"
 TRANSACTIONAL = "task IN ('chaos.transactional', 'chaos.locked', 'chaos.limited', 'chaos.unique')"
 
 
 def jobs_lost(conn: Connection, facts: Facts) -> Finding:
     """Committed business rows without a job."""
-    return _told(
+    return told(
         conn,
         f"""SELECT 'order ' || key || ' (' || kind || ') has no job' FROM chaos.orders
             WHERE key NOT IN (SELECT args ->> 'key' FROM workrow.jobs WHERE {ORDERED})""",
@@ -74,7 +23,7 @@ def jobs_lost(conn: Connection, facts: Facts) -> Finding:
 
 def jobs_from_nowhere(conn: Connection, facts: Facts) -> Finding:
     """Jobs of rolled-back business rows, or several of one."""
-    return _told(
+    return told(
         conn,
         f"""SELECT 'job ' || id || ' (' || task || ') has no order ' || coalesce(args ->> 'key', '?')
             FROM workrow.jobs
@@ -93,21 +42,23 @@ def commits_forgotten(conn: Connection, facts: Facts) -> Finding:
 
 def not_done(conn: Connection, facts: Facts) -> Finding:
     """Jobs that did not succeed; one that was there when three workers died may be quarantined."""
-    return facts.unsettled + _told(
+    return facts.unsettled + told(
         conn,
         f"""SELECT 'job ' || id || ' (' || task || ') is ' || status || ', claims ' || claims || ', crashes ' || crashes
                    || coalesce(': ' || error, '')
             FROM workrow.jobs
             WHERE task LIKE 'chaos.%%' AND status <> 'succeeded'
-              AND NOT (task = 'chaos.tick' AND status = 'todo'
-                       AND created_at > to_timestamp({facts.ended - YOUNG_SECONDS}))
+              AND NOT (task = 'chaos.tick' AND status = 'todo' AND EXISTS (
+                  SELECT FROM {clock_table(facts)}
+                  WHERE created_at - ahead BETWEEN began AND ended
+                    AND created_at - ahead > to_timestamp({facts.ended - YOUNG_SECONDS})))
               AND NOT (status = 'failed' AND quarantine LIKE 'crashed%%' AND crashes >= 3)""",
     )
 
 
 def transactional_effects(conn: Connection, facts: Facts) -> Finding:
     """Effects of transactional jobs: exactly one if it succeeded, else none."""
-    return _told(
+    return told(
         conn,
         f"""WITH written AS (SELECT job_id, count(*) AS effects, min(key) AS key FROM chaos.ledger GROUP BY job_id)
             SELECT 'job ' || coalesce(id, job_id) || ' (' || coalesce(status::text, 'unknown') || ', claims '
@@ -128,7 +79,7 @@ def transactional_effects(conn: Connection, facts: Facts) -> Finding:
 
 def plain_effects(conn: Connection, facts: Facts) -> Finding:
     """Effects of the other jobs: no more than attempts were started, and at least one if it succeeded."""
-    return _told(
+    return told(
         conn,
         f"""WITH written AS (SELECT job_id, count(*) AS effects FROM chaos.effects GROUP BY job_id)
             SELECT 'job ' || coalesce(id, job_id) || ' (' || coalesce(status::text, 'unknown') || ') had '
@@ -153,7 +104,7 @@ def plain_effects(conn: Connection, facts: Facts) -> Finding:
 
 def lock_holders(conn: Connection, facts: Facts) -> Finding:
     """Jobs that ran beside another one of their lock."""
-    return facts.together[:EXAMPLES] + _told(
+    return facts.together[:EXAMPLES] + told(
         conn,
         """SELECT 'jobs ' || other || ' and ' || job_id || ' held ' || lock || ' at ' || began
            FROM (
@@ -168,7 +119,7 @@ def lock_holders(conn: Connection, facts: Facts) -> Finding:
 
 def over_limit(conn: Connection, facts: Facts) -> Finding:
     """Jobs that ran beside more others of their limit, or of their unique key, than may be."""
-    return _told(
+    return told(
         conn,
         """SELECT 'job ' || job_id || ' was in ' || place || ' with ' || together - 1 || ' others at ' || began
            FROM (
@@ -182,68 +133,57 @@ def over_limit(conn: Connection, facts: Facts) -> Finding:
     )
 
 
-def ticks_twice(conn: Connection, facts: Facts) -> Finding:
-    """Due times of the schedule that were enqueued more than once."""
-    return _told(
+def over_rate(conn: Connection, facts: Facts) -> Finding:
+    """Jobs that began beside more others in a second than their rate admits.
+
+    What is claimed begins a moment later, `TOTAL_LIMIT` jobs at most; a step of the server's clock forward gives
+    the rate once more what the time that was skipped would have admitted.
+    """
+    forward = [
+        shown.began for before, shown in zip(facts.clock, facts.clock[1:], strict=False) if shown.ahead > before.ahead
+    ]
+    return told(
         conn,
-        """SELECT 'due time ' || (args ->> 'timestamp') || ' has the jobs ' || string_agg(id::text, ', ')
-           FROM workrow.jobs WHERE task = 'chaos.tick' GROUP BY args ->> 'timestamp' HAVING count(*) > 1""",
-    )
-
-
-def ticks_missing(conn: Connection, facts: Facts) -> Finding:
-    """Due times that nobody enqueued though a worker was undisturbed."""
-    query = "SELECT CAST(args ->> 'timestamp' AS bigint) FROM workrow.jobs WHERE task = 'chaos.tick'"
-    made = {int(due) for (due,) in conn.execute(query).fetchall()}
-    missing = [due for due in due_times(facts) if due not in made]
-    return [f"due time {due} was missed, {due - facts.began:.0f} s after the start" for due in missing[:EXAMPLES]]
-
-
-def ticks_at_a_wrong_time(conn: Connection, facts: Facts) -> Finding:
-    """Due times that are none, or that were enqueued too early or too late: by a clock that is wrong."""
-    return _told(
-        conn,
-        f"""SELECT 'job ' || id || ' was enqueued ' || created_at || ' for ' || due
+        f"""SELECT many || ' rated jobs began within a second from ' || began
             FROM (
-                SELECT id, created_at, to_timestamp(CAST(args ->> 'timestamp' AS bigint)) AS due
-                FROM workrow.jobs WHERE task = 'chaos.tick'
-            ) AS ticks
-            WHERE created_at < due OR created_at > due + interval '{MAX_DELAY_SECONDS} s'
-               OR mod(CAST(extract(epoch FROM due) AS bigint), {int(facts.tick_seconds)}) <> 0""",
+                SELECT began, count(*) OVER (
+                    ORDER BY began RANGE BETWEEN CURRENT ROW AND interval '1 s' FOLLOWING
+                ) AS many
+                FROM chaos.stays WHERE place LIKE 'tenant %%'
+            ) AS starts
+            WHERE many > {TOTAL_LIMIT} + {RATE} * (1 + (
+                SELECT count(*) FROM unnest(CAST(ARRAY{forward} AS float[])) AS step
+                WHERE to_timestamp(step) BETWEEN began - interval '{LEASE_SECONDS} s' AND began + interval '1 s'))""",
     )
-
-
-def due_times(facts: Facts) -> Iterable[int]:
-    """The due times that nothing excuses from."""
-    step = int(facts.tick_seconds)
-    first = (int(facts.began) // step + 2) * step
-    for due in range(first, int(facts.ended - facts.tick_seconds), step):
-        idle = {
-            each.worker
-            for each in facts.disturbances
-            if each.began < due + facts.tick_seconds and due < each.ended + RECOVERY_SECONDS
-        }
-        if None not in idle and len(idle) < facts.workers:
-            yield due
 
 
 def history_incomplete(conn: Connection, facts: Facts) -> Finding:
-    """Jobs with two rows, or with times that are missing or out of order."""
-    return _told(
+    """Jobs with two rows, or with times that are missing or out of order, whatever the clock showed.
+
+    A start and an end are counted from the claim, so they may lie beyond the step that came meanwhile.
+    """
+    clock = clock_table(facts)
+    return told(
         conn,
-        """SELECT 'job ' || id || ' has ' || count(*) || ' rows' FROM workrow.jobs GROUP BY id HAVING count(*) > 1
+        f"""SELECT 'job ' || id || ' has ' || count(*) || ' rows' FROM workrow.jobs GROUP BY id HAVING count(*) > 1
            UNION ALL
            SELECT 'job ' || id || ' was created ' || coalesce(created_at::text, 'never') || ', started '
                   || coalesce(started_at::text, 'never') || ', finished ' || finished_at
            FROM workrow.history
-           WHERE NOT coalesce(created_at <= started_at AND started_at <= finished_at, false)
-              OR finished_at > now() OR claims < 1 OR attempts < 1 OR worker IS NULL""",
+           WHERE NOT EXISTS (
+                  SELECT FROM {clock} AS made, {clock} AS start, {clock} AS stop, {clock} AS latest
+                  WHERE made.began <= created_at - made.ahead AND created_at - made.ahead <= made.ended
+                    AND created_at - made.ahead <= started_at - start.ahead AND start.began <= started_at - start.ahead
+                    AND started_at - start.ahead <= finished_at - stop.ahead
+                    AND stop.began <= finished_at - stop.ahead
+                    AND latest.number = {len(facts.clock)} AND finished_at - stop.ahead <= now() - latest.ahead)
+              OR claims < 1 OR attempts < 1 OR worker IS NULL""",
     )
 
 
 def stuck(conn: Connection, facts: Facts) -> Finding:
     """Jobs that count as running though no worker is left."""
-    return _told(
+    return told(
         conn,
         """SELECT 'job ' || id || ' (' || task_name || ') of worker ' || coalesce(worker_id::text, 'none')
                   || ' is doing since ' || started_at
@@ -253,7 +193,7 @@ def stuck(conn: Connection, facts: Facts) -> Finding:
 
 def dead_workers(conn: Connection, facts: Facts) -> Finding:
     """Workers that are still registered though none is left."""
-    return _told(
+    return told(
         conn, "SELECT 'worker ' || id || ' beat last at ' || last_heartbeat FROM procrastinate_workers ORDER BY id"
     )
 
@@ -278,6 +218,7 @@ INVARIANTS: dict[str, Invariant] = {
     "other effects once for each claim at most": plain_effects,
     "one holder of a lock at any time": lock_holders,
     "no more at a time than limits and unique keys allow": over_limit,
+    "no more in a second than a rate admits": over_rate,
     "no due time twice": ticks_twice,
     "no due time missed": ticks_missing,
     "ticks at due times, by the right clock": ticks_at_a_wrong_time,
@@ -292,9 +233,3 @@ INVARIANTS: dict[str, Invariant] = {
 def judge(conn: Connection, facts: Facts) -> dict[str, Finding]:
     """All invariants, with what violates them."""
     return {name: check(conn, facts) for name, check in INVARIANTS.items()}
-
-
-def _told(conn: Connection, query: str) -> Finding:
-    # NB: doubled percent signs, as the statement has parameters
-    cursor = psycopg.Cursor(conn, row_factory=tuple_row)
-    return [str(row[0]) for row in cursor.execute(f"{query} LIMIT %s", [EXAMPLES]).fetchall()]

@@ -8,26 +8,23 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tests.chaos.facts import Facts, Finding
 from tests.chaos.judge import (
     INVARIANTS,
-    Facts,
-    Finding,
     Invariant,
     commits_forgotten,
-    due_times,
     history_incomplete,
     jobs_from_nowhere,
     jobs_lost,
     lock_holders,
     not_done,
     over_limit,
+    over_rate,
     plain_effects,
     stuck,
-    ticks_at_a_wrong_time,
-    ticks_missing,
-    ticks_twice,
     transactional_effects,
 )
+from tests.chaos.ticks import due_times, ticks_at_a_wrong_time, ticks_missing, ticks_twice
 
 TOTALS = {
     "jobs": "SELECT count(*) FROM workrow.jobs",
@@ -60,6 +57,7 @@ JUDGED: dict[Invariant, str] = {
     plain_effects: "SELECT count(*) FROM chaos.effects",
     lock_holders: "SELECT count(*) FROM chaos.holds",
     over_limit: "SELECT count(*) FROM chaos.stays",
+    over_rate: "SELECT count(*) FROM chaos.stays WHERE place LIKE 'tenant %'",
     ticks_twice: "SELECT count(*) FROM chaos.ticks",
     ticks_at_a_wrong_time: "SELECT count(*) FROM chaos.ticks",
     history_incomplete: "SELECT count(*) FROM workrow.history",

@@ -23,10 +23,12 @@ from tests.chaos.app import TICK
 from tests.chaos.bouncer import Bouncer, Missing
 from tests.chaos.cluster import HOST, Cluster, url_of
 from tests.chaos.crew import Crew
+from tests.chaos.facts import Facts, Shown
 from tests.chaos.fleet import ROOT, Fleet
-from tests.chaos.judge import Facts, judge
+from tests.chaos.judge import judge
 from tests.chaos.proxy import Proxy
 from tests.chaos.schedule import Schedule
+from tests.chaos.stepping import LIBRARY, SteppingClock
 from tests.chaos.world import Sampler, World
 from workrow import schema
 
@@ -65,6 +67,8 @@ def main() -> None:
                 "of them refused: database away": world.fleet.refused_starts,
                 "wall time": f"{time.monotonic() - began:.0f} s",
             }
+            if not LIBRARY:
+                totals["steps of the server's clock"] = "none: needs libfaketime (Debian: apt install faketime)"
     except Missing as missing:
         sys.exit(str(missing))
     if not any(found.values()):
@@ -95,7 +99,8 @@ def _world(options: argparse.Namespace, logs: Path) -> Iterator[World]:
         stack.callback(watching.wait)
         assert watching.stdin is not None
         stack.callback(watching.stdin.close)
-        cluster = Cluster(directory, logs, standby=options.standby)
+        clock = SteppingClock(directory) if LIBRARY else None
+        cluster = Cluster(directory, logs, standby=options.standby, clock=clock)
         stack.callback(cluster.destroy)
         bouncer = Bouncer(directory, cluster.primary.port, logs / "pgbouncer.log") if options.pgbouncer else None
         cluster.start()
@@ -156,6 +161,7 @@ def _play(world: World, logs: Path, options: argparse.Namespace, began: float) -
             unsettled=unsettled,
             starts=fleet.starts,
             samples=sampler.samples,
+            clock=world.cluster.clock.history() if world.cluster.clock else [Shown(0.0, time.time(), 0)],
         )
     finally:
         if sampler.is_alive():

@@ -35,6 +35,7 @@ FAULTS = (
 )
 LONG_OUTAGE = Fault("server: outage of a minute", "server", faults.long_outage)
 FAILOVER = Fault("server: failover to the standby", "server", faults.failover)
+STEP = Fault("server: clock steps", "server", faults.step_clock)
 BOUNCE = Fault("pgbouncer: killed or stopped", "server", faults.bounce)
 
 
@@ -53,6 +54,7 @@ class Schedule:
             *FAULTS,
             *([FAILOVER] if world.cluster.standby else []),
             *([BOUNCE] if world.bouncer else []),
+            *([STEP] if world.cluster.clock else []),
         ]
         self._heals: list[tuple[float, int, str, Heal]] = []
         self._numbers = itertools.count()
@@ -81,8 +83,10 @@ class Schedule:
                 return
 
     def finish(self) -> None:
-        """Heal everything."""
+        """Heal everything; the server's clock shows the latest time for which a job may wait."""
         self._heal(float("inf"))
+        if clock := self._world.cluster.clock:
+            faults.set_clock(self._world, max(shown.ahead for shown in clock.history()))
 
     def _heal(self, until: float) -> None:
         while self._heals and self._heals[0][0] <= until:

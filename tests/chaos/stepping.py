@@ -2,8 +2,11 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.chaos.facts import Shown
 
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
@@ -17,12 +20,27 @@ class SteppingClock:
 
     def __init__(self, directory: Path) -> None:
         self._file = directory / "clock"
-        self.set(0)
+        self._since = 0.0
+        self.ahead = 0
+        self._shown: list[Shown] = []
+        self._write()
 
     def set(self, seconds: int) -> None:
         """Let it be so much ahead of the real one, from now on."""
+        before, was = time.time(), self.ahead
+        self.ahead = seconds
+        self._write()
+        # meanwhile it may have shown either
+        self._shown.append(Shown(self._since, time.time(), was))
+        self._since = before
+
+    def history(self) -> list[Shown]:
+        """What it has shown until now."""
+        return [*self._shown, Shown(self._since, time.time(), self.ahead)]
+
+    def _write(self) -> None:
         new = self._file.with_suffix(".new")
-        new.write_text(f"{seconds:+d}")
+        new.write_text(f"{self.ahead:+d}")
         new.chmod(0o644)
         new.replace(self._file)
 

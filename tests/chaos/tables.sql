@@ -5,7 +5,7 @@ CREATE TABLE chaos.orders (key text PRIMARY KEY, kind text NOT NULL, producer in
 CREATE TABLE chaos.ledger (job_id bigint NOT NULL, key text NOT NULL, at timestamptz NOT NULL DEFAULT now());
 -- what the others write, in transactions of their own
 CREATE TABLE chaos.effects (job_id bigint NOT NULL, attempt int NOT NULL, key text NOT NULL, pid int NOT NULL, at timestamptz NOT NULL DEFAULT now());
--- who held a lock, and when
+-- who held a lock, and when; by the machine's clock, here and below: the server's steps
 CREATE TABLE chaos.holds (lock text NOT NULL, job_id bigint NOT NULL, began timestamptz NOT NULL, ended timestamptz NOT NULL);
 -- who was where no more than so many may be at the same time
 CREATE TABLE chaos.stays (place text NOT NULL, most int NOT NULL, job_id bigint NOT NULL, began timestamptz NOT NULL, ended timestamptz NOT NULL);

@@ -7,7 +7,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.chaos.judge import INVARIANTS, RECOVERY_SECONDS, Disturbance, Facts, due_times, judge
+from tests.chaos.app import RATE, TOTAL_LIMIT
+from tests.chaos.facts import LATEST, Disturbance, Facts, Shown
+from tests.chaos.judge import INVARIANTS, judge
+from tests.chaos.ticks import RECOVERY_SECONDS, arrivals, due_times
 from workrow import schema
 
 BEGAN = 1_700_000_000.0
@@ -131,6 +134,11 @@ CORRUPTIONS: list[tuple[str, tuple[str, ...]]] = [
         "UPDATE chaos.stays SET ended = ended + interval '1 s' WHERE job_id = 1",
         ("no more at a time than limits and unique keys allow",),
     ),
+    (
+        "INSERT INTO chaos.stays SELECT 'tenant 2', 99, n, now() + n * interval '10 ms', now() + n * interval '11 ms' "
+        f"FROM generate_series(1, {RATE + TOTAL_LIMIT + 1}) AS n",
+        ("no more in a second than a rate admits",),
+    ),
     ("UPDATE chaos.holds SET began = began - interval '5 s' WHERE job_id = 5", ("one holder of a lock at any time",)),
     (
         "UPDATE workrow.history SET args = (SELECT args FROM workrow.history WHERE id = 120) WHERE id = 121",
@@ -229,6 +237,84 @@ def test_due_times_are_owed_while_a_worker_is_undisturbed() -> None:
     everybody = [Disturbance(None, BEGAN + 30, BEGAN + 31)]
     left = list(due_times(facts(disturbances=everybody)))
     assert left == [due for due in all_of_them if due + 2 <= BEGAN + 30 or due >= BEGAN + 31 + RECOVERY_SECONDS]
+
+
+BACK = [Shown(0, BEGAN + 30, 0), Shown(BEGAN + 30, LATEST, -20)]
+"""Set back by 20 s, so that what is due from 10 to 30 s after the start comes twice."""
+TOO_MANY = "no more in a second than a rate admits"
+
+
+def test_due_times_are_those_of_the_servers_clock() -> None:
+    hour = [Shown(0, BEGAN + 20, 0), Shown(BEGAN + 20, BEGAN + 40, 3600), Shown(BEGAN + 40, LATEST, 0)]
+    right, owed = list(due_times(facts())), list(due_times(facts(clock=hour)))
+    assert owed[0] == right[0]
+    assert owed[-1] == right[-1]
+    assert [due - 3600 for due in owed if due > ENDED] == [due for due in right if 24 <= due - BEGAN < 40]
+    assert [due for due in owed if due < ENDED] == [due for due in right if not 20 <= due - BEGAN < 44]
+    twice = list(due_times(facts(clock=BACK)))
+    assert {due for due in twice if twice.count(due) == 2} == {due for due in right if 14 <= due - BEGAN < 30}
+
+
+def test_a_time_comes_as_often_as_the_clock_goes_or_steps_over_it() -> None:
+    there_and_back = [Shown(0, 100, 0), Shown(100, 200, 3600), Shown(200, LATEST, 0)]
+    assert [arrivals(due, there_and_back) for due in (50, 150, 250, 3750)] == [1, 1, 2, 2]
+    assert [arrivals(BEGAN + after, BACK) for after in (5, 15, 35)] == [1, 2, 1]
+
+
+def test_a_tick_is_owed_and_excused_as_often_as_its_time_comes(books: psycopg.Connection) -> None:
+    stepped = facts(clock=BACK, disturbances=[Disturbance(None, BEGAN + 30, BEGAN + 25)])
+    assert violated(books, stepped) == ["no due time missed"]
+    for number, due in enumerate(range(int(BEGAN) + 14, int(BEGAN) + 30, 2), 300):
+        finish(books, number, "chaos.tick", f'{{"timestamp": {due}}}', created=due + 0.1)
+        books.execute("INSERT INTO chaos.ticks VALUES (to_timestamp(%s), %s)", [due, number])
+    assert violated(books, stepped) == []
+    assert violated(books) == ["no due time twice"]
+    books.execute("UPDATE workrow.history SET args = (SELECT args FROM workrow.history WHERE id = 102) WHERE id = 115")
+    assert "no due time twice" in violated(books, stepped), "its time came once"
+
+
+def test_a_tick_that_waits_is_young_by_the_clock_that_it_was_made_by(books: psycopg.Connection) -> None:
+    books.execute(
+        "INSERT INTO procrastinate_jobs (id, queue_name, task_name, args, status, created_at) VALUES "
+        f"(900, 'q', 'chaos.tick', '{{\"timestamp\": {int(ENDED) + 3600}}}', 'todo', to_timestamp({ENDED} + 3600))"
+    )
+    late = [Shown(0, ENDED - 1, 0), Shown(ENDED - 1, LATEST, 3600)]
+    assert violated(books, facts(clock=late)) == []
+    early = [Shown(0, ENDED - 60, 0), Shown(ENDED - 60, ENDED - 20, 3620), Shown(ENDED - 20, ENDED + 1, 0)]
+    assert "every job is done" in violated(books, facts(clock=early))
+
+
+def test_times_are_in_order_by_the_clock_that_each_was_told_by(books: psycopg.Connection) -> None:
+    ((now,),) = books.execute("SELECT CAST(extract(EPOCH FROM now()) AS float)").fetchall()
+    hour = [Shown(0, now - 10, 0), Shown(now - 10, now - 5, 3600), Shown(now - 5, LATEST, 0)]
+
+    def wrong(*changes: str) -> bool:
+        books.execute(f"UPDATE workrow.history SET {', '.join(changes)} WHERE id = 1".encode())
+        return "history complete, its times in order" in violated(books, facts(clock=hour))
+
+    assert not wrong("created_at = now() + interval '1 h' - interval '7 s'")
+    assert violated(books) == ["history complete, its times in order"]
+    assert wrong("started_at = now() - interval '8 s'"), "before it was made"
+    # claimed by the clock that was ahead, and start and end are counted from there
+    assert not wrong("started_at = created_at", "finished_at = created_at + interval '2 s'")
+    assert wrong("finished_at = created_at - interval '2 s'")
+    assert wrong("finished_at = now() + interval '1 h 1 s'"), "which is still to come"
+
+
+def test_a_step_forward_gives_a_rate_one_burst(books: psycopg.Connection) -> None:
+    ((now,),) = books.execute("SELECT CAST(extract(EPOCH FROM now()) AS float)").fetchall()
+    start = (
+        "INSERT INTO chaos.stays SELECT 'tenant 2', 99, n, at, at + interval '1 ms' "
+        "FROM generate_series(%s::int, %s::int) AS n, "
+        "LATERAL (SELECT now() - interval '2 s' + n * interval '10 ms') AS began (at)"
+    )
+    most = 2 * RATE + TOTAL_LIMIT
+    books.execute(start, [1, most])
+    forward, back = ([Shown(0, now - 2, 0), Shown(now - 2, LATEST, ahead)] for ahead in (3600, -3600))
+    assert TOO_MANY not in violated(books, facts(clock=forward))
+    assert TOO_MANY in violated(books, facts(clock=back))
+    books.execute(start, [most + 1, most + 1])
+    assert TOO_MANY in violated(books, facts(clock=forward))
 
 
 def test_every_invariant_is_corrupted_above() -> None:

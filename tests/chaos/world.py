@@ -11,8 +11,8 @@ import psycopg
 from tests.chaos.app import LEASE_SECONDS
 from tests.chaos.bouncer import Bouncer
 from tests.chaos.cluster import Cluster
+from tests.chaos.facts import Disturbance
 from tests.chaos.fleet import Fleet
-from tests.chaos.judge import Disturbance
 from tests.chaos.proxy import Proxy
 
 SAMPLE_SECONDS = 0.1
@@ -49,6 +49,8 @@ class World:
         self.troubled_at = 0.0
         self.spared: int | None = None
         """The worker that no fault of single workers may hit at the moment."""
+        self.next_step = 0.0
+        """When the server's clock may step again."""
         self._log = log.open("a", buffering=1)
         self._began = time.monotonic()
 

@@ -34,10 +34,9 @@ def stepping() -> Iterator[tuple[SteppingClock, str]]:
     directory = Path(tempfile.mkdtemp(prefix="workrow-clock-"))
     directory.chmod(0o755)
     clock = SteppingClock(directory)
-    cluster = Cluster(directory, directory)
+    cluster = Cluster(directory, directory, clock=clock)
     try:
-        with clock.in_force():
-            cluster.start()
+        cluster.start()
         yield clock, cluster.url
     finally:
         cluster.destroy()
