@@ -34,13 +34,14 @@ def cluster_url(workrow_server: str) -> str:
 
 
 @contextmanager
-def new_database(cluster_url: str, template: str = "template0") -> Iterator[str]:
+def new_database(cluster_url: str, template: str = "template0", encoding: str | None = None) -> Iterator[str]:
     """A database that exists for as long as the block runs."""
     name = f"workrow_test_{uuid.uuid4().hex[:12]}"
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+    if encoding is not None:
+        create += sql.SQL(" ENCODING {} LOCALE 'C'").format(sql.Literal(encoding))
     with psycopg.connect(cluster_url, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-        )
+        connection.execute(create)
         try:
             yield re.sub(r"^(\w+://[^/?]*)[^?]*", rf"\1/{name}", cluster_url)
         finally:

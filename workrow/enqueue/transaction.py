@@ -15,7 +15,8 @@ from psycopg import errors as pg
 from psycopg.rows import tuple_row
 
 from workrow import sql
-from workrow.errors import SchemaMissing, TransactionError, WorkrowError
+from workrow.database.outage import told
+from workrow.errors import ArgumentError, SchemaMissing, TransactionError, WorkrowError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection as SAConnection
@@ -70,11 +71,12 @@ async def run_async(on: AsyncTransaction, name: str, params: Params, explain: "E
     Raises:
         TransactionError: the transaction has failed already, is read-only, or its connection is closed.
         SchemaMissing: procrastinate's tables are not there.
+        ArgumentError: the database's encoding cannot hold an argument.
     """
     try:
         if isinstance(on, psycopg.AsyncConnection):
             cursor = psycopg.AsyncCursor(on, row_factory=tuple_row)
-            return await (await cursor.execute(sql.load(name), params)).fetchall()
+            return _texts(await (await cursor.execute(sql.load(name), params)).fetchall())
         rows: Rows = await _sqlalchemy().run_async(on, name, params)
         return rows
     except _errors(on) as error:
@@ -85,11 +87,18 @@ def run(on: SyncTransaction, name: str, params: Params, explain: "Explain | None
     """The same for a sync session or connection."""
     try:
         if isinstance(on, psycopg.Connection):
-            return psycopg.Cursor(on, row_factory=tuple_row).execute(sql.load(name), params).fetchall()
+            return _texts(psycopg.Cursor(on, row_factory=tuple_row).execute(sql.load(name), params).fetchall())
         rows: Rows = _sqlalchemy().run(on, name, params)
         return rows
     except _errors(on) as error:
         raise _explained(explain, error, on) from None
+
+
+def _texts(rows: Rows) -> Rows:
+    """psycopg reads text as bytes where client_encoding is SQL_ASCII; no statement of ours returns any."""
+    if not rows or bytes not in map(type, rows[0]):
+        return rows
+    return [tuple(value.decode() if isinstance(value, bytes) else value for value in row) for row in rows]
 
 
 COPY_CHARACTERS = 65_536
@@ -164,8 +173,8 @@ def _sqlalchemy() -> Any:
 def _errors(on: object) -> tuple[type[Exception], ...]:
     """What the driver of ``on`` raises."""
     if isinstance(on, psycopg.AsyncConnection | psycopg.Connection):
-        return (psycopg.Error,)
-    return (psycopg.Error, _sqlalchemy().SQLAlchemyError)
+        return (psycopg.Error, UnicodeEncodeError)
+    return (psycopg.Error, UnicodeEncodeError, _sqlalchemy().SQLAlchemyError)
 
 
 def _explained(explain: Explain | None, error: Exception, on: object) -> Exception:
@@ -175,12 +184,20 @@ def _explained(explain: Explain | None, error: Exception, on: object) -> Excepti
 def _translated(error: Exception, on: object) -> WorkrowError | None:
     """Our word for what the caller can mend; None for what only the driver's own error describes."""
     what = type(on).__name__
+    if isinstance(error, UnicodeEncodeError):
+        character = error.object[error.start]
+        return TransactionError(
+            f"cannot enqueue {character!r}: the {what}'s client_encoding is not UTF8 ({error.encoding}); connect with "
+            "client_encoding=utf8, which a setting of the role or the database does not change then"
+        )
     if "sqlalchemy" in sys.modules and _sqlalchemy().has_failed(error):
         return TransactionError(f"cannot enqueue: the {what}'s transaction has failed or is closed; roll it back first")
     original = getattr(error, "orig", None) or error
     state = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
     if state == pg.InFailedSqlTransaction.sqlstate:
         return TransactionError(f"cannot enqueue: the {what}'s transaction has failed already; roll it back first")
+    if state == pg.UntranslatableCharacter.sqlstate:
+        return ArgumentError(f"cannot enqueue what the database's encoding cannot hold: {told(original)}")
     if state == pg.ReadOnlySqlTransaction.sqlstate:
         return TransactionError(f"cannot enqueue: the {what}'s transaction is read-only; use one that may write")
     if state in (pg.UndefinedTable.sqlstate, pg.UndefinedObject.sqlstate) and "procrastinate" in str(original):

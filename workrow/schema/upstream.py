@@ -25,7 +25,8 @@ def read() -> tuple[str, str]:
             f"procrastinate {version('procrastinate')} is installed, whose schema has sha256 {digest}, "
             f"which this workrow does not know: install procrastinate {' or '.join(KNOWN.values())}, or upgrade workrow"
         )
-    return text, KNOWN[digest]
+    # 3.10.0 has a dash in a comment, which a LATIN1 database cannot hold
+    return text.encode("ascii", "replace").decode(), KNOWN[digest]
 
 
 # our schema replaces these; a downgrade takes them from the text, which is pinned, so patterns will do

@@ -1,11 +1,12 @@
 """A claimed job, and how its attempt ended."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+import pydantic_core
 from procrastinate import jobs
 from procrastinate.retry import RetryDecision
 
@@ -191,6 +192,28 @@ def entry(claimed: Claimed, kind: str, message: str) -> str:
 def storable(text: str) -> str:
     """A text without what jsonb refuses: NUL and lone surrogates."""
     return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+def plain(text: str) -> str:
+    """A text with what is not ASCII as Python escapes it, for a database whose encoding cannot hold everything."""
+    return text.encode("ascii", "backslashreplace").decode()
+
+
+def plain_step(step: Step | None) -> Step | None:
+    """The same of what a task says of its progress."""
+    return step and (*step[:2], step[2] and plain(step[2]))
+
+
+def plain_outcome(outcome: Outcome) -> Outcome | None:
+    """The same of what is written beside the result; None if that is plain already."""
+    before = outcome.claimed.progress
+    outcome.claimed.progress = plain_step(before)
+    told: dict[str, Any] = pydantic_core.from_json(outcome.error or "{}")
+    escaped = {key: plain(value) if isinstance(value, str) else value for key, value in told.items()}
+    cause = outcome.cause and plain(outcome.cause)
+    if (escaped, cause, outcome.claimed.progress) == (told, outcome.cause, before):
+        return None
+    return replace(outcome, error=outcome.error and dump_result(escaped), cause=cause)
 
 
 def dump_step(step: Step | None) -> str | None:

@@ -13,7 +13,7 @@ from workrow.worker.arrays import literal
 from workrow.worker.finishing.writer import RACES, Writer
 from workrow.worker.job_logs import type_of
 from workrow.worker.lease import Lease
-from workrow.worker.outcome import Outcome, entry
+from workrow.worker.outcome import Outcome, entry, plain_outcome
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +75,10 @@ class Attempts:
                 if isinstance(error, psycopg.errors.UniqueViolation) and races:
                     # a newer job under the same queueing lock was not committed yet when we looked: now it is
                     return await self.write(batch, races - 1)
+                if isinstance(error, psycopg.errors.UntranslatableCharacter) and (
+                    told_plainly := plain_outcome(batch[0])
+                ):
+                    return await self.write([told_plainly], races)
                 return await self._give_up(batch[0], error)
         else:
             return []

@@ -4,12 +4,14 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
+import psycopg
+
 from workrow.context import Step
 from workrow.database.held import Held
 from workrow.database.link import Row
 from workrow.database.outage import LOST
 from workrow.worker.arrays import literal
-from workrow.worker.outcome import Claimed, dump_step
+from workrow.worker.outcome import Claimed, dump_step, plain_step
 
 SPACING_SECONDS = 0.25
 """The shortest time between two statements: what is said meanwhile, the last word of each job, is written by the
@@ -71,11 +73,20 @@ class ProgressWriter:
                 owners=literal(str(claimed.owner) for claimed, _ in said),
                 progresses=[dump_step(step) for _, step in said],
             )
-        except (Held, *LOST):
+        except psycopg.errors.UntranslatableCharacter:
+            self._again(said)
             for claimed, _ in said:
-                claimed.progress_due = True
-                self._due.append(claimed)
+                claimed.progress = plain_step(claimed.progress)
+            return
+        except (Held, *LOST):
+            self._again(said)
             raise
         for row in rows:
             claimed, step = batch[row[0]]
             claimed.progress_written = step
+
+    def _again(self, said: list[tuple[Claimed, Step | None]]) -> None:
+        for claimed, _ in said:
+            claimed.progress_due = True
+            self._due.append(claimed)
+        self._changed.set()
