@@ -1,6 +1,5 @@
 """What ``workrow.App(…)`` is told, checked where it is said: a mistake must not wait for the first worker."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,15 @@ from procrastinate.app import WorkerOptions
 from procrastinate.connector import BaseConnector
 
 from workrow.arguments.payload import check_max_payload, check_max_result
-from workrow.errors import ConfigurationError, OptionError, brief, check_names_known
+from workrow.errors import (
+    ConfigurationError,
+    OptionError,
+    brief,
+    check_names_known,
+    is_number,
+    is_whole,
+    seconds_in,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -58,8 +65,10 @@ def check_defaults(worker: Mapping[str, Any] | None, periodic: Mapping[str, Any]
     except OptionError as error:
         raise ConfigurationError(str(error)) from None
     late = (periodic or {}).get("max_delay", 0)
-    if isinstance(late, bool) or not isinstance(late, int | float) or not math.isfinite(late) or late < 0:
-        raise ConfigurationError(f"periodic_defaults: max_delay={brief(late)}: must be seconds, 0 or more")
+    if not is_number(late) or seconds_in(late) is None:
+        raise ConfigurationError(
+            f"periodic_defaults: max_delay={brief(late)}: must be seconds, 0 or more, up to 100 years"
+        )
 
 
 def check_keep_history(keep: timedelta | None) -> None:
@@ -81,7 +90,7 @@ def check_sessions(**makers: Callable[[], Any] | None) -> None:
 
 def check_max_crashes(crashes: int) -> None:
     """Raise ConfigurationError unless a job may be blamed after so many."""
-    if not isinstance(crashes, int) or not crashes >= CRASHES_LEAST:
+    if not is_whole(crashes, CRASHES_LEAST):
         raise ConfigurationError(
             f"max_crashes={brief(crashes)}: must be a whole number, at least {CRASHES_LEAST}: a job is not to blame "
             "for the first death of a worker that it ran in"
@@ -103,19 +112,19 @@ def lease_seconds(lease: Lease) -> float:
     Raises:
         ConfigurationError: it cannot work.
     """
-    seconds = lease.total_seconds() if isinstance(lease, timedelta) else lease
-    if not isinstance(seconds, int | float) or not LEASE_LEAST <= seconds <= LEASE_MOST:
+    seconds = seconds_in(lease)
+    if seconds is None or not LEASE_LEAST <= seconds <= LEASE_MOST:
         raise ConfigurationError(
             f"lease={brief(lease)}: must be seconds, at least {LEASE_LEAST:g}, for a heartbeat may be late, and at "
             f"most {LEASE_MOST:g}"
         )
-    return float(seconds)
+    return seconds
 
 
 def check_slots(name: str, slots: object) -> None:
     """Raise OptionError unless so many jobs can run at the same time."""
-    if not isinstance(slots, int) or slots < 1:
-        raise OptionError(f"{name}={slots!r}: must be a whole number of slots, at least 1")
+    if not is_whole(slots, 1):
+        raise OptionError(f"{name}={brief(slots)}: must be a whole number of slots, at least 1")
 
 
 def check_ageing(seconds: Any) -> float | None:
@@ -139,9 +148,9 @@ def check_duration(seconds: Any) -> float | None:
 def _above_zero(name: str, seconds: Any, what: str) -> float | None:
     if seconds is None:
         return None
-    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and math.isfinite(seconds) and seconds > 0:
-        return float(seconds)
-    raise OptionError(f"{name}={brief(seconds)}: must be {what}, above 0, or None")
+    if is_number(seconds) and (given := seconds_in(seconds)):
+        return given
+    raise OptionError(f"{name}={brief(seconds)}: must be {what}, above 0 and up to 100 years, or None")
 
 
 def check_most(**given: Any) -> int | None:
@@ -151,7 +160,7 @@ def check_most(**given: Any) -> int | None:
         OptionError: it is none.
     """
     ((name, most),) = given.items()
-    if most is None or (isinstance(most, int) and not isinstance(most, bool) and most >= 1):
+    if most is None or is_whole(most, 1):
         return most
     unit = "MiB" if name == "max_memory" else "jobs"
     raise OptionError(f"{name}={brief(most)}: must be a whole number of {unit}, at least 1, or None")
@@ -168,10 +177,11 @@ def check_worker(options: Mapping[str, Any]) -> None:
     if isinstance(queues, str):
         raise OptionError(f"queues={queues!r}: must be a list of names, such as {[queues]!r}")
     for name in SECONDS:
-        value = options.get(name)
-        if value is not None and not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
-            hint = ", or None for as long as it takes" if name == "shutdown_graceful_timeout" else ""
-            raise OptionError(f"{name}={value!r}: must be a number of seconds, 0 or more{hint}")
+        value = options.get(name, 0)
+        endless = name == "shutdown_graceful_timeout"
+        if not (endless and value is None) and (not is_number(value) or seconds_in(value) is None):
+            hint = ", or None for as long as it takes" if endless else ""
+            raise OptionError(f"{name}={brief(value)}: must be a number of seconds, 0 or more, up to 100 years{hint}")
 
 
 SECONDS = (

@@ -11,7 +11,7 @@ import attr
 import procrastinate
 from procrastinate.jobs import Job
 
-from workrow.errors import OptionError
+from workrow.errors import OptionError, brief, is_number
 from workrow.logs import JobLogger, job_fields
 
 NAMESPACE = uuid.UUID("8f1b7d2e-6f0d-5c1a-9b7e-6b0f4f2f7a51")
@@ -48,8 +48,8 @@ class JobContext(procrastinate.JobContext):
             OptionError: something else.
         """
         for name, value in (("done", done), ("total", total)):
-            if type(value) is not int and (value is not None or name == "done") and not _is_number(value):
-                raise OptionError(f"ctx.progress({name}={value!r}): must be a finite number")
+            if (value is not None or name == "done") and not is_number(value):
+                raise OptionError(f"ctx.progress({name}={brief(value)}): must be a finite number")
         if message is not None and not isinstance(message, str):
             raise OptionError(f"ctx.progress(message={message!r:.80}): must be a string")
         self.on_progress((done, total, message and message[:MESSAGE_MAX]))
@@ -101,10 +101,6 @@ class JobContext(procrastinate.JobContext):
             A UUID (version 5, of the task, the job's id, its arguments and the cause) as text.
         """
         return idempotency_key(self.job, cause)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def idempotency_key(job: Job, cause: str = "") -> str:

@@ -7,11 +7,13 @@ Directive
     └── RateLimited   the same, and nothing else under the job's limit starts before
 """
 
-import math
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from workrow.errors import OptionError, check_time
+from workrow.errors import OptionError, brief, check_time, seconds_in
+
+LEAST_SECONDS = 1.0
+"""Who is told to wait for less waits so long: a service that rounds down to 0 must not be asked in a loop."""
 
 
 class Directive(Exception):
@@ -34,9 +36,9 @@ class _Timed(Directive):
     def __init__(self, reason: str = "", *, in_: float | timedelta | None = None, at: datetime | None = None) -> None:
         name = type(self).__name__
         if (in_ is None) == (at is None):
-            raise OptionError(f"{name}({self.word}={in_!r}, at={at!r}): give one of the two")
+            raise OptionError(f"{name}({self.word}={brief(in_)}, at={brief(at)}): give one of the two")
         if at is not None:
-            check_time(f"{name}(at={at!r})", at)
+            check_time(f"{name}(at={brief(at)})", at)
         self.reason = reason
         self.seconds = None if in_ is None else self._seconds(in_)
         self.at = at
@@ -44,14 +46,14 @@ class _Timed(Directive):
         super().__init__(f"{reason}: again {when}" if reason else f"again {when}")
 
     def _seconds(self, in_: float | timedelta) -> float:
-        seconds = in_.total_seconds() if isinstance(in_, timedelta) else in_
-        valid = isinstance(seconds, int | float) and not isinstance(seconds, bool) and math.isfinite(seconds)
+        seconds = seconds_in(in_)
         longest, said = self.longest
-        if not valid or not 0 <= seconds <= longest.total_seconds():
+        if seconds is None or seconds > longest.total_seconds():
             raise OptionError(
-                f"{type(self).__name__}({self.word}={in_!r}): must be a timedelta or a number of seconds, up to {said}"
+                f"{type(self).__name__}({self.word}={brief(in_)}): must be a timedelta or a number of seconds, up to "
+                f"{said}"
             )
-        return float(seconds)
+        return seconds
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _again, (type(self), self.reason, self._said())
@@ -89,7 +91,7 @@ class Snooze(_Timed):
 
     Args:
         reason: why, for the log.
-        in_: how much later: seconds or a timedelta, more than 0.
+        in_: how much later: seconds or a timedelta, a millisecond at least.
         at: when: a datetime with a time zone. One of the two.
 
     Raises:
@@ -98,8 +100,11 @@ class Snooze(_Timed):
 
     def _seconds(self, in_: float | timedelta) -> float:
         seconds = super()._seconds(in_)
-        if not seconds:
-            raise OptionError(f"Snooze(in_={in_!r}): must be more than 0: nothing bounds how often a job snoozes")
+        if seconds < 0.001:  # which the statement would round to 0
+            raise OptionError(
+                f"Snooze(in_={brief(in_)}): must be more than 0, a millisecond at least: nothing bounds how often a "
+                "job snoozes"
+            )
         return seconds
 
 
@@ -111,8 +116,9 @@ class RateLimited(Snooze):
 
     Args:
         reason: why, for the log.
-        retry_after: how much later: seconds or a timedelta, up to a year. 0, to which services round down, is 1 s.
-        at: when: a datetime with a time zone, up to a year from now; one that has passed is 1 s. One of the two.
+        retry_after: how much later: seconds or a timedelta, up to a year (365 days). Less than 1 s, which services
+            round down to 0, is 1 s.
+        at: when: a datetime with a time zone, up to a year from now; less than 1 s from now is 1 s. One of the two.
         limit: the name of the limit that is held, of several; by default all that have a ``key``, or all if none has.
 
     Raises:
@@ -120,7 +126,7 @@ class RateLimited(Snooze):
     """
 
     word = "retry_after"
-    longest = (timedelta(days=366), "a year; is it a time? then say at=datetime.fromtimestamp(…, UTC)")
+    longest = (timedelta(days=365), "a year (365 days); is it a time? then say at=datetime.fromtimestamp(…, UTC)")
 
     def __init__(
         self,
@@ -134,15 +140,15 @@ class RateLimited(Snooze):
         if self.at is not None:
             ahead = self.at - datetime.now(UTC)
             if ahead > self.longest[0]:
-                raise OptionError(f"RateLimited(at={at!r}): must be within a year from now")
-            if ahead < timedelta(seconds=1):
-                self.seconds, self.at = 1.0, None
+                raise OptionError(f"RateLimited(at={at!r}): must be within a year (365 days) from now")
+            if ahead < timedelta(seconds=LEAST_SECONDS):
+                self.seconds, self.at = LEAST_SECONDS, None
         if limit is not None and (not isinstance(limit, str) or not limit):
             raise OptionError(f"RateLimited(limit={limit!r}): must be the name of one of the task's limits")
         self.limit = limit
 
     def _seconds(self, in_: float | timedelta) -> float:
-        return _Timed._seconds(self, in_) or 1.0
+        return max(LEAST_SECONDS, _Timed._seconds(self, in_))
 
     def _said(self) -> dict[str, Any]:
         return {**super()._said(), "limit": self.limit}

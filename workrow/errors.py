@@ -32,11 +32,14 @@ Each message is one line that names the thing, the value and the fix.
 """
 
 import difflib
+import math
 from argparse import ArgumentTypeError
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import TypeGuard
 
 BRIEF = 80
+INT4_MAX = 2**31 - 1
 
 
 def brief(value: object) -> str:
@@ -63,6 +66,26 @@ class OptionError(WorkrowError, ValueError):
 YEARS_MOST = 100
 """Between now and any time that can be asked for: Python's last year is far from PostgreSQL's, and in another zone its
 first and last day lie beyond what it holds."""
+LONGEST = timedelta(days=365 * YEARS_MOST).total_seconds()
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is one that a float can hold: no bool, NaN or infinity, and no whole number of 400 digits."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def is_whole(value: object, least: int, most: float = INT4_MAX) -> TypeGuard[int]:
+    """Whether it is a whole number between these two, and no bool."""
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def seconds_in(value: object) -> float | None:
+    """The seconds of a number or a timedelta, from 0 to 100 years; None: it is nothing of that."""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    return float(seconds) if is_number(seconds) and 0 <= seconds <= LONGEST else None
 
 
 def check_time(asked: str, value: object) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import procrastinate
@@ -218,6 +218,67 @@ def test_celerys_words_are_translated(options: dict[str, Any], message: str) -> 
     for declare in (make_app().task, functools.partial(workrow.Blueprint, "b")):
         with pytest.raises(workrow.OptionError, match=message):
             declare(**options)
+
+
+CALLS = {
+    "link": "let the task enqueue what comes next",
+    "link_error": r"@task\(on_failure=…\)",
+    "routing_key": "queue= names it",
+    "exchange": "queue= names it",
+    "serializer": "arguments are stored as JSON",
+    "compression": "arguments are stored as JSON",
+    "soft_time_limit": r"@task\(soft_time_limit=…, time_limit=…\)",
+    "time_limit": r"@task\(soft_time_limit=…, time_limit=…\)",
+    "task_id": r"\.id of what is returned",
+    "retry": "in the database when the call returns",
+    "ignore_result": r"@task\(results=False\)",
+    "headers": "an argument of the task",
+    "producer": "there is no broker",
+}
+
+
+@pytest.mark.parametrize("word", CALLS)
+def test_celerys_words_of_a_call_are_translated(word: str) -> None:
+    @make_app().task(name="taking", queue="slow")
+    def taking(n: int) -> None: ...
+
+    told = rf"^taking.apply_async\({word}=5\): a word of Celery's; .*{CALLS[word]}"
+    for call in (taking, taking.options(priority=1)):
+        with pytest.raises(workrow.OptionError, match=told):
+            call.apply_async((1,), **{word: 5})
+
+
+def test_other_words_of_a_call() -> None:
+    taking = make_app().task(name="taking")(process_tasks.double)
+    with pytest.raises(workrow.OptionError, match=r"unknown option of taking.apply_async\(\): count_down=5: did"):
+        taking.apply_async((1,), count_down=5)
+    with pytest.raises(workrow.OptionError, match=r"^countdown=-1: must be a timedelta or a number of seconds"):
+        taking.apply_async((1,), countdown=-1)
+    with pytest.raises(workrow.OptionError, match="^eta=5: must be a datetime with a time zone"):
+        taking.apply_async((1,), eta=5)
+    with pytest.raises(workrow.OptionError, match=r"^countdown=5 and eta=.*: give one of the two"):
+        taking.apply_async((1,), countdown=5, eta=datetime(2027, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("s", r"functools.partial keeps arguments"),
+        ("si", r"task.options\(…\) keeps options"),
+        ("map", "enqueue_many"),
+        ("retry", "RetryLater"),
+        ("AsyncResult", r"app.job\(id\)"),
+        ("request", "JobContext"),
+    ],
+)
+def test_what_celerys_tasks_have_besides(name: str, message: str) -> None:
+    taking = make_app().task(name="taking")(process_tasks.double)
+    for thing in (taking, taking.options(priority=1)):
+        assert not hasattr(thing, name)
+        with pytest.raises(AttributeError, match=rf"^taking.{name}: a word of Celery's; here: .*{message}"):
+            getattr(thing, name)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing_such'"):
+        _ = taking.nothing_such
 
 
 @pytest.mark.parametrize("job_id", ["x", None, True, 0, -1, 2**70, 1.5])

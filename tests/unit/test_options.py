@@ -20,7 +20,7 @@ from workrow.declare.options import Options
         ({"lock": ""}, "lock=''"),
         ({"lock": 3}, "lock=3"),
         ({"queueing_lock": "a\x00"}, "NUL"),
-        ({"delay": -1}, "delay=-1: must be between 0"),
+        ({"delay": -1}, "delay=-1: must be .*, between 0"),
         ({"delay": float("inf")}, "delay=inf"),
         ({"delay": "5"}, "delay='5'"),
         ({"delay": 1, "at": datetime.now(UTC)}, "give one of the two"),

@@ -51,7 +51,7 @@ def test_values_of_other_types_are_other_keys() -> None:
         (lambda: Unique(by=()), r"by=\(\)"),
         (lambda: Unique(by=("a", "a")), "twice"),
         (lambda: Unique(by=["a"]), r"by=\['a'\]"),  # type: ignore[arg-type]
-        (lambda: Unique(within=0), "within=0: must be above 0"),
+        (lambda: Unique(within=0), "within=0: must be .*, above 0"),
         (lambda: Unique(within="1h"), "within='1h': must be a timedelta"),  # type: ignore[arg-type]
         (lambda: Unique(on_conflict="ignore"), "on_conflict='ignore': must be one of"),  # type: ignore[arg-type]
         (lambda: Unique(states=("done",)), r"states=\('done',\): must be a tuple of"),
@@ -60,9 +60,9 @@ def test_values_of_other_types_are_other_keys() -> None:
         (lambda: Unique(states=("todo", "doing", "succeeded")), "only with within"),
         (lambda: Unique(states=("todo", "succeeded"), within=5), "must include 'doing'"),
         (lambda: Unique(states=("todo",), within=5), "add 'succeeded'"),
-        (lambda: Debounce(0), "seconds=0: must be above 0"),
+        (lambda: Debounce(0), "seconds=0: must be .*, above 0"),
         (lambda: Debounce(5, max_wait=4), "max_wait=4: must be at least the 5 s"),
-        (lambda: Debounce(timedelta(seconds=-1)), "must be above 0"),
+        (lambda: Debounce(timedelta(seconds=-1)), "seconds=.*, above 0"),
         (lambda: Throttle(0, per=1), "limit=0: must be a whole number from 1"),
         (lambda: Throttle(1001, per=1), "limit=1001"),
         (lambda: Throttle(True, per=1), "limit=True"),
@@ -74,7 +74,7 @@ def test_values_of_other_types_are_other_keys() -> None:
         (lambda: Options(throttle=5), r"throttle=5: must be Throttle"),  # type: ignore[arg-type]
         (lambda: Options(unique=("a",), debounce=5), "give one of them"),
         (lambda: Options(unique=("a",), queueing_lock="x"), "give one of the two"),
-        (lambda: Options(debounce=5, delay=5), "leave delay and at away"),
+        (lambda: Options(debounce=5, delay=5), "leave delay and at away, countdown and eta too"),
         (lambda: Options(expires=0), "expires=0"),
         (lambda: Options(expires=datetime(2027, 1, 1)), "must be a datetime with a time zone"),
     ],

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from workrow.errors import OptionError, brief
+from workrow.errors import OptionError, brief, is_whole
 
 Arguments = dict[str, Any]
 Upcast = Callable[[int, Arguments], Arguments]
@@ -43,8 +43,8 @@ class Payload:
     max_payload: int | None = None
 
     def __post_init__(self) -> None:
-        if not _is_int(self.version) or not 1 <= self.version <= VERSION_MAX:
-            raise OptionError(f"version={self.version!r}: must be a whole number from 1 to {VERSION_MAX}")
+        if not is_whole(self.version, 1, VERSION_MAX):
+            raise OptionError(f"version={brief(self.version)}: must be a whole number from 1 to {VERSION_MAX}")
         if self.upcast is not None:
             if not callable(self.upcast) or inspect.iscoroutinefunction(self.upcast):
                 raise OptionError(f"upcast={self.upcast!r}: must be a plain function of (version, args)")
@@ -78,18 +78,16 @@ class Payload:
 
 def check_max_payload(max_payload: object) -> None:
     """Raise OptionError unless it is a size."""
-    if not _is_int(max_payload) or max_payload < PAYLOAD_LEAST:  # type: ignore[operator]
-        raise OptionError(f"max_payload={max_payload!r}: must be a whole number of bytes, at least {PAYLOAD_LEAST}")
+    if not is_whole(max_payload, PAYLOAD_LEAST):
+        raise OptionError(
+            f"max_payload={brief(max_payload)}: must be a whole number of bytes, at least {PAYLOAD_LEAST}"
+        )
 
 
 def check_max_result(max_result: object) -> None:
     """Raise OptionError unless it is a size that PostgreSQL can store."""
-    if not _is_int(max_result) or not PAYLOAD_LEAST <= max_result <= RESULT_MOST:  # type: ignore[operator]
+    if not is_whole(max_result, PAYLOAD_LEAST, RESULT_MOST):
         raise OptionError(
-            f"max_result={max_result!r}: must be a whole number of bytes, from {PAYLOAD_LEAST} to {RESULT_MOST:,}, "
-            "which is what PostgreSQL's jsonb holds; results=False keeps no result"
+            f"max_result={brief(max_result)}: must be a whole number of bytes, from {PAYLOAD_LEAST} to "
+            f"{RESULT_MOST:,}, which is what PostgreSQL's jsonb holds; results=False keeps no result"
         )
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

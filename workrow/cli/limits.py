@@ -13,8 +13,8 @@ from workrow import sql
 from workrow.cli.numbers import COUNT, Finite
 from workrow.cli.status import PIPE_WIDTH
 from workrow.cli.where import Database
-from workrow.declare.limits import INT4_MAX, Rate
-from workrow.errors import OptionError
+from workrow.declare.limits import Rate
+from workrow.errors import INT4_MAX, OptionError
 from workrow.schema import check
 from workrow.schema.targets import connect
 

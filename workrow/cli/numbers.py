@@ -1,12 +1,11 @@
 """Numbers on the command line."""
 
-import math
 import re
 from typing import Any
 
 import click
 
-from workrow.declare.options import INT4_MAX
+from workrow.errors import INT4_MAX, is_number
 
 JOB_ID = click.IntRange(1, 2**63 - 1)
 COUNT = click.IntRange(1, INT4_MAX)
@@ -28,6 +27,6 @@ class Finite(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """As click does, and refused if it is not finite."""
         number: float = super().convert(value, param, ctx)
-        if not math.isfinite(number):
+        if not is_number(number):
             self.fail(f"{value} is no finite number.", param, ctx)
         return number

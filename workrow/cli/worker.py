@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import socket
 import sys
 from functools import partial
@@ -108,7 +109,7 @@ def read_queues(text: str | None) -> dict[str, int | None]:
         queue, colon, slots = part.rpartition(":")
         if not colon:
             queue, slots = part, ""
-        if not queue or queue in shares or (colon and not (slots.isdecimal() and int(slots) > 0)):
+        if not queue or queue in shares or (colon and not re.fullmatch("0*[1-9][0-9]{0,8}", slots)):
             raise OptionError(
                 f"--queues={text}: {part!r} is not understood; write name or name:slots, each name once, with commas "
                 "between them; leave the option out for all queues"

@@ -1,11 +1,10 @@
 """How long to wait before the next attempt."""
 
-import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from workrow.errors import OptionError
+from workrow.errors import LONGEST, OptionError, brief, is_number
 
 Wait = Callable[[int], float]
 """From the number of attempts made (1 after the first failure) to the seconds until the next one."""
@@ -89,8 +88,11 @@ class exponential:  # noqa: N801
         _check_cap("exponential", "base", self.base, self.cap)
 
     def __call__(self, attempts: int) -> float:
-        # past 64 doublings every cap is reached; factor ** attempts would overflow at about 1,000
-        return _spread(min(self.cap, self.base * self.factor ** min(attempts - 1, 64)), self.jitter)
+        try:
+            span = min(self.cap, self.base * float(self.factor) ** (attempts - 1))
+        except OverflowError:  # past any cap
+            span = self.cap if self.base else 0.0
+        return _spread(span, self.jitter)
 
 
 def _spread(span: float, jitter: bool) -> float:
@@ -99,9 +101,11 @@ def _spread(span: float, jitter: bool) -> float:
 
 def _check(function: str, **numbers: tuple[float, int]) -> None:
     for name, (value, least) in numbers.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (number and math.isfinite(value) and value >= least):
-            raise OptionError(f"{function}({name}={value!r}): {name} must be a finite number, at least {least}")
+        if not (is_number(value) and least <= value <= LONGEST):
+            raise OptionError(
+                f"{function}({name}={brief(value)}): {name} must be a finite number, at least {least} and at most "
+                f"{LONGEST:.0f}, which is 100 years"
+            )
 
 
 def _check_flags(function: str, jitter: object) -> None:

@@ -127,7 +127,7 @@ def read_schedules(options: TaskOptions) -> tuple[Schedule, ...]:
     schedules = tuple(schedules) if isinstance(schedules, list | tuple) else (schedules,)
     for each in schedules:
         if not isinstance(each, Schedule):
-            raise OptionError(f"schedule={each!r}: must be a workrow.Schedule, or a list of them")
+            raise OptionError(f"schedule={brief(each)}: must be a workrow.Schedule, or a list of them")
     return schedules
 
 
@@ -139,7 +139,7 @@ def _policy(retry: Any) -> Retry | RetryValue:
     if isinstance(retry, procrastinate.BaseRetryStrategy | bool) or (isinstance(retry, int) and retry >= 0):
         return retry
     raise OptionError(
-        f"retry={retry!r}: must be a workrow.Retry, a Rule or a tuple of them, procrastinate's RetryStrategy, "
+        f"retry={brief(retry)}: must be a workrow.Retry, a Rule or a tuple of them, procrastinate's RetryStrategy, "
         "a number of retries (0 or more), True or False"
     )
 
@@ -163,5 +163,5 @@ def read_retry(options: TaskOptions) -> Retry | RetryValue:
     if retry is False:
         retry = Retry() if retry_on is not None else Retry(max_attempts=1)
     if not isinstance(retry, Retry):
-        raise OptionError(f"retry_on and discard_on go with retry=workrow.Retry(…), not with retry={retry!r}")
+        raise OptionError(f"retry_on and discard_on go with retry=workrow.Retry(…), not with retry={brief(retry)}")
     return retry.narrowed(retry_on, discard_on)

@@ -1,13 +1,12 @@
 """How a task is run: where, for how long, and in whose transaction."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
 from workrow.arguments.payload import check_max_result
-from workrow.errors import OptionError
+from workrow.errors import OptionError, brief, is_whole, seconds_in
 
 TransactionKind = Literal["AsyncSession", "Session", "AsyncConnection", "Connection"]
 """What a transactional task's first argument is: SQLAlchemy's two sessions, psycopg's two connections."""
@@ -66,9 +65,11 @@ class Execution:
 
     def _check_memory(self, max_memory: int) -> None:
         if self.run_in != "process":
-            raise OptionError(f"max_memory={max_memory!r} needs run_in='process': only a process can be held to it")
-        if not isinstance(max_memory, int) or isinstance(max_memory, bool) or max_memory < MEMORY_LEAST:
-            raise OptionError(f"max_memory={max_memory!r}: must be a whole number of MiB, at least {MEMORY_LEAST}")
+            raise OptionError(
+                f"max_memory={brief(max_memory)} needs run_in='process': only a process can be held to it"
+            )
+        if not is_whole(max_memory, MEMORY_LEAST):
+            raise OptionError(f"max_memory={brief(max_memory)}: must be a whole number of MiB, at least {MEMORY_LEAST}")
 
     @property
     def soft_seconds(self) -> float | None:
@@ -87,12 +88,13 @@ class Execution:
 
 
 def _seconds(value: object, name: str) -> float | None:
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if seconds is None:
+    if value is None:
         return None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds <= 0:
-        raise OptionError(f"{name}={value!r}: must be a positive number of seconds or a timedelta")
-    return float(seconds)
+    if not (seconds := seconds_in(value)):
+        raise OptionError(
+            f"{name}={brief(value)}: must be a positive number of seconds or a timedelta, up to 100 years"
+        )
+    return seconds
 
 
 def check_findable(func: Callable[..., object]) -> None:

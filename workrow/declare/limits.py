@@ -10,15 +10,14 @@ from inspect import Parameter, Signature
 from typing import Any, Literal
 
 from workrow import sql
-from workrow.errors import OptionError
+from workrow.errors import INT4_MAX, LONGEST, OptionError, brief, is_whole
 
-INT4_MAX = 2**31 - 1
 KEY_MAX = 100
 """Characters of a key that are shown as they are; of a longer one, the start and a hash."""
 HELD = datetime.fromisoformat(sql.fragment("far_future").strip("'"))
 """The ``scheduled_at`` of a job that waits in a line: who does not know of limits never finds it due."""
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-RATE = re.compile(r"\s*(\d+)\s*/\s*(\d+(?:\.\d+)?)?\s*([smhd])\s*")
+RATE = re.compile(r"\s*(\d{1,10})\s*/\s*(\d{1,10}(?:\.\d{1,10})?)?\s*([smhd])\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +40,8 @@ class Limit:
     scope: Literal["task", "queue"] = "task"
 
     def __post_init__(self) -> None:
-        if not _whole(self.max_running):
-            raise OptionError(f"Limit({self.max_running!r}): must be a whole number of jobs, at least 1")
+        if not is_whole(self.max_running, 1):
+            raise OptionError(f"Limit({brief(self.max_running)}): must be a whole number of jobs, at least 1")
         _check_names("Limit", self.key, self.name, self.scope)
 
 
@@ -72,12 +71,15 @@ class Rate:
 
     def __post_init__(self) -> None:
         found = RATE.fullmatch(self.rate) if isinstance(self.rate, str) else None
-        if not found or not 1 <= int(found[1]) <= INT4_MAX or float(found[2] or 1) <= 0:
+        if not found or not 1 <= int(found[1]) <= INT4_MAX or not 0 < self.seconds <= LONGEST:
             raise OptionError(
-                f"Rate({self.rate!r}): must be a count and a period, such as '100/m', '5/10s' or '1000/d' (s, m, h, d)"
+                f"Rate({brief(self.rate)}): must be a count and a period, such as '100/m', '5/10s' or '1000/d' "
+                "(s, m, h, d)"
             )
-        if self.burst is not None and not _whole(self.burst):
-            raise OptionError(f"Rate({self.rate!r}, burst={self.burst!r}): must be a whole number of jobs, at least 1")
+        if self.burst is not None and not is_whole(self.burst, 1):
+            raise OptionError(
+                f"Rate({self.rate!r}, burst={brief(self.burst)}): must be a whole number of jobs, at least 1"
+            )
         _check_names("Rate", self.key, self.name, self.scope)
 
     @property
@@ -195,10 +197,6 @@ def _shown(value: object) -> str:
     if len(text) > KEY_MAX:
         text = f"{text[: KEY_MAX - 20]}…{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     return text
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= INT4_MAX
 
 
 def _check_names(kind: str, key: object, name: object, scope: object) -> None:

@@ -1,6 +1,5 @@
 """What can be said about one job when it is enqueued."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
@@ -17,9 +16,8 @@ from workrow.declare.unique import (
     as_unique,
     check_seconds,
 )
-from workrow.errors import OptionError, check_names_known, check_time
+from workrow.errors import INT4_MAX, OptionError, brief, check_names_known, check_time, is_whole, seconds_in
 
-INT4_MAX = 2**31 - 1
 NAME_MAX = 128
 """Characters in a queue's or a task's name: procrastinate's columns are ``varchar(128)``."""
 
@@ -81,14 +79,14 @@ class Options:
             value = getattr(self, key)
             if value is not None:
                 _check_text(key, value)
-        if not isinstance(self.priority, int) or isinstance(self.priority, bool) or abs(self.priority) > INT4_MAX:
-            raise OptionError(f"priority={self.priority!r}: must be a whole number within ±{INT4_MAX}")
+        if not is_whole(self.priority, -INT4_MAX):
+            raise OptionError(f"priority={brief(self.priority)}: must be a whole number within ±{INT4_MAX}")
         if self.delay is not None and self.at is not None:
-            raise OptionError(f"delay={self.delay!r} and at={self.at!r}: give one of the two")
+            raise OptionError(f"delay={brief(self.delay)} and at={brief(self.at)}: give one of the two")
         if self.delay is not None:
-            self._check_delay(self.delay)
+            check_delay("delay", self.delay)
         if self.at is not None:
-            check_time(f"at={self.at!r}", self.at)
+            check_time(f"at={brief(self.at)}", self.at)
         if self.expires is not None:
             self._check_expires(self.expires)
         object.__setattr__(self, "unique", as_unique(self.unique))
@@ -103,22 +101,14 @@ class Options:
         if given and self.queueing_lock is not None:
             raise OptionError(f"{given[0]} and queueing_lock={self.queueing_lock!r}: give one of the two")
         if self.debounce is not None and (self.delay is not None or self.at is not None):
-            raise OptionError(f"{given[0]} sets the time itself: leave delay and at away")
+            raise OptionError(f"{given[0]} sets the time itself: leave delay and at away, countdown and eta too")
 
     @staticmethod
     def _check_expires(expires: float | timedelta | datetime) -> None:
         if isinstance(expires, datetime):
-            check_time(f"expires={expires!r}", expires)
+            check_time(f"expires={brief(expires)}", expires)
         else:
             check_seconds("expires", expires)
-
-    @staticmethod
-    def _check_delay(delay: float | timedelta) -> None:
-        seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
-        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not math.isfinite(seconds):
-            raise OptionError(f"delay={delay!r}: must be a timedelta or a number of seconds")
-        if not 0 <= seconds <= timedelta(days=36500).total_seconds():
-            raise OptionError(f"delay={delay!r}: must be between 0 and 100 years")
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
         """A copy with some options changed; ``delay`` and ``at`` replace each other, and so do the rules."""
@@ -145,6 +135,12 @@ class Options:
             return self.at
         seconds = self.delay.total_seconds() if isinstance(self.delay, timedelta) else float(self.delay)
         return clock.Later.after(seconds) if seconds else None
+
+
+def check_delay(name: str, delay: object) -> None:
+    """Raise OptionError unless a job may start so much later; ``name``: what the caller calls it."""
+    if seconds_in(delay) is None:
+        raise OptionError(f"{name}={brief(delay)}: must be a timedelta or a number of seconds, between 0 and 100 years")
 
 
 def _check_text(key: str, value: object) -> None:

@@ -14,7 +14,7 @@ from procrastinate.jobs import Job
 from workrow.database import clock
 from workrow.declare.backoff import Wait, exponential
 from workrow.directives import Directive, Discard, RetryLater, Snooze
-from workrow.errors import YEARS_MOST, OptionError, check_time
+from workrow.errors import INT4_MAX, OptionError, brief, check_time, is_number, is_whole, seconds_in
 
 Exceptions = tuple[type[BaseException], ...]
 
@@ -80,7 +80,9 @@ class Rule:
             return None
         seconds = self.wait(attempts) if callable(self.wait) else self.wait
         if not _possible(seconds):
-            raise OptionError(f"wait={self.wait!r} returned {seconds!r}: must be a number of seconds, up to 100 years")
+            raise OptionError(
+                f"wait={self.wait!r} returned {brief(seconds)}: must be seconds, 0 or more, up to 100 years"
+            )
         return max(seconds, self.asked_seconds(exception) * random.uniform(1, 1 + RETRY_AFTER_JITTER))
 
     def asked_seconds(self, exception: BaseException) -> float:
@@ -212,8 +214,8 @@ def checked(found: object) -> procrastinate.RetryDecision | None:
     at, priority = found.retry_at, found.priority
     if at is not None:
         check_time(f"the retry policy returned retry_at={at}", at)
-    if priority is not None and not (isinstance(priority, int) and abs(priority) < 2**31):
-        raise OptionError(f"the retry policy returned priority={priority!r}: must be a 32-bit integer")
+    if priority is not None and not is_whole(priority, -INT4_MAX):
+        raise OptionError(f"the retry policy returned priority={brief(priority)}: must be a 32-bit integer")
     for name, text in (("queue", found.queue), ("lock", found.lock)):
         if text is not None and not (isinstance(text, str) and _storable(text)):
             raise OptionError(f"the retry policy returned {name}={text!r}: must be a text without NUL")
@@ -259,18 +261,17 @@ def _asked_seconds(asked: Any) -> float | None:
         asked = (asked if asked.tzinfo else asked.replace(tzinfo=UTC)) - clock.now()
     if isinstance(asked, timedelta):
         asked = asked.total_seconds()
-    if isinstance(asked, int | float) and not isinstance(asked, bool) and math.isfinite(asked):
+    if is_number(asked):
         return max(0.0, float(asked))
     return None
 
 
 def _check_policy(kind: str, max_attempts: object, wait: object) -> None:
-    whole = isinstance(max_attempts, int) and not isinstance(max_attempts, bool)
-    if max_attempts is not None and not (whole and max_attempts >= 1):  # type: ignore[operator]
-        raise OptionError(f"{kind}(max_attempts={max_attempts!r}): must be at least 1, or None for no limit")
+    if max_attempts is not None and not is_whole(max_attempts, 1, math.inf):
+        raise OptionError(f"{kind}(max_attempts={brief(max_attempts)}): must be at least 1, or None for no limit")
     if not callable(wait) and not _possible(wait):
         raise OptionError(
-            f"{kind}(wait={wait!r}): must be seconds (0 or more) or a function such as exponential(5, cap=300)"
+            f"{kind}(wait={brief(wait)}): must be seconds (0 or more) or a function such as exponential(5, cap=300)"
         )
 
 
@@ -289,8 +290,7 @@ def _storable(text: str) -> bool:
 
 
 def _possible(seconds: object) -> bool:
-    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    return number and 0 <= seconds <= YEARS_MOST * 365 * 86_400  # type: ignore[operator]  # not true of NaN
+    return is_number(seconds) and seconds_in(seconds) is not None
 
 
 def _check_classes(name: str, value: object) -> None:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from workrow.declare import walltime
-from workrow.errors import OptionError, check_names_known
+from workrow.errors import OptionError, brief, check_names_known, is_whole
 
 Missed = Literal["skip", "once", "all"]
 Overlap = Literal["allow", "skip", "queue"]
@@ -77,7 +77,7 @@ class Every:
 
     def __post_init__(self) -> None:
         if not isinstance(self.interval, timedelta) or self.interval < timedelta(seconds=1):
-            raise OptionError(f"every={self.interval!r}: must be a timedelta of at least one second")
+            raise OptionError(f"every={brief(self.interval)}: must be a timedelta of at least one second")
 
     def latest(self, now: datetime) -> datetime:
         """The last due time at or before ``now``."""
@@ -145,14 +145,14 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if self.cron is not None and self.every is not None:
-            raise OptionError(f"cron={self.cron!r} and every={self.every!r}: give one of the two")
+            raise OptionError(f"cron={self.cron!r} and every={brief(self.every)}: give one of the two")
         if self.cron is None and self.every is None:
             raise OptionError("a schedule needs cron='…' or every=timedelta(…)")
         if self.cron is None and self.timezone != "UTC":
             raise OptionError(f"timezone={self.timezone!r} says nothing without cron=…")
         _ = self.timing
         if not isinstance(self.args, Mapping) or not all(isinstance(name, str) for name in self.args):
-            raise OptionError(f"args={self.args!r}: must be a mapping of the task's arguments by name")
+            raise OptionError(f"args={brief(self.args)}: must be a mapping of the task's arguments by name")
         if self.name is not None and (not isinstance(self.name, str) or not self.name or "\x00" in self.name):
             raise OptionError(f"name={self.name!r}: must be a non-empty string without NUL characters")
         for option, allowed in (("missed", get_args(Missed)), ("overlap", get_args(Overlap))):
@@ -189,16 +189,15 @@ class Schedule:
         if self.catch_up is not None:
             if self.missed != "all":
                 raise OptionError(
-                    f"catch_up={self.catch_up!r} says nothing with missed={self.missed!r}; use missed='all'"
+                    f"catch_up={brief(self.catch_up)} says nothing with missed={self.missed!r}; use missed='all'"
                 )
-            whole = isinstance(self.catch_up, int) and not isinstance(self.catch_up, bool)
-            if not whole or not 1 <= self.catch_up <= CATCH_UP_MOST:
-                raise OptionError(f"catch_up={self.catch_up!r}: must be a whole number from 1 to {CATCH_UP_MOST}")
+            if not is_whole(self.catch_up, 1, CATCH_UP_MOST):
+                raise OptionError(f"catch_up={brief(self.catch_up)}: must be a whole number from 1 to {CATCH_UP_MOST}")
         if self.max_late is not None:
             if self.missed == "skip":
-                raise OptionError(f"max_late={self.max_late!r} and missed='skip' contradict each other; drop one")
+                raise OptionError(f"max_late={brief(self.max_late)} and missed='skip' contradict each other; drop one")
             if not isinstance(self.max_late, timedelta) or self.max_late <= timedelta(0):
-                raise OptionError(f"max_late={self.max_late!r}: must be a timedelta above zero")
+                raise OptionError(f"max_late={brief(self.max_late)}: must be a timedelta above zero")
         if self.missed == "all" and self.overlap == "skip":
             raise OptionError(
                 "missed='all' and overlap='skip' contradict each other: only the first of the missed ones would be "
@@ -209,6 +208,8 @@ class Schedule:
         if self.jitter is None:
             return
         if not isinstance(self.jitter, timedelta) or not timedelta(0) < self.jitter <= JITTER_MOST:
-            raise OptionError(f"jitter={self.jitter!r}: must be a timedelta above zero, at most a day")
+            raise OptionError(f"jitter={brief(self.jitter)}: must be a timedelta above zero, at most a day")
         if self.every is not None and self.jitter > self.every:
-            raise OptionError(f"jitter={self.jitter!r} is above every={self.every!r}: jobs would overtake each other")
+            raise OptionError(
+                f"jitter={brief(self.jitter)} is above every={brief(self.every)}: jobs would overtake each other"
+            )

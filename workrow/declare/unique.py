@@ -3,7 +3,6 @@
 import hashlib
 import inspect
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import pydantic_core
 
-from workrow.errors import OptionError
+from workrow.errors import OptionError, brief, is_whole, seconds_in
 
 By: TypeAlias = tuple[str, ...] | Literal["args"] | None
 """What a key is made of: these arguments, all of them, or nothing but the task."""
@@ -20,7 +19,6 @@ Conflict = Literal["skip", "replace", "reschedule", "raise"]
 CONFLICTS = ("skip", "replace", "reschedule", "raise")
 LIVE = ("todo", "doing")
 FINISHED = ("succeeded", "failed", "cancelled", "aborted")
-LONGEST = timedelta(days=36500).total_seconds()
 MOST_IN_A_WINDOW = 1000
 READABLE = 200
 """Characters up to which a key is stored as it reads; a longer one is hashed."""
@@ -147,9 +145,8 @@ class Throttle:
 
     def __post_init__(self) -> None:
         _check_by(self.by)
-        limit = self.limit
-        if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MOST_IN_A_WINDOW:
-            raise OptionError(f"limit={limit!r}: must be a whole number from 1 to {MOST_IN_A_WINDOW}")
+        if not is_whole(self.limit, 1, MOST_IN_A_WINDOW):
+            raise OptionError(f"limit={brief(self.limit)}: must be a whole number from 1 to {MOST_IN_A_WINDOW}")
         check_seconds("per", self.per)
         if self.on_conflict not in ("skip", "raise"):
             raise OptionError(f"on_conflict={self.on_conflict!r}: must be 'skip' or 'raise'")
@@ -182,7 +179,7 @@ def as_unique(value: object) -> Unique | None:
         except OptionError:
             pass
     raise OptionError(
-        f"unique={value!r}: must be a tuple of argument names, such as ('user_id',), or Unique(…)"
+        f"unique={brief(value)}: must be a tuple of argument names, such as ('user_id',), or Unique(…)"
     ) from None
 
 
@@ -206,7 +203,7 @@ def as_throttle(value: object) -> Throttle | None:
     """
     if value is None or isinstance(value, Throttle):
         return value
-    raise OptionError(f"throttle={value!r}: must be Throttle(limit, per=seconds)")
+    raise OptionError(f"throttle={brief(value)}: must be Throttle(limit, per=seconds)")
 
 
 def check_names(rule: Rule, signature: inspect.Signature) -> None:
@@ -251,12 +248,11 @@ def check_seconds(name: str, value: object) -> float:
     Raises:
         OptionError: it is neither, or not above 0.
     """
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not math.isfinite(seconds):
-        raise OptionError(f"{name}={value!r}: must be a timedelta or a number of seconds")
-    if not 0 < seconds <= LONGEST:
-        raise OptionError(f"{name}={value!r}: must be above 0 and at most 100 years")
-    return float(seconds)
+    if not (seconds := seconds_in(value)):
+        raise OptionError(
+            f"{name}={brief(value)}: must be a timedelta or a number of seconds, above 0 and at most 100 years"
+        )
+    return seconds
 
 
 def _check_by(by: object) -> None:

@@ -10,7 +10,7 @@ from procrastinate import jobs
 from workrow.arguments.jsonb import dump_arguments
 from workrow.arguments.payload import Arguments, Payload
 from workrow.database.clock import Later
-from workrow.errors import YEARS_MOST, OptionError
+from workrow.errors import YEARS_MOST, OptionError, brief
 
 
 class Bound(Protocol):
@@ -45,8 +45,11 @@ def counted_later(options: Mapping[str, Any]) -> dict[str, Any]:
         span = told.pop("schedule_in")
         try:
             told["schedule_at"] = Later.after(timedelta(**span).total_seconds())
-        except OverflowError:
-            raise OptionError(f"schedule_in={span}: must be within {YEARS_MOST} years") from None
+        except (TypeError, ValueError, OverflowError):
+            raise OptionError(
+                f"schedule_in={brief(span)}: must be within {YEARS_MOST} years, in timedelta's words, "
+                "such as {'seconds': 60}"
+            ) from None
     return told
 
 

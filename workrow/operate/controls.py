@@ -7,8 +7,8 @@ import procrastinate
 
 from workrow import sql
 from workrow.database.held import bounded, write_free
-from workrow.declare.options import INT4_MAX, check_name
-from workrow.errors import OptionError
+from workrow.declare.options import check_name
+from workrow.errors import OptionError, brief, is_whole
 
 logger = logging.getLogger(__name__)
 
@@ -73,9 +73,10 @@ class Controls(procrastinate.App):
             OptionError: the name is empty, or the number is below 1.
         """
         check_name("queue", name)
-        whole = isinstance(max_depth, int) and not isinstance(max_depth, bool)
-        if max_depth is not None and not (whole and 1 <= max_depth <= INT4_MAX):
-            raise OptionError(f"queue {name!r}: max_depth={max_depth!r} must be a whole number, at least 1, or None")
+        if max_depth is not None and not is_whole(max_depth, 1):
+            raise OptionError(
+                f"queue {name!r}: max_depth={brief(max_depth)} must be a whole number, at least 1, or None"
+            )
         self.declared_caps[name] = max_depth
 
     @property

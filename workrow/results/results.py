@@ -21,6 +21,8 @@ from workrow.errors import (
     ResultInTask,
     ResultTimeout,
     brief,
+    is_whole,
+    seconds_in,
 )
 from workrow.job import UNKEPT, Progress, Question, at_work
 from workrow.results.waiters import Waiter, Waiters
@@ -167,7 +169,7 @@ def check_place(job_id: int, seconds: float | None, within_task: bool) -> None:
 
 def check_id(job_id: object) -> None:
     """Raise OptionError for what can be no job's id."""
-    if not isinstance(job_id, int) or isinstance(job_id, bool) or not 0 < job_id <= ID_MOST:
+    if not is_whole(job_id, 1, ID_MOST):
         raise OptionError(f"job_id={brief(job_id)}: must be the id of a job, a whole number from 1 to 2**63 - 1")
 
 
@@ -181,12 +183,15 @@ def seconds_of(timeout: float | timedelta | None) -> float | None:
     Raises:
         OptionError: it is none.
     """
-    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-    if seconds is None:
+    if timeout is None or timeout == math.inf:
         return None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or math.isnan(seconds) or seconds < 0:
-        raise OptionError(f"timeout={timeout!r}: must be seconds, a timedelta, or None to wait as long as it takes")
-    return None if math.isinf(seconds) else float(seconds)
+    seconds = seconds_in(timeout)
+    if seconds is None:
+        raise OptionError(
+            f"timeout={brief(timeout)}: must be seconds or a timedelta, up to 100 years, or None to wait as long as it "
+            "takes"
+        )
+    return seconds
 
 
 def _late(waiter: Waiter, seconds: float | None) -> ResultTimeout:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -42,7 +43,7 @@ def serve(address: str | None, problems: Callable[[], list[str]], warnings: Call
             """Probes come every few seconds and say nothing."""
 
     host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal():
+    if not host or not re.fullmatch("[0-9]{1,5}", port):
         raise OptionError(f"health={address!r}: must be host:port, such as 0.0.0.0:8080")
     try:
         server = ThreadingHTTPServer((host.strip("[]"), int(port)), Handler)
