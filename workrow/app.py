@@ -206,9 +206,13 @@ class App(Provides, Tasks, Controls):
             open_coro=partial(self.connector.open_async, pool=pool), close_coro=self.close_async, return_value=self
         )
 
+    def running_workers(self) -> "list[Worker]":
+        """The workers of this app that run in this process."""
+        return list(self._running)
+
     async def close_async(self) -> None:
         """Close the connections, and those of who waits for results; end the workers that still use them, at once."""
-        for worker in list(self._running):
+        for worker in self.running_workers():
             await worker.end_now("the app was closed")
         await self.results.close_async()
         await super().close_async()

@@ -1,11 +1,15 @@
 """``workrow worker`` as a user runs it."""
 
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,6 +88,67 @@ def test_one_shot_runs_what_is_there_and_ends(module: Path, conn: Any) -> None:
 def test_a_stop_while_workers_start_is_in_order(module: Path) -> None:
     with command(module, "--processes", "2") as process:
         until(lambda: len(psutil.Process(process.pid).children()) == 2)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def catches_sigterm(pid: int) -> bool:
+    """Whether the process has a handler for it; on Linux, where it can be seen."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (caught,) = re.findall(r"^SigCgt:\s*(\w+)$", status, re.MULTILINE)
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("seconds", [0, 0.05, 0.2, 0.4, 0.6, 0.8, 1, 1.3, 1.7, 2.5])
+def test_a_stop_at_any_time_of_the_start_is_in_order(module: Path, seconds: float) -> None:
+    with command(module) as process:
+        until(lambda: catches_sigterm(process.pid))
+        time.sleep(seconds)  # to be in another part of the start each time
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def test_a_stop_while_the_app_is_imported_is_in_order(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text("import pathlib, time\npathlib.Path('importing').touch()\ntime.sleep(60)\n")
+    for arguments in ([], ["--processes", "2"]):
+        with command(tmp_path, *arguments) as process:
+            until((tmp_path / "importing").exists)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+        (tmp_path / "importing").unlink()
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+def asked(port: int) -> tuple[int, dict[str, Any]]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+    except OSError:
+        return 0, {}
+
+
+def test_the_parent_says_how_all_its_workers_are(module: Path, conn: Any) -> None:
+    port = free_port()
+    with command(module, "--processes", "2", "--name", "w", "--health", f"127.0.0.1:{port}") as process:
+        until(lambda: asked(port)[0] == 200)
+        assert asked(port)[1] == {"status": "ok", "problems": [], "warnings": []}
+        (stopped, _) = [pid for _, pid in workers(conn)]
+        os.kill(stopped, signal.SIGSTOP)
+        until(lambda: "has told nothing for" in str(asked(port)), 40)
+        assert asked(port)[0] == 503
+        os.kill(stopped, signal.SIGCONT)
+        until(lambda: asked(port)[0] == 200)
+        os.kill(stopped, signal.SIGKILL)
+        until(lambda: re.search(r"w-1 does not run: it ended with code -9|w-1 is starting", str(asked(port))))
+        until(lambda: asked(port)[0] == 200)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
 

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -126,6 +128,43 @@ async def test_a_job_that_is_asked_to_abort_does_not_snooze(open_app: workrow.Ap
     job = await wait.enqueue(None)
     await run(open_app)
     assert row(conn, job)["status"] == "aborted"
+
+
+RETRIED: dict[str, Callable[[], Exception]] = {
+    "policy": lambda: ValueError("no"),
+    "later": lambda: RetryLater(in_=60),
+    "snooze": lambda: Snooze(in_=60),
+}
+
+
+@pytest.mark.parametrize("kind", RETRIED)
+@pytest.mark.parametrize("known", [True, False], ids=["the worker knows", "it does not"])
+async def test_the_log_says_what_becomes_of_who_is_asked_to_abort_and_raises(
+    open_app: workrow.App, conn: Any, caplog: pytest.LogCaptureFixture, kind: str, known: bool
+) -> None:
+    @open_app.task(name="try", retry=Retry(max_attempts=5, wait=60))
+    def attempt(ctx: workrow.JobContext) -> None:
+        conn.execute("SELECT workrow.cancel_job_v1(%s)", [ctx.job.id])
+        deadline = time.monotonic() + 20
+        while known and not ctx.should_abort():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        raise RETRIED[kind]()
+
+    caplog.set_level("INFO")
+    job = await attempt.enqueue(None)
+    await open_app.run_worker_async(
+        wait=False, install_signal_handlers=False, abort_job_polling_interval=0.05 if known else 60
+    )
+    status = "aborted" if kind == "snooze" else "failed"
+    assert row(conn, job)["status"] == status
+    told = [each.getMessage() for each in caplog.records if f"try[{job.id}]" in each.getMessage()]
+    if known:
+        assert len(told) == 1
+        assert "asked to" in told[0]
+    else:
+        assert f"asked to abort meanwhile, and ends as {status} instead of waiting again" in told[-1]
+    assert not known or not any("to be retried" in each or "snoozes" in each for each in told)
 
 
 @pytest.mark.parametrize("kind", ["snooze", "later", "discard"])

@@ -181,6 +181,30 @@ async def test_a_queueing_lock_skips_the_due_time_and_says_so(ticker: Ticker) ->
     assert state.last_due_at < state.last_skipped_at
 
 
+@pytest.mark.parametrize(
+    ("rule", "refused"),
+    [
+        ({"unique": workrow.Unique(by=None)}, True),
+        ({"throttle": workrow.Throttle(1, per=86400)}, True),
+        ({"unique": workrow.Unique(by=None, on_conflict="replace")}, False),
+        ({"debounce": 3600}, False),
+    ],
+)
+async def test_due_times_that_a_rule_refuses_are_counted(ticker: Ticker, rule: dict[str, Any], refused: bool) -> None:
+    declare(ticker.app, hourly(missed="all"), **rule)
+    await ticker.declare()
+    ticker.miss(3 * HOUR)
+    await ticker.scheduler().run_once()
+    state = ticker.state()
+    (job,) = ticker.conn.execute("SELECT min(id) FROM procrastinate_jobs").fetchone() or ()
+    if refused:
+        assert (state.skipped, state.skip_reason) == (2, f"refused: job {job} counts as the same under the task's rule")
+    else:
+        assert (state.skipped, state.skip_reason) == (0, None)
+    if "debounce" not in rule:
+        assert len(ticker.jobs()) == 1
+
+
 async def test_one_that_cannot_be_enqueued_holds_back_no_other(ticker: Ticker) -> None:
     @ticker.app.task(name="ticking")
     async def ticking(who: str) -> None: ...

@@ -1,36 +1,26 @@
 """Several worker processes under one parent."""
 
 import logging
-import os
+import random
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
+from workrow.cli.child import Child
 from workrow.declare.backoff import exponential
 
 logger = logging.getLogger(__name__)
 
-BACK_OFF = exponential(0.5, cap=30)
-"""Seconds until a crashed worker is started again."""
+BACK_OFF = exponential(0.5, cap=30, jitter=False)
+"""Seconds until a crashed worker is started again, at most; half of it at least."""
 STEADY_SECONDS = 60.0
 """A worker that ran for so long is steady: its next crash counts as the first."""
 ORDERLY_SECONDS = 1.0
 """From one start to the next, of a worker that has ended in order."""
+IDLE_STARTS_MOST = 10
+"""When each worker has been started so often without doing a job, none ever will: two minutes, with the pauses."""
 LOOK_SECONDS = 0.1
-
-
-@dataclass(slots=True)
-class Child:
-    """One place for a worker process."""
-
-    name: str
-    process: subprocess.Popen[bytes] | None = None
-    crashes: int = 0
-    started_at: float = 0.0
-    start_at: float = field(default_factory=time.monotonic)
 
 
 class Supervisor:
@@ -51,60 +41,83 @@ class Supervisor:
         self._children = [Child(f"{name}-{number}") for number in range(1, processes + 1)]
         self._restarts = restarts
         self._bury = bury
-        self._signal: int | None = None
+        self._signals: list[int] = []
+        self._passed_on = 0
         self._exit_code = 0
-        # the other end is this process's alone, and closes with it, however that ends
-        self._lifeline, self._held = os.pipe()
 
     def run(self) -> int:
         """Supervise; the exit code is 0 if every worker ended in order."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._pass_on)
+            signal.signal(number, lambda received, _: self._signals.append(received))
         while self._children:
             for child in list(self._children):
                 self._look_after(child)
+            self._pass_on()
             time.sleep(LOOK_SECONDS)
         return self._exit_code
 
-    def _pass_on(self, number: int, _frame: object) -> None:
-        # a worker drains at the first signal, and hurries at the second one
-        self._signal = number
-        for child in self._children:
-            if child.process is not None and child.process.poll() is None:
-                child.process.send_signal(number)
+    def problems(self) -> list[str]:
+        """What is wrong with any of the workers."""
+        return [problem for child in list(self._children) for problem in child.problems()]
+
+    def warnings(self) -> list[str]:
+        """What they work in spite of."""
+        return [warning for child in list(self._children) for warning in child.warnings()]
+
+    def _pass_on(self) -> None:
+        """Here and not in the handler, which may run while a process is being started: each gets each signal once."""
+        for number in self._signals[self._passed_on :]:
+            self._passed_on += 1
+            for child in self._children:
+                # a worker drains at the first signal, and hurries at the second one
+                if child.process is not None and child.process.poll() is None:
+                    child.process.send_signal(number)
 
     def _look_after(self, child: Child) -> None:
         now = time.monotonic()
         if child.process is None:
-            if self._signal is not None:
+            if self._signals:
                 self._children.remove(child)
             elif now >= child.start_at:
-                # a session of its own: Ctrl-C reaches the workers once, through us
-                command = [*self._command, "--name", child.name, "--lifeline", str(self._lifeline)]
-                child.process = subprocess.Popen(command, start_new_session=True, pass_fds=[self._lifeline])
-                child.started_at = now
-                if self._signal is not None:  # meanwhile
-                    child.process.send_signal(self._signal)
-                logger.info("%s started as process %d", child.name, child.process.pid)
+                process = child.start(self._command)
+                logger.info("%s started as process %d", child.name, process.pid)
             return
+        child.hear()
         code = child.process.poll()
         if code is None:
             return
-        if code == -(self._signal or 0):
+        if self._signals and code == -self._signals[-1]:
             code = 0  # it was starting: it had no handler yet, and no job
         if code < 0:
             cause = f"killed by {signal.Signals(-code).name}"
             threading.Thread(target=self._bury, args=(child.name, child.process.pid, cause), daemon=True).start()
-        child.process = None
-        if self._signal is not None or (code == 0 and not self._restarts):
-            self._exit_code = self._exit_code or (code if code > 0 else 0 if code == 0 else 128 - code)
+        child.forget()
+        if self._signals or (code == 0 and not self._restarts):
+            self._exit_code = self._exit_code or exit_code(code)
             self._children.remove(child)
-            return
-        if code == 0:
-            child.crashes, child.start_at = 0, max(now, child.started_at + ORDERLY_SECONDS)
+        elif code == 0:
+            child.crashes, child.idle_starts = 0, 0
+            child.start_at, child.ended = max(now, child.started_at + ORDERLY_SECONDS), "it has ended in order"
             logger.info("%s has ended in order; starting the next one", child.name)
+        else:
+            self._back_off(child, code, now)
+
+    def _back_off(self, child: Child, code: int, now: float) -> None:
+        steady = now - child.started_at > STEADY_SECONDS
+        child.crashes = 1 if steady else child.crashes + 1
+        child.idle_starts = 0 if steady or child.has_worked else child.idle_starts + 1
+        pause = random.uniform(0.5, 1) * BACK_OFF(child.crashes)
+        child.start_at, child.ended = now + pause, f"it ended with code {code}"
+        if min(each.idle_starts for each in self._children) < IDLE_STARTS_MOST:
+            logger.warning("%s ended with code %d; starting it again in %.1f s", child.name, code, pause)
             return
-        child.crashes = 1 if now - child.started_at > STEADY_SECONDS else child.crashes + 1
-        pause = BACK_OFF(child.crashes)
-        child.start_at = now + pause
-        logger.warning("%s ended with code %d; starting it again in %.1f s", child.name, code, pause)
+        logger.error(
+            "giving up: %d starts of each worker, and no job done; the last ended with %d", IDLE_STARTS_MOST, code
+        )
+        self._exit_code = exit_code(code)
+        self._signals.append(signal.SIGTERM)
+
+
+def exit_code(code: int) -> int:
+    """How a shell tells the end of a process: by a signal, 128 and its number."""
+    return code if code >= 0 else 128 - code

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from workrow import sql
-from workrow.cli.lifeline import follow
+from workrow.cli.lifeline import follow, report
 from workrow.cli.numbers import COUNT, Finite, size
 from workrow.cli.supervisor import Supervisor
 from workrow.cli.where import Database
@@ -21,6 +21,8 @@ from workrow.schema.targets import connect
 logger = logging.getLogger(__name__)
 
 PROCESSES_MAX = 1000
+OF_THE_PARENT = ("--processes", "--health")
+"""Options that are not handed to its workers."""
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -66,21 +68,16 @@ def worker(
     """
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
     shares = read_queues(queues)
-    if lifeline is not None:
-        follow(lifeline)
-    if processes > 1 and health:
-        raise OptionError(
-            f"--health={health} and --processes={processes}: the processes cannot share one port; leave one out"
-        )
+    line = None if lifeline is None else follow(lifeline)
+    app = database.load()
+    if line is not None:
+        report(line, app.running_workers)
     if processes > 1:
+        bury = partial(_bury, app.database_url)
         supervisor = Supervisor(
-            _command_of_one(database),
-            processes,
-            name or "worker",
-            restarts=not one_shot,
-            bury=partial(_bury, database.load().database_url),
+            _command_of_one(database), processes, name or "worker", restarts=not one_shot, bury=bury
         )
-        sys.exit(supervisor.run())
+        sys.exit(_supervise(supervisor, health))
     options: dict[str, Any] = {
         "queues": list(shares) or None,
         "concurrency": concurrency,
@@ -95,7 +92,14 @@ def worker(
         default = concurrency or 1
         options["queue_concurrency"] = {queue: slots or default for queue, slots in shares.items()}
     given = {key: value for key, value in options.items() if value is not None}
-    database.load().run_worker(wait=not one_shot, **given)
+    app.run_worker(wait=not one_shot, **given)
+
+
+def _supervise(supervisor: Supervisor, health: str | None) -> int:
+    from workrow.worker.living.health import serve
+
+    with serve(health, supervisor.problems, supervisor.warnings):
+        return supervisor.run()
 
 
 def read_queues(text: str | None) -> dict[str, int | None]:
@@ -120,10 +124,12 @@ def read_queues(text: str | None) -> dict[str, int | None]:
 
 def _command_of_one(database: Database) -> list[str]:
     """This very command for a single process."""
-    arguments = iter(sys.argv[1:])
-    kept = [
-        each for each in arguments if not (each == "--processes" and next(arguments)) and "--processes=" not in each
-    ]
+    arguments, kept = iter(sys.argv[1:]), []
+    for each in arguments:
+        if each in OF_THE_PARENT:
+            next(arguments)
+        elif each.partition("=")[0] not in OF_THE_PARENT:
+            kept.append(each)
     if database.app and "WORKROW_APP" not in os.environ and not any("app" in each for each in kept):
         kept = ["--app", database.app, *kept]
     return [sys.executable, "-m", "workrow", *kept]

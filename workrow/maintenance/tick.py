@@ -14,6 +14,7 @@ from workrow.database.held import write_free
 from workrow.database.outage import is_lost
 from workrow.enqueue import transaction
 from workrow.errors import WorkrowError
+from workrow.job import Job
 from workrow.maintenance.due import due, start_of
 from workrow.schedules.rows import as_schedule
 from workrow.tasks import Task
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 RETRY_BROKEN = timedelta(hours=1)
 """When to look again at a row that cannot be read here, such as one of a time zone that this machine does not have."""
+
+USUAL = "refused: "
+"""How a reason begins that is as the task's rule wants it."""
 
 
 class Tick:
@@ -65,7 +69,7 @@ class Tick:
 
     def skip(self, due_at: datetime, reason: str, count: int = 1) -> None:
         """No job for so many due times, the last of which is ``due_at``."""
-        level = logging.DEBUG if reason == "overlap" else logging.WARNING
+        level = logging.DEBUG if reason == "overlap" or reason.startswith(USUAL) else logging.WARNING
         words = "%s: %d due times skipped, the last at %s: %s"
         self._said.append((level, words, (self.name, count, due_at.isoformat(), reason)))
         self._skipped += count
@@ -113,6 +117,9 @@ class DueJob:
         return f"{self.tick.task.name} {sorted(self.options.items())}"
 
 
+Tried = tuple[DueJob, Job[Any] | Exception]
+
+
 def _options(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
     options = {option: row[option] for option in ("queue", "priority") if row[option] is not None}
     return {**options, "lock": f"schedule:{name}"} if row["overlap"] == "queue" else options
@@ -138,8 +145,10 @@ async def enqueue(connection: psycopg.AsyncConnection[Any], ticks: list[Tick], s
         for job, result in await _insert(connection, jobs) if jobs else ():
             if isinstance(result, Exception):
                 _note(job, result)
+            elif not result.created and getattr(job.tick.task.declared.rule, "on_conflict", None) == "skip":
+                job.tick.skip(job.due_at, f"{USUAL}job {result.id} counts as the same under the task's rule")
             else:
-                job.tick.enqueued(job, result)
+                job.tick.enqueued(job, result.id)
 
     return await write_free(
         connection,
@@ -149,16 +158,16 @@ async def enqueue(connection: psycopg.AsyncConnection[Any], ticks: list[Tick], s
     )
 
 
-async def _insert(connection: psycopg.AsyncConnection[Any], jobs: list[DueJob]) -> list[tuple[DueJob, int | Exception]]:
-    """Enqueue all of these; if one of them cannot be, all but those that cannot. Returns their ids, or why not."""
-    inserted: list[tuple[DueJob, int | Exception]] = []
+async def _insert(connection: psycopg.AsyncConnection[Any], jobs: list[DueJob]) -> list[Tried]:
+    """Enqueue all of these; if one of them cannot be, all but those that cannot. Returns the jobs, or why not."""
+    inserted: list[Tried] = []
     try:
         async with connection.transaction():
             for batch in _kinds(jobs):
                 task, options = batch[0].tick.task, batch[0].options
                 call = task.options(**options) if options else task
                 handles = await call.taking_json().enqueue_many(connection, [job.args for job in batch])
-                inserted += [(job, handle.id) for job, handle in zip(batch, handles, strict=True)]
+                inserted += zip(batch, handles, strict=True)
     except Exception as error:
         if is_lost(error):
             raise

@@ -81,6 +81,11 @@ class Worker(Assembly):
         self.stop()
         await asyncio.wait({self._work_task})
 
+    @property
+    def jobs_ended(self) -> int:
+        """How many jobs it has run."""
+        return sum(lane.ended for lane in self._lanes)
+
     def problems(self) -> list[str]:
         """What is wrong with this worker now, in words; nothing if all is well."""
         problems = [self._lease.problem] if self._lease.problem else []

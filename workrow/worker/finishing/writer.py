@@ -51,6 +51,7 @@ class Writer:
         back: list[Outcome] = []
         snoozed: list[Outcome] = []
         expired: list[Outcome] = []
+        aborting: list[Outcome] = []
         done = self.done
         for outcome in batch:
             if outcome.status == "todo":
@@ -67,13 +68,18 @@ class Writer:
             await self._send_back(again, self._retry)
             # a retry is refused as well when the job was asked to abort: it then ends
             refused = [each for each in again if each.claimed.id not in done]
-            kept += [Outcome(each.claimed, "failed", error=each.error, ended_at=each.ended_at) for each in refused]
+            aborting = [Outcome(each.claimed, "failed", error=each.error, ended_at=each.ended_at) for each in refused]
         if snoozed:
             await self._send_back(snoozed, self._snooze)
             refused = [each for each in snoozed if each.claimed.id not in done]
-            kept += [Outcome(each.claimed, "aborted", ended_at=each.ended_at) for each in refused]
-        if kept:
+            aborting += [Outcome(each.claimed, "aborted", ended_at=each.ended_at) for each in refused]
+        if kept or aborting:
+            kept += aborting
             done |= await self._finish(kept)
+        for each in aborting:
+            if each.claimed.id in done:
+                text = "%s: it was asked to abort meanwhile, and ends as %s instead of waiting again"
+                logger.warning(text, each.claimed, each.status)
         if expired:
             done |= await self._ids("expire_jobs", expired)
         if deleted:

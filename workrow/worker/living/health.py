@@ -1,4 +1,4 @@
-"""Say over HTTP what is wrong with this worker: for probes, and for whoever looks."""
+"""Say over HTTP what is wrong with this worker, or those of this parent: for probes, and for whoever looks."""
 
 import contextlib
 import json

@@ -49,11 +49,11 @@ def failed(
         told = describe(error, claimed.attempts + 1, discarded=True)
         return Outcome(claimed, "failed", error=told, cause=problem)
     if (said := directive(error)) is not None:
-        return _directed(task, claimed, error, said)
+        return _directed(task, claimed, error, said, asked)
     aborted = isinstance(error, exceptions.JobAborted)
     decided = _decided(task, claimed, error) if task and not (aborted and asked) else Decided()
     told = describe(error, claimed.attempts + 1, discarded=decided.discarded, policy=decided.error)
-    if decided.retry:
+    if decided.retry and not asked:  # a row that was asked to abort takes no retry
         _report(logging.WARNING, "%s: attempt failed, to be retried: %s", claimed, error)
         return Outcome(claimed, "todo", error=told, retry=decided.retry, hold=decided.hold)
     if aborted:
@@ -62,7 +62,8 @@ def failed(
     if decided.discarded:
         logger.warning("%s: discarded: %s", claimed.job.call_string, shown(error))
     else:
-        _report(logging.ERROR, "%s: failed: %s", claimed, error)
+        why = ", and not retried, for it was asked to abort" if decided.retry else ""
+        _report(logging.ERROR, f"%s: failed{why}: %s", claimed, error)
     return Outcome(claimed, "failed", error=told, hold=decided.hold)
 
 
@@ -104,9 +105,16 @@ def _decided(task: procrastinate.tasks.Task[Any, Any, Any], claimed: Claimed, er
 
 
 def _directed(
-    task: procrastinate.tasks.Task[Any, Any, Any] | None, claimed: Claimed, error: BaseException, told: Directive
+    task: procrastinate.tasks.Task[Any, Any, Any] | None,
+    claimed: Claimed,
+    error: BaseException,
+    told: Directive,
+    asked: bool,
 ) -> Outcome:
     """The outcome of an attempt that said itself how its job goes on."""
+    if isinstance(told, Snooze) and asked:
+        logger.info("%s: aborted, for it was asked to, and would snooze", claimed)
+        return Outcome(claimed, "aborted")
     if isinstance(told, Snooze):
         logger.info("%s: snoozes, %s", claimed, told)
         hold = Hold(told.seconds, told.at, told.limit) if isinstance(told, RateLimited) else None
@@ -123,8 +131,9 @@ def _directed(
         retry, broken = None, raised
     entry = describe(told, attempt, discarded=False, policy=broken)
     call, words = claimed.job.call_string, message_of(told)
-    if retry is None:
-        text = "%s: failed, attempt %d was the last one: %s"
+    if retry is None or asked:
+        why = "attempt %d was the last one" if retry is None else "for it was asked to abort, after attempt %d"
+        text = f"%s: failed, {why}: %s"
         report(logger, logging.ERROR, text, call, attempt, words, error=error)
         return Outcome(claimed, "failed", error=entry)
     report(logger, logging.WARNING, "%s: attempt failed, to be retried: %s", call, words, error=told.__cause__)
