@@ -16,6 +16,7 @@ import pytest
 
 import workrow
 from tests.integration.test_heart import Running, until
+from tests.integration.test_rescue import register
 
 SECONDS = float(os.environ.get("HELD_SECONDS", "2.5"))
 """How late an end may be while others' transactions are open: who waits for one of these waits until the test ends. An
@@ -27,7 +28,8 @@ SHARE = float(os.environ.get("HELD_SHARE", "0.5"))
 keep no 0.9, a quiet one does."""
 BURSTS, BURST = 5, 200
 SHARDS = 12
-"""So many tests share the cells, five seconds each."""
+"""So many tests share the cells, seven seconds each."""
+LEASE = 4.0
 TRIES = 6
 """A rate is also that of the machine, which others use."""
 
@@ -120,8 +122,17 @@ class Traffic:
             if ctx.attempt == 1:
                 raise ValueError
 
+        @app.task(name="orphan", queue="others")
+        async def orphan() -> None:
+            await self._wait()
+
+        @app.task(name="orphan.limited", queue="others", limits=workrow.Limit(1))
+        async def orphan_limited() -> None:
+            await self._wait()
+
         self.plain, self.once, self.locked, self.limited, self.retried = plain, once, locked, limited, retried
         self.victim_tick, self.tick = victim_tick, tick
+        self.orphan, self.orphan_limited = orphan, orphan_limited
 
     async def _wait(self) -> None:
         self.started += 1
@@ -147,7 +158,11 @@ class Traffic:
             await self.locked.enqueue(None)
             await self.limited.enqueue(None, "victim")
             await self.retried.options(queueing_lock="victim").enqueue(None)
-            await until(lambda: self.started == 3)  # what is claimed and not started goes back at the pause
+            await self.orphan.enqueue(None)
+            await self.orphan.options(lock="orphan").enqueue(None)
+            await self.orphan.options(queueing_lock="orphan").enqueue(None)
+            await self.orphan_limited.enqueue(None)
+            await until(lambda: self.started == 7)  # what is claimed and not started goes back at the pause
             await until(lambda: self.rows(f"SELECT FROM workrow.history WHERE id = {ended.id}"))
             await app.pause_queue_async("victim")
             for name, task in (("victim", self.victim_tick), ("others", self.tick)):
@@ -164,6 +179,15 @@ class Traffic:
             yield
         finally:
             self.go.set()
+
+    def orphans(self) -> list[Any]:
+        """Jobs of a dead worker that nobody has rescued."""
+        return self.rows("SELECT task, lock, queueing_lock FROM workrow.jobs WHERE task LIKE 'orphan%' AND crashes = 0")
+
+    def die(self) -> None:
+        """The orphans' worker is another one, which never beats again."""
+        dead = register(self.conn, "dead", LEASE)
+        self.conn.execute("UPDATE procrastinate_jobs SET worker_id = %s WHERE task_name LIKE 'orphan%%'", [dead])
 
     def start(self) -> None:
         """The victims' turn: those that run come to their ends, the others may be claimed."""
@@ -204,6 +228,10 @@ class Traffic:
             """SELECT task_name, status FROM procrastinate_jobs
                WHERE task_name LIKE 'victim.%' AND task_name <> 'victim.tick'"""
         )
+
+
+OWN = "procrastinate_workers"
+"""A worker whose own row somebody holds cannot beat, and is not taken for dead: its jobs wait until the row is free."""
 
 
 def hold(service: psycopg.Connection, cell: Cell) -> None:
@@ -254,6 +282,7 @@ async def wrong(traffic: Traffic, database_url: str, cell: Cell) -> list[str]:
         with psycopg.connect(database_url, options="-c lock_timeout=5s") as service:
             with contextlib.suppress(TimeoutError):  # then it says so
                 await until(lambda: traffic.rows(f"SELECT FROM {cell.table} LIMIT 1"), 5)
+            traffic.die()
             hold(service, cell)
             traffic.start()
             began = time.monotonic()
@@ -266,6 +295,11 @@ async def wrong(traffic: Traffic, database_url: str, cell: Cell) -> list[str]:
             await asyncio.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - began)))
             if (late := traffic.late()) > TICK_SECONDS:
                 found.append(f"no tick for {late:.2f} s")
+            left = max(0.0, began + 2 * LEASE - time.monotonic())
+            try:
+                await until(lambda: cell.table == OWN or not traffic.orphans(), left)
+            except TimeoutError:
+                found.append(f"not rescued after {time.monotonic() - began:.2f} s: {traffic.orphans()}")
             service.rollback()
             if cell.index is not None and cell.table != "procrastinate_jobs":
                 # what was deleted to be inserted again
@@ -284,9 +318,11 @@ async def wrong(traffic: Traffic, database_url: str, cell: Cell) -> list[str]:
 
 
 @pytest.fixture
-def traffic(open_app: workrow.App, conn: psycopg.Connection) -> Traffic:
+async def traffic(database_url: str, conn: psycopg.Connection) -> AsyncIterator[Traffic]:
     conn.execute("SET lock_timeout = '300ms'")
-    return Traffic(open_app, conn)
+    app = workrow.App(database_url, lease=LEASE)
+    async with app.open_async():
+        yield Traffic(app, conn)
 
 
 def test_what_is_left_out_is_there(conn: psycopg.Connection) -> None:
@@ -299,4 +335,4 @@ async def test_the_others_go_on(shard: int, traffic: Traffic, database_url: str)
     for cell in cells(traffic.conn)[shard::SHARDS]:
         if said := await wrong(traffic, database_url, cell):
             found[cell] = said
-    assert found == {}
+    assert not found, "\n".join(f"{cell}: {said}" for cell, said in found.items())

@@ -6,7 +6,15 @@ WITH beaten AS (
 told AS (
     UPDATE workrow.worker_details
     SET refused = %(refused)s, stopping_at = CASE WHEN %(stopping)s THEN coalesce(stopping_at, clock_timestamp()) END
-    WHERE worker_id = %(worker_id)s AND (refused <> %(refused)s OR %(stopping)s <> (stopping_at IS NOT NULL))
+    -- who holds this row keeps no heart from beating
+    WHERE worker_id = ANY(ARRAY(
+        SELECT known.worker_id
+        FROM workrow.worker_details AS known
+        WHERE
+            known.worker_id = %(worker_id)s
+            AND (known.refused <> %(refused)s OR %(stopping)s <> (known.stopping_at IS NOT NULL))
+        FOR UPDATE SKIP LOCKED
+    ))
 )
 
 SELECT id FROM beaten
