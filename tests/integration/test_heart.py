@@ -6,8 +6,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 import workrow
+from workrow.sql import load
 
 
 class Running:
@@ -50,6 +52,16 @@ async def heard(connection: psycopg.AsyncConnection) -> list[str]:
 
 
 class TestNotifications:
+    async def test_the_channel_of_a_long_name_is_cut_as_listen_cuts_it(self, listening: Any, conn: Any) -> None:
+        conn.execute("INSERT INTO workrow.sleepers (worker_id) VALUES (1)")
+        queue = "\u00fc" * 60
+        await listening.execute(sql.SQL("LISTEN {}").format(sql.Identifier(f"procrastinate_queue_v1#{queue}")))
+        conn.execute("INSERT INTO procrastinate_jobs (queue_name, task_name) VALUES (%s, 't')", [queue])
+        conn.execute("SELECT workrow.notify_queue_v1(%s, 'job_inserted', 1)", [queue])
+        conn.execute(load("notify_queues"), {"queues": [queue]})
+        long = "procrastinate_queue_v1#" + "\u00fc" * 20
+        assert await heard(listening) == ["procrastinate_any_queue_v1"] * 3 + [long] * 3
+
     async def test_nobody_sleeps_nobody_is_notified(self, listening: Any, conn: Any) -> None:
         conn.execute("INSERT INTO procrastinate_jobs (queue_name, task_name) VALUES ('a', 't'), ('b', 't')")
         assert await heard(listening) == []

@@ -11,12 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import psycopg
-from psycopg import errors as pg
 from psycopg.rows import tuple_row
 
 from workrow import sql
-from workrow.database.outage import told
-from workrow.errors import ArgumentError, SchemaMissing, TransactionError, WorkrowError
+from workrow.enqueue.refusals import translated
+from workrow.errors import TransactionError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection as SAConnection
@@ -52,10 +51,9 @@ def is_async(on: object) -> bool:
         theirs = _sqlalchemy()
         if isinstance(on, theirs.ASYNC + theirs.SYNC):
             return isinstance(on, theirs.ASYNC)
-    hint = "; an engine has no transaction: use `with engine.begin() as connection`" if _is_engine(on) else ""
     raise TransactionError(
         f"cannot enqueue on {on!r:.80}: the first argument is the transaction, before those of the task; "
-        f"expected {SUPPORTED}{hint}"
+        f"expected {SUPPORTED}{_hint(on)}"
     )
 
 
@@ -76,6 +74,8 @@ async def run_async(on: AsyncTransaction, name: str, params: Params, explain: "E
     try:
         if isinstance(on, psycopg.AsyncConnection):
             cursor = psycopg.AsyncCursor(on, row_factory=tuple_row)
+            if on._tpc:
+                await cursor.execute(sql.load("keep_quiet"))
             return _texts(await (await cursor.execute(sql.load(name), params)).fetchall())
         rows: Rows = await _sqlalchemy().run_async(on, name, params)
         return rows
@@ -87,7 +87,10 @@ def run(on: SyncTransaction, name: str, params: Params, explain: "Explain | None
     """The same for a sync session or connection."""
     try:
         if isinstance(on, psycopg.Connection):
-            return _texts(psycopg.Cursor(on, row_factory=tuple_row).execute(sql.load(name), params).fetchall())
+            cursor = psycopg.Cursor(on, row_factory=tuple_row)
+            if on._tpc:
+                cursor.execute(sql.load("keep_quiet"))
+            return _texts(cursor.execute(sql.load(name), params).fetchall())
         rows: Rows = _sqlalchemy().run(on, name, params)
         return rows
     except _errors(on) as error:
@@ -114,7 +117,9 @@ async def copy_async(on: AsyncTransaction, name: str, lines: Iterable[str]) -> i
     try:
         target = on if isinstance(on, psycopg.AsyncConnection) else await _sqlalchemy().driver_async(on)
         if not isinstance(target, psycopg.AsyncConnection):
-            raise _no_copy(on)
+            raise _no_copy(on, "needs psycopg's driver (postgresql+psycopg://)")
+        if target.pgconn.pipeline_status:
+            raise _no_copy(on, "does not work in a pipeline")
         count = 0
         async with target.cursor() as cursor, cursor.copy(sql.load(name)) as stream:
             for number, piece in _pieces(lines):
@@ -122,7 +127,7 @@ async def copy_async(on: AsyncTransaction, name: str, lines: Iterable[str]) -> i
                 count += number
         return count
     except _errors(on) as error:
-        raise _translated(error, on) or error from None
+        raise translated(error, on) or error from None
 
 
 def copy(on: SyncTransaction, name: str, lines: Iterable[str]) -> int:
@@ -130,7 +135,9 @@ def copy(on: SyncTransaction, name: str, lines: Iterable[str]) -> int:
     try:
         target = on if isinstance(on, psycopg.Connection) else _sqlalchemy().driver(on)
         if not isinstance(target, psycopg.Connection):
-            raise _no_copy(on)
+            raise _no_copy(on, "needs psycopg's driver (postgresql+psycopg://)")
+        if target.pgconn.pipeline_status:
+            raise _no_copy(on, "does not work in a pipeline")
         count = 0
         with target.cursor() as cursor, cursor.copy(sql.load(name)) as stream:
             for number, piece in _pieces(lines):
@@ -138,7 +145,7 @@ def copy(on: SyncTransaction, name: str, lines: Iterable[str]) -> int:
                 count += number
         return count
     except _errors(on) as error:
-        raise _translated(error, on) or error from None
+        raise translated(error, on) or error from None
 
 
 def _pieces(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
@@ -153,15 +160,17 @@ def _pieces(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
     yield len(piece), "".join(piece)
 
 
-def _no_copy(on: object) -> TransactionError:
-    return TransactionError(
-        f"cannot enqueue_copy on {type(on).__name__}: COPY needs psycopg's driver (postgresql+psycopg://); "
-        "use enqueue_many with this one"
-    )
+def _no_copy(on: object, why: str) -> TransactionError:
+    return TransactionError(f"cannot enqueue_copy on {type(on).__name__}: COPY {why}; use enqueue_many with this one")
 
 
-def _is_engine(on: object) -> bool:
-    return type(on).__name__ in ("Engine", "AsyncEngine", "sessionmaker", "async_sessionmaker")
+def _hint(on: object) -> str:
+    kind = type(on)
+    if kind.__name__ in ("Engine", "AsyncEngine", "sessionmaker", "async_sessionmaker"):
+        return "; an engine has no transaction: use `with engine.begin() as connection`"
+    if kind.__module__.startswith("django."):
+        return "; Django's is its `connection.connection`, inside of `transaction.atomic()` and on psycopg 3"
+    return ""
 
 
 @cache
@@ -178,33 +187,4 @@ def _errors(on: object) -> tuple[type[Exception], ...]:
 
 
 def _explained(explain: Explain | None, error: Exception, on: object) -> Exception:
-    return (explain or _translated)(error, on) or error
-
-
-def _translated(error: Exception, on: object) -> WorkrowError | None:
-    """Our word for what the caller can mend; None for what only the driver's own error describes."""
-    what = type(on).__name__
-    if isinstance(error, UnicodeEncodeError):
-        character = error.object[error.start]
-        return TransactionError(
-            f"cannot enqueue {character!r}: the {what}'s client_encoding is not UTF8 ({error.encoding}); connect with "
-            "client_encoding=utf8, which a setting of the role or the database does not change then"
-        )
-    if "sqlalchemy" in sys.modules and _sqlalchemy().has_failed(error):
-        return TransactionError(f"cannot enqueue: the {what}'s transaction has failed or is closed; roll it back first")
-    original = getattr(error, "orig", None) or error
-    state = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
-    if state == pg.InFailedSqlTransaction.sqlstate:
-        return TransactionError(f"cannot enqueue: the {what}'s transaction has failed already; roll it back first")
-    if state == pg.UntranslatableCharacter.sqlstate:
-        return ArgumentError(f"cannot enqueue what the database's encoding cannot hold: {told(original)}")
-    if state == pg.ReadOnlySqlTransaction.sqlstate:
-        return TransactionError(f"cannot enqueue: the {what}'s transaction is read-only; use one that may write")
-    if state in (pg.UndefinedTable.sqlstate, pg.UndefinedObject.sqlstate) and "procrastinate" in str(original):
-        return SchemaMissing(
-            "the database has no table procrastinate_jobs where search_path looks; run `alembic upgrade head` "
-            "(or workrow.schema.upgrade) on it first"
-        )
-    if state is None and isinstance(original, psycopg.OperationalError) and "the connection is closed" in str(original):
-        return TransactionError(f"cannot enqueue: the {what} is closed; open a new one")
-    return None
+    return (explain or translated)(error, on) or error

@@ -1920,7 +1920,10 @@ CREATE OR REPLACE FUNCTION workrow.notify_ended_v1()
  LANGUAGE plpgsql
 AS $function$
 BEGIN
-    IF EXISTS (SELECT FROM workrow.waiters WHERE until > clock_timestamp()) AND (pg_notification_queue_usage() < 0.75) THEN
+    IF EXISTS (SELECT FROM workrow.waiters WHERE until > clock_timestamp()) AND (
+    pg_notification_queue_usage() < 0.75
+    AND coalesce(current_setting('workrow.notify', true), '') <> 'off'
+) THEN
         PERFORM pg_notify('workrow_ended', '');
     END IF;
     RETURN NULL;
@@ -1951,8 +1954,12 @@ BEGIN
             worker.last_heartbeat BETWEEN now() - INTERVAL '60 seconds' AND now() + INTERVAL '60 seconds'
             AND NOT EXISTS (SELECT FROM workrow.worker_details AS details WHERE details.worker_id = worker.id)
     );
-    -- a notification for which there is no room would be refused at COMMIT, and with it the job: then workers poll
-    IF NOT (stock OR EXISTS (SELECT FROM workrow.sleepers)) OR NOT (pg_notification_queue_usage() < 0.75) THEN
+    -- a notification for which there is no room would be refused at COMMIT, and with it the job: then workers poll.
+    -- LISTEN cuts a channel's name to the 63 bytes of a "name", where pg_notify would refuse it
+    IF NOT (stock OR EXISTS (SELECT FROM workrow.sleepers)) OR NOT (
+    pg_notification_queue_usage() < 0.75
+    AND coalesce(current_setting('workrow.notify', true), '') <> 'off'
+) THEN
         RETURN NULL;
     END IF;
     FOR inserted_queue IN
@@ -1969,7 +1976,7 @@ BEGIN
             WHERE sleeper.queues IS NULL OR inserted_queue.queue_name = ANY(sleeper.queues)
         );
         PERFORM pg_notify(
-            'procrastinate_queue_v1#' || inserted_queue.queue_name,
+            CAST('procrastinate_queue_v1#' || inserted_queue.queue_name AS name),
             CAST(json_build_object('type', 'job_inserted', 'job_id', inserted_queue.id) AS text)
         );
         first_id := least(first_id, inserted_queue.id);
@@ -1990,8 +1997,11 @@ CREATE OR REPLACE FUNCTION workrow.notify_queue_v1(queue text, event text, job_i
  LANGUAGE sql
 AS $function$
     SELECT pg_notify(channel.name, CAST(json_build_object('type', event, 'job_id', job_id) AS text))
-    FROM (VALUES ('procrastinate_queue_v1#' || queue), ('procrastinate_any_queue_v1')) AS channel (name)
-    WHERE (pg_notification_queue_usage() < 0.75)
+    FROM (VALUES (CAST('procrastinate_queue_v1#' || queue AS name)), ('procrastinate_any_queue_v1')) AS channel (name)
+    WHERE (
+    pg_notification_queue_usage() < 0.75
+    AND coalesce(current_setting('workrow.notify', true), '') <> 'off'
+)
 $function$
 ;
 
@@ -2397,7 +2407,10 @@ AS $function$
         RETURNING name
     ),
     told AS (
-        SELECT CASE WHEN (pg_notification_queue_usage() < 0.75) THEN pg_notify('workrow_schedules', 'schedules') END
+        SELECT CASE WHEN (
+    pg_notification_queue_usage() < 0.75
+    AND coalesce(current_setting('workrow.notify', true), '') <> 'off'
+) THEN pg_notify('workrow_schedules', 'schedules') END
         FROM resumed
     )
     SELECT EXISTS (SELECT FROM told)
@@ -3090,7 +3103,10 @@ LEFT JOIN blocked ON blocked.bucket = bucket.bucket;
 CREATE OR REPLACE VIEW workrow.notifications AS
 SELECT
     queue.used,
-    (pg_notification_queue_usage() < 0.75) AS notifying,
+    (
+    pg_notification_queue_usage() < 0.75
+    AND coalesce(current_setting('workrow.notify', true), '') <> 'off'
+) AS notifying,
     oldest.pid,
     oldest.database,
     oldest.application_name,

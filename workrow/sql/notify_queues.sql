@@ -1,5 +1,5 @@
 -- Tell other workers of jobs that were given back.
-SELECT pg_notify('procrastinate_queue_v1#' || queue, '{"type": "job_inserted", "job_id": 0}')
+SELECT pg_notify(CAST('procrastinate_queue_v1#' || queue AS name), '{"type": "job_inserted", "job_id": 0}')
 FROM unnest(CAST(%(queues)s AS text[])) AS given (queue)
 WHERE {room_to_notify}
 UNION ALL

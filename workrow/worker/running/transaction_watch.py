@@ -16,10 +16,13 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from workrow.database.outage import is_conflict, told
+from workrow.enqueue.refusals import denied
 from workrow.errors import TransactionError
 from workrow.worker.running.endings import ends_transaction
 
 CAUSE_MAX = 500
+WRITTEN = {"procrastinate_jobs": "SELECT, UPDATE, DELETE", "history": "SELECT, INSERT"}
+"""What the end of a job needs of tables that it does not only read."""
 PARTS = "session.begin_nested() (with psycopg: connection.transaction()) is for a part that may fail"
 
 
@@ -140,6 +143,9 @@ class Watch:
                 "the task's transaction is read only, and the end of the job is to be written in it: leave SET "
                 "TRANSACTION READ ONLY away, or transactional=True"
             )
+        if code == pg.InsufficientPrivilege.sqlstate:
+            told_by_server = denied(original(error), "the role of the task's transaction", WRITTEN)
+            return TransactionError(f"the end of the job cannot be written: {told_by_server}")
         if code == pg.UndefinedTable.sqlstate and "procrastinate" in str(error):
             return TransactionError(
                 "the end of the job cannot be written, for the task's transaction does not see procrastinate_jobs: "

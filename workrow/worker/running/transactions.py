@@ -20,7 +20,7 @@ from workrow.database.held import Held
 from workrow.database.outage import told
 from workrow.declare.execution import TransactionKind
 from workrow.enqueue import transaction
-from workrow.errors import ConfigurationError, LeaseLost
+from workrow.errors import ConfigurationError, LeaseLost, TransactionError
 from workrow.worker.outcome import Claimed, Outcome, unwritten
 from workrow.worker.running.transaction_watch import CAUSE_MAX, Watch, conflicts, original, state
 
@@ -152,7 +152,7 @@ class Transactions:
         params, until = self._params(outcome), time.monotonic() + HELD_SECONDS
         while not await transaction.run_async(on, FINISH, params, watch.explained):
             ours = {name: params[name] for name in ("id", "worker_id", "token")}
-            self._fence(outcome.claimed, await transaction.run_async(on, "read_claim", ours, watch.explained), until)
+            self._fence(outcome.claimed, await transaction.run_async(on, "check_claim", ours, watch.explained), until)
             await asyncio.sleep(HELD_PAUSE)
 
     def _end_sync(self, on: Any, outcome: Outcome, watch: Watch) -> None:
@@ -160,13 +160,20 @@ class Transactions:
         params, until = self._params(outcome), time.monotonic() + HELD_SECONDS
         while not transaction.run(on, FINISH, params, watch.explained):
             ours = {name: params[name] for name in ("id", "worker_id", "token")}
-            self._fence(outcome.claimed, transaction.run(on, "read_claim", ours, watch.explained), until)
+            self._fence(outcome.claimed, transaction.run(on, "check_claim", ours, watch.explained), until)
             time.sleep(HELD_PAUSE)
 
     @staticmethod
     def _fence(claimed: Claimed, rows: list[Any], until: float) -> None:
-        """The end was not written; ``rows``: what is still ours."""
-        if not rows:
+        """The end was not written; ``rows``: of ``check_claim.sql``."""
+        ((is_ours, is_filtered),) = rows
+        if not is_ours and is_filtered:
+            raise TransactionError(
+                "the end of the job cannot be written, for a row level security policy hides procrastinate_jobs from "
+                "the role of the task's transaction: RESET ROLE before the task ends if it has set one, or CREATE "
+                "POLICY … ON procrastinate_jobs TO that role USING (true) WITH CHECK (true)"
+            )
+        if not is_ours:
             raise LeaseLost(f"{claimed}: the job is no longer ours; what it did was rolled back")
         if time.monotonic() >= until:
             raise Held("an open transaction holds its row")

@@ -23,7 +23,8 @@ BEGIN
             worker.last_heartbeat BETWEEN now() - INTERVAL '60 seconds' AND now() + INTERVAL '60 seconds'
             AND NOT EXISTS (SELECT FROM workrow.worker_details AS details WHERE details.worker_id = worker.id)
     );
-    -- a notification for which there is no room would be refused at COMMIT, and with it the job: then workers poll
+    -- a notification for which there is no room would be refused at COMMIT, and with it the job: then workers poll.
+    -- LISTEN cuts a channel's name to the 63 bytes of a "name", where pg_notify would refuse it
     IF NOT (stock OR EXISTS (SELECT FROM workrow.sleepers)) OR NOT {room_to_notify} THEN
         RETURN NULL;
     END IF;
@@ -41,7 +42,7 @@ BEGIN
             WHERE sleeper.queues IS NULL OR inserted_queue.queue_name = ANY(sleeper.queues)
         );
         PERFORM pg_notify(
-            'procrastinate_queue_v1#' || inserted_queue.queue_name,
+            CAST('procrastinate_queue_v1#' || inserted_queue.queue_name AS name),
             CAST(json_build_object('type', 'job_inserted', 'job_id', inserted_queue.id) AS text)
         );
         first_id := least(first_id, inserted_queue.id);

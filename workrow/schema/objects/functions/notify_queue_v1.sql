@@ -4,6 +4,6 @@ CREATE OR REPLACE FUNCTION workrow.notify_queue_v1(queue text, event text, job_i
 LANGUAGE sql
 AS $$
     SELECT pg_notify(channel.name, CAST(json_build_object('type', event, 'job_id', job_id) AS text))
-    FROM (VALUES ('procrastinate_queue_v1#' || queue), ('procrastinate_any_queue_v1')) AS channel (name)
+    FROM (VALUES (CAST('procrastinate_queue_v1#' || queue AS name)), ('procrastinate_any_queue_v1')) AS channel (name)
     WHERE {room_to_notify}
 $$
