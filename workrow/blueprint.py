@@ -20,10 +20,12 @@ from workrow.declare.declaration import (
     read_middleware,
     read_retry,
     read_schedules,
+    warn_of_tight_loop,
 )
 from workrow.declare.failure import Hook
 from workrow.declare.hooks import Hooked
 from workrow.declare.options import RULES, Options, check_aliases, check_task_name
+from workrow.declare.periodic import Registry
 from workrow.declare.signatures import check_function, name_of, takes_context
 from workrow.enqueue.failure_hook import row_of
 from workrow.errors import OptionError, brief
@@ -71,6 +73,10 @@ class Tasks(Hooked, procrastinate.Blueprint):
 
     _name: str | None = None
     _defaults: TaskDefaults = TaskDefaults()
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.periodic_registry = Registry()  # type: ignore[no-untyped-call]
 
     # more options than procrastinate's, hence the override
     @overload  # type: ignore[override]
@@ -169,6 +175,7 @@ class Tasks(Hooked, procrastinate.Blueprint):
                     task_middleware=read_middleware(func, options),
                 )
                 check_task_name(task.name)
+                warn_of_tight_loop(task.name, options.get("retry"))
             except OptionError as error:
                 prefix = "" if str(error).startswith("task ") else f"task {name or name_of(func)}: "
                 raise OptionError(f"{prefix}{error}") from None

@@ -384,3 +384,31 @@ def test_numbers_of_the_command_line(arguments: list[str], message: str) -> None
     told = CliRunner().invoke(main, ["--app", "nowhere.app", *arguments])
     assert told.exit_code == 2
     assert message in told.output
+
+
+@pytest.mark.parametrize(
+    ("retry", "told"),
+    [
+        (True, True),
+        (procrastinate.RetryStrategy(), True),
+        (procrastinate.RetryStrategy(retry_exceptions=[OSError]), True),
+        (workrow.Retry(max_attempts=None, wait=0), True),
+        (workrow.Retry(rules=(workrow.Rule(OSError, max_attempts=None, wait=0.0),)), True),
+        ((workrow.Rule(OSError), workrow.Rule(KeyError, max_attempts=None, wait=0)), True),
+        (False, False),
+        (1000, False),
+        (procrastinate.RetryStrategy(max_attempts=5), False),
+        (procrastinate.RetryStrategy(wait=1), False),
+        (procrastinate.RetryStrategy(linear_wait=1), False),
+        (workrow.Retry(max_attempts=None), False),
+        (workrow.Retry(max_attempts=5, wait=0), False),
+        (workrow.Rule(OSError, discard=True), False),
+    ],
+)
+def test_a_retry_that_is_a_tight_loop_is_told(retry: Any, told: bool, caplog: pytest.LogCaptureFixture) -> None:
+    blueprint = workrow.Blueprint("b")
+    blueprint.task(name="t", retry=retry)(_nothing)
+    assert ("task t: retry=" in caplog.text and "at once and without end" in caplog.text) is told
+
+
+def _nothing() -> None: ...

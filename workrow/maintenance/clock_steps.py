@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from workrow.database import clock
+from workrow.declare.crontab import Taken
 from workrow.declare.schedule import Schedule
 from workrow.errors import OptionError
 
@@ -80,10 +81,10 @@ def earlier(
     """
     span = None if every is None else timedelta(seconds=every)
     try:
-        timing = Schedule(cron=cron, every=span, timezone=timezone or "UTC").timing
-    except OptionError as error:
+        timing = Schedule(cron=cron and Taken(cron), every=span, timezone=timezone or "UTC").timing
+        first = timing.following(now)
+        second = first and timing.following(first)
+    except (OptionError, OverflowError) as error:
         logger.warning("the schedule %s goes on where the clock was: %s", name, error)
         return None
-    first = timing.following(now)
-    second = first and timing.following(first)
     return first if second and second <= last_tick else None

@@ -50,6 +50,9 @@ class Scheduler:
         connector: an opened async connector of psycopg.
         tasks: the app's tasks.
         max_delay: how late a due time may still be made up for.
+
+    Attributes:
+        problems: what is wrong with schedules that could not be read when they were last due, by their names.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Scheduler:
         self._undeclared: set[str] = set()
         self._declare_at = 0.0
         self._held: dict[str, float] = {}
+        self.problems: dict[str, str] = {}
         self._known = {
             "tasks": sorted(self._tasks),
             "names": sorted(self._declared),
@@ -222,6 +226,10 @@ class Scheduler:
                 await connection.execute(sql.load("move_schedules"), {"moves": moves})
         for tick in free:
             tick.tell()
+            if tick.problem:
+                self.problems[tick.name] = f"schedule {tick.name}: no jobs: {tick.problem}"
+            else:
+                self.problems.pop(tick.name, None)
         self._set_aside({tick.name for tick in ticks}, {tick.name for tick in free})
         return len(ticks)
 

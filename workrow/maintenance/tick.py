@@ -38,6 +38,7 @@ class Tick:
 
     Attributes:
         jobs: those to enqueue, oldest first.
+        problem: why the row cannot be read here; None: it can.
     """
 
     def __init__(self, row: Mapping[str, Any], task: Task[Any, Any], max_delay: timedelta) -> None:
@@ -52,6 +53,7 @@ class Tick:
         self._skipped = 0
         self._last_skipped: datetime | None = None
         self._reason: str | None = None
+        self.problem: str | None = None
         try:
             schedule = as_schedule(row, task.payload)
             found = due(schedule, row["last_tick"], row["now"], max_delay)
@@ -63,9 +65,10 @@ class Tick:
                 self.jobs.append(DueJob(self, due_at, {**args, **task.due_arguments(due_at, args)}, {**options, **at}))
             if found.missed and found.last_missed:
                 self.skip(found.last_missed, "missed", found.missed)
-        except WorkrowError as error:
+        except Exception as error:  # of this row, and no other one
+            self.problem = str(error) if isinstance(error, WorkrowError) else f"{type(error).__name__}: {error}"
             self._next_due = row["now"] + RETRY_BROKEN
-            self.skip(row["now"], str(error))
+            self.skip(row["now"], self.problem)
 
     def skip(self, due_at: datetime, reason: str, count: int = 1) -> None:
         """No job for so many due times, the last of which is ``due_at``."""

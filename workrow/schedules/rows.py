@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from workrow.arguments.payload import Misfit, Payload
+from workrow.declare.crontab import Taken, plain
 from workrow.declare.schedule import Schedule
 from workrow.errors import OptionError
 
@@ -25,7 +26,10 @@ def with_intervals(row: Mapping[str, Any]) -> dict[str, Any]:
 def as_row(schedule: Schedule, args: str, version: int | None) -> dict[str, Any]:
     """The columns of a schedule; ``args``: its arguments as they are stored, of this version of the task."""
     row = {column: getattr(schedule, column) for column in COLUMNS}
-    return {**row, "timezone": schedule.timezone if schedule.cron else None, "args": args, "version": version}
+    # workers of the release before read @daily and mon-sun no other way
+    cron = schedule.cron and plain(schedule.cron)
+    timezone = schedule.timezone if cron else None
+    return {**row, "cron": cron, "timezone": timezone, "args": args, "version": version}
 
 
 def as_json(name: str, task: str, schedule: Schedule, args: str, version: int | None) -> dict[str, Any]:
@@ -46,6 +50,7 @@ def as_schedule(row: Mapping[str, Any], payload: Payload) -> Schedule:
     """
     row = with_intervals(row)
     columns = {column: row[column] for column in COLUMNS}
+    columns["cron"] = columns["cron"] and Taken(columns["cron"])
     try:
         args = payload.upcasted(json.loads(row["args"]), row["version"])
     except Misfit as error:

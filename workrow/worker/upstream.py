@@ -3,18 +3,23 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from croniter import CroniterBadDateError
 from procrastinate.exceptions import ConnectorException
-from procrastinate.periodic import MARGIN, PeriodicDeferrer, TaskAtTime
+from procrastinate.periodic import MARGIN, PeriodicDeferrer, PeriodicRegistry, PeriodicTask, TaskAtTime
 from procrastinate.worker import Worker
 
 from workrow.configuration import check_worker
 from workrow.database.held import AGAIN_SECONDS
-from workrow.database.outage import is_passing
+from workrow.database.outage import is_lost, is_passing, told
 
 logger = logging.getLogger(__name__)
+
+LONGEST_SLEEP = 3600.0
+"""Seconds between two looks at lines that are never due again, or fail."""
 
 
 class UpstreamWorker(Worker):
@@ -23,10 +28,13 @@ class UpstreamWorker(Worker):
     def __init__(self, app: Any, **options: Any) -> None:
         check_worker(options)
         super().__init__(app, **options)
+        self._periodic_problems: dict[str, str] = {}
 
     async def _periodic_deferrer(self) -> None:
         """The loop that serves ``@app.periodic``; returns at once when there is none."""
-        await Deferrer(self.app.periodic_registry, **self.app.periodic_defaults).worker()
+        registry = self.app.periodic_registry
+        if registry.periodic_tasks:
+            await Deferrer(self._periodic_problems, registry, **self.app.periodic_defaults).worker()
 
     def _resolve_task_middlewares(self, task: Any, task_is_async: bool) -> list[Any]:
         """The middleware around one task, outermost first."""
@@ -34,11 +42,32 @@ class UpstreamWorker(Worker):
 
 
 class Deferrer(PeriodicDeferrer):
-    """procrastinate's ticking of ``@app.periodic``; what somebody's open transaction holds keeps no other task."""
+    """procrastinate's ticking of ``@app.periodic``: a task that cannot be deferred now, or at all, keeps no other one.
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    Args:
+        problems: takes what is wrong with tasks that cannot be deferred at all, in words.
+        registry: the periodic tasks.
+        **options: as procrastinate's.
+    """
+
+    def __init__(self, problems: dict[str, str], registry: PeriodicRegistry, **options: Any) -> None:
+        super().__init__(registry, **options)
+        self._problems = problems
         self._held: list[TaskAtTime] = []
+
+    def get_next_tick(self, at: float) -> float:
+        """Seconds until the next due time that there is."""
+        waits = [LONGEST_SLEEP]
+        for task in self.registry.periodic_tasks.values():
+            with self._alone(task):
+                waits.append(task.croniter.get_next(float, start_time=at) - at)
+        return min(waits)
+
+    def get_timestamps(self, periodic_task: PeriodicTask[Any, Any, Any], since: int | None, until: float) -> list[int]:
+        """See procrastinate; none of a line that fails."""
+        with self._alone(periodic_task):
+            return [*super().get_timestamps(periodic_task, since, until)]
+        return []
 
     async def defer_jobs(self, jobs_to_defer: Iterable[TaskAtTime]) -> None:
         """See procrastinate; what is held is left for `wait`, with the later due times of its task."""
@@ -47,13 +76,29 @@ class Deferrer(PeriodicDeferrer):
             if any(task is held for held, _ in self._held):
                 self._held.append(each)
                 continue
-            try:
-                await super().defer_jobs([each])
-            except ConnectorException as error:
-                if error.__cause__ is None or not is_passing(error.__cause__):
-                    raise
-                logger.info("%s: its job waits: an open transaction holds its key", task.task.name)
-                self._held.append(each)
+            with self._alone(task):
+                try:
+                    await super().defer_jobs([each])
+                except ConnectorException as error:
+                    if error.__cause__ is None or not is_passing(error.__cause__):
+                        raise
+                    logger.info("%s: its job waits: an open transaction holds its key", task.task.name)
+                    self._held.append(each)
+
+    @contextmanager
+    def _alone(self, task: PeriodicTask[Any, Any, Any]) -> Iterator[None]:
+        key = f"{task.task.name}{task.periodic_id and ':'}{task.periodic_id}: cron={task.cron!r}"
+        try:
+            yield
+        except CroniterBadDateError:
+            pass  # its year is over, or still to come
+        except Exception as error:
+            if is_lost(error):
+                raise
+            problem = f"{key}: no jobs: {type(error).__name__}: {told(error)}"
+            if self._problems.get(key) != problem:
+                logger.error("%s", problem, exc_info=error)
+            self._problems[key] = problem
 
     async def wait(self, next_tick: float) -> None:
         """Until the next due time; meanwhile, what was held is tried again."""

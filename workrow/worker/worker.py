@@ -97,7 +97,8 @@ class Worker(Assembly):
 
     def warnings(self) -> list[str]:
         """What is wrong around this worker, which goes on in spite of it."""
-        return [self._notify_queue.warning] if self._notify_queue.warning else []
+        found = [self._notify_queue.warning] if self._notify_queue.warning else []
+        return [*found, *self._periodic_problems.values(), *self._scheduler.problems.values()]
 
     async def _run(self) -> None:
         handlers = (
