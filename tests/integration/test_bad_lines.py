@@ -1,5 +1,6 @@
-"""A line that cannot be used stops no other one, and health tells it: of @app.periodic, and in rows of an old release."""
+"""A line that cannot be used stops no other, and health tells it: of @app.periodic and in rows of an old release."""
 
+import asyncio
 import json
 import logging
 import socket
@@ -25,6 +26,11 @@ def registered(app: workrow.App, task: Any, cron: Any, **options: Any) -> None:
     """As by an old release, or by procrastinate's own registry: nobody looked at the line."""
     known = app.periodic_registry.periodic_tasks
     known[(task.name, cron)] = PeriodicTask(task=task, cron=cron, periodic_id="", configure_kwargs=options)  # type: ignore[arg-type]
+
+
+def ask(health: str) -> Any:
+    with urllib.request.urlopen(f"http://{health}") as answer:
+        return json.load(answer)
 
 
 @pytest.mark.parametrize(
@@ -53,8 +59,7 @@ async def test_a_periodic_task_that_cannot_be_deferred_stops_no_other(
     async with worker(open_app, health=health, queues=["other"]):
         jobs = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'good'"
         await until(lambda: conn.execute(jobs).fetchone()[0] >= 2)
-        with urllib.request.urlopen(f"http://{health}") as answer:
-            told = json.load(answer)
+        told = await asyncio.to_thread(ask, health)
     assert told["status"] == "ok"
     if problem is None:
         assert told["warnings"] == []
