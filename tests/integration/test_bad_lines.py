@@ -71,9 +71,7 @@ async def test_a_periodic_task_that_cannot_be_deferred_stops_no_other(
 
 
 @pytest.mark.parametrize("line", ["61 * * * *", "", "0 0 30 2 *", "0 9 * * L2", "@dayly"])
-async def test_a_row_of_an_old_release_stops_no_other(
-    ticker: Ticker, conn: psycopg.Connection[Any], line: str
-) -> None:
+async def test_a_row_of_an_old_release_stops_no_other(ticker: Ticker, conn: psycopg.Connection[Any], line: str) -> None:
     declare(ticker.app, [hourly(name="bad"), hourly(name="good")])
     await ticker.declare()
     ticker.miss(HOUR)
@@ -91,9 +89,7 @@ async def test_a_row_of_an_old_release_stops_no_other(
     assert scheduler.problems == {}
 
 
-async def test_a_row_that_no_calendar_can_follow_stops_no_other(
-    ticker: Ticker, conn: psycopg.Connection[Any]
-) -> None:
+async def test_a_row_that_no_calendar_can_follow_stops_no_other(ticker: Ticker, conn: psycopg.Connection[Any]) -> None:
     declare(ticker.app, [workrow.Schedule(every=HOUR, name="bad"), hourly(name="good")])
     await ticker.declare()
     ticker.miss(HOUR)
@@ -104,9 +100,7 @@ async def test_a_row_that_no_calendar_can_follow_stops_no_other(
     assert list(scheduler.problems) == ["ticking:bad"]
 
 
-async def test_a_stored_line_of_two_readings_goes_on_as_it_was(
-    ticker: Ticker, conn: psycopg.Connection[Any]
-) -> None:
+async def test_a_stored_line_of_two_readings_goes_on_as_it_was(ticker: Ticker, conn: psycopg.Connection[Any]) -> None:
     task = declare(ticker.app, ())
     await ticker.app.schedules.create_async("by hand", task, every=HOUR, args={"who": "Ada"})
     # cronsim: each minute of a Monday, a Tuesday …; croniter: each minute of each day
