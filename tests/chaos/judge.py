@@ -177,7 +177,9 @@ def history_incomplete(conn: Connection, facts: Facts) -> Finding:
                     AND started_at - start.ahead <= finished_at - stop.ahead
                     AND stop.began <= finished_at - stop.ahead
                     AND latest.number = {len(facts.clock)} AND finished_at - stop.ahead <= now() - latest.ahead)
-              OR claims < 1 OR attempts < 1 OR worker IS NULL""",
+              OR claims < 1
+              -- nobody has ended an attempt of one that goes to quarantine
+              OR quarantine IS NULL AND (attempts < 1 OR worker IS NULL)""",
     )
 
 

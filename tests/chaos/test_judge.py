@@ -219,7 +219,8 @@ def test_it_finds_what_was_seen(books: psycopg.Connection, known: dict[str, Any]
 
 def test_a_job_that_was_there_when_three_workers_died_is_excused(books: psycopg.Connection) -> None:
     books.execute(
-        "UPDATE workrow.history SET status = 'failed', quarantine = 'crashed 3 times', crashes = 3 WHERE id = 1"
+        "UPDATE workrow.history SET status = 'failed', quarantine = 'crashed 3 times', crashes = 3, attempts = 0, "
+        "worker = NULL WHERE id = 1"
     )
     assert violated(books) == []
     books.execute("UPDATE workrow.history SET crashes = 2 WHERE id = 1")
