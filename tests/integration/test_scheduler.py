@@ -118,6 +118,34 @@ async def test_what_was_missed_is_made_up_for_as_it_says(
     assert ("5 due times skipped" in caplog.text) is (skipped == 5)
 
 
+@pytest.mark.parametrize("kind", ["queue", "task"])
+@pytest.mark.parametrize("overlap", ["allow", "queue"])
+async def test_schedules_do_not_pile_up_behind_a_pause(ticker: Ticker, kind: str, overlap: Any) -> None:
+    declare(
+        ticker.app,
+        [hourly(max_late=HOUR, overlap=overlap), hourly(name="all", missed="all")],
+        queue="reports",
+    )
+    await ticker.declare()
+    await getattr(ticker.app, f"pause_{kind}_async")("reports" if kind == "queue" else "ticking")
+    for _ in range(3):
+        ticker.miss(HOUR)
+        await ticker.scheduler().run_once()
+    assert len(ticker.jobs()) == 1 + 3
+    state = ticker.state()
+    assert (state.skipped, state.skip_reason) == (2, "paused")
+    assert ticker.state("ticking:all").skipped == 0
+    # one that runs since before the pause is no job that waits; and after the pause all is as ever
+    ticker.conn.execute("UPDATE procrastinate_jobs SET status = 'doing'")
+    ticker.miss(HOUR)
+    await ticker.scheduler().run_once()
+    await getattr(ticker.app, f"resume_{kind}_async")("reports" if kind == "queue" else "ticking")
+    ticker.miss(HOUR)
+    await ticker.scheduler().run_once()
+    assert len(ticker.jobs()) == 3 + 5
+    assert ticker.state().skipped == 2
+
+
 async def test_the_app_says_how_late_is_too_late(ticker: Ticker) -> None:
     declare(ticker.app, hourly())
     await ticker.declare()

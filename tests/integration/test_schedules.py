@@ -291,3 +291,25 @@ def test_operators_pause_resume_and_delete_in_sql(database_url: str, conn: psyco
     assert conn.execute("SELECT workrow.delete_schedule_v1('s')").fetchone() == (True,)
     assert app.schedules.list() == []
     app.connector.get_sync_connector().close()
+
+
+async def test_a_declared_one_can_be_deleted_once_its_workers_are_gone(open_app: workrow.App, conn: Any) -> None:
+    @open_app.task(name="declared", every=HOUR)
+    async def declared() -> None: ...
+
+    await Scheduler(open_app.connector, [declared]).start()
+    gone = "SELECT workrow.delete_schedule_v1('declared')"
+    conn.execute("INSERT INTO procrastinate_workers (id) OVERRIDING SYSTEM VALUE VALUES (7)")
+    conn.execute(
+        "INSERT INTO workrow.worker_details (worker_id, name, host, pid, concurrency, version, started_at) "
+        "VALUES (7, 'w', 'h', 1, 1, '1', now() - interval '1 h')"
+    )
+    for age, workers_since in (("89 s", "1 s"), ("4 min", "1 h")):
+        conn.execute("UPDATE workrow.timetable SET declared_at = now() - CAST(%s AS interval)", [age])
+        conn.execute("UPDATE workrow.worker_details SET started_at = now() - CAST(%s AS interval)", [workers_since])
+        assert conn.execute(gone).fetchone() == (False,)
+        with pytest.raises(workrow.OptionError, match="can be deleted 90 s after the last worker that declares it"):
+            await open_app.schedules.delete_async("declared")
+    # all workers that are alive have started since, and none of them has declared it
+    conn.execute("UPDATE workrow.worker_details SET started_at = now() - interval '3 min'")
+    assert conn.execute(gone).fetchone() == (True,)

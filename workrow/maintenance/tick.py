@@ -46,6 +46,7 @@ class Tick:
         self.last_job_id: int | None = row["last_job_id"]
         self.jobs: list[DueJob] = []
         self.overlap = row["overlap"]
+        self.all_count = row["missed"] == "all"
         self.task = task
         self._last_tick: datetime = row["now"]
         self._last_due: datetime | None = None
@@ -72,7 +73,7 @@ class Tick:
 
     def skip(self, due_at: datetime, reason: str, count: int = 1) -> None:
         """No job for so many due times, the last of which is ``due_at``."""
-        level = logging.DEBUG if reason == "overlap" or reason.startswith(USUAL) else logging.WARNING
+        level = logging.DEBUG if reason in ("overlap", "paused") or reason.startswith(USUAL) else logging.WARNING
         words = "%s: %d due times skipped, the last at %s: %s"
         self._said.append((level, words, (self.name, count, due_at.isoformat(), reason)))
         self._skipped += count
@@ -193,18 +194,23 @@ def _kinds(jobs: list[DueJob]) -> Iterator[list[DueJob]]:
         yield list(batch)
 
 
-def _apart(tick: Tick, open_jobs: set[int]) -> list[DueJob]:
-    """The jobs of a schedule but for those that would overlap."""
-    if tick.overlap != "skip":
+def _apart(tick: Tick, open_jobs: Mapping[int, bool]) -> list[DueJob]:
+    """The jobs of a schedule but for those that would overlap, or pile up behind a pause."""
+    former = open_jobs.get(tick.last_job_id) if tick.last_job_id is not None else None  # None: it has ended
+    if tick.overlap == "skip":
+        kept, reason = (tick.jobs[:1] if former is None else []), "overlap"
+    elif former and not tick.all_count:
+        kept, reason = [], "paused"
+    else:
         return tick.jobs
-    kept = [] if tick.last_job_id in open_jobs else tick.jobs[:1]
     for job in tick.jobs[len(kept) :]:
-        tick.skip(job.due_at, "overlap")
+        tick.skip(job.due_at, reason)
     return kept
 
 
-async def _open(connection: psycopg.AsyncConnection[Any], ticks: list[Tick]) -> set[int]:
-    """Which former jobs wait or run, for schedules that must not overlap."""
-    ids = [tick.last_job_id for tick in ticks if tick.overlap == "skip" and tick.jobs and tick.last_job_id]
+async def _open(connection: psycopg.AsyncConnection[Any], ticks: list[Tick]) -> dict[int, bool]:
+    """Which former jobs wait or run, and whether it is a pause that they wait for; of schedules that ask."""
+    asks = (tick for tick in ticks if tick.jobs and tick.last_job_id and (tick.overlap == "skip" or not tick.all_count))
+    ids = [tick.last_job_id for tick in asks]
     rows = await transaction.run_async(connection, "find_open_jobs", {"ids": ids}) if ids else []
-    return {row[0] for row in rows}
+    return dict(rows)

@@ -117,7 +117,8 @@ class Schedules:
         return self._run(on, operations.run_now(self._app, name))
 
     async def delete_async(self, name: str, *, on: AsyncTransaction | None = None) -> None:
-        """Delete a dynamic schedule, or a declared one that no worker has declared for five minutes. Its jobs stay.
+        """Delete a dynamic schedule, or a declared one 90 s after the last worker that declares it has stopped.
+        Its jobs stay.
 
         Raises:
             ScheduleNotFound: there is none of that name.

@@ -177,7 +177,10 @@ def delete(name: str) -> Steps[None]:
     """See `workrow.schedules.Schedules.delete_async`."""
     if not (yield Statement("delete_schedule", {"schedule": name}))[0][0]:
         yield from _locked(name)
-        raise OptionError(f"schedule {name!r} is declared by a task: take it out of the code, or pause it")
+        raise OptionError(
+            f"schedule {name!r} is declared by a task: take it out of the code, or pause it; it can be deleted 90 s "
+            "after the last worker that declares it has stopped"
+        )
 
 
 def read(name: str | None) -> Steps[list[ScheduleState]]:

@@ -1364,8 +1364,22 @@ CREATE OR REPLACE FUNCTION workrow.delete_schedule_v1(schedule text)
  LANGUAGE sql
 AS $function$
     WITH deleted AS (
-        DELETE FROM workrow.timetable
-        WHERE name = schedule AND (dynamic OR declared_at IS NULL OR declared_at < now() - INTERVAL '5 minutes')
+        DELETE FROM workrow.timetable AS known
+        WHERE
+            name = schedule
+            AND (
+                dynamic
+                OR declared_at IS NULL
+                OR declared_at < now() - INTERVAL '5 minutes'
+                OR (
+                    declared_at < now() - INTERVAL '90 seconds'
+                    AND NOT EXISTS (
+                        SELECT 1
+                        FROM workrow.worker_details AS worker
+                        WHERE worker.started_at <= known.declared_at
+                    )
+                )
+            )
         RETURNING name
     )
     SELECT EXISTS (SELECT FROM deleted)
@@ -3415,7 +3429,7 @@ BEGIN
     COMMENT ON COLUMN workrow.schedules.last_tick IS 'every due time up to here was dealt with';
     COMMENT ON COLUMN workrow.schedules.skipped IS 'due times without a job of their own so far';
     COMMENT ON COLUMN workrow.schedules.last_skipped_at IS 'the last such due time';
-    COMMENT ON COLUMN workrow.schedules.skip_reason IS 'why: overlap, missed, or the error that enqueueing raised';
+    COMMENT ON COLUMN workrow.schedules.skip_reason IS 'why: overlap, missed, paused (its queue or task), or the error that enqueueing raised';
     COMMENT ON COLUMN workrow.schedules.paused_at IS 'since when it is paused; NULL: it is not';
     COMMENT ON COLUMN workrow.schedules.paused_by IS 'who paused it';
     COMMENT ON COLUMN workrow.schedules.pause_reason IS 'why';

@@ -21,7 +21,7 @@ BEGIN
     COMMENT ON COLUMN workrow.schedules.last_tick IS 'every due time up to here was dealt with';
     COMMENT ON COLUMN workrow.schedules.skipped IS 'due times without a job of their own so far';
     COMMENT ON COLUMN workrow.schedules.last_skipped_at IS 'the last such due time';
-    COMMENT ON COLUMN workrow.schedules.skip_reason IS 'why: overlap, missed, or the error that enqueueing raised';
+    COMMENT ON COLUMN workrow.schedules.skip_reason IS 'why: overlap, missed, paused (its queue or task), or the error that enqueueing raised';
     COMMENT ON COLUMN workrow.schedules.paused_at IS 'since when it is paused; NULL: it is not';
     COMMENT ON COLUMN workrow.schedules.paused_by IS 'who paused it';
     COMMENT ON COLUMN workrow.schedules.pause_reason IS 'why';
