@@ -27,13 +27,13 @@ from workrow.configuration import (
     lease_seconds,
 )
 from workrow.database.connector import URL, Connector
+from workrow.database.given import tells_url
 from workrow.database.urls import libpq_url
 from workrow.declare.failure import Hook
-from workrow.declare.limits import Line
 from workrow.declare.resources import Provides
+from workrow.enqueue.connected import Connected
 from workrow.enqueue.deferrer import counted_later
-from workrow.enqueue.insert import JobManager
-from workrow.errors import ConfigurationError, SchemaError
+from workrow.errors import SchemaError
 from workrow.job import Job
 from workrow.operate.controls import Controls
 from workrow.results.results import Results, check_id
@@ -48,13 +48,13 @@ if TYPE_CHECKING:
 # what runs jobs is imported by who runs them: a process that only enqueues starts in half the time
 
 
-class App(Provides, Tasks, Controls):
+class App(Provides, Tasks, Controls, Connected):
     """A ``procrastinate.App`` with typed, transactional enqueue, and rows that remember results and errors.
 
     Args:
         url: the database's URL, libpq's or SQLAlchemy's, or a function that returns it when it is first needed.
             Making an App opens no connection.
-        connector: instead of a URL, any of procrastinate's connectors.
+        connector: instead of a URL, any of procrastinate's connectors; see docs/drop-in.md.
         import_paths: modules to import before tasks are looked up.
         worker_defaults: default options of the workers, see `procrastinate.App.run_worker_async`.
         keep_history: how long finished jobs are kept: whole days are dropped when they are older. None: for ever.
@@ -119,9 +119,13 @@ class App(Provides, Tasks, Controls):
         self.max_payload = max_payload
         self.on_failure = self._hook_of(on_failure)
         self.max_result = max_result
-        self.job_manager: JobManager = JobManager(self.connector, self._line_of)
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        super()._start_anew()
         self._results = Results(self)
         self._running: set[Worker] = set()
+        self.__dict__.pop("schedules", None)
 
     @property
     def producer(self) -> Self:
@@ -148,20 +152,6 @@ class App(Provides, Tasks, Controls):
         from workrow.schedules import Schedules
 
         return Schedules(self)
-
-    @property
-    def database_url(self) -> str:
-        """The libpq URL.
-
-        Raises:
-            ConfigurationError: the app was made with a connector that has none.
-        """
-        if not isinstance(self.connector, Connector):
-            raise ConfigurationError(
-                f"the app's connector, a {type(self.connector).__name__}, does not tell its URL; "
-                "make the app with workrow.App('postgresql://…')"
-            )
-        return self.connector.url
 
     def include(self, *blueprints: procrastinate.Blueprint) -> Self:
         """Register the tasks of blueprints under the names they have.
@@ -253,8 +243,7 @@ class App(Provides, Tasks, Controls):
         from workrow.worker import Worker
 
         options: dict[str, Any] = {**self.worker_defaults, **kwargs}
-        if not isinstance(self.connector, procrastinate.PsycopgConnector):
-            # another driver, or procrastinate's connector for tests: its own worker is all there is
+        if not self._has_workers:
             return super()._worker(**kwargs)
         tasks = {id(task): task for task in self.tasks.values() if isinstance(task, Task)}
         max_delay = timedelta(seconds=self.periodic_defaults.get("max_delay", 600))
@@ -273,12 +262,8 @@ class App(Provides, Tasks, Controls):
             **options,
         )
 
-    def _line_of(self, task: str) -> Line | None:
-        known = self.tasks.get(task)
-        return known.line if isinstance(known, Task) else None
-
     async def _check_schema(self) -> None:
-        if not isinstance(self.connector, Connector):
+        if not tells_url(self.connector):
             return
         from workrow import schema
 

@@ -85,15 +85,16 @@ class Connector(procrastinate.PsycopgConnector):
         url: a libpq URL or an SQLAlchemy one, or a function that returns it when it is first needed.
         min_size: connections that are kept.
         max_size: connections at most.
+        lazy: opened by its first use.
 
     Raises:
         ConfigurationError: the URL is no PostgreSQL URL.
     """
 
-    def __init__(self, url: URL, *, min_size: int = 1, max_size: int = 10) -> None:
+    def __init__(self, url: URL, *, min_size: int = 1, max_size: int = 10, lazy: bool = False) -> None:
         self._url = url if callable(url) else libpq_url(url)
         super().__init__(conninfo=lambda: self.url, configure=_configure, min_size=min_size, max_size=max_size)
-        self._reopen = False
+        self._reopen = lazy
         self._opening = asyncio.Lock()
         forks.forget_in_children(self)
 
@@ -161,7 +162,7 @@ class Connector(procrastinate.PsycopgConnector):
         await super().open_async(pool)
 
     async def opened(self) -> psycopg_pool.AsyncConnectionPool:
-        """The pool; in a fork of a process whose app is open, one that is opened now.
+        """The pool; one that is opened now in a fork of a process whose app is open, or where it is lazy.
 
         Raises:
             AppNotOpen: it was not open.

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg.rows import tuple_row
 
 from workrow.database import session
 
@@ -58,8 +59,14 @@ async def bounded(pool: Any, patience: int = PATIENCE_MS) -> AsyncIterator[psyco
         psycopg.Error: one of `ERRORS` where somebody's open transaction holds what a statement needs.
     """
     async with pool.connection() as connection, connection.transaction():
-        await connection.execute(bound_transaction(patience), prepare=False)
-        yield connection
+        # a pool that the app was given may make dicts of rows
+        factories = connection.row_factory, connection.cursor_factory
+        connection.row_factory, connection.cursor_factory = tuple_row, psycopg.AsyncCursor
+        try:
+            await connection.execute(bound_transaction(patience), prepare=False)
+            yield connection
+        finally:
+            connection.row_factory, connection.cursor_factory = factories
 
 
 async def write_free(

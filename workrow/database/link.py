@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import psycopg
 import pydantic_core
-from procrastinate import PsycopgConnector
+from procrastinate.connector import BaseConnector
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 from psycopg.types.json import set_json_loads
@@ -17,6 +17,7 @@ from psycopg.types.json import set_json_loads
 from workrow import sql
 from workrow.database import forks
 from workrow.database.connector import is_pooled
+from workrow.database.given import pool_of
 from workrow.database.held import BRIEF_MS, ERRORS, PATIENCE_MS, Held, bound_session, bound_transaction
 from workrow.database.outage import LOST, Outage, is_conflict, judged
 
@@ -253,20 +254,23 @@ PATIENCE: dict[str, Any] = {
 }
 """A server that vanished is noticed after 20 s (s, s, probes, ms), and not after the kernel's two hours. What the URL
 says about any of these wins. https://www.postgresql.org/docs/current/libpq-connect.html"""
+FACTORIES: dict[str, Any] = {"row_factory": tuple_row, "cursor_factory": psycopg.AsyncCursor}
+"""What a pool gives to its user may be dicts, or cursors that read no named parameters."""
 
 
-async def connect(connector: PsycopgConnector, url: str | None = None) -> psycopg.AsyncConnection:
+async def connect(connector: BaseConnector, url: str | None = None) -> psycopg.AsyncConnection:
     """A connection beside the connector's pool, made as the pool makes its own, in autocommit mode; or one to
     ``url``."""
-    pool = connector.pool
+    pool = await pool_of(connector)
     conninfo = url or await pool._resolve_conninfo()
     given = {**conninfo_to_dict(conninfo), **await pool._resolve_kwargs()}
-    kwargs = {**PATIENCE, **given, "autocommit": True}
+    kwargs = {**PATIENCE, **given, **FACTORIES, "autocommit": True}
     connection: psycopg.AsyncConnection = await pool.connection_class.connect("", **kwargs)
-    if configure := connector._pool_args.get("configure"):
+    if pool._configure is not None:
         try:
-            await configure(connection)
+            await pool._configure(connection)
         except BaseException:
             await connection.close()
             raise
+        connection.row_factory = tuple_row
     return connection

@@ -15,7 +15,7 @@ from procrastinate.exceptions import AlreadyEnqueued
 
 from workrow.arguments.jsonb import dump_arguments
 from workrow.database import clock
-from workrow.database.connector import Connector, SyncConnector
+from workrow.database.given import pool_of, sync_pool_of, tells_url, with_history
 from workrow.declare.limits import Line
 from workrow.declare.options import Options
 from workrow.enqueue import transaction
@@ -38,44 +38,49 @@ class JobManager(upstream_manager.JobManager):
         super().__init__(connector)
         self._line_of = line_of
 
+    @property
+    def connector(self) -> BaseConnector:
+        """Where its statements run; what they read is with history, whatever connector it was given."""
+        return with_history(self._given)
+
+    @connector.setter
+    def connector(self, given: BaseConnector) -> None:
+        self._given = given
+
     async def insert_own_async(self, params: Params) -> list[int] | None:
         """Insert jobs in a transaction of their own: one statement, one round trip. None: only the connector knows how.
 
         Raises:
             As `insert_async`; AppNotOpen.
         """
-        if not isinstance(self.connector, Connector):
+        if not isinstance(self._given, procrastinate.PsycopgConnector):
             return None
-        async with (await self.connector.opened()).connection() as connection:
+        async with (await pool_of(self._given)).connection() as connection:
             return await insert_async(connection, params)
 
     @asynccontextmanager
     async def own_connection_async(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-        """A connection in autocommit mode.
+        """A connection whose transaction ends with the block, if it is not in autocommit mode.
 
         Raises:
-            ConfigurationError: the app's connector is not workrow's.
+            ConfigurationError: the app's connector has no such connections.
         """
-        if not isinstance(self.connector, Connector):
-            raise _foreign(self.connector)
-        async with (await self.connector.opened()).connection() as connection:
+        check_own(self._given)
+        async with (await pool_of(self._given)).connection() as connection:
             yield connection
 
     @contextmanager
     def own_connection(self) -> Iterator[psycopg.Connection[Any]]:
         """The same, blocking."""
-        connector = self.connector.get_sync_connector()
-        if not isinstance(connector, SyncConnector):
-            raise _foreign(connector)
-        with connector.pool.connection() as connection:
+        check_own(self._given)
+        with sync_pool_of(self._given).connection() as connection:
             yield connection
 
     def insert_own(self, params: Params) -> list[int] | None:
         """The same, blocking."""
-        connector = self.connector.get_sync_connector()
-        if not isinstance(connector, SyncConnector):
+        if not isinstance(self._given.get_sync_connector(), procrastinate.SyncPsycopgConnector):
             return None
-        with connector.pool.connection() as connection:
+        with sync_pool_of(self._given).connection() as connection:
             return insert(connection, params)
 
     async def batch_defer_jobs_async(
@@ -115,9 +120,9 @@ class JobManager(upstream_manager.JobManager):
     def _needs_columns(self, jobs: list[upstream_jobs.Job]) -> bool:
         """Whether procrastinate's own statement will not do: it writes no line, no version, and times for intervals.
 
-        Another connector than ours has to do with those times.
+        Another driver than psycopg has to do with those times.
         """
-        ours = isinstance(self.connector, Connector | SyncConnector)
+        ours = isinstance(self._given, procrastinate.PsycopgConnector | procrastinate.SyncPsycopgConnector)
         return any(
             getattr(job, "version", None)
             or self._line_of(job.task_name)
@@ -236,12 +241,19 @@ def as_upstream_jobs(
     return [job.evolve(task_kwargs=each) for each in arguments]
 
 
-def _foreign(connector: object) -> ConfigurationError:
-    return ConfigurationError(
-        "unique, debounce, throttle, expires and limits need workrow's own connector, not a "
-        f"{type(connector).__name__}: make "
-        "the app with workrow.App('postgresql://…')"
-    )
+def check_own(connector: BaseConnector) -> None:
+    """Raise ConfigurationError where there are no transactions beside the caller's, or no database at all."""
+    name = type(connector).__name__
+    if not tells_url(connector):
+        raise ConfigurationError(
+            f"unique, debounce, throttle, expires and limits need a database, which a {name} does not tell: make the "
+            "app with workrow.App('postgresql://…')"
+        )
+    if hasattr(connector, "get_worker_connector"):
+        raise ConfigurationError(
+            f"unique, debounce, throttle, expires and limits cannot join the transaction of a {name}: enqueue on the "
+            "connection of psycopg that Django has, task.enqueue(django.db.connection.connection, …)"
+        )
 
 
 def _with_ids(jobs: list[upstream_jobs.Job], ids: list[int]) -> list[upstream_jobs.Job]:

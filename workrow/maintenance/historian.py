@@ -4,13 +4,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
 
 import psycopg
 from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import ConnectorException
 
 from workrow import sql
+from workrow.database.given import pool_of
 from workrow.database.held import ERRORS, bounded
 from workrow.database.outage import Outage, is_lost
 
@@ -26,7 +26,7 @@ class Historian:
     """Each worker runs one; what it does is done once, whoever comes first.
 
     Args:
-        connector: an opened async connector of psycopg.
+        connector: the app's.
         keep: how long finished jobs are kept; None for ever.
         declare: writes down what could not be at the start, and says whether that is all.
     """
@@ -69,9 +69,8 @@ class Historian:
         return AFTER_ERROR if self._held else INTERVAL
 
     async def _call(self, statement: str, **params: object) -> int:
-        pool: Any = self._connector.pool  # type: ignore[attr-defined]
         try:
-            async with bounded(pool) as connection:
+            async with bounded(await pool_of(self._connector)) as connection:
                 cursor = await connection.execute(sql.load(statement), params)
                 rows = await cursor.fetchall()
         except ERRORS as error:

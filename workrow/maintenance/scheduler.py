@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 
 from workrow import sql
 from workrow.arguments.jsonb import dump_arguments
+from workrow.database.given import pool_of
 from workrow.database.held import AGAIN_SECONDS, bounded, write_free
 from workrow.database.outage import Outage, is_lost, is_passing
 from workrow.maintenance.tick import Tick, enqueue
@@ -47,7 +48,7 @@ class Scheduler:
     transaction.
 
     Args:
-        connector: an opened async connector of psycopg.
+        connector: the app's.
         tasks: the app's tasks.
         max_delay: how late a due time may still be made up for.
 
@@ -121,7 +122,7 @@ class Scheduler:
         async def write(names: list[str]) -> None:
             known.update(await self._write_down(connection, names))
 
-        async with bounded(self._pool) as connection:
+        async with bounded(await pool_of(self._connector)) as connection:
             written = await write_free(connection, sorted(self._undeclared), write)
         self._undeclared.difference_update(written)
         for name in set(written) - known:
@@ -182,10 +183,6 @@ class Scheduler:
                 return TAKEN
 
     @property
-    def _pool(self) -> Any:
-        return self._connector.pool  # type: ignore[attr-defined]
-
-    @property
     def _aside(self) -> list[str]:
         """The schedules that were held a moment ago."""
         now = time.monotonic()
@@ -196,7 +193,7 @@ class Scheduler:
         return [("schedule", name, None) for name in {*self._held, *self._undeclared}]
 
     async def _run(self, statement: str, **params: Any) -> list[dict[str, Any]]:
-        async with bounded(self._pool) as connection:
+        async with bounded(await pool_of(self._connector)) as connection:
             return await _rows(connection, statement, params)
 
     async def _touch(self) -> None:
@@ -217,7 +214,7 @@ class Scheduler:
 
     async def _tick(self, aside: list[str]) -> int:
         """Take what is due and nobody else holds; returns how many schedules."""
-        async with bounded(self._pool) as connection:
+        async with bounded(await pool_of(self._connector)) as connection:
             rows = await _rows(connection, "claim_schedules", {**self._known, "aside": aside, "limit": BATCH})
             ticks = [Tick(row, self._tasks[row["task"]], self._max_delay) for row in rows]
             free = await enqueue(connection, ticks, self._held.keys())

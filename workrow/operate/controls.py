@@ -6,6 +6,7 @@ from typing import cast
 import procrastinate
 
 from workrow import sql
+from workrow.database.given import pool_of
 from workrow.database.held import bounded, write_free
 from workrow.declare.options import check_name
 from workrow.errors import OptionError, brief, is_whole
@@ -98,7 +99,7 @@ class Controls(procrastinate.App):
             await connection.execute(sql.load("declare_caps"), {"queues": some, "depths": depths})
 
         if names:
-            async with bounded(self.connector.pool) as connection:  # type: ignore[attr-defined]
+            async with bounded(await pool_of(self.connector)) as connection:
                 written = await write_free(connection, sorted(names), write)
             names = names.difference(written)
         for name in names - self._held_caps:

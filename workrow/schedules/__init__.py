@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar, Unpack
 
-from workrow.database.connector import Connector
+from workrow.database.given import pool_of, sync_pool_of
 from workrow.declare.schedule import ScheduleOptions
 from workrow.enqueue.transaction import AsyncTransaction, SyncTransaction
 from workrow.job import Job
@@ -141,14 +141,12 @@ class Schedules:
     async def _run_async(self, on: AsyncTransaction | None, steps: Steps[T]) -> T:
         if on is not None:
             return await run_steps_async(on, steps)
-        connector: Any = self._app.connector
-        pool = await connector.opened() if isinstance(connector, Connector) else connector.pool
+        pool = await pool_of(self._app.connector)
         async with pool.connection() as connection, connection.transaction():
             return await run_steps_async(connection, steps)
 
     def _run(self, on: SyncTransaction | None, steps: Steps[T]) -> T:
         if on is not None:
             return run_steps(on, steps)
-        pool: Any = self._app.connector.get_sync_connector().pool  # type: ignore[attr-defined]
-        with pool.connection() as connection, connection.transaction():
+        with sync_pool_of(self._app.connector).connection() as connection, connection.transaction():
             return run_steps(connection, steps)

@@ -15,7 +15,7 @@ from sqlalchemy import exc as sa_exc
 from sqlalchemy.orm import Session
 
 from workrow.configuration import AsyncSessions, SyncSessions
-from workrow.database.connector import Connector, SyncConnector
+from workrow.database.given import pool_of, sync_pool_of, tells_url
 from workrow.database.held import Held
 from workrow.database.outage import told
 from workrow.declare.execution import TransactionKind
@@ -127,8 +127,8 @@ class Transactions:
         needed: tuple[object, str] = {
             "AsyncSession": (self._sessions, "App(…, sessions=async_sessionmaker(engine))"),
             "Session": (self._sync_sessions, "App(…, sync_sessions=sessionmaker(engine))"),
-            "AsyncConnection": (isinstance(self._connector, Connector) or None, "App('postgresql://…')"),
-            "Connection": (isinstance(self._connector, Connector) or None, "App('postgresql://…')"),
+            "AsyncConnection": (tells_url(self._connector) or None, "App('postgresql://…')"),
+            "Connection": (tells_url(self._connector) or None, "App('postgresql://…')"),
         }[kind]
         if needed[0] is None:
             raise ConfigurationError(f"task {task} is transactional and takes a {kind}: make the app with {needed[1]}")
@@ -224,16 +224,14 @@ class Transactions:
 
     @asynccontextmanager
     async def _async_connection(self, watch: Watch) -> AsyncIterator[psycopg.AsyncConnection]:
-        assert isinstance(self._connector, Connector)
-        async with self._connector.pool.connection() as connection, connection.transaction():
+        async with (await pool_of(self._connector)).connection() as connection, connection.transaction():
             with watch.over_connection(connection):
                 yield connection
 
     @contextmanager
     def _connection(self, watch: Watch) -> Iterator[psycopg.Connection]:
-        connector = self._connector.get_sync_connector()
-        assert isinstance(connector, SyncConnector)
-        with connector.pool.connection() as connection, connection.transaction(), watch.over_connection(connection):
+        pool = sync_pool_of(self._connector)
+        with pool.connection() as connection, connection.transaction(), watch.over_connection(connection):
             yield connection
 
 

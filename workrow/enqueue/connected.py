@@ -1,0 +1,69 @@
+"""What an app has of the connector that it was given, whichever it is, and of another in its place."""
+
+import copy
+from typing import Any, Self
+
+import procrastinate
+from procrastinate.connector import BaseAsyncConnector, BaseConnector
+
+from workrow.database.given import close_beside, close_beside_async, tells_url, url_of
+from workrow.declare.limits import Line
+from workrow.enqueue.insert import JobManager
+
+
+class Connected(procrastinate.App):
+    """The part of an app that knows its connector."""
+
+    job_manager: JobManager
+
+    @property
+    def database_url(self) -> str:
+        """The libpq URL.
+
+        Raises:
+            ConfigurationError: the app was made with a connector that has none.
+        """
+        return url_of(self.connector)
+
+    @property
+    def _has_workers(self) -> bool:
+        """Whether our worker can run: with a connector for tests procrastinate's does, with a sync one none."""
+        return isinstance(self.connector, BaseAsyncConnector) and tells_url(self.connector)
+
+    def with_connector(self, connector: BaseConnector) -> Self:
+        """Another app with the same tasks and options, and this connector. Its tasks go on enqueueing on this one's.
+
+        procrastinate's `replace_connector` keeps the app, for as long as a block runs.
+        """
+        other = copy.copy(self)
+        other.connector = connector
+        other._start_anew()
+        return other
+
+    def _start_anew(self) -> None:
+        """Make what belongs to one connector."""
+        self.job_manager = JobManager(self.connector, self._line_of)
+
+    def _line_of(self, task: str) -> Line | None:
+        """The line that the jobs of a task queue in for its limits."""
+        return getattr(self.tasks.get(task), "line", None)
+
+    def _register_builtin_tasks(self) -> None:
+        """procrastinate's own are of the whole process: with each app they would get one more prefix, and be its."""
+        from procrastinate.builtin_tasks import builtin
+
+        for task in set(builtin.tasks.values()):
+            own: Any = copy.copy(task)
+            path = f"{task.func.__module__}.{task.func.__qualname__}"
+            own.name, own.aliases, own.blueprint = f"builtin:{path}", [path], self
+            self.tasks |= {own.name: own, path: own}
+
+    async def close_async(self) -> None:
+        """See procrastinate."""
+        await close_beside_async(self.connector)
+        await super().close_async()
+
+    def close(self) -> None:
+        """See procrastinate."""
+        close_beside(self.connector)
+        super().close()
