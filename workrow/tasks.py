@@ -11,6 +11,7 @@ from procrastinate import tasks as upstream_tasks
 from procrastinate.exceptions import UnboundTaskError
 from typing_extensions import TypeVar
 
+from workrow.arguments.codec import Codec
 from workrow.arguments.jsonb import dump_arguments
 from workrow.arguments.parameters import Parameters, Result, without
 from workrow.arguments.payload import MAX_PAYLOAD, MAX_RESULT, Payload
@@ -79,12 +80,24 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         if options.rule is not None:
             check_names(options.rule, self.signature)
         self.parameters = Parameters(func, self.signature)
+        if hasattr(self.blueprint, "codec"):
+            self.check_annotations(self.blueprint)
         self.returns = Result(func)
         self.schedules = self._named(schedules)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, here and now."""
         return self.func(*args, **kwargs)
+
+    @property
+    def codec(self) -> Codec | None:
+        """The connector's own functions for JSON, if its app has such."""
+        return getattr(self.blueprint, "codec", None)
+
+    def check_annotations(self, home: Any) -> None:
+        """Raise OptionError if neither pydantic nor the connector of the app ``home`` has a way to JSON for one."""
+        if self.parameters.unknown is not None and home.codec is None:
+            raise OptionError(f"task {self.name}: {self.parameters.unknown}")
 
     @property
     def declared(self) -> Options:
@@ -151,15 +164,20 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         Raises:
             Misfit: they do not fit.
         """
-        return self.parameters.load(self.payload.upcasted(arguments, version))
+        return self.loads(self.payload.upcasted(arguments, version))
+
+    @property
+    def loads(self) -> Callable[[Arguments], Arguments]:
+        """The same of arguments of this version."""
+        return self.parameters.load if self.codec is None else self.parameters.load_read
 
     def load_result(self, stored: Any) -> R:
-        """What the task returned, from the JSON value that is stored of it.
+        """What the task returned, from the value of the JSON that is stored of it, as the app reads that.
 
         Raises:
             ResultError: it does not fit the return annotation.
         """
-        return cast("R", self.returns.load(stored))
+        return cast("R", self.returns.load(stored) if self.codec is None else self.returns.load_read(stored))
 
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any], *, json_too: bool = False) -> Arguments:
         """The arguments by name, as they are stored: JSON values.
@@ -172,7 +190,10 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         Raises:
             ArgumentError: they do not fit the function's signature.
         """
-        return self.parameters.dump(self.name, self._bound(args, kwargs), json_too=json_too)
+        bound = self._bound(args, kwargs)
+        converted = self.parameters.dump(self.name, bound, json_too=json_too)
+        codec = self.codec
+        return converted if codec is None else codec.arguments(self.name, bound, converted)
 
     def _bound(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
         if not args and self._plain_names is not None and kwargs.keys() == self._plain_names:

@@ -14,7 +14,7 @@ from procrastinate.contrib.sqlalchemy import SQLAlchemyPsycopg2Connector
 from procrastinate.jobs import Status
 from procrastinate.testing import InMemoryConnector
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, tuple_row
 
 import workrow
 from workrow.worker import Worker
@@ -135,7 +135,7 @@ async def test_abort_reaches_the_worker(given: workrow.App, listens: bool) -> No
 async def test_what_needs_connections_of_psycopg(given: workrow.App) -> None:
     @given.task(name="write", transactional=True)
     async def write(connection: psycopg.AsyncConnection[Any]) -> str:
-        cursor = psycopg.AsyncCursor(connection)
+        cursor = psycopg.AsyncCursor(connection, row_factory=tuple_row)
         await cursor.execute("SELECT 'here'")
         return str((await cursor.fetchall())[0][0])
 

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, time
 from enum import Enum
 from typing import Any
@@ -79,6 +79,13 @@ class Conversion:
             return self._adapter.validator.validate_json(text, strict=strict or None)
         except ValidationError as error:
             raise ValueError(reason(error)) from None
+
+    def fitting(self, value: Any, otherwise: Callable[[], Any]) -> Any:
+        """The value if it fits the annotation as it is; else what ``otherwise`` says."""
+        try:
+            return self._adapter.validator.validate_python(value, strict=True)
+        except ValidationError:
+            return otherwise()
 
     def result_to_json(self, value: Any) -> Any:
         """As `to_json`, without the way back: work that is done is not undone by a wrong annotation.

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Optional, get_args, get_origin, get_type_hints
 
+from workrow.arguments.codec import Codec
 from workrow.arguments.kinds import CONVERTED, Kinds, kinds, shown
 from workrow.arguments.payload import Arguments, Misfit
 from workrow.errors import ArgumentError, OptionError, ResultError, brief
@@ -23,8 +24,9 @@ class Parameters:
         func: the task's function.
         signature: the arguments that a job carries.
 
-    Raises:
-        OptionError: an annotation that has no way to JSON and back.
+    Attributes:
+        unknown: what is wrong with an annotation that pydantic has no way to JSON and back for; an app whose connector
+            has such a way takes them.
     """
 
     def __init__(self, func: Callable[..., Any], signature: inspect.Signature) -> None:
@@ -33,6 +35,7 @@ class Parameters:
         self._annotations: dict[str, Any] = {}
         self._conversions: dict[str, Conversion] = {}
         self._others = ""
+        self.unknown: OptionError | None = None
         self._pending: list[inspect.Parameter] = []
         for parameter in signature.parameters.values():
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
@@ -83,6 +86,24 @@ class Parameters:
             if allowed is not None and type(value) not in allowed:
                 return {key: self._loaded(key, each) for key, each in arguments.items()}
         return arguments
+
+    def load_read(self, arguments: Arguments) -> Arguments:
+        """The same of what a connector's ``json_loads`` has read: a value that fits its annotation is one already.
+
+        Raises:
+            Misfit: one does not fit its annotation.
+        """
+        if self._pending:
+            self._settle()
+        if type(arguments) is not dict:
+            return arguments
+        return {name: self._fitting(name, value) for name, value in arguments.items()}
+
+    def _fitting(self, name: str, value: Any) -> Any:
+        allowed = self._kinds_of(name)
+        if allowed is None or type(value) in allowed:
+            return value
+        return self._conversion(name).fitting(value, lambda: self._loaded(name, value))
 
     def _kinds_of_other(self, name: str) -> Kinds | None:
         if name in self._annotations:
@@ -140,10 +161,11 @@ class Parameters:
         except NameError:
             return False
         except OptionError as error:
-            raise OptionError(
+            self.unknown = self.unknown or OptionError(
                 f"parameter {name}: {error}; annotate it with a type that pydantic can rebuild (a scalar, datetime, "
                 "UUID, Decimal, Enum, a dataclass or a model, or a list, dict or union of them), or with Any"
-            ) from None
+            )
+            return True
         self._annotations[name] = annotation
         if allowed is not None:
             self._kinds[name] = allowed
@@ -195,6 +217,17 @@ class Result:
         except ValueError:
             return value
 
+    def load_read(self, value: Any) -> Any:
+        """The same of what a connector's ``json_loads`` has read.
+
+        Raises:
+            ResultError: it does not fit the annotation.
+        """
+        if value is None or self._kinds is None or type(value) in self._kinds:
+            return value
+        conversion = self._conversion = self._conversion or conversion_of(self._annotation)
+        return conversion.fitting(value, lambda: self.load(value))
+
     def load(self, stored: Any) -> Any:
         """The value that a stored JSON value stands for.
 
@@ -212,6 +245,29 @@ class Result:
             return conversion.from_json(stored, strict=False)
         except ValueError as error:
             raise ResultError(f"the result {brief(stored)} does not fit the return annotation: {error}") from None
+
+
+class Coded:
+    """What a task returns, as its connector's ``json_dumps`` writes it.
+
+    Args:
+        codec: writes it where it knows how.
+        kind: else this.
+    """
+
+    def __init__(self, codec: Codec, kind: Result | None) -> None:
+        self._codec = codec
+        self._kind = kind
+
+    def dump(self, value: Any) -> Any:
+        """The value as a JSON value; itself where nobody knows how."""
+        try:
+            return self._codec.plain(value)
+        except (TypeError, ValueError, RecursionError):
+            return self._kind.dump(value) if self._kind else value
+
+
+Kind = Result | Coded
 
 
 def conversion_of(annotation: Any) -> "Conversion":

@@ -212,8 +212,13 @@ async def close(connection: psycopg.AsyncConnection) -> None:
 
 def read_json(text: bytes | str) -> Any:
     """The value; or the ValueError, which is then the trouble of this row and not of the whole statement."""
+    return read_by(pydantic_core.from_json, text)
+
+
+def read_by(loads: Callable[[bytes | str], Any], text: bytes | str) -> Any:
+    """The same with another function."""
     try:
-        return pydantic_core.from_json(text)
+        return loads(text)
     except ValueError as error:
         return error
 

@@ -6,6 +6,7 @@ from typing import Any, Self
 import procrastinate
 from procrastinate.connector import BaseAsyncConnector, BaseConnector
 
+from workrow.arguments.codec import Codec, codec_of
 from workrow.database.given import close_beside, close_beside_async, tells_url, url_of
 from workrow.declare.limits import Line
 from workrow.enqueue.insert import JobManager
@@ -15,6 +16,14 @@ class Connected(procrastinate.App):
     """The part of an app that knows its connector."""
 
     job_manager: JobManager
+    _codec: tuple[BaseConnector, Codec | None] | None = None
+
+    @property
+    def codec(self) -> Codec | None:
+        """The connector's own functions for JSON, if it was given such."""
+        if self._codec is None or self._codec[0] is not self.connector:
+            self._codec = self.connector, codec_of(self.connector)
+        return self._codec[1]
 
     @property
     def database_url(self) -> str:
@@ -47,6 +56,17 @@ class Connected(procrastinate.App):
     def _line_of(self, task: str) -> Line | None:
         """The line that the jobs of a task queue in for its limits."""
         return getattr(self.tasks.get(task), "line", None)
+
+    def add_tasks_from(self, blueprint: procrastinate.Blueprint, *, namespace: str) -> None:
+        """See procrastinate.
+
+        Raises:
+            OptionError: a parameter of a task is annotated with what has no way to JSON; nothing was registered.
+        """
+        for task in blueprint.tasks.values():
+            if (check := getattr(task, "check_annotations", None)) is not None:
+                check(self)
+        super().add_tasks_from(blueprint, namespace=namespace)
 
     def _register_builtin_tasks(self) -> None:
         """procrastinate's own are of the whole process: with each app they would get one more prefix, and be its."""

@@ -13,6 +13,7 @@ from procrastinate import manager as upstream_manager
 from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import AlreadyEnqueued
 
+from workrow.arguments.codec import codec_of
 from workrow.arguments.jsonb import dump_arguments
 from workrow.database import clock
 from workrow.database.given import pool_of, sync_pool_of, tells_url, with_history
@@ -142,6 +143,8 @@ class JobManager(upstream_manager.JobManager):
         for (task, queue, priority, lock, queueing_lock, at, version), batch in same:
             options = Options(queue=queue, priority=priority, lock=lock, queueing_lock=queueing_lock, at=at)
             arguments = [job.task_kwargs for job in batch]
+            if (codec := codec_of(self._given)) is not None:
+                arguments = [codec.arguments(task, each, each) for each in arguments]
             yield row_params(task, options, arguments, self._line_of(task), version=version)
 
 

@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 import psycopg
+import pydantic_core
 from procrastinate.connector import BaseConnector
 
 from workrow import sql
+from workrow.arguments.codec import Codec
 from workrow.database.link import PATIENCE, Row
 from workrow.errors import (
     JobCancelled,
@@ -40,6 +42,7 @@ class Home(Protocol):
 
     connector: BaseConnector
     direct_url: str | None
+    codec: Codec | None
 
     @property
     def tasks(self) -> Mapping[str, Any]: ...
@@ -137,6 +140,7 @@ class Results:
 
     def _value(self, end: Row) -> Any:
         job_id, status, name, attempts, worker, result, error = end
+        error = error and pydantic_core.from_json(error)
         if status in ("cancelled", "aborted"):
             raise JobCancelled(job_id, name, status)
         if status == "failed":
@@ -152,8 +156,10 @@ class Results:
                 raise NoResult(
                     f"{name}[{job_id}] succeeded; a stock procrastinate worker ran it, which keeps no result"
                 )
+        codec = self._app.codec
+        value = None if result is None else (codec.read if codec else pydantic_core.from_json)(result)
         load = getattr(task, "load_result", None)
-        return load(result) if load else result
+        return load(value) if load else value
 
 
 def check_place(job_id: int, seconds: float | None, within_task: bool) -> None:

@@ -49,7 +49,7 @@ class Waiter:
         timeout: seconds after which it gives up by itself; 0, after the first look; None, never.
 
     Attributes:
-        future: the row of ``read_ends.sql``.
+        future: the row of ``read_ends.sql``, with JSON as text.
         seen: whether the job was there at the last look; None before the first.
     """
 
@@ -112,7 +112,7 @@ class _Watch:
     """One life of the thread: an event loop, a connection that looks, and one that listens."""
 
     def __init__(self, connect: Connect, connect_directly: Connect) -> None:
-        self._link = Link(connect)
+        self._link = Link(connect, json_loads=lambda text: text)  # the result is read as its app reads JSON
         self._hearing = Outage("listening for results")
         self._listener = Listener(connect_directly, [CHANNEL], self._on_ended, self._on_ready, self._on_deaf)
         self._id = str(uuid.uuid4())

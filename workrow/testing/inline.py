@@ -111,8 +111,9 @@ class Inline:
         task, options = call._task, call._options
         text = dump_arguments(task.name, arguments, task.max_payload)
         row = (next(self._ids), options.queue, task.name, options.priority, options.lock, options.queueing_lock)
-        claimed = Claimed((*row, json.loads(text), None, 0, 0, 0, None, task.payload.stored_version), owner=0)
         app = cast("App", task.producer)
+        read = app.codec.read if app.codec else json.loads
+        claimed = Claimed((*row, read(text), None, 0, 0, 0, None, task.payload.stored_version), owner=0)
         executor = _executor(app, on)
         outer = at_work.set(claimed)
         try:
@@ -122,7 +123,7 @@ class Inline:
             await executor.close()
         if isinstance(result, Outcome):
             # of a task whose result has a type: as it would come back from its row
-            result = task.load_result(result.result and json.loads(result.result))
+            result = task.load_result(result.result and read(result.result))
         self.ran.append(Ran(claimed.id, task.name, options.queue, json.loads(text), 1, "succeeded", result))
         return Job(claimed.id, task.name, options.queue, _Ended(result))
 

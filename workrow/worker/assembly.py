@@ -110,7 +110,7 @@ class Assembly(UpstreamWorker):
         self._put_together(sessions, sync_sessions)
 
     def _put_together(self, sessions: AsyncSessions | None, sync_sessions: SyncSessions | None) -> None:
-        connections = self._connections = Connections(self._connect)
+        connections = self._connections = Connections(self._connect, getattr(self.app, "codec", None))
         self._chores = connections.chores
         transactions = Transactions(self.app.connector, sessions, sync_sessions, self.worker_name, self._deletes)
         self._progress_writer = ProgressWriter(connections.chores.run)

@@ -2,11 +2,13 @@
 
 import logging
 from dataclasses import asdict
+from functools import partial
 
 import psycopg
 
+from workrow.arguments.codec import Codec
 from workrow.database.held import Held
-from workrow.database.link import Connect, Link, persist, read_json
+from workrow.database.link import Connect, Link, persist, read_by, read_json
 from workrow.database.outage import LOST, Outage, told
 from workrow.worker.outcome import Claimed, Hold
 
@@ -21,6 +23,7 @@ class Connections:
 
     Args:
         connect: makes a connection in autocommit mode.
+        codec: reads the arguments of jobs, if the app's connector has a way of its own.
 
     Attributes:
         claiming: a claim that a crash of the server undoes leaves the job ready, so it need not wait for the disk.
@@ -29,8 +32,9 @@ class Connections:
         chores: everything else.
     """
 
-    def __init__(self, connect: Connect) -> None:
-        self.claiming = Link(connect, "SET synchronous_commit = off", json_loads=read_json)
+    def __init__(self, connect: Connect, codec: Codec | None) -> None:
+        read = read_json if codec is None else partial(read_by, codec.read)
+        self.claiming = Link(connect, "SET synchronous_commit = off", json_loads=read)
         self.finishing = Link(connect)
         self.chores = Link(connect, "SET synchronous_commit = off", outage=Outage("chores"))
         self.held = Link(connect, patience=HELD_PATIENCE_MS, asking=self.chores)

@@ -11,7 +11,7 @@ from procrastinate import exceptions
 from procrastinate.retry import RetryDecision
 
 from workrow.arguments.jsonb import dump_result
-from workrow.arguments.parameters import Result
+from workrow.arguments.parameters import Kind
 from workrow.arguments.payload import MAX_RESULT, Misfit
 from workrow.declare.retry_policy import Retry, checked, decision, directive, later
 from workrow.directives import Directive, RateLimited, RetryLater, Snooze
@@ -140,7 +140,7 @@ def _directed(
     return Outcome(claimed, "todo", error=entry, retry=retry, at=told.at)
 
 
-def succeeded(claimed: Claimed, result: Any, limit: int, kind: Result | None = None) -> Outcome:
+def succeeded(claimed: Claimed, result: Any, limit: int, kind: Kind | None = None) -> Outcome:
     """The outcome of an attempt that returned.
 
     Args:

@@ -5,7 +5,7 @@ from typing import Any
 
 import procrastinate
 
-from workrow.arguments.parameters import Result
+from workrow.arguments.parameters import Coded, Kind
 from workrow.tasks import Task
 from workrow.worker.outcome import Claimed
 
@@ -19,10 +19,12 @@ def loader(task: procrastinate.tasks.Task[Any, Any, Any]) -> Callable[[Claimed],
         return lambda claimed: task.payload.upcasted(claimed.args, claimed.version)
     if task.payload.upcast:
         return lambda claimed: task.load(claimed.args, claimed.version)
-    load = task.parameters.load
+    load = task.loads
     return lambda claimed: load(claimed.args)
 
 
-def result_of(task: procrastinate.tasks.Task[Any, Any, Any]) -> Result | None:
+def result_of(task: procrastinate.tasks.Task[Any, Any, Any]) -> Kind | None:
     """What the task returns, if that is more than plain JSON."""
-    return task.returns if isinstance(task, Task) and task.returns.converted else None
+    own = task.returns if isinstance(task, Task) and task.returns.converted else None
+    codec = getattr(task.blueprint, "codec", None)
+    return own if codec is None else Coded(codec, own)
