@@ -221,3 +221,26 @@ async def test_the_builtin_task_clears_the_history(open_app: workrow.App, conn: 
     rows = conn.execute("SELECT id, task_name, status FROM workrow.all_jobs").fetchall()
     assert [(name, status) for _, name, status in rows] == [(clear.name, "succeeded")]
     assert gone.id not in [row[0] for row in rows]
+
+
+@pytest.mark.parametrize("listens", [True, False])
+async def test_abort_in_memory(listens: bool) -> None:
+    app = workrow.App(connector=InMemoryConnector())
+    began = asyncio.Event()
+
+    @app.task(name="long")
+    async def long() -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    async with app.open_async():
+        job = await long.enqueue(None)
+        options: Any = {"install_signal_handlers": False, "listen_notify": listens, "abort_job_polling_interval": 0.05}
+        worker = asyncio.create_task(app.run_worker_async(wait=False, **options))
+        await began.wait()
+        for asked in (job.cancel, job.status, lambda: app.cancel_async(job.id)):
+            with pytest.raises(workrow.ConfigurationError, match="in memory .*ask app.job_manager"):
+                await asked()
+        assert await app.job_manager.cancel_job_by_id_async(job.id, abort=True)
+        await asyncio.wait_for(worker, 30)
+        assert await app.job_manager.get_job_status_async(job.id) == Status.ABORTED

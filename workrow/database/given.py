@@ -42,6 +42,15 @@ def tells_url(connector: BaseConnector) -> bool:
     return isinstance(connector, Connector) or _parameters(connector) is not None
 
 
+def check_database(connector: BaseConnector) -> None:
+    """Raise ConfigurationError for procrastinate's connector for tests, which knows no statements of ours."""
+    if isinstance(connector, InMemoryConnector):
+        raise ConfigurationError(
+            "the app's jobs are in memory (an InMemoryConnector): ask app.job_manager (get_job_status, "
+            "cancel_job_by_id), or give the app a database, workrow.App('postgresql://…')"
+        )
+
+
 def _parameters(connector: Any) -> dict[str, str] | None:
     """libpq's parameters, in the words of whichever driver it has; None where it has none."""
     if hasattr(connector, "get_worker_connector"):  # Django's
