@@ -1,5 +1,6 @@
 """``python -m workrow``, and the command ``workrow``."""
 
+import atexit
 import os
 import signal
 import sys
@@ -10,10 +11,15 @@ def run() -> None:
     if "worker" in sys.argv:
         # what it imports may take seconds, and until it has handlers of its own it has no job: a stop is in order
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: os._exit(0))
+            signal.signal(number, _end)
     from workrow.cli import main
 
     main(prog_name="workrow")
+
+
+def _end(*_: object) -> None:
+    atexit._run_exitfuncs()
+    os._exit(0)  # an exception could be caught by what is being imported
 
 
 if __name__ == "__main__":

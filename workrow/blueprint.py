@@ -26,7 +26,7 @@ from workrow.declare.failure import Hook
 from workrow.declare.hooks import Hooked
 from workrow.declare.options import RULES, Options, check_aliases, check_task_name
 from workrow.declare.periodic import Registry
-from workrow.declare.signatures import check_function, name_of, takes_context
+from workrow.declare.signatures import check_function, name_of, takes_context, warn_of_script
 from workrow.enqueue.failure_hook import row_of
 from workrow.errors import OptionError, brief
 from workrow.tasks import Task
@@ -179,6 +179,7 @@ class Tasks(Hooked, procrastinate.Blueprint):
             except OptionError as error:
                 prefix = "" if str(error).startswith("task ") else f"task {name or name_of(func)}: "
                 raise OptionError(f"{prefix}{error}") from None
+            warn_of_script(task.name, func)
             self._register_task(task)
             return cast("Task[Any, Any]", update_wrapper(task, func, updated=()))
 

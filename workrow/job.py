@@ -1,16 +1,18 @@
 """The values that pass between the floors."""
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from dataclasses import InitVar, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Generic, Protocol
+from typing import Any, Generic, Protocol, cast
 
 from procrastinate.exceptions import UnboundTaskError
 from typing_extensions import TypeVar
 
 R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 UNKEPT = "workrow.ResultNotKept"
 """The type of the entry of ``errors`` that says why a job's result is not there."""
@@ -79,6 +81,18 @@ class Origin(Protocol):
     def producer(self) -> Home: ...
 
 
+def _named(method: F) -> F:
+    """The same, and Python's warning of a coroutine that nobody awaits names the job."""
+
+    @functools.wraps(method)
+    def call(self: "Job[Any]", *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+        coroutine: Any = method(self, *args, **kwargs)
+        coroutine.__qualname__ = f"{self.task or 'job'}[{self.id}].{method.__name__}"
+        return cast("Coroutine[Any, Any, Any]", coroutine)
+
+    return cast("F", call)
+
+
 class _Handle:
     """Keeps the origin out of the dataclass: it is no part of the job's value, nor of its repr, pickle or asdict."""
 
@@ -124,6 +138,7 @@ class Job(_Handle, Generic[R_co]):
             raise UnboundTaskError(f"job {self.id}: its task is on no workrow.App, which alone knows of results")
         return found
 
+    @_named
     async def result(self, timeout: float | timedelta | None = None, *, within_task: bool = False) -> R_co:
         """Wait for the job's end; return what its task returned, as the type that the task declares.
 
@@ -150,6 +165,7 @@ class Job(_Handle, Generic[R_co]):
         """`result`, blocking."""
         return self._results.result_sync(self.id, timeout, within_task)  # type: ignore[no-any-return]
 
+    @_named
     async def status(self) -> str:
         """What it is now: "todo", "doing", "succeeded", "failed", "cancelled" or "aborted".
 
@@ -162,6 +178,7 @@ class Job(_Handle, Generic[R_co]):
         """`status`, blocking."""
         return self._results.ask_sync(self._results.status(self.id))
 
+    @_named
     async def progress(self) -> Progress | None:
         """What its task said last with ``ctx.progress(…)``; None if nothing yet. It is kept with the job in history.
 
@@ -174,6 +191,7 @@ class Job(_Handle, Generic[R_co]):
         """`progress`, blocking."""
         return self._results.ask_sync(self._results.progress(self.id))
 
+    @_named
     async def cancel(self, *, terminate: bool = False) -> str | None:
         """Cancel it if it waits, ask it to abort if it runs; see `workrow.App.cancel_async`.
 
@@ -189,6 +207,7 @@ class Job(_Handle, Generic[R_co]):
         """`cancel`, blocking."""
         return self._results.ask_sync(self._results.cancel(self.id, terminate))
 
+    @_named
     async def retry(self) -> str | None:
         """Let it run again, now and under its own id, if it has failed, was cancelled or aborted, or is in quarantine.
 

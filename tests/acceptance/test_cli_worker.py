@@ -17,8 +17,10 @@ from typing import Any
 
 import psutil
 import pytest
+from click.testing import CliRunner
 
 from tests.conftest import ROOT
+from workrow.cli import main
 from workrow.cli.numbers import size
 from workrow.cli.worker import read_queues
 from workrow.errors import OptionError
@@ -269,3 +271,17 @@ def test_a_database_that_is_down_is_one_line(tmp_path: Path) -> None:
         told = process.stderr.read()
     assert "cannot connect to postgresql://me:***@127.0.0.1:1/x" in told
     assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(("given", "passed"), [("0.2", 0.2), ("0", None)])
+def test_when_the_event_loop_counts_as_blocked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, passed: float | None
+) -> None:
+    (tmp_path / "patient.py").write_text("import workrow\napp = workrow.App('postgresql://h/d')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    options: dict[str, Any] = {}
+    monkeypatch.setattr("workrow.App.run_worker", lambda _, **given: options.update(given))
+    told = CliRunner().invoke(main, ["--app", "patient.app", "worker", "--slow-callback-duration", given])
+    assert told.exit_code == 0, told.output
+    assert options["slow_callback_duration"] == passed

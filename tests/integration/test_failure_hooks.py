@@ -405,3 +405,41 @@ async def test_a_hook_whose_row_is_held_is_declared_later_and_keeps_no_other(
     await open_app.tasks["held"].defer_async()
     await run(open_app)
     assert [each.task for each in failures] == ["free", "held"]
+
+
+@pytest.mark.parametrize("annotation", [int, str, list[str], datetime])
+async def test_a_hook_that_takes_no_failure_keeps_the_worker_from_starting(
+    open_app: workrow.App, annotation: type
+) -> None:
+    async def hook(failure: Any) -> None: ...
+
+    hook.__annotations__["failure"] = annotation
+    report = open_app.task(name="report")(hook)
+
+    @open_app.task(name="break", on_failure=report)
+    async def broken() -> None: ...
+
+    told = (
+        r"^on_failure of task break: report\(failure: .*\) -> None does not take a workrow.Failure: annotate 'failure'"
+    )
+    with pytest.raises(ConfigurationError, match=told):
+        await run(open_app)
+
+
+@pytest.mark.parametrize("annotation", [Failure, dict, dict[str, Any], Any, object, None, Failure | None])
+async def test_what_a_hook_may_be_annotated_with(open_app: workrow.App, annotation: Any) -> None:
+    seen: list[Any] = []
+
+    async def hook(failure: Any) -> None:
+        seen.append(failure)
+
+    hook.__annotations__ = {} if annotation is None else {"failure": annotation}
+
+    @open_app.task(name="break", on_failure=open_app.task(name="report")(hook))
+    async def broken() -> None:
+        raise ValueError("no")
+
+    await broken.enqueue(None)
+    await run(open_app)
+    (failure,) = seen
+    assert isinstance(failure, Failure if annotation in (Failure, Failure | None) else dict)

@@ -253,3 +253,56 @@ async def test_the_idempotency_key_is_the_jobs(open_app: workrow.App) -> None:
     await run(open_app)
     assert len(keys) == 6
     assert len(set(keys)) == 2
+
+
+@pytest.mark.parametrize("kind", ["AsyncSession", "psycopg", "Session"])
+async def test_a_result_that_the_database_refuses_is_not_kept_and_the_task_succeeds(
+    open_app: workrow.App, conn: Any, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    conn.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE 'no equivalent in encoding LATIN1' USING ERRCODE = '22P05'; END $$"
+    )
+    conn.execute(
+        "CREATE TRIGGER refuse BEFORE INSERT ON workrow.history FOR EACH ROW WHEN (NEW.result IS NOT NULL) "
+        "EXECUTE FUNCTION refuse()"
+    )
+    runs: list[int] = []
+
+    async def with_session(session: AsyncSession, ctx: workrow.JobContext) -> str:
+        runs.append(ctx.attempt)
+        await session.execute(WRITE, {"job": ctx.job.id, "what": "a"})
+        return "€"
+
+    async def with_connection(connection: psycopg.AsyncConnection[Any], ctx: workrow.JobContext) -> str:
+        runs.append(ctx.attempt)
+        await connection.execute("INSERT INTO effects VALUES (%s, 'a')", [ctx.job.id])
+        return "€"
+
+    def in_thread(session: Session, ctx: workrow.JobContext) -> str:
+        runs.append(ctx.attempt)
+        session.execute(WRITE, {"job": ctx.job.id, "what": "a"})
+        return "€"
+
+    func: Any = {"AsyncSession": with_session, "psycopg": with_connection, "Session": in_thread}[kind]
+    job = await open_app.task(name="effect", transactional=True)(func).enqueue(None)
+    await run(open_app)
+    assert await job.status() == "succeeded"
+    with pytest.raises(workrow.NoResult, match="no equivalent in encoding"):
+        await job.result(timeout=20)
+    assert (runs, written(conn)) == ([1, 1], ["a"])
+    assert "its result is not kept, and it runs again without one" in caplog.text
+
+
+async def test_a_task_whose_own_write_is_refused_is_not_run_again(open_app: workrow.App, conn: Any) -> None:
+    runs: list[int] = []
+
+    @open_app.task(name="effect", transactional=True)
+    async def effect(session: AsyncSession, ctx: workrow.JobContext) -> str:
+        runs.append(1)
+        await session.execute(text("SELECT 1 / 0"))
+        return "never"
+
+    job = await effect.enqueue(None)
+    await run(open_app)
+    assert (await job.status(), runs) == ("failed", [1])

@@ -1,6 +1,7 @@
 """Unique, debounce, throttle: in the caller's transaction, whatever others do at the same time."""
 
 import asyncio
+import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -335,3 +336,45 @@ async def test_one_job_for_calls_that_meet_in_one_loop(mail: Any, open_app: work
     assert sum(job.created for job in found) == 1
     assert len({job.id for job in found}) == 1
     assert len(jobs(conn)) == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "delete", "refused"),
+    [
+        (Unique(within=60), "successful", True),
+        (Unique(within=timedelta(hours=1)), "always", True),
+        (Unique(within=60, states=("todo", "doing", "failed")), "successful", False),
+        (Unique(within=60, states=("todo", "doing", "failed")), "always", True),
+        (Unique(within=60), "never", False),
+        (Unique(), "always", False),
+    ],
+)
+async def test_a_worker_that_deletes_what_a_rule_counts_does_not_start(
+    open_app: workrow.App, rule: Unique, delete: str, refused: bool
+) -> None:
+    @open_app.task(name="sync", unique=rule)
+    async def sync() -> None: ...
+
+    async def run() -> None:
+        await open_app.run_worker_async(
+            wait=False,
+            install_signal_handlers=False,
+            delete_jobs=delete,
+        )
+
+    told = rf"^task sync: Unique\(within=.*delete_jobs='{delete}' deletes"
+    with pytest.raises(workrow.ConfigurationError, match=told) if refused else contextlib.nullcontext():
+        await run()
+
+
+async def test_nor_does_one_whose_history_is_shorter(database_url: str) -> None:
+    app = workrow.App(database_url, keep_history=timedelta(days=1))
+
+    @app.task(name="sync", unique=Unique(within=timedelta(days=2)))
+    async def sync() -> None: ...
+
+    async with app.open_async():
+        with pytest.raises(
+            workrow.ConfigurationError, match=r"task sync: .* keep_history=datetime.timedelta\(days=1\)"
+        ):
+            await app.run_worker_async(wait=False, install_signal_handlers=False)

@@ -2,8 +2,11 @@
 
 import contextlib
 import functools
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import procrastinate
@@ -412,3 +415,29 @@ def test_a_retry_that_is_a_tight_loop_is_told(retry: Any, told: bool, caplog: py
 
 
 def _nothing() -> None: ...
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_task_that_is_named_after_a_script_is_warned_of(tmp_path: Path, named: bool) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import workrow\n"
+        "app = workrow.App('postgresql://h/d')\n"
+        + ("@app.task(name='send')\n" if named else "@app.task\n")
+        + "def send() -> None: ...\n"
+    )
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    warned = f"{script}:3: UserWarning: task __main__.send is named after a script, and has another name where"
+    assert (warned in ended.stderr) != named
+    assert ended.stderr == "" or "give it one of its own, such as name='send'" in ended.stderr
+    imported = "import script"
+    ended = subprocess.run([sys.executable, "-c", imported], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ended.stderr == ""
+
+
+@pytest.mark.parametrize("verb", ["result", "status", "progress", "cancel", "retry"])
+def test_what_nobody_awaits_names_the_job(verb: str) -> None:
+    app = make_app()
+    for job, name in ((workrow.Job(7, "emails.send", "default", app), r"emails.send\[7\]"), (app.job(7), r"job\[7\]")):
+        with pytest.warns(RuntimeWarning, match=rf"coroutine '{name}.{verb}' was never awaited"):
+            getattr(job, verb)()

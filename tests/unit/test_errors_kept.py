@@ -5,7 +5,10 @@ import json
 import logging
 from typing import Any
 
-from workrow.worker.job_logs import MESSAGE_MAX, TRACEBACK_MAX, report, shown
+import pytest
+
+from workrow.errors import OptionError
+from workrow.worker.job_logs import HOUSE, MESSAGE_MAX, TRACEBACK_MAX, report, shown
 from workrow.worker.outcome import describe
 
 
@@ -56,3 +59,17 @@ def test_what_is_short_is_logged_as_it_is() -> None:
     told = logged(ValueError("short"))
     assert told.startswith("job failed: ValueError('short')\nTraceback (most recent call last):")
     assert told.endswith("ValueError: short\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "kept"), [("1 / 0", True), ("from workrow.errors import OptionError; raise OptionError('no')", False)]
+)
+def test_frames_of_ours_are_kept_for_mistakes_of_ours_alone(code: str, kept: bool) -> None:
+    place = f"{HOUSE}/somewhere.py"
+    with pytest.raises((ZeroDivisionError, OptionError)) as raised:
+        exec(compile(code, place, "exec"))
+    error = raised.value
+    # without the frames of this test, which calls it as no worker does
+    while error.__traceback__ and error.__traceback__.tb_frame.f_code.co_filename != place:
+        error.__traceback__ = error.__traceback__.tb_next
+    assert (place in json.loads(describe(error, 1, discarded=False))["traceback"]) == kept

@@ -42,6 +42,12 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 )
 @click.option("--max-jobs", type=COUNT, metavar="N", help="End in order after N jobs, or up to a tenth fewer.")
 @click.option("--max-memory", type=size, metavar="SIZE", help="End in order above 512M, 2G …, looked at after jobs.")
+@click.option(
+    "--slow-callback-duration",
+    type=Finite(min=0),
+    metavar="SECONDS",
+    help="Warn of a job that blocks the event loop for so long, 1 by default; 0: never.",
+)
 @click.option("--health", metavar="HOST:PORT", help="Tell over HTTP what is wrong with the worker: 200 or 503.")
 @click.option("--one-shot", is_flag=True, help="End when no job is left.")
 @click.option("--lifeline", type=click.IntRange(0), hidden=True)
@@ -57,6 +63,7 @@ def worker(
     priority_ageing: float | None,
     max_jobs: int | None,
     max_memory: int | None,
+    slow_callback_duration: float | None,
     health: str | None,
     one_shot: bool,
     lifeline: int | None,
@@ -92,6 +99,8 @@ def worker(
         default = concurrency or 1
         options["queue_concurrency"] = {queue: slots or default for queue, slots in shares.items()}
     given = {key: value for key, value in options.items() if value is not None}
+    if slow_callback_duration is not None:
+        given["slow_callback_duration"] = slow_callback_duration or None
     app.run_worker(wait=not one_shot, **given)
 
 

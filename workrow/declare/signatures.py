@@ -1,6 +1,7 @@
 """What the signature of a task's function says of how it is run."""
 
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any, get_type_hints
 
@@ -14,6 +15,17 @@ from workrow.errors import OptionError
 def name_of(func: Callable[..., Any]) -> str:
     """What to call a function that may have no name."""
     return str(getattr(func, "__qualname__", func))
+
+
+def warn_of_script(task: str, func: Callable[..., Any]) -> None:
+    """Warn of a task that has its name from a script: where that is imported, as by a worker, it has another one."""
+    if task.startswith("__main__."):
+        code = inspect.unwrap(func).__code__
+        text = (
+            f"task {task} is named after a script, and has another name where that is imported, as by a worker: give it"
+        )
+        place = (code.co_filename, code.co_firstlineno)
+        warnings.warn_explicit(f"{text} one of its own, such as name={code.co_name!r}", UserWarning, *place)
 
 
 def check_function(func: Callable[..., Any]) -> None:

@@ -75,13 +75,18 @@ class Unique:
         """Whether a job that runs does not count."""
         return self.states is not None and "doing" not in self.states
 
+    @property
+    def finished(self) -> tuple[str, ...]:
+        """Which ends count."""
+        states = self.states or (*LIVE, "succeeded")
+        return () if self.within is None else tuple(state for state in states if state not in LIVE)
+
     def as_json(self) -> dict[str, Any]:
         """What the database is told."""
         rule: dict[str, Any] = {"kind": "waiting" if self.waiting_only else "live", "on_conflict": self.on_conflict}
         if self.within is not None:
-            states = self.states or (*LIVE, "succeeded")
             rule["within"] = check_seconds("within", self.within)
-            rule["states"] = [state for state in states if state not in LIVE]
+            rule["states"] = list(self.finished)
         return rule
 
 

@@ -7,15 +7,17 @@ that is private to the user; as root, PostgreSQL runs as the owner of the direct
 
 The first process to call `ensure` starts the server. A process is a user of it until it ends or calls `release`, and
 the last one out stops it, whichever that is. The kernel knows who is a user (file locks), so that a process that was
-killed counts no longer. But nothing runs at the end of a process that dies of a signal (kill -9, or a SIGTERM that it
-does not handle) or calls `os._exit`, as children of `multiprocessing` do: if that was the last user, the server stays.
-The next user finds it, and stops it in its turn.
+killed counts no longer. A SIGTERM or SIGHUP that the process itself does not handle makes it leave, and then ends it
+as it would have, if `ensure` was called in its main thread. But nothing runs at the end of a process that dies of
+another signal (kill -9) or calls `os._exit`, as children of `multiprocessing` do: if that was the last user, the server
+stays. The next user finds it, and stops it in its turn.
 
 A server that died is started again by the next `ensure` of any process, with its data kept.
 """
 
 import atexit
 import os
+import signal
 import threading
 from functools import partial
 from pathlib import Path
@@ -41,6 +43,7 @@ def ensure(directory: Path | str = ".workrow", database: str = "workrow") -> str
     Raises EmbeddedError, with what to do about it, if there is no PostgreSQL to start or it cannot run there.
     """
     path = Path(directory).resolve()
+    _leave_at_signals()
     with _guard:
         try:
             # a new Cluster each time, as it also makes the directory again if that was deleted
@@ -64,6 +67,19 @@ def release(directory: Path | str | None = None) -> None:
         for path in [Path(directory).resolve()] if directory else list(_clusters):
             if path in _clusters:
                 _clusters.pop(path).leave()
+
+
+def _leave_at_signals() -> None:
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _leave_and_die)
+
+
+def _leave_and_die(number: int, _: object) -> None:
+    release()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _before_fork() -> None:

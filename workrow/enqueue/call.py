@@ -143,7 +143,9 @@ class Call(CeleryWords[P, R]):
             limit=self._task.max_payload,
         )
         if transaction.is_async(on):
-            return copy_async(cast("AsyncTransaction", on), self._options, lines)
+            copying: Any = copy_async(cast("AsyncTransaction", on), self._options, lines)
+            copying.__qualname__ = self._task.name + ".enqueue_copy"
+            return cast("Awaitable[int]", copying)
         return copy(cast("SyncTransaction", on), self._options, lines)
 
     async def _insert_one_async(self, on: AsyncTransaction | None, arguments: list[Arguments]) -> Job[R]:

@@ -4,16 +4,35 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
+
+import pydantic_core
 
 from workrow.database.held import AGAIN_SECONDS, Held
 from workrow.database.link import Link
+from workrow.declare.failure import Failure
 from workrow.enqueue.failure_hook import row_of
 from workrow.errors import ConfigurationError
 from workrow.tasks import Task
 
 logger = logging.getLogger(__name__)
 
+EXAMPLE = Failure(
+    job_id=1,
+    task="a task",
+    queue="a queue",
+    args={},
+    status="failed",
+    reason="failed",
+    error_type="ValueError",
+    error_message="a message",
+    traceback="a traceback",
+    attempts=1,
+    crashes=0,
+    failed_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
+"""What a hook is told, to see that it can be."""
 Run = Callable[..., Awaitable[list[tuple[Any, ...]]]]
 
 
@@ -89,4 +108,17 @@ def _found(
         raise ConfigurationError(
             f"on_failure of task {task.name}: no task is named {name!r} in this app; is its blueprint included?"
         )
+    _check_takes_failure(task.name, tasks[name])
     return tasks[name]
+
+
+def _check_takes_failure(task: str, hook: Task[..., Any]) -> None:
+    """Raise ConfigurationError for a hook of this task whose annotation refuses what it is told."""
+    argument = row_of(hook, hook.declared)["argument"]
+    try:
+        hook.parameters.load({argument: pydantic_core.to_jsonable_python(EXAMPLE)})
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"on_failure of task {task}: {hook.name}{hook.signature} does not take a workrow.Failure: annotate "
+            f"{argument!r} so, or with dict ({error})"
+        ) from None

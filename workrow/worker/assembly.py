@@ -11,11 +11,13 @@ from procrastinate.app import App
 
 from workrow.configuration import AsyncSessions, SyncSessions, check_ageing, check_duration, check_most, check_slots
 from workrow.database.link import Connect
+from workrow.declare.unique import Unique, check_seconds
+from workrow.errors import ConfigurationError
 from workrow.maintenance.aside import Aside
 from workrow.maintenance.failure_hooks import FailureHooks
 from workrow.maintenance.notify_queue import NotifyQueue
 from workrow.maintenance.scheduler import Scheduler
-from workrow.tasks import known_versions
+from workrow.tasks import Task, known_versions
 from workrow.worker.claiming.claimer import Claimer
 from workrow.worker.claiming.lines import lines_of
 from workrow.worker.claiming.pauses import Pauses
@@ -200,6 +202,24 @@ class Assembly(UpstreamWorker):
     def _deletes(self, status: str) -> bool:
         successful = self.delete_jobs is jobs.DeleteJobCondition.SUCCESSFUL and status == jobs.Status.SUCCEEDED.value
         return successful or self.delete_jobs is jobs.DeleteJobCondition.ALWAYS
+
+    def _check_rules(self) -> None:
+        """Raise ConfigurationError for a task whose rule counts jobs that have ended, and that are gone by then."""
+        keep = getattr(self.app, "keep_history", None)
+        for name, task in self.app.tasks.items():
+            rule = task.declared.unique if isinstance(task, Task) else None
+            if not isinstance(rule, Unique) or rule.within is None:
+                continue
+            if any(map(self._deletes, rule.finished)):
+                raise ConfigurationError(
+                    f"task {name}: Unique(within={rule.within!r}) counts jobs that have ended, and this worker's "
+                    f"delete_jobs={self.delete_jobs.value!r} deletes them: leave one of the two out"
+                )
+            if keep is not None and keep.total_seconds() < check_seconds("within", rule.within):
+                raise ConfigurationError(
+                    f"task {name}: Unique(within={rule.within!r}) counts jobs that have ended, for longer than the "
+                    f"app's keep_history={keep!r} keeps them: make that longer, or this shorter"
+                )
 
     def _known(self) -> set[int]:
         return self._finisher.unwritten | self._lanes.known()

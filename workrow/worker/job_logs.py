@@ -2,12 +2,18 @@
 
 import logging
 import traceback
+from pathlib import Path
+from types import TracebackType
 from typing import NamedTuple
+
+from workrow.errors import WorkrowError
 
 Unsaid = (Exception, SystemExit, KeyboardInterrupt, GeneratorExit)
 """What the code of an exception may raise without being heard. Not what interrupts a thread."""
 
 
+HOUSE = str(Path(__file__).parent.parent)
+"""Where our own code is, which tells nobody why a task failed."""
 MESSAGE_MAX = 10_000
 TRACEBACK_MAX = 30_000
 """Characters that are kept of an error, in its row and in the log."""
@@ -70,7 +76,7 @@ def traceback_of(error: BaseException) -> tuple[str, bool]:
         added = [each for each in getattr(error, "__notes__", ())[told.notes :] if not str(each).startswith(IN_CHILD)]
         return told.traceback + "".join(f"{note}\n" for note in added), True
     try:
-        text = "".join(traceback.format_exception(error))
+        text = "".join(traceback.format_exception(type(error), error, _place(error)))
         return cut(text), len(text) <= TRACEBACK_MAX
     except Unsaid:
         pass
@@ -79,6 +85,15 @@ def traceback_of(error: BaseException) -> tuple[str, bool]:
     except Unsaid:
         where = ""
     return cut(f"{where}{type_of(error)}: {message_of(error)}\n"), False
+
+
+def _place(error: BaseException) -> TracebackType | None:
+    """Its traceback from where the worker has called the task. All of it if no task was called here, unless we raise
+    such errors on purpose or have it from a child process, whose traceback is in its notes."""
+    place = error.__traceback__
+    while place is not None and place.tb_frame.f_code.co_filename.startswith(HOUSE):
+        place = place.tb_next
+    return place if place or isinstance(error, WorkrowError) or _told(error) else error.__traceback__
 
 
 def cut(text: str) -> str:
@@ -122,7 +137,7 @@ def report(logger: logging.Logger, level: int, text: str, *args: object, error: 
             return
         told, whole = traceback_of(error)
         if whole:
-            logger.log(level, text, *args, exc_info=error)
+            logger.log(level, text, *args, exc_info=(type(error), error, _place(error)))
         else:
             logger.log(level, f"{text}\n%s", *args, told)
     except Unsaid:

@@ -37,6 +37,7 @@ class Worker(Assembly):
             SystemExit: a signal ended it before the ends of all jobs were written.
         """
         self._executor.check()
+        self._check_rules()
         self._retirement.check()
         self._stop_event.clear()
         self._loop, self._generation = asyncio.get_running_loop(), forks.generation

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -21,7 +22,8 @@ from workrow.database.outage import told
 from workrow.declare.execution import TransactionKind
 from workrow.enqueue import transaction
 from workrow.errors import ConfigurationError, LeaseLost, TransactionError
-from workrow.worker.outcome import Claimed, Outcome, unwritten
+from workrow.job import UNKEPT
+from workrow.worker.outcome import Claimed, Outcome, entry, unwritten
 from workrow.worker.running.transaction_watch import CAUSE_MAX, Watch, conflicts, original, state
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,8 @@ HELD_SECONDS = 10.0
 """So long a task that is done waits for who holds its job's row (an uncommitted cancel). Others wait meanwhile for what
 it has locked itself, perhaps that very one, which no deadlock detector sees."""
 HELD_PAUSE = 0.1
+REFUSED = ("22", "54")
+"""SQLSTATE classes of a value that the database cannot hold: data exceptions, program limits."""
 GONE = ("08", "57P", "53", "25P03", "25P04")
 """SQLSTATE prefixes of a connection that is lost: connection exception, operator intervention, insufficient
 resources, idle in the transaction for too long, a transaction that takes too long."""
@@ -86,8 +90,8 @@ class Transactions:
             LeaseLost: the job is no longer ours; everything was rolled back.
             Exception: what the task raised; everything was rolled back.
         """
-        for repetition in range(1, CONFLICT_TRIES + 1):
-            watch = Watch()
+        for repetition in range(1, CONFLICT_TRIES + 2):
+            watch, outcome = Watch(), None
             try:
                 async with self._open_async(kind, watch) as on:
                     outcome = finish(await call(on))
@@ -96,6 +100,9 @@ class Transactions:
                 outcome.written = True
                 return outcome
             except Exception as error:
+                if why := self._refusal(outcome, error):
+                    finish = partial(_without_result, claimed, why)
+                    continue
                 pause = self._pause(claimed, error, repetition)
                 if pause is None:
                     return self._interrupted(claimed, error, began=watch.connected)
@@ -106,8 +113,8 @@ class Transactions:
         self, claimed: Claimed, kind: TransactionKind, call: Callable[[Any], Any], finish: Callable[[Any], Outcome]
     ) -> Outcome:
         """The same, in this thread."""
-        for repetition in range(1, CONFLICT_TRIES + 1):
-            watch = Watch()
+        for repetition in range(1, CONFLICT_TRIES + 2):
+            watch, outcome = Watch(), None
             try:
                 with self._open_sync(kind, watch) as on:
                     outcome = finish(call(on))
@@ -116,6 +123,9 @@ class Transactions:
                 outcome.written = True
                 return outcome
             except Exception as error:
+                if why := self._refusal(outcome, error):
+                    finish = partial(_without_result, claimed, why)
+                    continue
                 pause = self._pause(claimed, error, repetition)
                 if pause is None:
                     return self._interrupted(claimed, error, began=watch.connected)
@@ -179,9 +189,23 @@ class Transactions:
             raise Held("an open transaction holds its row")
 
     @staticmethod
+    def _refusal(outcome: Outcome | None, error: Exception) -> str | None:
+        """Why the database does not take the result of a task that has succeeded, if that may be what it refuses.
+
+        Its refusal has ended the transaction, so that the attempt has to be repeated; a savepoint before each end would
+        save that, and cost every job two round trips.
+        """
+        code = state(error)
+        if outcome is None or outcome.result is None or not code or not code.startswith(REFUSED):
+            return None
+        why = f"the database does not take it: {told(original(error))[:CAUSE_MAX]}"
+        logger.warning("%s: its result is not kept, and it runs again without one: %s", outcome.claimed, why)
+        return why
+
+    @staticmethod
     def _pause(claimed: Claimed, error: Exception, repetition: int) -> float | None:
         """Seconds until the attempt is repeated; None if it is not."""
-        if not conflicts(error) or repetition == CONFLICT_TRIES:
+        if not conflicts(error) or repetition >= CONFLICT_TRIES:
             return None
         claimed.progress_held = True  # at some isolation levels, writing its progress is a conflict by itself
         logger.info("%s: conflict with another transaction, again: %s", claimed, error)
@@ -233,6 +257,10 @@ class Transactions:
         pool = sync_pool_of(self._connector)
         with pool.connection() as connection, connection.transaction(), watch.over_connection(connection):
             yield connection
+
+
+def _without_result(claimed: Claimed, why: str, _: object) -> Outcome:
+    return Outcome(claimed, "succeeded", error=entry(claimed, UNKEPT, why))
 
 
 def connection_lost(error: BaseException) -> bool:
