@@ -228,3 +228,5 @@ def test_what_has_had_its_job_waits_for_the_next() -> None:
     assert earlier("hourly", "0 * * * *", None, "UTC", now + hour, now) is None
     assert earlier("daily", "0 13 * * *", None, "UTC", now + hour, now) is None
     assert earlier("nowhere", "0 13 * * *", None, "Middle/Earth", now + hour, now) is None
+    for odd in (1e300, -1e300, float("inf"), 0, 1e12):
+        assert earlier("odd", None, odd, None, now + hour, now) is None

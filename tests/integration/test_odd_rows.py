@@ -209,3 +209,18 @@ def test_any_value_of_any_row_is_its_own_trouble(
     asyncio.run(work())
     assert broken_views(conn) == []
     assert conn.execute("SELECT task_name FROM procrastinate_jobs WHERE status = 'doing'").fetchall() == []
+
+
+async def test_an_interval_that_python_cannot_hold_keeps_no_other_schedule_from_being_listed(
+    open_app: workrow.App, conn: psycopg.Connection[Any]
+) -> None:
+    @open_app.task(name="t")
+    async def t() -> None: ...
+
+    for name in ("healthy", "odd"):
+        await open_app.schedules.create_async(name, t, every=timedelta(hours=1))
+    for value in ("178000000 years", "-178000000 years"):
+        conn.execute(
+            "UPDATE workrow.timetable SET every = %s::interval, jitter = %s WHERE name = 'odd'", [value, value]
+        )
+        assert [state.name for state in await open_app.schedules.list_async()] == ["healthy", "odd"]

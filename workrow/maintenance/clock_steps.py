@@ -6,13 +6,13 @@ import logging
 import math
 import random
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from workrow.database import clock
 from workrow.declare.crontab import Taken
 from workrow.declare.schedule import Schedule
-from workrow.errors import OptionError
+from workrow.schedules.rows import as_span
 
 logger = logging.getLogger(__name__)
 
@@ -79,12 +79,11 @@ def earlier(
     Returns:
         The next due time; None: it waits.
     """
-    span = None if every is None else timedelta(seconds=every)
     try:
-        timing = Schedule(cron=cron and Taken(cron), every=span, timezone=timezone or "UTC").timing
+        timing = Schedule(cron=cron and Taken(cron), every=as_span(every), timezone=timezone or "UTC").timing
         first = timing.following(now)
         second = first and timing.following(first)
-    except (OptionError, OverflowError) as error:
+    except Exception as error:  # of this schedule, and no other one
         logger.warning("the schedule %s goes on where the clock was: %s", name, error)
         return None
     return first if second and second <= last_tick else None

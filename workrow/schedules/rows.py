@@ -19,8 +19,17 @@ def with_intervals(row: Mapping[str, Any]) -> dict[str, Any]:
     """The row with its intervals, which come as seconds: how an interval is written is the session's affair
     (IntervalStyle), and psycopg reads only one of the four ways.
     """
-    spans = {name: None if row[name] is None else timedelta(seconds=row[name]) for name in INTERVALS}
-    return {**row, **spans}
+    return {**row, **{name: as_span(row[name]) for name in INTERVALS}}
+
+
+def as_span(seconds: float | None) -> timedelta | None:
+    """An interval that comes as seconds; of one that Python cannot hold the nearest."""
+    if seconds is None:
+        return None
+    try:
+        return timedelta(seconds=seconds)
+    except OverflowError:
+        return timedelta.max if seconds > 0 else timedelta.min
 
 
 def as_row(schedule: Schedule, args: str, version: int | None) -> dict[str, Any]:
