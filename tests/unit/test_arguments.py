@@ -52,6 +52,12 @@ class Money:
     currency: str = "EUR"
 
 
+@dataclasses.dataclass
+class Flagged:
+    flag: Literal[1]
+    names: set[str] = dataclasses.field(default_factory=set)
+
+
 class Item(pydantic.BaseModel):
     sku: uuid.UUID
     price: Money
@@ -154,11 +160,36 @@ def test_what_comes_back_equals_what_was_given(annotation: Any, data: st.DataObj
         (datetime, datetime(1800, 1, 1, tzinfo=timezone(timedelta(minutes=1, seconds=28))), "come back from JSON"),
         (dict[tuple[int, int], int], {(1, 2): 3}, "valid array"),
         (dict[str, Any], {"x": Opaque()}, "Unable to serialize"),
+        # equal, and of another type
+        (Literal["a", 1], True, "come back from JSON as 1"),
+        (Literal["a", 1], 1.0, "come back from JSON as 1"),
+        (Literal[True], 1, "come back from JSON as True"),
+        (Literal[0] | None, False, "come back from JSON as 0"),
+        (Literal[Level.LOW], 1, "come back from JSON as <Level.LOW"),
+        (list[Literal[1]], [1, True], "come back from JSON as"),
+        (dict[str, tuple[Literal[1], ...]], {"x": (True,)}, "come back from JSON as"),
+        (set[Literal[1]], {True}, "come back from JSON as"),
+        (Flagged, Flagged(True), "come back from JSON as"),
     ],
 )
 def test_what_does_not_fit(annotation: Any, value: Any, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         Conversion(annotation).to_json(value)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "stored"),
+    [
+        (set[str], {"c", "a", "b"}, ["a", "b", "c"]),
+        (dict[str, set[str]] | None, {"x": {"c", "a", "b"}}, {"x": ["a", "b", "c"]}),
+        (list[frozenset[bytes]], [frozenset({b"c", b"a", b"b"})], [["YQ==", "Yg==", "Yw=="]]),
+        (Flagged, Flagged(1, {"c", "a", "b"}), {"flag": 1, "names": ["a", "b", "c"]}),
+        (set[frozenset[str]], {frozenset("dc"), frozenset("ba")}, [["a", "b"], ["c", "d"]]),
+        (set[str] | str, "cab", "cab"),
+    ],
+)
+def test_sets_have_one_order(annotation: Any, value: Any, stored: Any) -> None:
+    assert Conversion(annotation).to_json(value) == stored
 
 
 def test_a_time_in_the_repeated_hour() -> None:
@@ -324,6 +355,26 @@ class TestTheCall:
             declare(func).delay([math.nan])
 
 
+class TestKeys:
+    @pytest.mark.parametrize("value", [{1: 2}, {"x": [{None: 1}]}, ({"y": {True: 1}},), {1: 1, "1": 2}, {1.5: 0}])
+    def test_that_are_no_strings_are_refused_where_nothing_says_what_they_are(self, value: Any) -> None:
+        def plain(x, *, y: Any = None, **others: object) -> None: ...  # type: ignore[no-untyped-def]
+
+        task = declare(plain)
+        for name in ("x", "y", "z"):
+            with pytest.raises(workrow.ArgumentError, match=rf"argument {name}=.*: the key .* annotate {name} with"):
+                task.bind((), {"x": 1, name: value})
+
+    def test_that_are_strings_are_not(self) -> None:
+        def plain(x, y: dict[int, int]) -> None: ...  # type: ignore[no-untyped-def]
+
+        class Name(enum.StrEnum):
+            FIRST = "first"
+
+        stored = declare(plain).bind((), {"x": {Name.FIRST: [{"a": 1}]}, "y": {1: 2}})
+        assert json.dumps(stored) == '{"x": {"first": [{"a": 1}]}, "y": {"1": 2}}'
+
+
 class TestTheSize:
     def test_too_much_is_refused_with_advice(self) -> None:
         def func(text: str) -> None: ...
@@ -435,7 +486,7 @@ class TestResults:
 
 class TestDefer:
     def test_it_takes_values_and_their_json(self) -> None:
-        def func(when: date, n: int = 1) -> None: ...
+        def func(when: date, n: Literal[1, 2] = 1) -> None: ...
 
         task = declare(func)
         connector = task.blueprint.connector
@@ -445,6 +496,8 @@ class TestDefer:
             {"when": "2026-01-02"},
             {"when": "2026-01-03", "n": 2},
         ]
+        with pytest.raises(workrow.ArgumentError, match="argument n=True"):
+            task.defer(when="2026-01-03", n=True)
         with pytest.raises(workrow.ArgumentError, match="argument when='soon'"):
             task.defer(when="soon")
         with pytest.raises(workrow.ArgumentError, match="missing a required argument: 'when'"):

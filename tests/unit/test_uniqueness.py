@@ -39,6 +39,15 @@ def test_what_is_no_json_itself_has_a_key() -> None:
     assert "0000-" in key(Unique(by=("user_id",)), user_id=UUID(int=1))
 
 
+def test_equal_sets_and_dicts_have_equal_keys() -> None:
+    def tag(names: frozenset[str] = frozenset("abcdef"), counts: Any = {1: 2, "a": 3}) -> None: ...  # noqa: B006
+
+    by = Unique(by=("names", "counts"))
+    given = {"names": sorted("fedcba"), "counts": {"a": 3, "1": 2}}
+    keys = keys_of("tag", by, inspect.signature(tag), [{}, given])
+    assert keys[0] == keys[1]
+
+
 def test_values_of_other_types_are_other_keys() -> None:
     keys = [key(Unique(by=("user_id",)), user_id=value) for value in (1, "1", None, True, [1])]
     assert len(set(keys)) == len(keys)

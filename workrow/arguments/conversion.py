@@ -1,9 +1,10 @@
 """One annotation: from a value to JSON and back to an equal value of the same type."""
 
 import dataclasses
+import json
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, time
 from enum import Enum
 from typing import Any
@@ -21,6 +22,7 @@ ONE_WAY = frozenset({"generator", "callable"})
 """pydantic has schemas for these, and no way back from JSON."""
 UNDEFINED = ("class-not-fully-defined", "undefined-annotation")
 ERRORS_TOLD = 3
+NUMBERS = (bool, int, float)
 
 
 class Conversion:
@@ -46,7 +48,9 @@ class Conversion:
             if error.code in UNDEFINED:
                 raise NameError(str(error)) from None
             raise OptionError(f"{shown(annotation)} cannot be stored as JSON ({_first_sentence(error)})") from None
-        if one_way := _types(schema) & ONE_WAY:
+        kinds = _types(schema)
+        self._has_sets = not kinds.isdisjoint(("set", "frozenset"))
+        if one_way := kinds & ONE_WAY:
             raise OptionError(f"{shown(annotation)} cannot be rebuilt from JSON ({', '.join(sorted(one_way))})")
 
     def to_json(self, value: Any) -> Any:
@@ -58,11 +62,15 @@ class Conversion:
         try:
             checked = self._adapter.validator.validate_python(value, strict=True)
             stored = self._dump(checked)
+            if self._has_sets:
+                stored = _ordered(checked, stored)
             again = self.from_json(stored)
         except ValidationError as error:
             raise ValueError(reason(error)) from None
         except (pydantic_core.PydanticSerializationError, PydanticUserError) as error:
             raise ValueError(_first_sentence(error)) from None
+        if retyped(value, checked):
+            raise ValueError(f"it would come back from JSON as {brief(again)}")
         if not same(checked, again):
             order = ", with its keys in the order of jsonb" if repr(again) == repr(checked) else ""
             raise ValueError(f"it would come back from JSON as {brief(again)}{order}")
@@ -86,6 +94,17 @@ class Conversion:
             return self._adapter.validator.validate_python(value, strict=True)
         except ValidationError:
             return otherwise()
+
+    def json_to_json(self, value: Any) -> Any:
+        """As `to_json`, for the JSON of such a value.
+
+        Raises:
+            ValueError: it is none.
+        """
+        loaded = self.from_json(value)
+        if retyped(value, loaded, (bool,)):
+            raise ValueError(f"it would be {brief(loaded)}")
+        return self.to_json(loaded)
 
     def result_to_json(self, value: Any) -> Any:
         """As `to_json`, without the way back: work that is done is not undone by a wrong annotation.
@@ -146,7 +165,40 @@ def same(one: Any, other: Any) -> bool:
         return isinstance(other, float) and math.isnan(other)
     if not _compares(type(one)):
         return type(one) is type(other)
-    return isinstance(one, type(other)) and bool(one == other)
+    return isinstance(one, type(other)) and isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def retyped(given: Any, checked: Any, kinds: tuple[type, ...] = NUMBERS) -> bool:
+    """Whether pydantic took a number of these types for an equal one of another: True, or 1.0, for a ``Literal[1]``.
+
+    An int for a float is well.
+    """
+    if isinstance(given, Mapping) and isinstance(checked, Mapping):
+        given, checked = [*given.keys(), *given.values()], [*checked.keys(), *checked.values()]
+    if isinstance(given, list | tuple) and isinstance(checked, list | tuple):
+        return any(retyped(*pair, kinds) for pair in zip(given, checked, strict=False))
+    if isinstance(given, set | frozenset) and isinstance(checked, set | frozenset):
+        return bool in map(type, given) and bool not in map(type, checked)
+    if type(given) not in kinds or not isinstance(checked, NUMBERS) or type(checked) is type(given):
+        return False
+    return given == checked and not (type(given) is int and type(checked) is float)
+
+
+def _ordered(value: Any, stored: Any) -> Any:
+    """The stored value with its sets in one order: equal sets make equal keys of ``unique=`` and of limits."""
+    if isinstance(value, BaseModel):
+        value = dict(value)
+    elif dataclasses.is_dataclass(value):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    parts = value.values() if isinstance(value, Mapping) else value
+    if isinstance(value, str) or not isinstance(parts, Collection) or len(parts) != len(stored):
+        return stored
+    if isinstance(stored, Mapping):
+        return dict(zip(stored, map(_ordered, parts, stored.values()), strict=True))
+    if isinstance(stored, list):
+        each = [*map(_ordered, parts, stored)]
+        return sorted(each, key=json.dumps) if isinstance(value, set | frozenset) else each
+    return stored
 
 
 def _place(key: Any) -> tuple[int, bytes]:

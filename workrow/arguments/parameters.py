@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Optional, get_args, get_origin, get_type_hints
 
 from workrow.arguments.codec import Codec
-from workrow.arguments.kinds import CONVERTED, Kinds, kinds, shown
+from workrow.arguments.kinds import CONVERTED, SCALARS, Kinds, kinds, odd_key, shown
 from workrow.arguments.payload import Arguments, Misfit
 from workrow.errors import ArgumentError, OptionError, ResultError, brief
 
@@ -66,7 +66,7 @@ class Parameters:
         kinds_of = self._kinds_of
         for name, value in arguments.items():
             allowed = kinds_of(name)
-            if allowed is not None and type(value) not in allowed:
+            if type(value) not in (SCALARS if allowed is None else allowed):
                 return {key: self._dumped(task, key, each, json_too) for key, each in arguments.items()}
         return arguments
 
@@ -112,7 +112,14 @@ class Parameters:
 
     def _dumped(self, task: str, name: str, value: Any, json_too: bool) -> Any:
         allowed = self._kinds_of(name)
-        if allowed is None or type(value) in allowed:
+        if allowed is None:
+            if not json_too and (key := odd_key(value)) is not None:
+                raise ArgumentError(
+                    f"{task}: argument {name}={brief(value)}: the key {brief(key[0])} would come back from JSON as a "
+                    f"string; write strings, or annotate {name} with the type of its keys, such as dict[int, str]"
+                )
+            return value
+        if type(value) in allowed:
             return value
         conversion = self._conversion(name)
         try:
@@ -120,7 +127,7 @@ class Parameters:
         except ValueError as error:
             if json_too:
                 try:
-                    return conversion.to_json(conversion.from_json(value))
+                    return conversion.json_to_json(value)
                 except ValueError:
                     pass
             expected = shown(self._annotation(name))

@@ -223,9 +223,14 @@ def check_names(rule: Rule, signature: inspect.Signature) -> None:
             raise OptionError(f"by={rule.by!r}: {name!r} is no argument; known are {', '.join(known) or 'none'}")
 
 
-_ENCODE = json.JSONEncoder(
-    sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=pydantic_core.to_jsonable_python
-).encode
+def _as_json(default: Any) -> Any:
+    """A default as an equal argument is stored, as far as that is known without its annotation."""
+    if isinstance(default, set | frozenset):
+        return sorted(map(_as_json, default), key=json.dumps)
+    return pydantic_core.to_jsonable_python(default)
+
+
+_ENCODE = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=_as_json).encode
 
 
 def keys_of(task: str, rule: Rule, signature: inspect.Signature, arguments: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -234,7 +239,7 @@ def keys_of(task: str, rule: Rule, signature: inspect.Signature, arguments: Sequ
     if by is None:
         return [task] * len(arguments)
     defaults = {
-        name: parameter.default
+        name: _as_json(parameter.default)
         for name, parameter in signature.parameters.items()
         if parameter.default is not inspect.Parameter.empty
     }
