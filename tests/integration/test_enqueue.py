@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_ses
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 import workrow
+from workrow.testing import inline
 
 ASYNC = ["psycopg-session", "asyncpg-session", "psycopg-connection", "asyncpg-connection", "psycopg", "scoped"]
 SYNC = ["psycopg-session", "psycopg2-session", "psycopg-connection", "psycopg2-connection", "psycopg", "scoped"]
@@ -373,6 +374,19 @@ def test_who_forgets_the_session_is_told_so(args: Any, greet: Any) -> None:
         greet.enqueue(*args)
     with pytest.raises(workrow.TransactionError, match="the first argument is the transaction"):
         greet.enqueue_many([{"name": "Ada"}], [])
+    for sister in (greet.enqueue_many, greet.enqueue_copy, greet.options(priority=1).enqueue_many):
+        for rows in ((), ([{"name": "Ada"}],), (iter([{"name": "Ada"}]),)):
+            with pytest.raises(workrow.TransactionError, match="the first argument is the transaction"):
+                sister(*rows)
+        with inline(), pytest.raises(workrow.TransactionError, match="the first argument is the transaction"):
+            sister([{"name": "Ada"}])
+
+
+def test_who_forgets_the_rows_is_told_so(greet: Any, database_url: str) -> None:
+    with sync_transaction("psycopg", database_url) as on:
+        for sister in (greet.enqueue_many, greet.enqueue_copy):
+            with pytest.raises(workrow.ArgumentError, match="rows=nothing: must be an iterable of mappings"):
+                sister(on)
 
 
 def test_what_nobody_awaits_is_named(greet: Any) -> None:

@@ -14,6 +14,10 @@ from workrow.errors import INT4_MAX, LONGEST, OptionError, brief, is_whole
 
 KEY_MAX = 100
 """Characters of a key that are shown as they are; of a longer one, the start and a hash."""
+NAME_MAX = 128
+"""Characters of a limit's name, as of a task's."""
+LINE_MAX = 2600
+"""Bytes of a line: an entry of its index takes 2,704. https://www.postgresql.org/docs/current/btree.html"""
 HELD = datetime.fromisoformat(sql.fragment("far_future").strip("'"))
 """The ``scheduled_at`` of a job that waits in a line: who does not know of limits never finds it due."""
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -165,7 +169,14 @@ class Line:
             for name, key in self._named
         )
         task = self._task if version is None else f"{self._task}:{version}"
-        return json.dumps([queue, task, *buckets], ensure_ascii=False)
+        line = json.dumps([queue, task, *buckets], ensure_ascii=False)
+        # a character is 4 bytes at most
+        if len(line) * 4 > LINE_MAX and (size := len(line.encode(errors="surrogatepass"))) > LINE_MAX:
+            raise OptionError(
+                f"{self._task}: its queue, its name and the keys of its limits take {size:,} bytes, at most "
+                f"{LINE_MAX:,} fit their index; use shorter names, or fewer limits"
+            )
+        return line
 
     def _rules(self, limits: Sequence[Limit | Rate]) -> list[Rule]:
         rules: dict[str, dict[str, Any]] = {}
@@ -203,6 +214,8 @@ def _check_names(kind: str, key: object, name: object, scope: object) -> None:
     for option, value in (("key", key), ("name", name)):
         if value is not None and (not isinstance(value, str) or not value or "\x00" in value):
             raise OptionError(f"{kind}({option}={value!r}): must be a non-empty string")
+    if isinstance(name, str) and len(name) > NAME_MAX:
+        raise OptionError(f"{kind}(name={brief(name)}): has {len(name):,} characters, at most {NAME_MAX} fit")
     if scope not in ("task", "queue"):
         raise OptionError(f"{kind}(scope={scope!r}): must be 'task' or 'queue'")
     if name is not None and scope == "queue":

@@ -20,6 +20,9 @@ from workrow.errors import INT4_MAX, OptionError, brief, check_names_known, chec
 
 NAME_MAX = 128
 """Characters in a queue's or a task's name: procrastinate's columns are ``varchar(128)``."""
+LOCK_MAX = 2600
+"""Bytes of a lock: an entry of an index takes 2,704, with the other columns and what the server adds.
+https://www.postgresql.org/docs/current/btree.html"""
 
 
 RULES = ("unique", "debounce", "throttle")
@@ -47,8 +50,9 @@ class Options:
     Args:
         queue: the queue's name, at most 128 characters.
         priority: a higher one runs first; a 32-bit integer, 0 by default.
-        lock: jobs with the same lock never run at the same time, and start in order.
-        queueing_lock: at most one job with this key waits at any time; a second enqueue raises ``AlreadyEnqueued``.
+        lock: jobs with the same lock never run at the same time, and start in order. At most 2,600 bytes.
+        queueing_lock: at most one job with this key waits at any time; a second enqueue raises ``AlreadyEnqueued``. At
+            most 2,600 bytes.
         delay: start no sooner than this long from now, by the database's clock: a timedelta, or seconds.
         at: start no sooner than this; a datetime with a time zone, within 100 years. Not together with ``delay``.
         unique: at most one job with the same values of these arguments waits or runs: a tuple of their names, or a
@@ -78,7 +82,7 @@ class Options:
         for key in ("lock", "queueing_lock"):
             value = getattr(self, key)
             if value is not None:
-                _check_text(key, value)
+                check_lock(key, value)
         if not is_whole(self.priority, -INT4_MAX):
             raise OptionError(f"priority={brief(self.priority)}: must be a whole number within ±{INT4_MAX}")
         if self.delay is not None and self.at is not None:
@@ -153,6 +157,15 @@ def _check_text(key: str, value: object) -> None:
             f"{key}={value!r}: {value[error.start]!r} at position {error.start} is half of a character, which "
             "PostgreSQL cannot store; was it decoded with errors='surrogateescape'?"
         ) from None
+
+
+def check_lock(key: str, value: object) -> None:
+    """Raise OptionError unless ``value`` fits the index of locks; ``key`` is the option."""
+    _check_text(key, value)
+    if (size := len(str(value).encode())) > LOCK_MAX:
+        raise OptionError(
+            f"{key}={value!r:.80}: has {size:,} bytes, at most {LOCK_MAX:,} fit its index; use a hash of it"
+        )
 
 
 def check_name(key: str, value: object) -> None:

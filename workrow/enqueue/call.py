@@ -91,7 +91,10 @@ class Call(CeleryWords[P, R]):
     @overload
     def enqueue_many(self, on: SyncTransaction, rows: Iterable[Mapping[str, Any]], /) -> list[Job[R]]: ...
     def enqueue_many(
-        self, on: AsyncTransaction | SyncTransaction | None, rows: Iterable[Mapping[str, Any]], /
+        self,
+        on: AsyncTransaction | SyncTransaction | None = FORGOTTEN,
+        rows: Iterable[Mapping[str, Any]] = FORGOTTEN,
+        /,
     ) -> Awaitable[list[Job[R]]] | list[Job[R]]:
         """Insert one job for each mapping of arguments, in one statement: all of them or none.
 
@@ -114,7 +117,10 @@ class Call(CeleryWords[P, R]):
     @overload
     def enqueue_copy(self, on: SyncTransaction, rows: Iterable[Mapping[str, Any]], /) -> int: ...
     def enqueue_copy(
-        self, on: AsyncTransaction | SyncTransaction, rows: Iterable[Mapping[str, Any]], /
+        self,
+        on: AsyncTransaction | SyncTransaction = FORGOTTEN,
+        rows: Iterable[Mapping[str, Any]] = FORGOTTEN,
+        /,
     ) -> Awaitable[int] | int:
         """`enqueue_many` for very many jobs: streamed by COPY, never all in memory, in the caller's transaction.
 
@@ -132,6 +138,7 @@ class Call(CeleryWords[P, R]):
             TransactionError: the transaction cannot take the jobs, or is another driver's.
         """
         check_copy(self._task.name, on, self._options)
+        loops = transaction.is_async(on)
         bound = (self._bind((), row) for row in check_rows(self._task.name, rows))
         lines = partial(
             copy_lines,
@@ -142,7 +149,7 @@ class Call(CeleryWords[P, R]):
             version=self._task.payload.stored_version,
             limit=self._task.max_payload,
         )
-        if transaction.is_async(on):
+        if loops:
             copying: Any = copy_async(cast("AsyncTransaction", on), self._options, lines)
             copying.__qualname__ = self._task.name + ".enqueue_copy"
             return cast("Awaitable[int]", copying)

@@ -18,7 +18,7 @@ from workrow.arguments.jsonb import dump_arguments
 from workrow.database import clock
 from workrow.database.given import pool_of, sync_pool_of, tells_url, with_history
 from workrow.declare.limits import Line
-from workrow.declare.options import Options
+from workrow.declare.options import Options, check_lock
 from workrow.enqueue import transaction
 from workrow.enqueue.transaction import AsyncTransaction, Params, Rows, SyncTransaction
 from workrow.errors import ConfigurationError, QueueFull, check_time
@@ -88,7 +88,7 @@ class JobManager(upstream_manager.JobManager):
         self, jobs: list[upstream_jobs.Job], connection: Any | None = None
     ) -> list[upstream_jobs.Job]:
         """See procrastinate; ``connection``: any of `workrow.enqueue.transaction.AsyncTransaction`."""
-        _check_times(jobs)
+        _check_jobs(jobs)
         if connection is None:
             if not self._needs_columns(jobs):
                 return await super().batch_defer_jobs_async(jobs)
@@ -103,7 +103,7 @@ class JobManager(upstream_manager.JobManager):
 
     def batch_defer_jobs(self, jobs: list[upstream_jobs.Job], connection: Any | None = None) -> list[upstream_jobs.Job]:
         """See procrastinate; ``connection``: any of `workrow.enqueue.transaction.SyncTransaction`."""
-        _check_times(jobs)
+        _check_jobs(jobs)
         if connection is None:
             if not self._needs_columns(jobs):
                 return super().batch_defer_jobs(jobs)
@@ -148,8 +148,11 @@ class JobManager(upstream_manager.JobManager):
             yield row_params(task, options, arguments, self._line_of(task), version=version)
 
 
-def _check_times(jobs: list[upstream_jobs.Job]) -> None:
+def _check_jobs(jobs: list[upstream_jobs.Job]) -> None:
     for job in jobs:
+        for key in ("lock", "queueing_lock"):
+            if (value := getattr(job, key)) is not None:
+                check_lock(f"{job.task_name}: {key}", value)
         if job.scheduled_at is not None:
             check_time(f"{job.task_name}: schedule_at={job.scheduled_at}", job.scheduled_at)
 

@@ -16,10 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from workrow.app import App
-from workrow.arguments.jsonb import dump_arguments
+from workrow.arguments.jsonb import check_rows, dump_arguments
 from workrow.declare.execution import TransactionKind
 from workrow.enqueue import transaction
-from workrow.enqueue.call import Call
+from workrow.enqueue.call import FORGOTTEN, Call
 from workrow.job import Job, Progress, Question, at_work
 from workrow.results.results import check_place, seconds_of
 from workrow.testing.reports import Ran
@@ -89,9 +89,12 @@ class Inline:
     def enqueue_copy(self) -> Callable[..., Any]:
         """As ``Call.enqueue_copy``."""
 
-        def enqueue_copy(call: Call[..., Any], on: Any, rows: Iterable[Mapping[str, Any]], /) -> Any:
-            arguments = [call._bind((), row) for row in rows]
-            if not transaction.is_async(on):
+        def enqueue_copy(
+            call: Call[..., Any], on: Any = FORGOTTEN, rows: Iterable[Mapping[str, Any]] = FORGOTTEN, /
+        ) -> Any:
+            loops = transaction.is_async(on)
+            arguments = [call._bind((), row) for row in check_rows(call._task.name, rows)]
+            if not loops:
                 return len(self.blocking(call, on, arguments))
 
             async def run() -> int:
