@@ -40,6 +40,28 @@ def check_call(task: str, args: Sequence[Any] | None, kwargs: Mapping[str, Any] 
         raise ArgumentError(f"{task}: kwargs={brief(kwargs)}: must be a mapping of arguments by name")
 
 
+def check_keys(task: str, name: str, value: Any) -> None:
+    """Raise ArgumentError if a dict in the value has a key that JSON would make a string."""
+    if (odd := _odd_key(value)) is not None:
+        raise ArgumentError(
+            f"{task}: argument {name}={brief(value)}: the key {brief(odd[0])} would come back from JSON as a string; "
+            f"write strings, or annotate {name} with the type of its keys, such as dict[int, str]"
+        )
+
+
+def _odd_key(value: Any) -> tuple[Any] | None:
+    """The first key that is no string in the dicts of a plain value, which JSON would make one; in a tuple, for it may
+    be None."""
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                return (key,)
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return None
+    return next((key for each in value if (key := _odd_key(each)) is not None), None)
+
+
 def dump_arguments(task: str, arguments: Mapping[str, Any], limit: int | None = None) -> str:
     """One job's arguments as JSON text.
 

@@ -1,7 +1,6 @@
 """What an annotation allows, as far as JSON alone can tell: known without pydantic."""
 
 import types
-from collections.abc import Mapping
 from typing import Annotated, Any, NewType, TypeVar, Union, get_args, get_origin
 
 Kinds = frozenset[type]
@@ -35,19 +34,6 @@ def kinds(annotation: Any) -> Kinds | None:
             return None
         return frozenset().union(*members) if all(members) else frozenset()  # type: ignore[arg-type]
     return frozenset()
-
-
-def odd_key(value: Any) -> tuple[Any] | None:
-    """The first key that is no string in the dicts of a plain value, which JSON would make one; in a tuple, for it may
-    be None."""
-    if isinstance(value, Mapping):
-        for key in value:
-            if not isinstance(key, str):
-                return (key,)
-        value = value.values()
-    elif not isinstance(value, list | tuple):
-        return None
-    return next((key for each in value if (key := odd_key(each)) is not None), None)
 
 
 def shown(annotation: Any) -> str:

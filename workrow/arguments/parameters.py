@@ -6,7 +6,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Optional, get_args, get_origin, get_type_hints
 
 from workrow.arguments.codec import Codec
-from workrow.arguments.kinds import CONVERTED, SCALARS, Kinds, kinds, odd_key, shown
+from workrow.arguments.jsonb import check_keys
+from workrow.arguments.kinds import CONVERTED, SCALARS, Kinds, kinds, shown
 from workrow.arguments.payload import Arguments, Misfit
 from workrow.errors import ArgumentError, OptionError, ResultError, brief
 
@@ -112,14 +113,9 @@ class Parameters:
 
     def _dumped(self, task: str, name: str, value: Any, json_too: bool) -> Any:
         allowed = self._kinds_of(name)
-        if allowed is None:
-            if not json_too and (key := odd_key(value)) is not None:
-                raise ArgumentError(
-                    f"{task}: argument {name}={brief(value)}: the key {brief(key[0])} would come back from JSON as a "
-                    f"string; write strings, or annotate {name} with the type of its keys, such as dict[int, str]"
-                )
-            return value
-        if type(value) in allowed:
+        if allowed is None and not json_too:
+            check_keys(task, name, value)
+        if allowed is None or type(value) in allowed:
             return value
         conversion = self._conversion(name)
         try:
