@@ -56,8 +56,7 @@ class Parameters:
         Args:
             task: the task's name, for errors.
             arguments: by name.
-            json_too: where a value does not fit, take it for the JSON of one that does: procrastinate's ``defer`` and
-                its command line know nothing else.
+            json_too: take a value that does not fit for the JSON of one that does, as procrastinate's ``defer`` has it.
 
         Raises:
             ArgumentError: one does not fit its annotation.
