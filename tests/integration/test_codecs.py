@@ -62,6 +62,11 @@ def pay_of(home: Any, got: list[Any]) -> Any:
     return home.task(name="pay")(pay)
 
 
+def double(money: Money) -> Money:
+    """A task that a child process finds."""
+    return Money(money.amount * 2)
+
+
 SENT: dict[str, Any] = {
     "money": Money("1.50"),
     "rest": [Decimal("2.50"), {"deep": Money("3")}],
@@ -140,6 +145,14 @@ async def test_what_the_functions_do_not_know(
         await drain(app)
     assert conn.execute("SELECT status FROM workrow.jobs").fetchall() == [("failed",)]
     assert "json_loads failed: ValueError(\"nothing of the type 'lira'" in caplog.text
+
+
+async def test_in_a_child_process(database_url: str, conn: psycopg.Connection) -> None:
+    async with opened(database_url) as app:
+        job = await app.task(name="double", run_in="process")(double).enqueue(None, Money("1"))
+        await drain(app)
+        assert await job.result(timeout=10) == Money("11")
+    assert conn.execute("SELECT result FROM workrow.jobs").fetchone() == ({"type": "money", "amount": "11"},)
 
 
 async def test_errors_are_not_read_by_them(database_url: str) -> None:

@@ -12,7 +12,10 @@ import pytest
 from procrastinate.connector import BaseAsyncConnector, BaseConnector
 from procrastinate.contrib.sqlalchemy import SQLAlchemyPsycopg2Connector
 from procrastinate.jobs import Status
+from procrastinate.manager import JobManager
+from procrastinate.shell import ProcrastinateShell
 from procrastinate.testing import InMemoryConnector
+from procrastinate.utils import sync_to_async
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row, tuple_row
 
@@ -244,3 +247,46 @@ async def test_abort_in_memory(listens: bool) -> None:
         assert await app.job_manager.cancel_job_by_id_async(job.id, abort=True)
         await asyncio.wait_for(worker, 30)
         assert await app.job_manager.get_job_status_async(job.id) == Status.ABORTED
+
+
+async def test_a_plain_job_manager_and_the_way_out(database_url: str, open_app: workrow.App) -> None:
+    job = await open_app.task(name="work")(lambda: None).enqueue(None)
+    waiting = await open_app.task(name="later")(lambda: None).options(queue="other").enqueue(None)
+    await open_app.run_worker_async(queues=["default"], wait=False, install_signal_handlers=False)
+    connector = procrastinate.PsycopgConnector(conninfo=database_url)
+
+    async def seen(manager: JobManager) -> set[int | None]:
+        return {each.id for each in await manager.list_jobs_async()}
+
+    async with workrow.App(connector=connector).open_async():
+        assert await seen(JobManager(connector)) == {waiting.id}
+        assert await seen(workrow.App(connector=connector).job_manager) == {job.id, waiting.id}
+    assert await seen(JobManager(open_app.connector)) == {job.id, waiting.id}
+
+
+async def test_the_shell_of_procrastinate(open_app: workrow.App, capsys: pytest.CaptureFixture[str]) -> None:
+    @open_app.task(name="work")
+    async def work(n: int) -> None:
+        if n == 1:
+            raise ValueError(n)
+
+    jobs = [await work.enqueue(None, n) for n in range(2)]
+    await drain(open_app)
+    jobs.append(await work.enqueue(None, 2))
+    shell = ProcrastinateShell(open_app.job_manager)
+    capsys.readouterr()
+    counts = ("todo: 1", "succeeded: 1", "failed: 1")
+    for line, words in {
+        "list_jobs": ("[succeeded]", "[failed]", "[todo]"),
+        "list_jobs status=failed details": ("[failed] (attempts=1,",),
+        "list_queues": counts,
+        "list_tasks": counts,
+        "list_locks": (),
+        f"cancel {jobs[2].id}": ("[cancelled]",),
+        f"retry {jobs[1].id}": ("[todo]",),
+    }.items():
+        await sync_to_async(shell.onecmd, line)
+        told = capsys.readouterr()
+        assert "Traceback" not in told.err
+        assert not [word for word in words if word not in told.out]
+    assert [await job.status() for job in jobs] == ["succeeded", "todo", "cancelled"]

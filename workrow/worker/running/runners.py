@@ -10,6 +10,7 @@ import procrastinate
 from procrastinate import exceptions, middleware
 from procrastinate.job_context import AbortReason
 
+from workrow.arguments.parameters import Coded
 from workrow.context import JobContext, Step
 from workrow.declare.execution import PLAIN, Execution
 from workrow.logs import JobFilter
@@ -96,6 +97,8 @@ class Runners:
         around_job = [*self._worker.worker_middleware, *(task.run_hooks() if isinstance(task, Task) else ())]
         wanted = self._provision.wanted(task.func)
         load, kind = loader(task), result_of(task)
+        # a child has no app, and so none of its connector's functions for JSON
+        whole = bool(around_job) or isinstance(kind, Coded)
         if is_async and execution.plain and not (task.pass_context or around_task or around_job or wanted or kind):
             func = task.func
             if load is None:
@@ -107,7 +110,7 @@ class Runners:
                 claimed.args = load(claimed)
             context = self._context(claimed)
             if execution.run_in:
-                job = partial(self._in_process, claimed, task, execution, context, whole=bool(around_job))
+                job = partial(self._in_process, claimed, task, execution, context, whole=whole)
             elif is_async:
                 job = partial(self._on_loop, claimed, task, execution, context, around_task)
             else:
