@@ -8,10 +8,10 @@ ARGS ?=
 MINUTES ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test chaos check lint format bench psql schema lock clean
+.PHONY: help demo dev test chaos check lint format bench psql schema drop-in lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -55,6 +55,9 @@ psql: $(READY) ## a SQL prompt on the development database
 
 schema: $(READY) ## write workrow/schema/current.sql anew, after a change of the schema
 	@$(BIN)/python -m tests.current_schema
+
+drop-in: $(READY) ## write the list of procrastinate's names in docs/drop-in.md anew
+	@$(BIN)/python -m tests.drop_in
 
 lock: $(READY) ## resolve requirements/dev.txt anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
