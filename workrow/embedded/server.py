@@ -3,12 +3,14 @@
 import hashlib
 import importlib.util
 import os
+import pwd
 import re
 import shutil
 import signal
 import subprocess
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -163,9 +165,27 @@ class Server:
         if new.exists():
             shutil.rmtree(new)
         self.account.make_private(new)
-        options = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"]
+        options = ["-U", "postgres", "--auth=peer", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"]
         self._run("initdb", "-D", new, *options, alive=alive)
         new.rename(self.data)
+
+    def _write_access(self) -> None:
+        """Who may connect: the owner of the directory and root, as whatever role; nobody else, such as another process
+        of the user that root has lent to the server. The kernel says who asks.
+
+        Beside the data, whoever made that: the files in it count no longer.
+        """
+        names = {pwd.getpwuid(os.geteuid()).pw_name, pwd.getpwuid(0).pw_name}
+        with suppress(KeyError):  # a directory mounted from outside
+            names.add(pwd.getpwuid(self.directory.stat().st_uid).pw_name)
+        for name, lines in (
+            ("pg_hba.conf", ["local all all peer map=workrow"]),
+            ("pg_ident.conf", [f'workrow "{name}" all' for name in sorted(names)]),
+        ):
+            path = self.directory / name
+            path.unlink(missing_ok=True)  # of another owner
+            path.write_text("\n".join([*lines, ""]))
+            path.chmod(0o644)  # no secrets, and the server's user has to read it
 
     def _run(self, program: str, *arguments: str | Path, alive: FileLock) -> str:
         """Run a program of PostgreSQL to its end and return what it printed."""
@@ -192,9 +212,13 @@ class Server:
             "unix_socket_directories": self.socket,
             "port": PORT,
             "max_connections": 200,
+            "hba_file": self.directory / "pg_hba.conf",
+            "ident_file": self.directory / "pg_ident.conf",
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        with self.log.open("ab") as log:
+        self._write_access()
+        with open(self.log, "ab", opener=partial(os.open, mode=0o600)) as log:
+            os.fchmod(log.fileno(), 0o600)  # one that was there before
             if self.account.owner:
                 os.fchown(log.fileno(), *self.account.owner)
             if log.tell() > LOG_LIMIT_BYTES:
