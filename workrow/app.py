@@ -33,7 +33,7 @@ from workrow.declare.failure import Hook
 from workrow.declare.resources import Provides
 from workrow.enqueue.connected import Connected
 from workrow.enqueue.deferrer import counted_later
-from workrow.errors import SchemaError
+from workrow.errors import InsufficientPrivilege, SchemaError
 from workrow.job import Job
 from workrow.operate.controls import Controls
 from workrow.results.results import Results, check_id
@@ -226,8 +226,9 @@ class App(Provides, Tasks, Controls, Connected):
 
         Raises:
             SchemaError: the database's schema is not the one that this package works with.
+            InsufficientPrivilege: its role lacks a grant.
         """
-        await self._check_schema()
+        await self._check_schema(for_worker=True)
         await self.declare_caps()
         await super().run_worker_async(**kwargs)
 
@@ -262,15 +263,18 @@ class App(Provides, Tasks, Controls, Connected):
             **options,
         )
 
-    async def _check_schema(self) -> None:
+    async def _check_schema(self, *, for_worker: bool = False) -> None:
         if not tells_url(self.connector):
             return
         from workrow import schema
+        from workrow.schema.roles import check_worker
 
-        problem: SchemaError
+        problem: SchemaError | InsufficientPrivilege
         try:
             await asyncio.to_thread(schema.check, self.database_url)
-        except SchemaError as error:
+            if for_worker:
+                await asyncio.to_thread(check_worker, self.database_url)
+        except (SchemaError, InsufficientPrivilege) as error:
             problem = error
         else:
             return

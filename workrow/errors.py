@@ -8,6 +8,7 @@
     ├── QueueFull                the queue holds as many jobs as it may: nothing was enqueued
     ├── ConfigurationError       settings, environment, application path
     ├── DatabaseUnavailable      nothing answers at the database's address
+    ├── InsufficientPrivilege    the database's role lacks a grant
     ├── EmbeddedError            the embedded PostgreSQL cannot be found, initialised or started
     ├── LeaseLost                the worker no longer holds the job that it ran: nothing of it is written
     ├── SoftTimeLimitExceeded    raised inside a task at its soft_time_limit
@@ -134,6 +135,10 @@ class ConfigurationError(WorkrowError):
 
 class DatabaseUnavailable(WorkrowError):
     """Nothing answers at the database's address."""
+
+
+class InsufficientPrivilege(TransactionError):
+    """The role that the connection or transaction is of lacks a grant; `workrow.schema.grant` gives it."""
 
 
 class EmbeddedError(WorkrowError):

@@ -5,6 +5,7 @@ from typing import Any
 import click
 import psycopg
 
+from workrow.database.privileges import refused
 from workrow.errors import WorkrowError
 
 
@@ -17,5 +18,9 @@ class OneLineErrors(click.Group):
             return super().invoke(context)
         except WorkrowError as error:
             raise click.ClickException(str(error)) from error
+        except psycopg.errors.InsufficientPrivilege as error:
+            said = str(error.diag.message_primary)
+            kind = "viewer" if " view " in said else "operator" if " function " in said else "worker"
+            raise click.ClickException(str(refused(error, kind))) from error
         except psycopg.Error as error:
             raise click.ClickException(f"the database says: {error.diag.message_primary or error}") from error

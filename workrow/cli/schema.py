@@ -7,7 +7,9 @@ import sys
 import click
 
 from workrow.cli.where import Database
-from workrow.schema import migrate
+from workrow.schema import migrate, roles
+
+_AS = {"producer": "a producer", "worker": "a worker", "operator": "an operator", "viewer": "a viewer"}
 
 
 @click.group()
@@ -39,6 +41,26 @@ def downgrade(database: Database, to: int) -> None:
     url = database.url
     migrate.downgrade(url, to)
     click.echo(_in_words(migrate.status(url)))
+
+
+@schema.command()
+@click.argument("role")
+@click.argument("kind", type=click.Choice(roles.KINDS))
+@click.pass_obj
+def grant(database: Database, role: str, kind: roles.Kind) -> None:
+    """Let ROLE, which exists and owns nothing, do what KIND says, with the least that it needs."""
+    roles.grant(database.url, role, kind)
+    click.echo(f"{role} is {_AS[kind]} now")
+
+
+@schema.command()
+@click.argument("role")
+@click.argument("kind", type=click.Choice(roles.KINDS), required=False)
+@click.pass_obj
+def revoke(database: Database, role: str, kind: roles.Kind | None) -> None:
+    """Take back what was granted to ROLE: as KIND, or all of it."""
+    roles.revoke(database.url, role, kind)
+    click.echo(f"{role} is {_AS[kind]} no longer" if kind else f"nothing is granted to {role} now")
 
 
 @schema.command()

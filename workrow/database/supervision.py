@@ -9,6 +9,7 @@ from typing import Any
 
 from workrow.database.held import Held
 from workrow.database.outage import Outage, is_lost, told
+from workrow.database.privileges import refused
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,9 @@ async def supervise(
             logger.info("%s waits: %s", name, told(error))
             span = FIRST_PAUSE
         except Exception as error:
-            if is_lost(error):
+            if missing := refused(error, "worker"):
+                logger.error("%s: %s", name, missing)
+            elif is_lost(error):
                 level = logging.DEBUG if outage is not None and outage.lasting else logging.WARNING
                 logger.log(level, "%s: the database is away (%s)", name, told(error.__cause__ or error))
             else:

@@ -167,8 +167,6 @@ async def insert_async(on: AsyncTransaction, params: Params) -> list[int]:
     """
     ids = _ids(await transaction.run_async(on, *_statement(params)))
     if len(ids) < len(params["args"]):
-        if ids:
-            await transaction.run_async(on, "delete_jobs", {"ids": ids})
         raise refusal(params, await transaction.run_async(on, "read_queue_cap", cap_params(params)))
     return ids
 
@@ -177,8 +175,6 @@ def insert(on: SyncTransaction, params: Params) -> list[int]:
     """The same in a sync transaction."""
     ids = _ids(transaction.run(on, *_statement(params)))
     if len(ids) < len(params["args"]):
-        if ids:
-            transaction.run(on, "delete_jobs", {"ids": ids})
         raise refusal(params, transaction.run(on, "read_queue_cap", cap_params(params)))
     return ids
 

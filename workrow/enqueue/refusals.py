@@ -8,7 +8,7 @@ import psycopg
 from psycopg import errors as pg
 
 from workrow.database.outage import told
-from workrow.errors import ArgumentError, SchemaMissing, TransactionError, WorkrowError
+from workrow.errors import ArgumentError, InsufficientPrivilege, SchemaMissing, TransactionError, WorkrowError
 
 MISSING = (pg.UndefinedTable, pg.UndefinedObject, pg.UndefinedFunction, pg.InvalidSchemaName)
 DENIED = re.compile(r"permission denied for (\w+) (\S+)")
@@ -47,7 +47,7 @@ def translated(error: Exception, on: object) -> WorkrowError | None:
             "(or workrow.schema.upgrade) on it first, or set the search_path to the schema that it is in"
         )
     if state == pg.InsufficientPrivilege.sqlstate:
-        return TransactionError(f"cannot enqueue: {denied(original, f'the role of this {what}', WRITTEN)}")
+        return InsufficientPrivilege(f"cannot enqueue: {denied(original, f'the role of this {what}', WRITTEN)}")
     if state is None and isinstance(original, psycopg.OperationalError) and "the connection is closed" in str(original):
         return TransactionError(f"cannot enqueue: the {what} is closed; open a new one")
     return None

@@ -14,8 +14,9 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from workrow import sql
+from workrow.database.privileges import how, kind_for
 from workrow.enqueue.refusals import translated
-from workrow.errors import TransactionError
+from workrow.errors import InsufficientPrivilege, TransactionError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection as SAConnection
@@ -70,6 +71,7 @@ async def run_async(on: AsyncTransaction, name: str, params: Params, explain: "E
         TransactionError: the transaction has failed already, is read-only, or its connection is closed.
         SchemaMissing: procrastinate's tables are not there.
         ArgumentError: the database's encoding cannot hold an argument.
+        InsufficientPrivilege: the transaction's role lacks a grant.
     """
     try:
         if isinstance(on, psycopg.AsyncConnection):
@@ -80,7 +82,7 @@ async def run_async(on: AsyncTransaction, name: str, params: Params, explain: "E
         rows: Rows = await _sqlalchemy().run_async(on, name, params)
         return rows
     except _errors(on) as error:
-        raise _explained(explain, error, on) from None
+        raise _explained(explain, error, on, name) from None
 
 
 def run(on: SyncTransaction, name: str, params: Params, explain: "Explain | None" = None) -> Rows:
@@ -94,7 +96,7 @@ def run(on: SyncTransaction, name: str, params: Params, explain: "Explain | None
         rows: Rows = _sqlalchemy().run(on, name, params)
         return rows
     except _errors(on) as error:
-        raise _explained(explain, error, on) from None
+        raise _explained(explain, error, on, name) from None
 
 
 def _texts(rows: Rows) -> Rows:
@@ -127,7 +129,7 @@ async def copy_async(on: AsyncTransaction, name: str, lines: Iterable[str]) -> i
                 count += number
         return count
     except _errors(on) as error:
-        raise translated(error, on) or error from None
+        raise _explained(None, error, on, name) from None
 
 
 def copy(on: SyncTransaction, name: str, lines: Iterable[str]) -> int:
@@ -145,7 +147,7 @@ def copy(on: SyncTransaction, name: str, lines: Iterable[str]) -> int:
                 count += number
         return count
     except _errors(on) as error:
-        raise translated(error, on) or error from None
+        raise _explained(None, error, on, name) from None
 
 
 def _pieces(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
@@ -186,5 +188,8 @@ def _errors(on: object) -> tuple[type[Exception], ...]:
     return (psycopg.Error, UnicodeEncodeError, _sqlalchemy().SQLAlchemyError)
 
 
-def _explained(explain: Explain | None, error: Exception, on: object) -> Exception:
-    return (explain or translated)(error, on) or error
+def _explained(explain: Explain | None, error: Exception, on: object, name: str) -> Exception:
+    said = (explain or translated)(error, on)
+    if isinstance(said, InsufficientPrivilege) and "row-level security" not in str(said):
+        return InsufficientPrivilege(f"{said}; or {how(kind_for(name))}")
+    return said or error

@@ -13,6 +13,7 @@ from workrow import sql
 from workrow.database.given import pool_of
 from workrow.database.held import ERRORS, bounded
 from workrow.database.outage import Outage, is_lost
+from workrow.database.privileges import refused
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Historian:
         self._keep = keep
         self._declare = declare
         self._held = False
+        self._refused: set[str] = set()
 
     async def run(self) -> None:
         """Run until cancelled; a database error is logged and tried again."""
@@ -77,5 +79,10 @@ class Historian:
             # what is held as a whole does not keep the rest of the upkeep
             logger.info("%s waits: %s", statement, error)
             self._held = True
+            return 0
+        except psycopg.errors.InsufficientPrivilege as error:
+            if statement not in self._refused:
+                logger.warning("%s is left to others: %s", statement, refused(error, "worker"))
+            self._refused.add(statement)
             return 0
         return int(rows[0][0] or 0) if rows else 0

@@ -8,6 +8,7 @@ import procrastinate
 from workrow import sql
 from workrow.database.given import pool_of
 from workrow.database.held import bounded, write_free
+from workrow.database.privileges import granted
 from workrow.declare.options import check_name
 from workrow.errors import OptionError, brief, is_whole
 
@@ -109,13 +110,15 @@ class Controls(procrastinate.App):
 
     async def _control_async(self, verb: str, kind: str, name: str, actor: str | None, reason: str | None) -> bool:
         check_name(kind, name)
-        rows = await self.connector.execute_query_all_async(
-            query=sql.load(verb), kind=kind, name=name, actor=actor, reason=reason
-        )
+        with granted(verb):
+            rows = await self.connector.execute_query_all_async(
+                query=sql.load(verb), kind=kind, name=name, actor=actor, reason=reason
+            )
         return bool(rows[0]["changed"])
 
     def _control(self, verb: str, kind: str, name: str, actor: str | None, reason: str | None) -> bool:
         check_name(kind, name)
         connector = self.connector.get_sync_connector()
-        rows = connector.execute_query_all(query=sql.load(verb), kind=kind, name=name, actor=actor, reason=reason)
+        with granted(verb):
+            rows = connector.execute_query_all(query=sql.load(verb), kind=kind, name=name, actor=actor, reason=reason)
         return bool(rows[0]["changed"])

@@ -15,6 +15,7 @@ from workrow import sql
 from workrow.arguments.codec import Codec
 from workrow.database.given import check_database
 from workrow.database.link import PATIENCE, Row
+from workrow.database.privileges import granted
 from workrow.errors import (
     JobCancelled,
     JobFailed,
@@ -88,17 +89,20 @@ class Results:
         Raises:
             AppNotOpen: the app is not open.
             ConfigurationError: its connector is procrastinate's for tests.
+            InsufficientPrivilege: its role lacks a grant.
         """
         check_database(self._app.connector)
         query = sql.load(question.statement)
-        rows = await self._app.connector.execute_query_all_async(query=query, **question.params)
+        with granted(question.statement):
+            rows = await self._app.connector.execute_query_all_async(query=query, **question.params)
         return question.read(rows[0] if rows else None)
 
     def ask_sync(self, question: Question[T]) -> T:
         """The same, blocking."""
         check_database(self._app.connector)
         connector = self._app.connector.get_sync_connector()
-        rows = connector.execute_query_all(query=sql.load(question.statement), **question.params)
+        with granted(question.statement):
+            rows = connector.execute_query_all(query=sql.load(question.statement), **question.params)
         return question.read(rows[0] if rows else None)
 
     def status(self, job_id: int) -> Question[str]:

@@ -17,6 +17,7 @@ from workrow.database.held import Held
 from workrow.database.link import Connect, Link, Row, persist
 from workrow.database.listener import Listener
 from workrow.database.outage import Outage
+from workrow.database.privileges import refused
 from workrow.database.supervision import supervise
 from workrow.errors import JobNotFound
 
@@ -196,7 +197,7 @@ class _Watch:
                 except Held:
                     self._next = now  # everybody again, in a moment
                 except psycopg.Error as error:
-                    self._tell_all(error)  # such as a schema that is not there
+                    self._tell_all(refused(error, "producer") or error)  # such as a schema that is not there
                     continue
                 await asyncio.sleep(SPACING_SECONDS + SPACING_EACH * len(ids))
             with contextlib.suppress(TimeoutError):

@@ -11,7 +11,19 @@ In an alembic revision::
 
 from workrow.schema.autogenerate import include_object
 from workrow.schema.migrate import SchemaStatus, check, downgrade, status, upgrade
+from workrow.schema.roles import grant, revoke
 from workrow.schema.targets import connect
 from workrow.schema.versions import LATEST
 
-__all__ = ["LATEST", "SchemaStatus", "check", "connect", "downgrade", "include_object", "status", "upgrade"]
+__all__ = [
+    "LATEST",
+    "SchemaStatus",
+    "check",
+    "connect",
+    "downgrade",
+    "grant",
+    "include_object",
+    "revoke",
+    "status",
+    "upgrade",
+]

@@ -70,6 +70,12 @@ CREATE TABLE workrow.failure_hooks (
     CONSTRAINT failure_hooks_pkey PRIMARY KEY (task_name)
 );
 
+CREATE TABLE workrow.granted_roles (
+    role_name text NOT NULL,
+    kind text NOT NULL,
+    CONSTRAINT granted_roles_pkey PRIMARY KEY (role_name, kind)
+);
+
 CREATE TABLE workrow.held_rows (
     worker_id bigint NOT NULL,
     kind text NOT NULL,
@@ -978,6 +984,8 @@ $function$
 CREATE OR REPLACE FUNCTION workrow.cancel_job_v1(job_id bigint, terminate boolean DEFAULT false)
  RETURNS text
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
     _queue text;
@@ -1047,6 +1055,36 @@ BEGIN
     WHERE job.id = newest.id AND job.status = 'todo';
     IF moves AND wait IS NULL AND coalesce(same.scheduled_at <= now(), true) THEN
         PERFORM workrow.notify_queue_v1(same.queue_name, 'job_inserted', 0);
+    END IF;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.check_owner_v1(role_name text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    owner CONSTANT oid := (SELECT relowner FROM pg_catalog.pg_class WHERE oid = CAST('workrow.history' AS regclass));
+    tables CONSTANT oid := (SELECT relnamespace FROM pg_catalog.pg_class WHERE oid = CAST('procrastinate_jobs' AS regclass));
+BEGIN
+    IF NOT pg_has_role(owner, 'USAGE') THEN
+        RAISE 'the role % does not own the tables: % grants and revokes', quote_ident(current_user), pg_get_userbyid(owner)
+            USING ERRCODE = 'WR002';
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = check_owner_v1.role_name) THEN
+        RAISE 'there is no role %: make it first, with CREATE ROLE', quote_nullable(check_owner_v1.role_name)
+            USING ERRCODE = 'WR002';
+    END IF;
+    IF check_owner_v1.role_name = pg_get_userbyid(owner) THEN
+        RAISE 'the role % owns the tables, and may do everything: grant to another one', quote_ident(check_owner_v1.role_name)
+            USING ERRCODE = 'WR002';
+    END IF;
+    -- it could put functions there that those with the owner's rights would call
+    IF has_schema_privilege('public', tables, 'CREATE') THEN
+        RAISE 'everybody may create in schema %, where the tables are: REVOKE CREATE ON SCHEMA % FROM PUBLIC first',
+            CAST(tables AS regnamespace), CAST(tables AS regnamespace)
+            USING ERRCODE = 'WR002';
     END IF;
 END;
 $function$
@@ -1362,6 +1400,8 @@ $function$
 CREATE OR REPLACE FUNCTION workrow.delete_schedule_v1(schedule text)
  RETURNS boolean
  LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
     WITH deleted AS (
         DELETE FROM workrow.timetable AS known
@@ -1428,6 +1468,8 @@ $function$
 CREATE OR REPLACE FUNCTION workrow.enqueue_once_v1(job jsonb, rule jsonb, args jsonb, keys text[], lines text[] DEFAULT '{}'::text[])
  RETURNS TABLE(place integer, job_id bigint, verdict text)
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 #variable_conflict use_variable
 DECLARE
@@ -1534,7 +1576,9 @@ $function$
 CREATE OR REPLACE FUNCTION workrow.extend_history_v1(days integer DEFAULT 3)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET lock_timeout TO '100ms'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
     day_start timestamptz;
@@ -1669,6 +1713,37 @@ AS $function$
     FROM unnest(keys) WITH ORDINALITY AS given (key, place)
     INNER JOIN workrow.throttles AS known ON known.key = given.key
     WHERE given.place <> ALL(admitted)
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.grant_v1(role_name text, kind text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    needed record;
+BEGIN
+    IF grant_v1.kind IS NULL OR grant_v1.kind NOT IN ('producer', 'worker', 'operator', 'viewer') THEN
+        RAISE 'there is no kind % of role: give producer, worker, operator or viewer', quote_nullable(grant_v1.kind)
+            USING ERRCODE = 'WR002';
+    END IF;
+    PERFORM workrow.check_owner_v1(grant_v1.role_name);
+    INSERT INTO workrow.granted_roles (role_name, kind) VALUES (grant_v1.role_name, grant_v1.kind) ON CONFLICT DO NOTHING;
+    FOR needed IN SELECT * FROM workrow.privileges_v1(grant_v1.kind) LOOP
+        -- the schema of the tables may be another's, and everybody's to look into, as public is
+        CONTINUE WHEN needed.object_type = 'SCHEMA' AND NOT pg_has_role(
+            (SELECT nspowner FROM pg_catalog.pg_namespace WHERE oid = CAST(needed.object AS regnamespace)), 'USAGE'
+        );
+        EXECUTE format(
+            'GRANT %s %s ON %s %s TO %I',
+            needed.privilege,
+            '(' || (SELECT string_agg(quote_ident(name), ', ') FROM unnest(needed.columns) AS name) || ')',
+            replace(needed.object_type, 'VIEW', 'TABLE'),
+            needed.object,
+            grant_v1.role_name
+        );
+    END LOOP;
+END;
 $function$
 ;
 
@@ -2045,6 +2120,8 @@ $function$
 CREATE OR REPLACE FUNCTION workrow.pause_schedule_v1(schedule text, actor text DEFAULT NULL::text, reason text DEFAULT NULL::text)
  RETURNS boolean
  LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
     WITH paused AS (
         UPDATE workrow.timetable
@@ -2059,6 +2136,8 @@ $function$
 CREATE OR REPLACE FUNCTION workrow.pause_v1(kind text, name text, actor text DEFAULT NULL::text, reason text DEFAULT NULL::text)
  RETURNS boolean
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
     IF pause_v1.kind IS NULL OR pause_v1.kind NOT IN ('queue', 'task') THEN
@@ -2076,10 +2155,124 @@ END;
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.privileges_v1(kind text)
+ RETURNS TABLE(object_type text, object text, privilege text, columns text[])
+ LANGUAGE sql
+ STABLE
+AS $function$
+    WITH ours AS (
+        SELECT oid, relname AS name, relkind
+        FROM pg_catalog.pg_class
+        WHERE relnamespace = CAST('workrow' AS regnamespace) AND relkind IN ('r', 'p', 'v') AND NOT relispartition
+    ),
+    function (name, kinds) AS (
+        VALUES
+        ('enqueue_once_v1', ARRAY['producer', 'worker']),
+        ('extend_history_v1', ARRAY['worker']),
+        ('prune_history_v1', ARRAY['worker']),
+        ('cancel_job_v1', ARRAY['operator', 'worker']),
+        ('release_job_v1', ARRAY['operator', 'worker']),
+        ('requeue_job_v1', ARRAY['operator', 'worker']),
+        ('pause_v1', ARRAY['operator', 'worker']),
+        ('resume_v1', ARRAY['operator', 'worker']),
+        ('pause_schedule_v1', ARRAY['operator', 'worker']),
+        ('resume_schedule_v1', ARRAY['operator', 'worker']),
+        ('delete_schedule_v1', ARRAY['operator', 'worker']),
+        ('set_limit_v1', ARRAY['operator', 'worker']),
+        ('reset_limit_v1', ARRAY['operator', 'worker']),
+        ('set_queue_v1', ARRAY['operator', 'worker'])
+    ),
+    written (name, columns) AS (
+        -- what the statements of an enqueue name, and what the trigger that wakes workers looks at
+        VALUES
+        ('procrastinate_jobs', 'queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, line, due_at, version'),
+        ('workrow.line_arrivals', 'line, priority'),
+        ('workrow.waiters', 'listener, until')
+    ),
+    -- all but arguments: what waits under a key or in a full queue, and how a job has ended
+    seen (name, columns) AS (
+        VALUES
+        (
+            'procrastinate_jobs',
+            'id, status, queueing_lock, queue_name, lock, scheduled_at, staged_at, line, due_at, '
+            'task_name, attempts, worker, result, errors'
+        ),
+        ('procrastinate_workers', 'id, last_heartbeat'),
+        ('workrow.worker_details', 'worker_id'),
+        ('workrow.sleepers', 'worker_id, queues'),
+        ('workrow.queue_caps', 'queue_name, declared_depth, max_depth'),
+        ('workrow.waiters', 'listener, until'),
+        ('workrow.history', 'id, status, task_name, attempts, worker, result, errors'),
+        ('workrow.jobs', 'id, status, progress'),
+        ('workrow.all_jobs', 'id, status'),
+        ('workrow.caps', 'queue, max_depth, depth')
+    )
+    SELECT 'SCHEMA', 'workrow', 'USAGE', CAST(NULL AS text[])
+    UNION ALL
+    SELECT 'SCHEMA', CAST(CAST(relnamespace AS regnamespace) AS text), 'USAGE', NULL
+    FROM pg_catalog.pg_class
+    WHERE oid = CAST('procrastinate_jobs' AS regclass)
+    UNION ALL
+    SELECT 'TABLE', 'workrow.schema_version', 'SELECT', NULL
+    UNION ALL
+    SELECT 'FUNCTION', CAST(CAST(pg_proc.oid AS regprocedure) AS text), 'EXECUTE', NULL
+    FROM function
+    INNER JOIN pg_catalog.pg_proc ON pronamespace = CAST('workrow' AS regnamespace) AND proname = function.name
+    WHERE privileges_v1.kind = ANY(function.kinds)
+    UNION ALL
+    SELECT 'VIEW', CAST(CAST(oid AS regclass) AS text), 'SELECT', NULL
+    FROM ours
+    WHERE relkind = 'v' AND privileges_v1.kind IN ('viewer', 'operator', 'worker')
+    UNION ALL
+    SELECT 'TABLE', 'workrow.installed_objects', 'SELECT', NULL
+    WHERE privileges_v1.kind IN ('viewer', 'operator')
+    UNION ALL
+    SELECT CASE WHEN relkind = 'v' THEN 'VIEW' ELSE 'TABLE' END, name, 'SELECT', string_to_array(columns, ', ')
+    FROM seen
+    INNER JOIN pg_catalog.pg_class ON oid = CAST(name AS regclass)
+    WHERE privileges_v1.kind = 'producer'
+    UNION ALL
+    SELECT 'TABLE', name, 'INSERT', string_to_array(columns, ', ')
+    FROM written
+    WHERE privileges_v1.kind = 'producer'
+    UNION ALL
+    SELECT 'TABLE', 'workrow.waiters', privilege, NULL
+    FROM unnest(ARRAY['UPDATE', 'DELETE']) AS privilege
+    WHERE privileges_v1.kind = 'producer'
+    UNION ALL
+    SELECT 'TABLE', CAST(CAST(oid AS regclass) AS text), privilege, NULL
+    FROM ours
+    CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
+    WHERE
+        relkind <> 'v'
+        AND privileges_v1.kind = 'worker'
+        AND name NOT IN ('schema_version', 'installed_objects', 'granted_roles')
+        AND NOT (name = 'history' AND privilege = 'UPDATE')
+    UNION ALL
+    SELECT 'TABLE', name, privilege, NULL
+    FROM unnest(ARRAY['procrastinate_jobs', 'procrastinate_workers', 'procrastinate_periodic_defers', 'procrastinate_events']) AS name
+    CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
+    WHERE privileges_v1.kind = 'worker' AND (name <> 'procrastinate_events' OR privilege = 'SELECT')
+    UNION ALL
+    SELECT 'SEQUENCE', pg_get_serial_sequence('procrastinate_jobs', 'id'), 'USAGE', NULL
+    WHERE privileges_v1.kind IN ('producer', 'worker')
+    UNION ALL
+    SELECT 'SEQUENCE', sequence, privilege, NULL
+    FROM (
+        VALUES
+        (pg_get_serial_sequence('procrastinate_periodic_defers', 'id'), 'USAGE'),
+        ('workrow.line_turns', 'SELECT')
+    ) AS counted (sequence, privilege)
+    WHERE privileges_v1.kind = 'worker'
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.prune_history_v1(keep interval)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET lock_timeout TO '100ms'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
     old regclass[];
@@ -2219,6 +2412,8 @@ $function$
 CREATE OR REPLACE FUNCTION workrow.release_job_v1(job_id bigint)
  RETURNS bigint
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
     IF NOT EXISTS (SELECT FROM workrow.history WHERE id = job_id AND quarantine IS NOT NULL) THEN
@@ -2235,6 +2430,8 @@ $function$
 CREATE OR REPLACE FUNCTION workrow.requeue_job_v1(job_id bigint)
  RETURNS text
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
     -- failed by a statement of procrastinate's first versions, and not swept yet
@@ -2384,6 +2581,8 @@ $function$
 CREATE OR REPLACE FUNCTION workrow.reset_limit_v1(limit_name text, limit_key text DEFAULT ''::text)
  RETURNS boolean
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
     of_key text := coalesce(limit_key, '');
@@ -2408,6 +2607,8 @@ $function$
 CREATE OR REPLACE FUNCTION workrow.resume_schedule_v1(schedule text)
  RETURNS boolean
  LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
     WITH resumed AS (
         UPDATE workrow.timetable
@@ -2434,6 +2635,8 @@ $function$
 CREATE OR REPLACE FUNCTION workrow.resume_v1(kind text, name text, actor text DEFAULT NULL::text, reason text DEFAULT NULL::text)
  RETURNS boolean
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
     DELETE FROM workrow.pause_log AS past WHERE past.resumed_at < now() - INTERVAL '90 days';
@@ -2453,9 +2656,48 @@ END;
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.revoke_v1(role_name text, kind text DEFAULT NULL::text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    gone text[];
+    given record;
+BEGIN
+    PERFORM workrow.check_owner_v1(revoke_v1.role_name);
+    WITH taken AS (
+        DELETE FROM workrow.granted_roles AS known
+        WHERE known.role_name = revoke_v1.role_name AND known.kind = coalesce(revoke_v1.kind, known.kind)
+        RETURNING known.kind
+    )
+    SELECT array_agg(taken.kind) INTO gone FROM taken;
+    FOR given IN
+        SELECT DISTINCT each.object_type, each.object
+        FROM unnest(gone) AS taken (kind)
+        CROSS JOIN LATERAL workrow.privileges_v1(taken.kind) AS each
+    LOOP
+        CONTINUE WHEN given.object_type = 'SCHEMA' AND NOT pg_has_role(
+            (SELECT nspowner FROM pg_catalog.pg_namespace WHERE oid = CAST(given.object AS regnamespace)), 'USAGE'
+        );
+        -- those of columns go with those of their table
+        EXECUTE format(
+            'REVOKE ALL ON %s %s FROM %I',
+            replace(given.object_type, 'VIEW', 'TABLE'), given.object, revoke_v1.role_name
+        );
+    END LOOP;
+    PERFORM workrow.grant_v1(known.role_name, known.kind)
+    FROM workrow.granted_roles AS known
+    WHERE known.role_name = revoke_v1.role_name;
+    RETURN gone IS NOT NULL;
+END;
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.set_limit_v1(limit_name text, limit_key text DEFAULT ''::text, max_running integer DEFAULT NULL::integer, rate_count integer DEFAULT NULL::integer, rate_seconds double precision DEFAULT NULL::double precision, rate_burst integer DEFAULT NULL::integer, weight double precision DEFAULT NULL::double precision, paused boolean DEFAULT NULL::boolean, actor text DEFAULT NULL::text, reason text DEFAULT NULL::text)
  RETURNS workrow.limit_rules
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 #variable_conflict use_column
 DECLARE
@@ -2505,6 +2747,8 @@ $function$
 CREATE OR REPLACE FUNCTION workrow.set_queue_v1(queue text, max_depth integer, actor text DEFAULT NULL::text, reason text DEFAULT NULL::text)
  RETURNS void
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
     IF set_queue_v1.max_depth < 1 THEN

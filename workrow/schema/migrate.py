@@ -173,11 +173,17 @@ def check(target: Target) -> SchemaStatus:
         SchemaMissing: nothing is installed.
         SchemaOutdated: a later version is needed.
         SchemaTooNew: this package is too old for the database.
+        InsufficientPrivilege: this role was granted nothing.
         DatabaseUnavailable: nothing answers at the URL.
         ConfigurationError: the URL is malformed.
     """
     with opened(target) as run:
-        found = _refuse_newer(_status(run))
+        return checked(run)
+
+
+def checked(run: Run) -> SchemaStatus:
+    """The same, where statements can be run already."""
+    found = _refuse_newer(_status(run))
     if not found.installed:
         raise SchemaMissing(
             "this database has no workrow schema: run `alembic upgrade head` or `workrow schema upgrade`"

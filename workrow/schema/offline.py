@@ -27,6 +27,11 @@ def downgrade(op: AlembicOperations, to: int) -> None:
     context.opts[_REACHED] = to
 
 
+def run(op: AlembicOperations, statement: str) -> None:
+    """Print one statement."""
+    _print(op, [statement])
+
+
 def _print(op: AlembicOperations, statements: list[str]) -> None:
     impl = op.get_context().impl
     for statement in statements:

@@ -11,6 +11,7 @@ from psycopg.rows import tuple_row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from workrow.database import session
+from workrow.database.privileges import ANY, refused
 from workrow.database.urls import libpq_url, unavailable
 from workrow.errors import DatabaseUnavailable, SchemaError, UpstreamMismatch
 
@@ -19,6 +20,9 @@ CONNECT_TIMEOUT = 10
 
 OLD_UPSTREAM = "WR001"
 """The SQLSTATE with which 03_upstream.sql refuses a procrastinate schema that is too old."""
+CANNOT_GRANT = "WR002"
+"""That with which check_owner_v1 refuses a grant."""
+_WORDS: dict[Any, type[SchemaError]] = {OLD_UPSTREAM: UpstreamMismatch, CANNOT_GRANT: SchemaError}
 
 
 @runtime_checkable
@@ -104,7 +108,7 @@ def _on_psycopg(connection: psycopg.Connection[Any]) -> Run:
             try:
                 cursor.execute(statement.encode())
             except psycopg.Error as error:
-                _refuse_old_upstream(error)
+                _explain(error)
                 raise
             return cursor.fetchall() if cursor.description else []
 
@@ -123,18 +127,22 @@ def _on_sqlalchemy(connection: sa.Connection) -> Run:
             # no_parameters: the driver must not look for placeholders in the text
             result = connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
         except sa.exc.DBAPIError as error:
-            _refuse_old_upstream(error.orig)
+            _explain(error.orig)
             raise
         return result.all() if result.returns_rows else []
 
     return run
 
 
-def _refuse_old_upstream(error: BaseException | None) -> None:
-    """Each driver has names of its own for an error's code and message."""
-    if OLD_UPSTREAM in (getattr(error, "sqlstate", None), getattr(error, "pgcode", None)):
+def _explain(error: BaseException | None) -> None:
+    """Raise what we have words for. Each driver has names of its own for an error's code and message."""
+    if error is not None and (missing := refused(error, *ANY)):
+        raise missing from error
+    states = (getattr(error, "sqlstate", None), getattr(error, "pgcode", None))
+    kind = next((_WORDS[state] for state in states if state in _WORDS), None)
+    if kind is not None:
         message = error.diag.message_primary if hasattr(error, "diag") else error.__cause__  # type: ignore[union-attr]
-        raise UpstreamMismatch(str(message)) from error
+        raise kind(str(message)) from error
 
 
 def _is_async(target: object) -> bool:

@@ -1,15 +1,14 @@
 -- Insert one job for each element of the JSON array "args", all with the same options, in order.
--- A taken queueing lock inserts nothing instead of raising, so that the caller's transaction stays usable; and so does
--- a queue without room for all of them.
+-- A queueing lock, which only one of them could have, inserts nothing instead of raising, so that the caller's transaction
+-- stays usable; and so does a queue without room for all of them.
 INSERT INTO procrastinate_jobs (
-    queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, line, due_at, version
+    queue_name, task_name, priority, lock, args, scheduled_at, line, due_at, version
 )
 SELECT
     CAST(%(queue)s AS text),
     CAST(%(task)s AS text),
     CAST(%(priority)s AS integer),
     CAST(%(lock)s AS text),
-    CAST(%(queueing_lock)s AS text),
     job.args,
     CASE WHEN job.line IS NULL THEN start.at ELSE {far_future} END,
     job.line,
@@ -24,8 +23,9 @@ CROSS JOIN (
     ) AS at
 ) AS start
 WHERE
+    CAST(%(queueing_lock)s AS text) IS NULL
     -- a plain subquery: 2 us for a queue without a cap, and 20 as NOT EXISTS
-    CASE
+    AND CASE
         WHEN (SELECT cap.queue_name FROM workrow.queue_caps AS cap WHERE cap.queue_name = CAST(%(queue)s AS text)) IS NULL
             THEN true
         ELSE NOT workrow.queue_is_full_v1(
@@ -36,5 +36,4 @@ WHERE
             END
         )
     END
-ON CONFLICT (queueing_lock) WHERE status = 'todo' AND queueing_lock IS NOT NULL DO NOTHING
 RETURNING id

@@ -1,4 +1,4 @@
-"""Functions, triggers and views as they are now, each in a file of its own that can be run again and again.
+"""Functions, triggers, views and who may use them, as they are now, each in a file that can be run again and again.
 
 Every upgrade to the latest version makes those whose text is another than the one they were made from, or whose
 definition in the catalogue was changed since. Hashes of both are kept in ``workrow.installed_objects``.
@@ -49,9 +49,11 @@ def make(run: Run) -> None:
     stale |= {name for name, text in texts.items() if made.get(name) != _hash(text)}
     for name in list(stale & texts.keys()):
         stale.update(_standing_on(name, texts))
-    # a view that was dropped and made again has lost its comments
+    # a view that was dropped and made again has lost its comments; and whatever is made has to be granted
     if any(name.startswith("views/") for name in stale):
         stale |= {name for name in texts if name.startswith("comments/")}
+    if stale & texts.keys():
+        stale |= {name for name in texts if name.startswith("rights/")}
     texts = {name: text for name, text in texts.items() if name in stale}
     for name, text in texts.items():
         run(_in_place_of(name, text, _standing_on(name, texts)))
@@ -128,10 +130,13 @@ def _note(texts: dict[str, str]) -> str:
     rows = ", ".join(f"('{name}', '{_hash(text)}')" for name, text in texts.items())
     return f"""
         INSERT INTO workrow.installed_objects (name, text_hash, found_hash)
-        -- the catalogue has of comments what was noted of them, and not yet what is noted now
+        -- the catalogue has of comments and rights what was noted of them, and not yet what is noted now
         SELECT
             made.name, made.hash,
-            CASE WHEN made.name ^@ 'comments/' THEN made.hash ELSE coalesce(found.hash, made.hash) END
+            CASE
+                WHEN made.name ^@ 'comments/' OR made.name ^@ 'rights/' THEN made.hash
+                ELSE coalesce(found.hash, made.hash)
+            END
         FROM (VALUES {rows}) AS made (name, hash)
         LEFT JOIN ({_CATALOGUE}) AS found USING (name)
         ON CONFLICT (name) DO UPDATE SET text_hash = excluded.text_hash, found_hash = excluded.found_hash

@@ -1,6 +1,6 @@
 -- The definition of each of our objects as the catalogue has it, however the search_path makes it name our tables. What the
 -- server keeps parsed it writes anew, each major version in its own way: there, the version goes before the hash.
--- Comments count as they were made: they change nothing.
+-- Comments and rights count as they were made.
 SELECT
     name,
     concat(
@@ -36,4 +36,4 @@ FROM (
 ) AS ours
 GROUP BY name
 UNION ALL
-SELECT name, text_hash FROM workrow.installed_objects WHERE name ^@ 'comments/'
+SELECT name, text_hash FROM workrow.installed_objects WHERE name ^@ 'comments/' OR name ^@ 'rights/'

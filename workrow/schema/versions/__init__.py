@@ -48,8 +48,8 @@ def objects() -> dict[str, str]:
     names = [name for name in dict.fromkeys(name for _, name in places) if _exists(f"objects/{name}")]
     texts = {name: _read(f"objects/{name}") for name in names}
     order = TopologicalSorter({name: needs(text, names) for name, text in texts.items()}).static_order()
-    # comments after everything: they go with a view that is dropped to be made again
-    return {name: texts[name] for name in sorted(order, key=lambda name: name.startswith("comments/"))}
+    # comments and rights after everything: they go with a view that is dropped to be made again
+    return {name: texts[name] for name in sorted(order, key=lambda name: name.startswith(("comments/", "rights/")))}
 
 
 def needs(text: str, names: Iterable[str]) -> list[str]:

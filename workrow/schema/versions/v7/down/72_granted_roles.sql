@@ -1,0 +1,1 @@
+DROP TABLE workrow.granted_roles
