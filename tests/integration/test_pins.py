@@ -12,6 +12,7 @@ from psycopg import sql
 import workrow
 from tests.integration.test_heart import Running, until
 from workrow.cli import main
+from workrow.database.session import pin
 from workrow.maintenance.historian import Historian
 
 SPAN = timedelta(hours=31)
@@ -114,3 +115,11 @@ async def test_work_goes_on_as_ever(
 async def test_all_of_them_at_once(database_url: str, conn: psycopg.Connection[Any]) -> None:
     alter(conn, ODD)
     await work(database_url, conn)
+
+
+def test_nothing_of_ours_is_compiled(database_url: str, conn: psycopg.Connection[Any]) -> None:
+    alter(conn, {"jit": "on", "jit_above_cost": "0"})
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        assert connection.execute("SHOW jit").fetchall() == [("on",)]
+        pin(connection)
+        assert connection.execute("SHOW jit").fetchall() == [("off",)]

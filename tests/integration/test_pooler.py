@@ -30,6 +30,7 @@ SETTINGS = (
     "statement_timeout = '50ms'",
     "array_nulls = 'off'",
     "extra_float_digits = '-15'",
+    "jit = 'on'",
 )
 
 
@@ -70,18 +71,19 @@ async def link(server: tuple[str, str]) -> AsyncIterator[Link]:
 
 async def test_statements_of_a_worker_run_as_they_expect(server: tuple[str, str], link: Link) -> None:
     names = ["transaction_isolation", "TimeZone", "lock_timeout", "client_encoding", "standard_conforming_strings"]
-    names += ["transaction_read_only", "statement_timeout", "array_nulls", "extra_float_digits", "DateStyle"]
+    names += ["transaction_read_only", "statement_timeout", "array_nulls", "extra_float_digits", "DateStyle", "jit"]
     asked = f"SELECT {', '.join(f'current_setting({name!r})' for name in names)}, current_setting('IntervalStyle')"
     async with await psycopg.AsyncConnection.connect(server[1], autocommit=True) as other:
         for _ in range(3):
             [row] = await link._execute(await link._open(), asked, {}, PATIENCE_MS)
             assert row[:5] == ("read committed", "UTC", f"{PATIENCE_MS}ms", "UTF8", "on")
-            assert (row[5:9], row[9][:3]) == (("off", "0", "on", "1"), "ISO")
+            assert (row[5:9], row[9][:3], row[10]) == (("off", "0", "on", "1"), "ISO", "off")
             # the same server process, for a client that is not ours: it finds nothing of this left
             found = await (await other.execute(asked, prepare=False)).fetchone()
             assert found is not None
             assert found[:5] == ("serializable", "Asia/Tokyo", "0", "LATIN1", "off")
-            assert (found[5:9], found[9][:6], found[10]) == (("on", "50ms", "off", "-15"), "German", "iso_8601")
+            assert (found[5:9], found[9][:6]) == (("on", "50ms", "off", "-15"), "German")
+            assert found[10:] == ("on", "iso_8601")
 
 
 async def test_no_statement_waits_for_long(server: tuple[str, str], link: Link) -> None:
