@@ -12,6 +12,7 @@ import psycopg
 from tests.chaos import app as chaos
 from tests.chaos.facts import Disturbance
 from tests.chaos.fleet import CLOCK_OFF_SECONDS
+from tests.chaos.ticks import RECOVERY_SECONDS
 from tests.chaos.world import World
 
 Group = Literal["worker", "server", "network", "other"]
@@ -301,8 +302,11 @@ def set_clock(world: World, seconds: int) -> None:
     step, began = seconds - clock.ahead, time.time()
     clock.set(seconds)
     world.say(f"the server's clock steps by {step:+d} s, and is {seconds:+d} s ahead")
-    # set back, schedules go on within a minute
-    world.disturbances.append(Disturbance(None, began, began + (60 if step < 0 else 0)))
+    if step < 0:
+        # schedules go on within a minute; a tick that is late now is due when the clock shows its time again
+        world.disturbances.append(Disturbance(None, began - RECOVERY_SECONDS, began + 60))
+    else:
+        world.disturbances.append(Disturbance(None, began, began))
 
 
 def crowd(world: World) -> tuple[float, Heal] | None:
