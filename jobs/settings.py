@@ -36,10 +36,10 @@ class Settings(BaseSettings):
         pydantic.ValidationError: `get_settings` turns it into one line a problem.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
 
     given_database_url: Annotated[str, AfterValidator(_libpq_url)] | None = Field(
-        None, validation_alias="DATABASE_URL", description="unset: the embedded PostgreSQL under .workrow/"
+        None, validation_alias="DATABASE_URL", description="unset: the embedded PostgreSQL under .workrow/", repr=False
     )
     database_pool_size: int = Field(20, ge=1, description="most connections of one process, besides the worker's own")
     lease: float = Field(20.0, ge=2, description="seconds after which a silent worker's jobs go back to the queue")

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from workrow import logs as records  # noqa: F401
     from workrow import schema
     from workrow.app import App
+    from workrow.arguments.secrets import Secret
     from workrow.blueprint import Blueprint, TaskNameTaken
     from workrow.context import JobContext
     from workrow.database import clock as clock
@@ -80,6 +81,7 @@ __all__ = [
     "Rule",
     "Schedule",
     "SchemaError",
+    "Secret",
     "Snooze",
     "SoftTimeLimitExceeded",
     "Task",
@@ -101,6 +103,7 @@ __all__ = [
 _HOMES = {
     "procrastinate.exceptions": ("AlreadyEnqueued",),
     "workrow.app": ("App",),
+    "workrow.arguments.secrets": ("Secret",),
     "workrow.blueprint": ("Blueprint", "TaskNameTaken"),
     "workrow.context": ("JobContext",),
     "workrow.declare.failure": ("Failure",),

@@ -137,6 +137,8 @@ class Tasks(Hooked, procrastinate.Blueprint):
             version: of the signature; raise it by one when arguments of queued jobs do not fit any more. Workers that
                 know only older versions leave such jobs to those that know this one.
             upcast: ``upcast(version, args)`` returns the stored arguments of an older version as those of this one.
+            hide: the names of arguments that are stored as they are and shown as ``***``; "return" for what the task
+                returns. Those that are annotated ``SecretStr`` or ``Annotated[…, Secret]`` are hidden without it.
 
         Raises:
             OptionError: an option is unknown or cannot work.
@@ -173,6 +175,7 @@ class Tasks(Hooked, procrastinate.Blueprint):
                     payload=Payload(**chosen(options, Payload)),
                     on_failure=self._hook_of(options["on_failure"]) if "on_failure" in options else ...,
                     task_middleware=read_middleware(func, options),
+                    hide=options.get("hide", ()),
                 )
                 check_task_name(task.name)
                 warn_of_tight_loop(task.name, options.get("retry"))

@@ -13,8 +13,10 @@ from typing_extensions import TypeVar
 
 from workrow.arguments.codec import Codec
 from workrow.arguments.jsonb import dump_arguments
-from workrow.arguments.parameters import Parameters, Result, without
+from workrow.arguments.parameters import Parameters, without
 from workrow.arguments.payload import MAX_PAYLOAD, MAX_RESULT, Payload
+from workrow.arguments.results import Result
+from workrow.arguments.secrets import RESULT, check_hide, masked, signature_shown
 from workrow.declare.execution import PLAIN, Execution
 from workrow.declare.hooks import Hooked, HookedDeferrer, Hooks
 from workrow.declare.limits import Limits, Line
@@ -24,14 +26,11 @@ from workrow.declare.schedule import Schedule
 from workrow.declare.unique import check_names
 from workrow.enqueue.call import Call
 from workrow.enqueue.deferrer import Deferrer, counted_later
-from workrow.enqueue.insert import (
-    Arguments,
-)
+from workrow.enqueue.insert import Arguments
 from workrow.enqueue.target import Producer
 from workrow.errors import ArgumentError, OptionError
 
 PLAIN_PAYLOAD = Payload()
-
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -57,6 +56,7 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         limits: Limits = (),
         payload: Payload = PLAIN_PAYLOAD,
         on_failure: "Task[..., Any] | str | EllipsisType | None" = ...,
+        hide: tuple[str, ...] = (),
         **kwargs: Any,
     ):
         # mypy infers the type parameters of a base class's __init__ in some orders of checking, and not in others
@@ -76,13 +76,14 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         self.payload = payload
         self.on_failure = on_failure
         self._check_signature()
-        self.line = Line(self.name, self.queue, limits, self.signature) if limits else None
+        hidden = check_hide(hide, self.signature, older=payload.version > 1)
+        self.parameters = Parameters(func, self.signature, hidden)
+        self.returns = Result(func, hidden)
+        self.line = Line(self.name, self.queue, limits, self.signature, lambda: self.hidden) if limits else None
         if options.rule is not None:
             check_names(options.rule, self.signature)
-        self.parameters = Parameters(func, self.signature)
         if hasattr(self.blueprint, "codec"):
             self.check_annotations(self.blueprint)
-        self.returns = Result(func)
         self.schedules = self._named(schedules)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -125,6 +126,16 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         """The arguments that a job carries: the function's own without the transaction, the context and resources."""
         first = bool(self.execution.transaction) + bool(self.pass_context)
         return without(inspect.signature(self.func), first, injected_names(self.func))
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The names of the arguments that are stored as they are, and never shown; see `workrow.arguments.secrets`."""
+        return self.parameters.hidden | {RESULT} if self.returns.secret else self.parameters.hidden
+
+    @property
+    def shown(self) -> str:
+        """Its name and signature, without what is hidden."""
+        return f"{self.name}{signature_shown(self.signature, self.hidden)}"
 
     def enqueue_hooks(self) -> Sequence[Any]:
         """The hooks around every enqueue, outermost first: the app's, then those of its blueprint."""
@@ -193,7 +204,7 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         bound = self._bound(args, kwargs)
         converted = self.parameters.dump(self.name, bound, json_too=json_too)
         codec = self.codec
-        return converted if codec is None else codec.arguments(self.name, bound, converted)
+        return converted if codec is None else codec.arguments(self.name, bound, converted, self.hidden)
 
     def _bound(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
         if not args and self._plain_names is not None and kwargs.keys() == self._plain_names:
@@ -201,7 +212,7 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise ArgumentError(f"{self.name}{self.signature}: {error}") from None
+            raise ArgumentError(f"{self.shown}: {error}") from None
         arguments = bound.arguments
         for name, parameter in self.signature.parameters.items():
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
@@ -275,11 +286,11 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
             )
         try:
             bound = self.bind((), {**schedule.args, **self.due_arguments(EPOCH, schedule.args)}, json_too=True)
-            dump_arguments(self.name, bound)
+            dump_arguments(self.name, bound, hidden=self.hidden)
         except ArgumentError as error:
             raise OptionError(
-                f"the schedule's args={dict(schedule.args)!r}: {error}; give what is missing in Schedule(args=…), or a "
-                "default in the function"
+                f"the schedule's args={masked(dict(schedule.args), self.hidden)!r}: {error}; give what is missing in "
+                "Schedule(args=…), or a default in the function"
             ) from None
         return {name: value for name, value in bound.items() if name in schedule.args}
 
@@ -287,13 +298,3 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         """What parameters get that are named for the due time, and are not among ``args``."""
         known = {"due_at": due_at.isoformat(), "timestamp": int(due_at.timestamp())}
         return {name: value for name, value in known.items() if name in self.signature.parameters and name not in args}
-
-
-def known_versions(tasks: Mapping[str, Any]) -> list[str]:
-    """``"name:version"`` of all versions above 1 that a worker can run: what their jobs are claimed by."""
-    return [
-        f"{name}:{version}"
-        for name, task in tasks.items()
-        if isinstance(task, Task)
-        for version in range(2, task.payload.version + 1)
-    ]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from pydantic import ValidationError
 from sqlalchemy import NullPool, create_engine, make_url
 
 import jobs.settings
@@ -80,6 +81,16 @@ def test_a_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch, name: str) -> 
     monkeypatch.setenv(name, "hunter2")
     assert "hunter2" not in problem()
     assert name in problem()
+
+
+def test_the_databases_password_is_in_no_repr_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://user:hunter2@localhost/workrow")
+    assert "hunter2" not in repr(Settings()) + str(Settings())
+    for url in ("postgresql:/user:hunter2@localhost", "host=h password = 'hunter2'"):
+        monkeypatch.setenv("DATABASE_URL", url)
+        with pytest.raises(ValidationError) as caught:
+            Settings()
+        assert "hunter2" not in str(caught.value) + repr(caught.value)
 
 
 def test_a_username_without_a_password_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +208,7 @@ def test_every_process_stops_at_a_wrong_setting_without_a_traceback(command: tup
     result = run(*command, DATABASE_URL="postgresql://localhost:none/x", WORKROW_SMTP_PROT="25")
     assert result.returncode != 0
     assert "did you mean WORKROW_SMTP_PORT?" in result.stderr
-    assert "DATABASE_URL: 'postgresql://localhost:none/x' is no PostgreSQL URL" in result.stderr
+    assert "DATABASE_URL: 'postgresql://localhost:***/x' is no PostgreSQL URL" in result.stderr
     assert "Traceback" not in result.stderr
 
 

@@ -19,7 +19,8 @@ import workrow
 from tests.unit.test_arguments import VALUES, Money, decimals, finite, money, text
 from workrow.arguments.conversion import Conversion, same
 from workrow.arguments.jsonb import dump_arguments, dump_result
-from workrow.arguments.parameters import Parameters, Result
+from workrow.arguments.parameters import Parameters
+from workrow.arguments.results import Result
 
 
 class Shape(pydantic.BaseModel):

@@ -73,6 +73,10 @@ class Hidden(pydantic.BaseModel):
     password: pydantic.SecretStr
 
 
+class Frozen(Hidden, frozen=True):
+    pass
+
+
 class Opaque:
     pass
 
@@ -121,6 +125,14 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
     dict[str, Any]: st.dictionaries(text, st.none() | st.integers() | finite | text | st.lists(st.booleans())),
     ipaddress.IPv4Address: st.ip_addresses(v=4),
     Path: text.filter(bool).map(Path),
+    pydantic.SecretStr: text.map(pydantic.SecretStr),
+    pydantic.SecretBytes: st.binary().map(pydantic.SecretBytes),
+    pydantic.Secret[date]: st.dates().map(pydantic.Secret[date]),
+    Hidden: st.builds(Hidden, password=text),
+    list[Hidden | None]: st.lists(st.none() | st.builds(Hidden, password=text)),
+    dict[str, pydantic.SecretBytes]: st.dictionaries(text, st.binary().map(pydantic.SecretBytes)),
+    set[pydantic.SecretStr]: st.sets(text.map(pydantic.SecretStr)),
+    Annotated[str, workrow.Secret]: text,
 }
 
 
@@ -155,7 +167,7 @@ def test_what_comes_back_equals_what_was_given(annotation: Any, data: st.DataObj
         (datetime | str, "2026-01-01T00:00:00", "it would come back from JSON as datetime"),
         (Decimal | str, "1.0", "it would come back from JSON as Decimal"),
         (Item, SpecialItem(sku=uuid.uuid4(), price=Money(Decimal(1)), discount=Decimal(1)), "come back from JSON"),
-        (Hidden, Hidden(password=pydantic.SecretStr("x")), "come back from JSON"),
+        (frozenset[Frozen], frozenset([Frozen(password=pydantic.SecretStr("x"))]), "come back from JSON"),
         (dict[str, Any], {"at": date(2026, 1, 1)}, "come back from JSON"),
         (datetime, datetime(1800, 1, 1, tzinfo=timezone(timedelta(minutes=1, seconds=28))), "come back from JSON"),
         (dict[tuple[int, int], int], {(1, 2): 3}, "valid array"),

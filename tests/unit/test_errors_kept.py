@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from workrow.errors import OptionError
+from workrow.logs import OneLine
 from workrow.worker.job_logs import HOUSE, MESSAGE_MAX, TRACEBACK_MAX, report, shown
 from workrow.worker.outcome import describe
 
@@ -38,6 +39,7 @@ def test_a_long_traceback_loses_its_middle() -> None:
 def logged(error: BaseException) -> str:
     stream = io.StringIO()
     logger = logging.Logger("attempts")
+    logger.addFilter(OneLine())
     logger.addHandler(logging.StreamHandler(stream))
     try:
         raise error
@@ -57,8 +59,24 @@ def test_the_log_holds_no_more_of_an_error_than_its_row() -> None:
 
 def test_what_is_short_is_logged_as_it_is() -> None:
     told = logged(ValueError("short"))
-    assert told.startswith("job failed: ValueError('short')\nTraceback (most recent call last):")
-    assert told.endswith("ValueError: short\n")
+    assert told.startswith("job failed: ValueError('short')\n  Traceback (most recent call last):")
+    assert told.endswith("\n  ValueError: short\n")
+
+
+def test_an_error_forges_no_line_of_the_log() -> None:
+    forged = "2026-01-01 ERROR forged"
+    told = logged(Talking(f"no\n{forged}\r{forged}\x1b[2J\u2028{forged}"))
+    first, *others = told.splitlines()
+    assert first == f"job failed: no\\n{forged}\\r{forged}\\x1b[2J\\u2028{forged}"
+    assert all(line.startswith("  ") for line in others)
+    assert others[-1] == f"  {forged}\\r{forged}\\x1b[2J\\u2028{forged}"
+
+
+class Talking(Exception):
+    """Its repr is not Python's."""
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 @pytest.mark.parametrize(

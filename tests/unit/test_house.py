@@ -46,3 +46,9 @@ def test_no_function_is_long() -> None:
 def test_few_files_stand_beside_the_rooms() -> None:
     files = sorted(each.name for each in HOUSE.iterdir() if each.is_file())
     assert len(files) <= ENTRIES, files
+
+
+def test_every_log_record_of_ours_is_one_line() -> None:
+    """A line end in an error's message would begin a record of its own; `workrow.logs.get_logger` escapes it."""
+    others = [file for file in FILES if "getLogger(__name__)" in file.read_text()]
+    assert [str(file.relative_to(HOUSE)) for file in others] == []

@@ -28,6 +28,30 @@ SECRETS = [
     "postgresql+asyncpg//user:s3cr3t@host/db",
     "postgresql:/user:s3cr3t@host/db",
     "user:s3cr3t@host/db",
+    r"host=localhost password=s3\ cr3t dbname=x",
+    'host=localhost password="s3 cr3t" dbname=x',
+    "host=localhost password='s3''cr3t' dbname=x",
+    "host=localhost password=s3 cr3t w0rd",
+    "host=localhost password=s3 cr3t w0rd dbname=x",
+    "host=localhost password\n=\n's3\ncr3t' dbname=x",
+    "postgresql://user:s3cr3t/db",
+    "postgresql+asyncpg://user:s3cr3t",
+    "user:s3cr3t",
+    "  user:s3cr3t@host/db",
+    "postgresql+asyncpg/user:s3cr3t@host/db",
+    "postgresql://host/db?password=s3&cr3t&user=u",
+    "postgresql://host/db?p%61ssword=s3cr3t",
+    "postgresql://host/db?password=s3%zzcr3t",
+    "postgresql://user:s3%zzcr3t@host/db",
+    "postgresql://user%3As3cr3t@host/db",
+    "postgresql%3A%2F%2Fuser%3As3cr3t%40host%2Fdb",
+    "postgresql://user:s3?cr3t=w0rd@host/db",
+    "postgresql://one,user:s3cr3t@two:5433/db",
+    "postgresql://user:s3@cr3t@one,two/db",
+    "jdbc:postgresql://host/db?user=u&password=s3cr3t",
+    "service=mail passfile=/x PASSWORD = s3cr3t",
+    "host=localhost ssl_password=s3cr3t",
+    "DATABASE_URL=postgresql://user:s3cr3t@host/db",
 ]
 
 
@@ -47,6 +71,10 @@ def test_no_password_is_shown(text: str) -> None:
         "postgresql://user@host:5432/db?application_name=mail",
         "postgresql://host/db",
         "postgresql:///db?host=/var/run/postgresql",
+        "postgresql://one:5432,two:5433/db?target_session_attrs=primary",
+        "postgresql://[::1]:5432/db",
+        "localhost:5432/db",
+        "service=mail passfile=/x require_auth=scram-sha-256,password dbname=x",
         "host=localhost port=5432 dbname=x",
     ],
 )
@@ -57,3 +85,16 @@ def test_the_rest_is(text: str) -> None:
 def test_all_but_the_password_is_shown() -> None:
     assert masked("postgresql://user:pw@host:5432/db?x=1") == "postgresql://user:***@host:5432/db?x=1"
     assert masked("host=h password=pw dbname=x") == "host=h password=*** dbname=x"
+
+
+@pytest.mark.parametrize("value", [{"password": "s3cr3t"}, b"postgresql://user:s3cr3t@host/db", ["s3cr3t"]])
+def test_what_is_no_text_is_not_shown(value: object) -> None:
+    with pytest.raises(ConfigurationError, match=f"a {type(value).__name__} is no PostgreSQL URL") as caught:
+        libpq_url(value)  # type: ignore[arg-type]
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_who_forgot_to_encode_an_at_is_told() -> None:
+    with pytest.raises(ConfigurationError, match="write %40 for it"):
+        libpq_url("postgresql://user:p@ss@host/db")
+    assert libpq_url("postgresql://user@/db?host=@socket,/tmp")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from workrow.arguments.secrets import MASK, NOTHING, hides
 from workrow.errors import ArgumentError, brief
 
 
@@ -24,30 +25,35 @@ class Codec:
         """The value as plain JSON values, as ``dumps`` writes it."""
         return json.loads(self.dumps(value))
 
-    def arguments(self, task: str, given: Mapping[str, Any], converted: Mapping[str, Any]) -> dict[str, Any]:
+    def arguments(
+        self, task: str, given: Mapping[str, Any], converted: Mapping[str, Any], hidden: frozenset[str] = NOTHING
+    ) -> dict[str, Any]:
         """The arguments of one job as plain JSON values.
 
         Args:
             task: the task's name, for errors.
             given: as they were given; written by ``dumps`` alone where it knows how.
             converted: those with an annotation as pydantic writes them, for what ``dumps`` does not know.
+            hidden: the names of those that are not to be shown; ``dumps`` might write a secret as ``***``.
 
         Raises:
             ArgumentError: one that neither knows.
         """
+        secret = {name: value for name, value in converted.items() if hides(hidden, name)}
         try:
-            plain: dict[str, Any] = self.plain(given)
+            plain: dict[str, Any] = self.plain({**given, **secret})
         except (TypeError, ValueError, RecursionError):
-            plain = self._converted(task, converted)
+            plain = self._converted(task, converted, hidden)
         return plain
 
-    def _converted(self, task: str, converted: Mapping[str, Any]) -> dict[str, Any]:
+    def _converted(self, task: str, converted: Mapping[str, Any], hidden: frozenset[str]) -> dict[str, Any]:
         try:
             plain: dict[str, Any] = self.plain(converted)
         except (TypeError, ValueError, RecursionError) as error:
             name = next((name for name, value in converted.items() if not self._writes(value)), "?")
+            said, why = (MASK, "it is hidden") if hides(hidden, name) else (brief(converted.get(name)), error)
             raise ArgumentError(
-                f"{task}: argument {name}={brief(converted.get(name))} cannot be stored as JSON ({error}); "
+                f"{task}: argument {name}={said} cannot be stored as JSON ({why}); "
                 "teach it to the connector's json_dumps"
             ) from None
         return plain

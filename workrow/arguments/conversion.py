@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, time
 from enum import Enum
+from functools import partial
 from typing import Any
 
 import pydantic_core
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from workrow.arguments.kinds import shown
+from workrow.arguments.secrets import is_secret, revealed
 from workrow.errors import OptionError, brief
 
 CONFIG = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
@@ -34,6 +36,9 @@ class Conversion:
     Args:
         annotation: what the value is.
 
+    Attributes:
+        secret: some of it is not to be shown.
+
     Raises:
         OptionError: pydantic knows no way to JSON and back.
         NameError: it names what does not exist, or not yet.
@@ -52,6 +57,7 @@ class Conversion:
         self._has_sets = not kinds.isdisjoint(("set", "frozenset"))
         if one_way := kinds & ONE_WAY:
             raise OptionError(f"{shown(annotation)} cannot be rebuilt from JSON ({', '.join(sorted(one_way))})")
+        self.secret = is_secret(schema)
 
     def to_json(self, value: Any) -> Any:
         """The value as a JSON value.
@@ -65,6 +71,9 @@ class Conversion:
             if self._has_sets:
                 stored = _ordered(checked, stored)
             again = self.from_json(stored)
+            if self.secret and not same(checked, again):  # bytes in it are not base64 where a model says so
+                stored = self._dump(checked, as_base64=False)
+                again = self.from_json(stored)
         except ValidationError as error:
             raise ValueError(reason(error)) from None
         except (pydantic_core.PydanticSerializationError, PydanticUserError) as error:
@@ -114,8 +123,15 @@ class Conversion:
         """
         return self._dump(value)
 
-    def _dump(self, value: Any) -> Any:
-        return self._adapter.serializer.to_python(value, mode="json", by_alias=True, round_trip=True, warnings="error")
+    def _dump(self, value: Any, *, as_base64: bool = True) -> Any:
+        dump = partial(self._adapter.serializer.to_python, by_alias=True, round_trip=True, warnings="error")
+        shown = dump(value, mode="json")
+        if not self.secret:
+            return shown
+        try:
+            return revealed(shown, dump(value, mode="python"), as_base64=as_base64)
+        except TypeError:
+            return shown  # a set of models: as Python's values they would be dicts, which no set can hold
 
 
 def _adapter(annotation: Any) -> TypeAdapter[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pydantic_core
 
+from workrow.arguments.secrets import MASK, NOTHING, Sealed, hides
 from workrow.errors import ArgumentError, brief
 
 
@@ -40,11 +41,12 @@ def check_call(task: str, args: Sequence[Any] | None, kwargs: Mapping[str, Any] 
         raise ArgumentError(f"{task}: kwargs={brief(kwargs)}: must be a mapping of arguments by name")
 
 
-def check_keys(task: str, name: str, value: Any) -> None:
+def check_keys(task: str, name: str, value: Any, *, hidden: bool = False) -> None:
     """Raise ArgumentError if a dict in the value has a key that JSON would make a string."""
     if (odd := _odd_key(value)) is not None:
+        said, key = (MASK, MASK) if hidden else (brief(value), brief(odd[0]))
         raise ArgumentError(
-            f"{task}: argument {name}={brief(value)}: the key {brief(odd[0])} would come back from JSON as a string; "
+            f"{task}: argument {name}={said}: the key {key} would come back from JSON as a string; "
             f"write strings, or annotate {name} with the type of its keys, such as dict[int, str]"
         )
 
@@ -62,13 +64,16 @@ def _odd_key(value: Any) -> tuple[Any] | None:
     return next((key for each in value if (key := _odd_key(each)) is not None), None)
 
 
-def dump_arguments(task: str, arguments: Mapping[str, Any], limit: int | None = None) -> str:
+def dump_arguments(
+    task: str, arguments: Mapping[str, Any], limit: int | None = None, hidden: frozenset[str] = NOTHING
+) -> str:
     """One job's arguments as JSON text.
 
     Args:
         task: the task's name, for errors.
         arguments: by name; JSON values.
         limit: bytes that the text may have.
+        hidden: the names of those that are not to be shown; with any, nor is the text.
 
     Raises:
         ArgumentError: naming the first argument that JSON, or PostgreSQL's ``jsonb``, cannot hold; or the text is too
@@ -81,8 +86,9 @@ def dump_arguments(task: str, arguments: Mapping[str, Any], limit: int | None = 
             try:
                 _dump(value)
             except (TypeError, ValueError, RecursionError) as error:
+                said, why = (MASK, "it is hidden") if hides(hidden, name) else (brief(value), error)
                 raise ArgumentError(
-                    f"{task}: argument {name}={brief(value)} cannot be stored as JSON ({error}); "
+                    f"{task}: argument {name}={said} cannot be stored as JSON ({why}); "
                     "pass an id, a string or a number instead"
                 ) from None
         raise
@@ -91,7 +97,7 @@ def dump_arguments(task: str, arguments: Mapping[str, Any], limit: int | None = 
             f"{task}: the arguments are {size:,} bytes of JSON, more than max_payload={limit:,}; store the data "
             "elsewhere and pass its id, or raise the task's max_payload"
         )
-    return text
+    return Sealed(text) if hidden else text
 
 
 def _more_than(limit: int, text: str) -> int:

@@ -1,15 +1,15 @@
 """Arguments and results as the annotations say: checked at the call, JSON in the row, the same types in the worker."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Callable, Collection
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Optional, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Optional, get_type_hints
 
-from workrow.arguments.codec import Codec
 from workrow.arguments.jsonb import check_keys
 from workrow.arguments.kinds import CONVERTED, SCALARS, Kinds, kinds, shown
 from workrow.arguments.payload import Arguments, Misfit
-from workrow.errors import ArgumentError, OptionError, ResultError, brief
+from workrow.arguments.secrets import EVERYTHING, MASK, NOTHING, hides
+from workrow.errors import ArgumentError, OptionError, brief
 
 if TYPE_CHECKING:
     from workrow.arguments.conversion import Conversion
@@ -24,14 +24,16 @@ class Parameters:
     Args:
         func: the task's function.
         signature: the arguments that a job carries.
+        hide: the names of those that are not to be shown, beside those whose annotations say so.
 
     Attributes:
         unknown: what is wrong with an annotation that pydantic has no way to JSON and back for; an app whose connector
             has such a way takes them.
     """
 
-    def __init__(self, func: Callable[..., Any], signature: inspect.Signature) -> None:
+    def __init__(self, func: Callable[..., Any], signature: inspect.Signature, hide: frozenset[str] = NOTHING) -> None:
         self._func = func
+        self._hidden = hide
         self._kinds: dict[str, Kinds] = {}
         self._annotations: dict[str, Any] = {}
         self._conversions: dict[str, Conversion] = {}
@@ -49,6 +51,13 @@ class Parameters:
     def checked(self) -> bool:
         """Whether there is anything to check, or to convert."""
         return bool(self._kinds or self._pending)
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The names of the arguments that are stored as they are, and never shown."""
+        if self._pending:
+            self._settle()
+        return self._hidden
 
     def dump(self, task: str, arguments: Arguments, *, json_too: bool = False) -> Arguments:
         """The arguments as JSON values.
@@ -113,7 +122,7 @@ class Parameters:
     def _dumped(self, task: str, name: str, value: Any, json_too: bool) -> Any:
         allowed = self._kinds_of(name)
         if allowed is None and not json_too:
-            check_keys(task, name, value)
+            check_keys(task, name, value, hidden=hides(self._hidden, name))
         if allowed is None or type(value) in allowed:
             return value
         conversion = self._conversion(name)
@@ -125,8 +134,7 @@ class Parameters:
                     return conversion.json_to_json(value)
                 except ValueError:
                     pass
-            expected = shown(self._annotation(name))
-            raise ArgumentError(f"{task}: argument {name}={brief(value)} does not fit {expected}: {error}") from None
+            raise ArgumentError(f"{task}: argument {self._misfit(name, value, error)}") from None
 
     def _loaded(self, name: str, stored: Any) -> Any:
         allowed = self._kinds_of(name)
@@ -135,7 +143,13 @@ class Parameters:
         try:
             return self._conversion(name).from_json(stored)
         except ValueError as error:
-            raise Misfit(f"{name}={brief(stored)} does not fit {shown(self._annotation(name))}: {error}") from None
+            raise Misfit(self._misfit(name, stored, error)) from None
+
+    def _misfit(self, name: str, value: Any, error: ValueError) -> str:
+        expected = shown(self._annotation(name))
+        if hides(self._hidden, name):
+            return f"{name}={MASK} does not fit {expected}; why is not told, for it is hidden"
+        return f"{name}={brief(value)} does not fit {expected}: {error}"
 
     def _annotation(self, name: str) -> Any:
         return self._annotations[name if name in self._annotations else self._others]
@@ -160,6 +174,8 @@ class Parameters:
             allowed = kinds(annotation)
             if allowed == CONVERTED:
                 self._conversions[name] = conversion_of(annotation)
+                if self._conversions[name].secret:
+                    self._hide(parameter)
         except NameError:
             return False
         except OptionError as error:
@@ -177,99 +193,13 @@ class Parameters:
         """At the first use: what cannot be resolved by now exists for type checkers only."""
         pending, self._pending = self._pending, []
         for parameter in pending:
-            self._add(parameter)
+            if not self._add(parameter) and "Secret" in str(parameter.annotation):
+                self._hide(parameter)
         self._kinds_of = self._kinds_of_other if self._others in self._kinds else self._kinds.get
 
-
-class Result:
-    """What a task returns, as its annotation says. An annotation that has no way to JSON and back says nothing.
-
-    Args:
-        func: the task's function.
-    """
-
-    def __init__(self, func: Callable[..., Any]) -> None:
-        self._annotation: Any = None
-        self._conversion: Conversion | None = None
-        self._kinds: Kinds | None = None
-        annotation = inspect.signature(func).return_annotation
-        if annotation is inspect.Signature.empty:
-            return
-        try:
-            annotation = resolved(func, annotation)
-            if get_origin(annotation) in (Awaitable, Coroutine):
-                annotation = get_args(annotation)[-1]
-            self._kinds, self._annotation = kinds(annotation), annotation
-            if self.converted:
-                self._conversion = conversion_of(annotation)
-        except (NameError, OptionError):
-            self._kinds = None
-
-    @property
-    def converted(self) -> bool:
-        """Whether it is more than plain JSON."""
-        return self._kinds == CONVERTED
-
-    def dump(self, value: Any) -> Any:
-        """The value as a JSON value; itself if it is not what the annotation says."""
-        if not self.converted or self._conversion is None:
-            return value
-        try:
-            return self._conversion.result_to_json(value)
-        except ValueError:
-            return value
-
-    def load_read(self, value: Any) -> Any:
-        """The same of what a connector's ``json_loads`` has read.
-
-        Raises:
-            ResultError: it does not fit the annotation.
-        """
-        if value is None or self._kinds is None or type(value) in self._kinds:
-            return value
-        conversion = self._conversion = self._conversion or conversion_of(self._annotation)
-        return conversion.fitting(value, lambda: self.load(value))
-
-    def load(self, stored: Any) -> Any:
-        """The value that a stored JSON value stands for.
-
-        Raises:
-            ResultError: it does not fit the annotation.
-        """
-        if stored is None or self._kinds is None or type(stored) in self._kinds:
-            return stored
-        conversion = self._conversion = self._conversion or conversion_of(self._annotation)
-        try:
-            return conversion.from_json(stored)
-        except ValueError:
-            pass
-        try:
-            return conversion.from_json(stored, strict=False)
-        except ValueError as error:
-            raise ResultError(f"the result {brief(stored)} does not fit the return annotation: {error}") from None
-
-
-class Coded:
-    """What a task returns, as its connector's ``json_dumps`` writes it.
-
-    Args:
-        codec: writes it where it knows how.
-        kind: else this.
-    """
-
-    def __init__(self, codec: Codec, kind: Result | None) -> None:
-        self._codec = codec
-        self._kind = kind
-
-    def dump(self, value: Any) -> Any:
-        """The value as a JSON value; itself where nobody knows how."""
-        try:
-            return self._codec.plain(value)
-        except (TypeError, ValueError, RecursionError):
-            return self._kind.dump(value) if self._kind else value
-
-
-Kind = Result | Coded
+    def _hide(self, parameter: inspect.Parameter) -> None:
+        others = parameter.kind is inspect.Parameter.VAR_KEYWORD
+        self._hidden |= {EVERYTHING if others else parameter.name}
 
 
 def conversion_of(annotation: Any) -> "Conversion":

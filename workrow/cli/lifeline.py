@@ -1,7 +1,6 @@
 """What ties worker processes to the parent that supervises them: a line whose other end closes with it."""
 
 import json
-import logging
 import os
 import signal
 import socket
@@ -10,10 +9,12 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from workrow.logs import get_logger
+
 if TYPE_CHECKING:
     from workrow.worker import Worker
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 TELL_SECONDS = 1.0
 

@@ -1,6 +1,5 @@
 """Several worker processes under one parent."""
 
-import logging
 import random
 import signal
 import threading
@@ -9,8 +8,9 @@ from collections.abc import Callable
 
 from workrow.cli.child import Child
 from workrow.declare.backoff import exponential
+from workrow.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 BACK_OFF = exponential(0.5, cap=30, jitter=False)
 """Seconds until a crashed worker is started again, at most; half of it at least."""

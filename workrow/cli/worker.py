@@ -16,9 +16,10 @@ from workrow.cli.numbers import COUNT, Finite, size
 from workrow.cli.supervisor import Supervisor
 from workrow.cli.where import Database
 from workrow.errors import OptionError
+from workrow.logs import get_logger
 from workrow.schema.targets import connect
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 PROCESSES_MAX = 1000
 OF_THE_PARENT = ("--processes", "--health")

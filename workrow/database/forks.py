@@ -10,7 +10,9 @@ import traceback
 import weakref
 from typing import Protocol
 
-logger = logging.getLogger(__name__)
+from workrow.logs import get_logger
+
+logger = get_logger(__name__)
 
 generation = 0
 """How many forks lie between this process and the one that was started. Who was made in another belongs to a parent."""

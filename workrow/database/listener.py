@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import uuid
 from collections.abc import Callable, Iterable
 
@@ -12,9 +11,10 @@ from psycopg import sql
 
 from workrow.database.connector import is_pooled
 from workrow.database.link import Connect, close
+from workrow.logs import get_logger
 from workrow.sql import fragment
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 CHECK_SECONDS = 20.0
 """How often a silent connection is asked whether it still hears: it notifies itself."""

@@ -1,11 +1,12 @@
 """What is said of a database that is away: once when it begins, and once when it is over."""
 
-import logging
 import time
 
 import psycopg
 
-logger = logging.getLogger(__name__)
+from workrow.logs import get_logger
+
+logger = get_logger(__name__)
 
 LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction, OSError)
 """What says that the database is away, or this connection to it, or that it is no primary any more. A statement that

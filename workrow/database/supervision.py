@@ -10,8 +10,9 @@ from typing import Any
 from workrow.database.held import Held
 from workrow.database.outage import Outage, is_lost, told
 from workrow.database.privileges import refused
+from workrow.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds until a loop that failed starts again: half to all of a doubling span. One that ran for longer than the

@@ -1,6 +1,5 @@
 """What ``@blueprint.task(…)`` is told: the options' names and types, and what is made of them."""
 
-import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict
@@ -18,8 +17,9 @@ from workrow.declare.schedule import Schedule
 from workrow.declare.signatures import transaction_kind
 from workrow.declare.unique import Debounce, Throttle, Unique
 from workrow.errors import OptionError, brief, check_names_known
+from workrow.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class TaskDefaults(TypedDict, total=False):
@@ -61,6 +61,7 @@ class TaskOptions(TaskDefaults, total=False):
     schedule: Schedule | list[Schedule] | tuple[Schedule, ...]
     version: int
     upcast: Upcast | None
+    hide: tuple[str, ...]
 
 
 CELERY = {

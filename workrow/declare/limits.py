@@ -3,13 +3,14 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from inspect import Parameter, Signature
 from typing import Any, Literal
 
 from workrow import sql
+from workrow.arguments.secrets import NOTHING, hides
 from workrow.errors import INT4_MAX, LONGEST, OptionError, brief, is_whole
 
 KEY_MAX = 100
@@ -134,12 +135,20 @@ class Line:
         queue: the queue that it declares.
         limits: the limits that it declares.
         signature: its arguments.
+        hidden: the names of those that are not to be shown.
 
     Raises:
         OptionError: a key names no argument, or two limits are the same.
     """
 
-    def __init__(self, task: str, queue: str, limits: Limits, signature: Signature) -> None:
+    def __init__(
+        self,
+        task: str,
+        queue: str,
+        limits: Limits,
+        signature: Signature,
+        hidden: Callable[[], frozenset[str]] = lambda: NOTHING,
+    ) -> None:
         given: Sequence[Limit | Rate] = tuple(limits) if isinstance(limits, Sequence) else (limits,)
         open_ended = any(each.kind is Parameter.VAR_KEYWORD for each in signature.parameters.values())
         for limit in given:
@@ -148,6 +157,7 @@ class Line:
             if limit.key is not None and limit.key not in signature.parameters and not open_ended:
                 raise OptionError(f"{limit!r}: key names no argument of {task}{signature}")
         self._task = task
+        self._hidden = hidden
         self._defaults = {
             name: each.default for name, each in signature.parameters.items() if each.default is not Parameter.empty
         }
@@ -165,8 +175,7 @@ class Line:
         With a ``version`` the second is ``"task:version"``: workers that do not know it pass the whole line.
         """
         buckets = dict.fromkeys(
-            name if key is None else f"{name}={_shown(arguments.get(key, self._defaults.get(key)))}"
-            for name, key in self._named
+            name if key is None else f"{name}={self._value(key, arguments)}" for name, key in self._named
         )
         task = self._task if version is None else f"{self._task}:{version}"
         line = json.dumps([queue, task, *buckets], ensure_ascii=False)
@@ -177,6 +186,10 @@ class Line:
                 f"{LINE_MAX:,} fit their index; use shorter names, or fewer limits"
             )
         return line
+
+    def _value(self, key: str, arguments: Mapping[str, Any]) -> str:
+        value = arguments.get(key, self._defaults.get(key))
+        return f"#{_hash(_text(value))}" if hides(self._hidden(), key) else _shown(value)
 
     def _rules(self, limits: Sequence[Limit | Rate]) -> list[Rule]:
         rules: dict[str, dict[str, Any]] = {}
@@ -204,10 +217,16 @@ class Line:
 
 
 def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, sort_keys=True)
-    if len(text) > KEY_MAX:
-        text = f"{text[: KEY_MAX - 20]}…{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-    return text
+    text = _text(value)
+    return text if len(text) <= KEY_MAX else f"{text[: KEY_MAX - 20]}…{_hash(text)}"
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, sort_keys=True)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _check_names(kind: str, key: object, name: object, scope: object) -> None:

@@ -125,7 +125,7 @@ class Schedule:
     cron: str | None = None
     every: timedelta | None = None
     timezone: str = "UTC"
-    args: Mapping[str, Any] = field(default_factory=dict)
+    args: Mapping[str, Any] = field(default_factory=dict, repr=False)
     name: str | None = None
     queue: str | None = None
     priority: int | None = None

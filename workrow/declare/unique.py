@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import pydantic_core
 
+from workrow.arguments.secrets import NOTHING, RESULT, hides
 from workrow.errors import OptionError, brief, is_whole, seconds_in
 
 By: TypeAlias = tuple[str, ...] | Literal["args"] | None
@@ -233,8 +234,17 @@ def _as_json(default: Any) -> Any:
 _ENCODE = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=_as_json).encode
 
 
-def keys_of(task: str, rule: Rule, signature: inspect.Signature, arguments: Sequence[Mapping[str, Any]]) -> list[str]:
-    """For each set of arguments what jobs that count as the same share. One that is not given counts by its default."""
+def keys_of(
+    task: str,
+    rule: Rule,
+    signature: inspect.Signature,
+    arguments: Sequence[Mapping[str, Any]],
+    hidden: frozenset[str] = NOTHING,
+) -> list[str]:
+    """For each set of arguments what jobs that count as the same share. One that is not given counts by its default.
+
+    A key with one of the ``hidden`` arguments in it is a hash.
+    """
     by = rule.by
     if by is None:
         return [task] * len(arguments)
@@ -248,7 +258,8 @@ def keys_of(task: str, rule: Rule, signature: inspect.Signature, arguments: Sequ
         texts = [_ENCODE({name: each.get(name, default) for name, default in chosen}) for each in arguments]
     else:
         texts = [_ENCODE({**defaults, **each}) for each in arguments]
-    most = READABLE - len(task) - 1
+    secret = any(hides(hidden, name) for name in by) if isinstance(by, tuple) else bool(hidden - {RESULT})
+    most = 0 if secret else READABLE - len(task) - 1
     return [f"{task}:{text if len(text) <= most else hashlib.sha256(text.encode()).hexdigest()}" for text in texts]
 
 

@@ -14,6 +14,7 @@ from workrow.declare.options import EnqueueOptions, Options
 from workrow.enqueue import transaction
 from workrow.enqueue.celery_words import CeleryWords
 from workrow.enqueue.copy import check_copy, copy, copy_async, copy_lines
+from workrow.enqueue.hiding import hidden_params
 from workrow.enqueue.insert import (
     Arguments,
     as_upstream_jobs,
@@ -148,12 +149,14 @@ class Call(CeleryWords[P, R]):
             self._task.line,
             version=self._task.payload.stored_version,
             limit=self._task.max_payload,
+            hidden=self._task.hidden,
         )
+        known = hidden_params(self._task.name, self._task.hidden)
         if loops:
-            copying: Any = copy_async(cast("AsyncTransaction", on), self._options, lines)
+            copying: Any = copy_async(cast("AsyncTransaction", on), self._options, lines, known)
             copying.__qualname__ = self._task.name + ".enqueue_copy"
             return cast("Awaitable[int]", copying)
-        return copy(cast("SyncTransaction", on), self._options, lines)
+        return copy(cast("SyncTransaction", on), self._options, lines, known)
 
     async def _insert_one_async(self, on: AsyncTransaction | None, arguments: list[Arguments]) -> Job[R]:
         return (await self._insert_async(on, arguments))[0]
@@ -180,7 +183,7 @@ class Call(CeleryWords[P, R]):
                 return [self._handle(id_) for id_ in own]
             return self._jobs(
                 await manager.batch_defer_jobs_async(
-                    as_upstream_jobs(task.name, self._options, arguments, task.max_payload)
+                    as_upstream_jobs(task.name, self._options, arguments, task.max_payload, task.hidden)
                 )
             )
         except AppNotOpen:
@@ -219,7 +222,7 @@ class Call(CeleryWords[P, R]):
         own = manager.insert_own(self._row([arguments]))
         if own is not None:
             return self._handle(own[0])
-        upstream = as_upstream_jobs(task.name, self._options, [arguments], task.max_payload)
+        upstream = as_upstream_jobs(task.name, self._options, [arguments], task.max_payload, task.hidden)
         return self._jobs(manager.batch_defer_jobs(upstream))[0]
 
     def _inside(self, enqueue: Enqueue) -> "Call[P, R]":
@@ -237,7 +240,8 @@ class Call(CeleryWords[P, R]):
             return self._found(await insert_once_async(connection, params))
 
     def _once_params(self, arguments: list[Arguments]) -> dict[str, Any]:
-        return once_params(self._row(arguments), self._options, self._task.signature, arguments)
+        task = self._task
+        return once_params(self._row(arguments), self._options, task.signature, arguments, task.hidden)
 
     def _found(self, found: list[tuple[int, bool]]) -> list[Job[R]]:
         return [Job(id_, self._task.name, self._options.queue, self._task, created) for id_, created in found]
@@ -257,6 +261,7 @@ class Call(CeleryWords[P, R]):
             *(task.name, self._options, arguments, task.line),
             version=task.payload.stored_version,
             limit=task.max_payload,
+            hidden=task.hidden,
         )
 
     def _jobs(self, rows: list[procrastinate.jobs.Job]) -> list[Job[R]]:

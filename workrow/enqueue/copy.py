@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
 from workrow.arguments.jsonb import dump_arguments
+from workrow.arguments.secrets import NOTHING
 from workrow.database import clock
 from workrow.declare.limits import HELD, Line
 from workrow.declare.options import Options
 from workrow.enqueue import transaction
 from workrow.enqueue.insert import Arguments
-from workrow.enqueue.transaction import AsyncTransaction, Rows, SyncTransaction
+from workrow.enqueue.transaction import AsyncTransaction, Params, Rows, SyncTransaction
 from workrow.errors import OptionError, QueueFull, TransactionError
 
 
@@ -39,6 +40,7 @@ def copy_lines(
     start: datetime | None,
     version: int | None = None,
     limit: int | None = None,
+    hidden: frozenset[str] = NOTHING,
 ) -> Iterator[str]:
     """Jobs as lines of ``copy_jobs.sql``, in PostgreSQL's text format for COPY; ``start``: when they may.
 
@@ -59,7 +61,7 @@ def copy_lines(
     before = "\t".join("\\N" if column is None else _copied(str(column)) for column in columns)
     for each in arguments:
         # JSON text has no raw tabs or line ends, only backslashes to double
-        args = dump_arguments(task, each, limit).replace("\\", "\\\\")
+        args = dump_arguments(task, each, limit, hidden).replace("\\", "\\\\")
         where = "\\N" if line is None else _copied(line.of(options.queue, each, version))
         yield f"{before}\t{where}\t{args}\n"
 
@@ -70,13 +72,17 @@ def _copied(text: str) -> str:
     return text
 
 
-async def copy_async(on: AsyncTransaction, options: Options, lines: Callable[..., Iterable[str]]) -> int:
+async def copy_async(
+    on: AsyncTransaction, options: Options, lines: Callable[..., Iterable[str]], hidden: Params | None
+) -> int:
     """Stream ``lines(start=…)`` to ``copy_jobs.sql`` (see `workrow.enqueue.transaction.copy_async`), unless the queue
-    is full.
+    is full; ``hidden``: what ``hide_arguments.sql`` is told first.
 
     Raises:
         QueueFull: it was full before the first line.
     """
+    if hidden:
+        await transaction.run_async(on, "hide_arguments", hidden)
     _check_room(options.queue, await transaction.run_async(on, "read_queue_cap", {"queue": options.queue, "more": 1}))
     start, delay = clock.parted(options.scheduled_at)
     if delay is not None:
@@ -84,8 +90,10 @@ async def copy_async(on: AsyncTransaction, options: Options, lines: Callable[...
     return await transaction.copy_async(on, "copy_jobs", lines(start=start))
 
 
-def copy(on: SyncTransaction, options: Options, lines: Callable[..., Iterable[str]]) -> int:
+def copy(on: SyncTransaction, options: Options, lines: Callable[..., Iterable[str]], hidden: Params | None) -> int:
     """The same in a sync transaction."""
+    if hidden:
+        transaction.run(on, "hide_arguments", hidden)
     _check_room(options.queue, transaction.run(on, "read_queue_cap", {"queue": options.queue, "more": 1}))
     start, delay = clock.parted(options.scheduled_at)
     if delay is not None:

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol, Self
 
-import attr
 from procrastinate import jobs
 
 from workrow.arguments.jsonb import dump_arguments
 from workrow.arguments.payload import Arguments, Payload
 from workrow.database.clock import Later
+from workrow.enqueue.hiding import OurJob
 from workrow.errors import YEARS_MOST, OptionError, brief
 
 
@@ -20,18 +20,15 @@ class Bound(Protocol):
     payload: Payload
 
     @property
+    def hidden(self) -> frozenset[str]:
+        """The names of the arguments that are not to be shown."""
+
+    @property
     def max_payload(self) -> int:
         """Bytes."""
 
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any], *, json_too: bool = False) -> Arguments:
         """The arguments as they are stored."""
-
-
-@attr.dataclass(frozen=True, kw_only=True)
-class VersionedJob(jobs.Job):
-    """procrastinate's value with the version of the signature that its arguments fit."""
-
-    version: int | None = None
 
 
 def counted_later(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,9 +70,8 @@ class Deferrer(jobs.JobDeferrer):
         """
         task, job = self.task, self.job
         arguments = task.bind((), {**job.task_kwargs, **task_kwargs}, json_too=True)
-        dump_arguments(task.name, arguments, task.max_payload)
-        version = task.payload.stored_version
-        if version is None:
+        dump_arguments(task.name, arguments, task.max_payload, task.hidden)
+        version, hidden = task.payload.stored_version, task.hidden
+        if version is None and not hidden:
             return job.evolve(task_kwargs=arguments)
-        values = {field.name: getattr(job, field.name) for field in attr.fields(jobs.Job)}
-        return VersionedJob(**{**values, "task_kwargs": arguments}, version=version)
+        return OurJob.of(job, task_kwargs=arguments, version=version, hidden=hidden)

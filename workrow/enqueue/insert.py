@@ -11,17 +11,20 @@ import psycopg
 from procrastinate import jobs as upstream_jobs
 from procrastinate import manager as upstream_manager
 from procrastinate.connector import BaseConnector
-from procrastinate.exceptions import AlreadyEnqueued
 
+from workrow import sql
 from workrow.arguments.codec import codec_of
 from workrow.arguments.jsonb import dump_arguments
+from workrow.arguments.secrets import NOTHING, Sealed
 from workrow.database import clock
 from workrow.database.given import pool_of, sync_pool_of, tells_url, with_history
 from workrow.declare.limits import Line
 from workrow.declare.options import Options, check_lock
 from workrow.enqueue import transaction
+from workrow.enqueue.hiding import OurJob, hidden_of, hidden_params, hide, hide_async, notes
+from workrow.enqueue.not_inserted import cap_params, refusal
 from workrow.enqueue.transaction import AsyncTransaction, Params, Rows, SyncTransaction
-from workrow.errors import ConfigurationError, QueueFull, check_time
+from workrow.errors import ConfigurationError, check_time
 
 Arguments = dict[str, Any]
 T = TypeVar("T")
@@ -91,6 +94,8 @@ class JobManager(upstream_manager.JobManager):
         _check_jobs(jobs)
         if connection is None:
             if not self._needs_columns(jobs):
+                for hidden in notes(self._given, jobs):
+                    await self.connector.execute_query_async(sql.load("hide_arguments"), **hidden)
                 return await super().batch_defer_jobs_async(jobs)
             async with self.own_connection_async() as own:
                 return await self.batch_defer_jobs_async(jobs, own)
@@ -106,6 +111,8 @@ class JobManager(upstream_manager.JobManager):
         _check_jobs(jobs)
         if connection is None:
             if not self._needs_columns(jobs):
+                for hidden in notes(self._given, jobs):
+                    self.connector.get_sync_connector().execute_query(sql.load("hide_arguments"), **hidden)
                 return super().batch_defer_jobs(jobs)
             with self.own_connection() as own:
                 return self.batch_defer_jobs(jobs, own)
@@ -127,7 +134,7 @@ class JobManager(upstream_manager.JobManager):
         return any(
             getattr(job, "version", None)
             or self._line_of(job.task_name)
-            or (ours and clock.parted(job.scheduled_at)[1] is not None)
+            or (ours and (hidden_of(job) or clock.parted(job.scheduled_at)[1] is not None))
             for job in jobs
         )
 
@@ -138,14 +145,15 @@ class JobManager(upstream_manager.JobManager):
             key=lambda job: (
                 *(job.task_name, job.queue, job.priority, job.lock, job.queueing_lock, job.scheduled_at),
                 getattr(job, "version", None),
+                hidden_of(job),
             ),
         )
-        for (task, queue, priority, lock, queueing_lock, at, version), batch in same:
+        for (task, queue, priority, lock, queueing_lock, at, version, hidden), batch in same:
             options = Options(queue=queue, priority=priority, lock=lock, queueing_lock=queueing_lock, at=at)
             arguments = [job.task_kwargs for job in batch]
             if (codec := codec_of(self._given)) is not None:
                 arguments = [codec.arguments(task, each, each) for each in arguments]
-            yield row_params(task, options, arguments, self._line_of(task), version=version)
+            yield row_params(task, options, arguments, self._line_of(task), version=version, hidden=hidden)
 
 
 def _check_jobs(jobs: list[upstream_jobs.Job]) -> None:
@@ -165,6 +173,7 @@ async def insert_async(on: AsyncTransaction, params: Params) -> list[int]:
         QueueFull: the queue has no room; the same.
         TransactionError: the transaction cannot take an INSERT.
     """
+    await hide_async(on, params)
     ids = _ids(await transaction.run_async(on, *_statement(params)))
     if len(ids) < len(params["args"]):
         raise refusal(params, await transaction.run_async(on, "read_queue_cap", cap_params(params)))
@@ -173,10 +182,17 @@ async def insert_async(on: AsyncTransaction, params: Params) -> list[int]:
 
 def insert(on: SyncTransaction, params: Params) -> list[int]:
     """The same in a sync transaction."""
+    hide(on, params)
     ids = _ids(transaction.run(on, *_statement(params)))
     if len(ids) < len(params["args"]):
         raise refusal(params, transaction.run(on, "read_queue_cap", cap_params(params)))
     return ids
+
+
+def joined(params: Params) -> str:
+    """The arguments of all jobs as one JSON text."""
+    text = f"[{','.join(params['args'])}]"
+    return Sealed(text) if params["hidden"] else text
 
 
 def _statement(params: Params) -> tuple[str, Params]:
@@ -186,7 +202,7 @@ def _statement(params: Params) -> tuple[str, Params]:
         return "enqueue_job", {**params, "args": texts[0], "lines": lines and lines[0]}
     # one JSON text: an array of texts would cost the driver a look at every character, for what to quote
     lines = params["lines"]
-    return "enqueue_jobs", {**params, "args": f"[{','.join(texts)}]", "lines": lines and json.dumps(lines)}
+    return "enqueue_jobs", {**params, "args": joined(params), "lines": lines and json.dumps(lines)}
 
 
 def row_params(
@@ -197,6 +213,7 @@ def row_params(
     *,
     version: int | None = None,
     limit: int | None = None,
+    hidden: frozenset[str] = NOTHING,
 ) -> Params:
     """The parameters of ``enqueue_job.sql`` and ``enqueue_jobs.sql``: one set of options, many sets of arguments.
 
@@ -207,6 +224,7 @@ def row_params(
         line: of the task's limits.
         version: of the signature that they fit; None is 1.
         limit: bytes of JSON that one job may carry.
+        hidden: the names of the arguments that are not to be shown.
 
     Raises:
         ArgumentError: an argument is not JSON, or there is too much of it.
@@ -222,17 +240,23 @@ def row_params(
         "delay": delay,
         "lines": None if line is None else [line.of(options.queue, each, version) for each in arguments],
         "version": version,
-        "args": [dump_arguments(task, each, limit) for each in arguments],
+        "args": [dump_arguments(task, each, limit, hidden) for each in arguments],
+        "hidden": hidden_params(task, hidden),
     }
 
 
 def as_upstream_jobs(
-    task: str, options: Options, arguments: Sequence[Arguments], limit: int | None = None
+    task: str,
+    options: Options,
+    arguments: Sequence[Arguments],
+    limit: int | None = None,
+    hidden: frozenset[str] = NOTHING,
 ) -> list[upstream_jobs.Job]:
     """The same as procrastinate's values, for the connectors that only know those."""
     for each in arguments:
-        dump_arguments(task, each, limit)
-    job = upstream_jobs.Job(
+        dump_arguments(task, each, limit, hidden)
+    job = OurJob(
+        hidden=hidden,
         task_name=task,
         queue=options.queue,
         priority=options.priority,
@@ -265,25 +289,3 @@ def _with_ids(jobs: list[upstream_jobs.Job], ids: list[int]) -> list[upstream_jo
 def _ids(rows: Rows) -> list[int]:
     # a sequence numbers the rows as they are inserted, so sorting restores the order of the arguments
     return sorted(row[0] for row in rows)
-
-
-def cap_params(params: Params) -> Params:
-    """The parameters of ``read_queue_cap.sql`` for jobs that were refused."""
-    return {
-        "queue": params["queue"],
-        "more": len(params["args"]) if params["at"] is None and params["delay"] is None else 0,
-    }
-
-
-def refusal(params: Params, cap: Rows) -> Exception:
-    """Why jobs were not inserted; ``cap``: what ``read_queue_cap.sql`` says since."""
-    if not cap and params["queueing_lock"] is not None:
-        return AlreadyEnqueued(
-            f"{params['task']}: a job with queueing_lock={params['queueing_lock']!r} is waiting already; "
-            "nothing was enqueued"
-        )
-    found = f"{cap[0][1]} jobs wait, at most {cap[0][0]} may" if cap else "as many jobs wait as may"
-    return QueueFull(
-        f"{params['task']}: the queue {params['queue']!r} has no room for {len(params['args'])} more: {found}; nothing "
-        "was enqueued; try again later, or raise its cap with workrow.set_queue_v1"
-    )

@@ -11,7 +11,9 @@ from procrastinate.exceptions import AlreadyEnqueued
 from workrow.declare.options import Options
 from workrow.declare.unique import check_seconds, keys_of
 from workrow.enqueue import transaction
-from workrow.enqueue.insert import Arguments, cap_params, refusal
+from workrow.enqueue.hiding import hide, hide_async
+from workrow.enqueue.insert import Arguments, joined
+from workrow.enqueue.not_inserted import cap_params, refusal
 from workrow.enqueue.transaction import AsyncTransaction, Params, Rows, SyncTransaction
 from workrow.errors import TransactionError
 
@@ -20,7 +22,11 @@ Found = list[tuple[int, bool]]
 
 
 def once_params(
-    params: Params, options: Options, signature: inspect.Signature, arguments: Sequence[Arguments]
+    params: Params,
+    options: Options,
+    signature: inspect.Signature,
+    arguments: Sequence[Arguments],
+    hidden: frozenset[str],
 ) -> dict[str, Any]:
     """The parameters of ``enqueue_once.sql``, from those of ``enqueue_jobs.sql`` and what these options add."""
     rule, expires = options.rule, options.expires
@@ -38,12 +44,12 @@ def once_params(
         job["expires_at"] = expires.isoformat()
     elif expires is not None:
         job["lifetime"] = check_seconds("expires", expires)
-    keys = [] if rule is None else keys_of(params["task"], rule, signature, arguments)
+    keys = [] if rule is None else keys_of(params["task"], rule, signature, arguments, hidden)
     return {
         "job": json.dumps(job),
         "delay": params["delay"],
         "rule": json.dumps(rule.as_json()) if rule else "{}",
-        "args": f"[{','.join(params['args'])}]",
+        "args": joined(params),
         "keys": json.dumps(keys),
         "lines": json.dumps(params["lines"] or []),
         "refused": params,
@@ -60,6 +66,7 @@ async def insert_once_async(on: AsyncTransaction, params: Params) -> Found:
         TransactionError: the transaction cannot take an INSERT.
     """
     refused, statement = _split(params)
+    await hide_async(on, refused)
     rows = await transaction.run_async(on, "enqueue_once", statement)
     if rows[0][2] in ("full", "locked"):
         raise refusal(refused, await transaction.run_async(on, "read_queue_cap", cap_params(refused)))
@@ -69,6 +76,7 @@ async def insert_once_async(on: AsyncTransaction, params: Params) -> Found:
 def insert_once(on: SyncTransaction, params: Params) -> Found:
     """The same in a sync transaction."""
     refused, statement = _split(params)
+    hide(on, refused)
     rows = transaction.run(on, "enqueue_once", statement)
     if rows[0][2] in ("full", "locked"):
         raise refusal(refused, transaction.run(on, "read_queue_cap", cap_params(refused)))

@@ -1,6 +1,5 @@
 """The part of `workrow.enqueue.transaction` that knows SQLAlchemy; loaded when an object of SQLAlchemy's comes."""
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 from weakref import WeakSet
@@ -14,10 +13,11 @@ from sqlalchemy.orm import Session, scoped_session
 from workrow import sql
 from workrow.enqueue.routing import connection_of
 from workrow.errors import TransactionError
+from workrow.logs import get_logger
 
 __all__ = ["ASYNC", "SYNC", "SQLAlchemyError", "driver", "driver_async", "run", "run_async"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 ASYNC = (AsyncSession, async_scoped_session, AsyncConnection)
 SYNC = (Session, scoped_session, Connection)

@@ -37,6 +37,10 @@ class Target(Protocol):
         """The arguments that a job carries."""
 
     @property
+    def hidden(self) -> frozenset[str]:
+        """The names of the arguments that are not to be shown."""
+
+    @property
     def max_payload(self) -> int:
         """Bytes of JSON that the arguments of one job may take."""
 

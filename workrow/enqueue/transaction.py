@@ -14,6 +14,7 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from workrow import sql
+from workrow.arguments.secrets import Sealed
 from workrow.database.privileges import how, kind_for
 from workrow.enqueue.refusals import translated
 from workrow.errors import InsufficientPrivilege, TransactionError
@@ -82,7 +83,7 @@ async def run_async(on: AsyncTransaction, name: str, params: Params, explain: "E
         rows: Rows = await _sqlalchemy().run_async(on, name, params)
         return rows
     except _errors(on) as error:
-        raise _explained(explain, error, on, name) from None
+        raise _explained(explain, _quiet(error, params), on, name) from None
 
 
 def run(on: SyncTransaction, name: str, params: Params, explain: "Explain | None" = None) -> Rows:
@@ -96,7 +97,7 @@ def run(on: SyncTransaction, name: str, params: Params, explain: "Explain | None
         rows: Rows = _sqlalchemy().run(on, name, params)
         return rows
     except _errors(on) as error:
-        raise _explained(explain, error, on, name) from None
+        raise _explained(explain, _quiet(error, params), on, name) from None
 
 
 def _texts(rows: Rows) -> Rows:
@@ -104,6 +105,15 @@ def _texts(rows: Rows) -> Rows:
     if not rows or bytes not in map(type, rows[0]):
         return rows
     return [tuple(value.decode() if isinstance(value, bytes) else value for value in row) for row in rows]
+
+
+def _quiet(error: Exception, params: Params) -> Exception:
+    """The error without the server's detail, which has the row that it refuses, if that is not to be shown."""
+    if isinstance(params.get("args"), Sealed):
+        for each in (error, getattr(error, "orig", None)):
+            if each is not None:
+                each.args = tuple(str(word).partition("\nDETAIL")[0] for word in each.args)
+    return error
 
 
 COPY_CHARACTERS = 65_536

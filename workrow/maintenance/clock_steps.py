@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import math
 import random
 from collections.abc import Awaitable, Callable
@@ -12,9 +11,10 @@ from typing import Any
 from workrow.database import clock
 from workrow.declare.crontab import Taken
 from workrow.declare.schedule import Schedule
+from workrow.logs import get_logger
 from workrow.schedules.rows import as_span
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 LOOK_SECONDS = 15.0
 SMALLEST = 1.0

@@ -1,12 +1,13 @@
 """End waiting jobs whose time is over."""
 
 import asyncio
-import logging
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-logger = logging.getLogger(__name__)
+from workrow.logs import get_logger
+
+logger = get_logger(__name__)
 
 MAX_ROWS = 1000
 PAUSE_SECONDS = 15.0

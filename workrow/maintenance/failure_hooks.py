@@ -1,7 +1,6 @@
 """Tell the database which task is called when a job of another one has ended badly."""
 
 import json
-import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -14,9 +13,10 @@ from workrow.database.link import Link
 from workrow.declare.failure import Failure
 from workrow.enqueue.failure_hook import row_of
 from workrow.errors import ConfigurationError
+from workrow.logs import get_logger
 from workrow.tasks import Task
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 EXAMPLE = Failure(
     job_id=1,

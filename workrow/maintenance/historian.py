@@ -1,7 +1,6 @@
 """Keep the history in order: tomorrow's partitions, what stock workers left behind, what is too old."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -14,8 +13,9 @@ from workrow.database.given import pool_of
 from workrow.database.held import ERRORS, bounded
 from workrow.database.outage import Outage, is_lost
 from workrow.database.privileges import refused
+from workrow.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 INTERVAL = timedelta(minutes=5)
 AFTER_ERROR = timedelta(seconds=15)

@@ -1,11 +1,12 @@
 """Watch the server's queue of notifications: while it is too full, nobody is notified and workers poll."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-logger = logging.getLogger(__name__)
+from workrow.logs import get_logger
+
+logger = get_logger(__name__)
 
 PAUSE_SECONDS, FULL_PAUSE_SECONDS = 15.0, 2.0
 """Between two looks, and from half full on (4 GB, as PostgreSQL comes): so late notifications come back."""

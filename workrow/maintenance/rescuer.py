@@ -1,14 +1,15 @@
 """Give the jobs of dead workers back to the queue."""
 
 import asyncio
-import logging
 import math
 import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-logger = logging.getLogger(__name__)
+from workrow.logs import get_logger
+
+logger = get_logger(__name__)
 
 MAX_ROWS = 1000
 LOOKS = 4

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import logging
 import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -19,11 +18,13 @@ from workrow.arguments.jsonb import dump_arguments
 from workrow.database.given import pool_of
 from workrow.database.held import AGAIN_SECONDS, bounded, write_free
 from workrow.database.outage import Outage, is_lost, is_passing
+from workrow.logs import get_logger
+from workrow.maintenance.known import known_versions
 from workrow.maintenance.tick import Tick, enqueue
 from workrow.schedules.rows import as_json
-from workrow.tasks import Task, known_versions
+from workrow.tasks import Task
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 SCHEDULES = "workrow_schedules"
 """The channel on which changes of schedules are told."""

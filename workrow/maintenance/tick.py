@@ -15,11 +15,12 @@ from workrow.database.outage import is_lost
 from workrow.enqueue import transaction
 from workrow.errors import WorkrowError
 from workrow.job import Job
+from workrow.logs import get_logger
 from workrow.maintenance.due import due, start_of
 from workrow.schedules.rows import as_schedule
 from workrow.tasks import Task
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 RETRY_BROKEN = timedelta(hours=1)
 """When to look again at a row that cannot be read here, such as one of a time zone that this machine does not have."""
@@ -56,7 +57,7 @@ class Tick:
         self._reason: str | None = None
         self.problem: str | None = None
         try:
-            schedule = as_schedule(row, task.payload)
+            schedule = as_schedule(row, task.payload, task.hidden)
             found = due(schedule, row["last_tick"], row["now"], max_delay)
             self._next_due = found.following
             options = _options(self.name, row)

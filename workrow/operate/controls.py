@@ -1,6 +1,5 @@
 """What an operator does to queues and tasks."""
 
-import logging
 from typing import cast
 
 import procrastinate
@@ -11,8 +10,9 @@ from workrow.database.held import bounded, write_free
 from workrow.database.privileges import granted
 from workrow.declare.options import check_name
 from workrow.errors import OptionError, brief, is_whole
+from workrow.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class Controls(procrastinate.App):

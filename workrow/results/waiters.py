@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import threading
 import time
 import uuid
@@ -20,8 +19,9 @@ from workrow.database.outage import Outage
 from workrow.database.privileges import refused
 from workrow.database.supervision import supervise
 from workrow.errors import JobNotFound
+from workrow.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 CHANNEL = "workrow_ended"
 FIRST_PAUSE, PAUSE_GROWTH = 0.005, 2.0

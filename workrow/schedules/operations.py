@@ -138,7 +138,7 @@ def update(app: Owner, name: str, changes: Mapping[str, Any]) -> Steps[None]:
     if not row["dynamic"]:
         raise OptionError(f"schedule {name!r} is declared by a task: change it in the code; it can be paused here")
     known = _task(app, row["task"])
-    before = as_schedule(row, known.payload)
+    before = as_schedule(row, known.payload, known.hidden)
     schedule = before.changed(changes)
     params = _params(name, known, schedule, row["now"])
     yield Statement("update_schedule", {**params, "retimed": schedule.timing != before.timing})
@@ -165,7 +165,7 @@ def run_now(app: Owner, name: str) -> Steps[Job[Any]]:
     options = {option: row[option] for option in ("queue", "priority") if row[option] is not None}
     if row["overlap"] == "queue":
         options["lock"] = f"schedule:{name}"
-    args = as_schedule(row, known.payload).args
+    args = as_schedule(row, known.payload, known.hidden).args
     job: Job[Any] = yield Enqueue(
         known.options(**options).taking_json(), {**args, **known.due_arguments(row["now"], args)}
     )
@@ -199,7 +199,7 @@ def _locked(name: str) -> Steps[dict[str, Any]]:
 
 def _params(name: str, task: Task[..., Any], schedule: Schedule, now: datetime) -> dict[str, Any]:
     try:
-        args = dump_arguments(task.name, task.check_schedule(schedule))
+        args = dump_arguments(task.name, task.check_schedule(schedule), hidden=task.hidden)
     except OptionError as error:
         raise OptionError(f"schedule {name!r}: {error}") from None
     return {

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from workrow.arguments.payload import Misfit, Payload
+from workrow.arguments.secrets import concealed, masked, values_of
 from workrow.declare.crontab import Taken, plain
 from workrow.declare.schedule import Schedule
 from workrow.errors import OptionError
@@ -50,8 +51,8 @@ def as_json(name: str, task: str, schedule: Schedule, args: str, version: int | 
     return {**row, "name": name, "task": task, "args": json.loads(args)}
 
 
-def as_schedule(row: Mapping[str, Any], payload: Payload) -> Schedule:
-    """The schedule of a row of ``claim_schedules.sql``; ``payload``: its task's.
+def as_schedule(row: Mapping[str, Any], payload: Payload, hidden: frozenset[str]) -> Schedule:
+    """The schedule of a row of ``claim_schedules.sql``; ``payload`` and ``hidden``: its task's.
 
     Raises:
         OptionError: it cannot work here; such as a time zone that this machine does not have, or arguments that cannot
@@ -63,5 +64,7 @@ def as_schedule(row: Mapping[str, Any], payload: Payload) -> Schedule:
     try:
         args = payload.upcasted(json.loads(row["args"]), row["version"])
     except Misfit as error:
-        raise OptionError(f"args={row['args']}: {error}") from error
+        stored = json.loads(row["args"])
+        why = concealed(str(error), values_of(stored, hidden))
+        raise OptionError(f"args={json.dumps(masked(stored, hidden))}: {why}") from None
     return Schedule(**{**columns, "timezone": row["timezone"] or "UTC"}, args=args)

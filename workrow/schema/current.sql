@@ -86,6 +86,12 @@ CREATE TABLE workrow.held_rows (
     CONSTRAINT held_rows_pkey PRIMARY KEY (worker_id, kind, name)
 );
 
+CREATE TABLE workrow.hidden_arguments (
+    task_name text NOT NULL,
+    name text NOT NULL,
+    noted_at timestamp with time zone NOT NULL DEFAULT now()
+);
+
 CREATE TABLE workrow.installed_objects (
     name text NOT NULL,
     text_hash text NOT NULL,
@@ -323,6 +329,8 @@ CREATE INDEX history_id_idx ON ONLY workrow.history USING btree (id);
 CREATE INDEX history_quarantine_idx ON ONLY workrow.history USING btree (finished_at) WHERE (quarantine IS NOT NULL);
 
 CREATE INDEX history_unique_key_idx ON ONLY workrow.history USING btree (unique_key, created_at) WHERE (unique_key IS NOT NULL);
+
+CREATE INDEX hidden_arguments_task_name_idx ON workrow.hidden_arguments USING btree (task_name);
 
 CREATE INDEX limit_holds_idx ON workrow.limit_holds USING btree (bucket, until);
 
@@ -832,7 +840,21 @@ BEGIN
                 'job_id', NEW.id,
                 'task', NEW.task_name,
                 'queue', NEW.queue_name,
-                'args', NEW.args,
+                'args', coalesce(
+    (
+        SELECT
+            CASE
+                WHEN bool_or(hidden.name = '*') OR jsonb_typeof(NEW.args) <> 'object' THEN CAST('{"***": "***"}' AS jsonb)
+                ELSE NEW.args || coalesce(
+                    jsonb_object_agg(hidden.name, '***') FILTER (WHERE jsonb_exists(NEW.args, hidden.name)), CAST('{}' AS jsonb)
+                )
+            END
+        FROM workrow.hidden_arguments AS hidden
+        WHERE hidden.task_name = NEW.task_name AND hidden.name <> 'return'
+        HAVING count(*) > 0
+    ),
+    NEW.args
+),
                 'status', NEW.status,
                 'reason', CASE
                     WHEN NEW.status = 'cancelled' THEN 'expired'
@@ -2186,6 +2208,7 @@ AS $function$
         -- what the statements of an enqueue name, and what the trigger that wakes workers looks at
         VALUES
         ('procrastinate_jobs', 'queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, line, due_at, version'),
+        ('workrow.hidden_arguments', 'task_name, name'),
         ('workrow.line_arrivals', 'line, priority'),
         ('workrow.waiters', 'listener, until')
     ),
@@ -2201,6 +2224,7 @@ AS $function$
         ('workrow.worker_details', 'worker_id'),
         ('workrow.sleepers', 'worker_id, queues'),
         ('workrow.queue_caps', 'queue_name, declared_depth, max_depth'),
+        ('workrow.hidden_arguments', 'task_name, name'),
         ('workrow.waiters', 'listener, until'),
         ('workrow.history', 'id, status, task_name, attempts, worker, result, errors'),
         ('workrow.jobs', 'id, status, progress'),
@@ -3128,15 +3152,43 @@ $function$
 -- Live table and history under the live table's column names: what procrastinate's own queries read through our app.
 CREATE OR REPLACE VIEW workrow.all_jobs AS
 SELECT
-    id, queue_name, task_name, priority, lock, queueing_lock, args, status,
+    id, queue_name, task_name, priority, lock, queueing_lock, coalesce(
+    (
+        SELECT
+            CASE
+                WHEN bool_or(hidden.name = '*') OR jsonb_typeof(job.args) <> 'object' THEN CAST('{"***": "***"}' AS jsonb)
+                ELSE job.args || coalesce(
+                    jsonb_object_agg(hidden.name, '***') FILTER (WHERE jsonb_exists(job.args, hidden.name)), CAST('{}' AS jsonb)
+                )
+            END
+        FROM workrow.hidden_arguments AS hidden
+        WHERE hidden.task_name = job.task_name AND hidden.name <> 'return'
+        HAVING count(*) > 0
+    ),
+    job.args
+) AS args, status,
     CASE WHEN line IS NULL OR status <> 'todo' THEN scheduled_at ELSE due_at END AS scheduled_at, attempts,
     abort_requested, worker_id
-FROM procrastinate_jobs
+FROM procrastinate_jobs AS job
 UNION ALL
 SELECT
-    id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts,
+    id, queue_name, task_name, priority, lock, queueing_lock, coalesce(
+    (
+        SELECT
+            CASE
+                WHEN bool_or(hidden.name = '*') OR jsonb_typeof(job.args) <> 'object' THEN CAST('{"***": "***"}' AS jsonb)
+                ELSE job.args || coalesce(
+                    jsonb_object_agg(hidden.name, '***') FILTER (WHERE jsonb_exists(job.args, hidden.name)), CAST('{}' AS jsonb)
+                )
+            END
+        FROM workrow.hidden_arguments AS hidden
+        WHERE hidden.task_name = job.task_name AND hidden.name <> 'return'
+        HAVING count(*) > 0
+    ),
+    job.args
+) AS args, status, scheduled_at, attempts,
     false AS abort_requested, worker_id
-FROM workrow.history;
+FROM workrow.history AS job;
 
 -- The depth is ready_depth_v1's, written out: a function would ask with the rights of whoever looks.
 CREATE OR REPLACE VIEW workrow.caps AS
@@ -3242,13 +3294,25 @@ held AS (
 
 SELECT
     held.kind,
-    held.name,
+    CASE
+        WHEN
+            held.kind = 'bucket'
+            AND EXISTS (
+                SELECT FROM workrow.hidden_arguments AS hidden
+                WHERE
+                    held.name ~ concat(
+                        '/', CASE hidden.name WHEN '*' THEN '[^=]+' ELSE hidden.name END, '=(?!#[0-9a-f]{16}$)'
+                    )
+            )
+            THEN concat(split_part(held.name, '=', 1), '=***')
+        ELSE held.name
+    END AS name,
     held.since,
     session.pid,
     session.application_name,
     session.state,
     session.xact_start AS transaction_since,
-    session.query
+    regexp_replace(session.query, '''([^'']|'''')*(''|$)', '''…''', 'g') AS query
 FROM held
 LEFT JOIN pg_stat_activity AS session ON session.pid = held.pid;
 
@@ -3261,7 +3325,21 @@ SELECT
     job.priority,
     job.lock,
     job.queueing_lock,
-    job.args,
+    coalesce(
+    (
+        SELECT
+            CASE
+                WHEN bool_or(hidden.name = '*') OR jsonb_typeof(job.args) <> 'object' THEN CAST('{"***": "***"}' AS jsonb)
+                ELSE job.args || coalesce(
+                    jsonb_object_agg(hidden.name, '***') FILTER (WHERE jsonb_exists(job.args, hidden.name)), CAST('{}' AS jsonb)
+                )
+            END
+        FROM workrow.hidden_arguments AS hidden
+        WHERE hidden.task_name = job.task_name AND hidden.name <> 'return'
+        HAVING count(*) > 0
+    ),
+    job.args
+) AS args,
     job.scheduled_at,
     job.created_at,
     job.started_at,
@@ -3269,7 +3347,16 @@ SELECT
     job.attempts,
     coalesce(job.worker, details.name) AS worker,
     job.worker_id,
-    job.result,
+    CASE
+        WHEN
+            job.result IS NOT NULL
+            AND EXISTS (
+                SELECT FROM workrow.hidden_arguments AS hidden
+                WHERE hidden.task_name = job.task_name AND hidden.name = 'return'
+            )
+            THEN CAST('"***"' AS jsonb)
+        ELSE job.result
+    END AS result,
     job.errors -> -1 ->> 'message' AS error,
     job.errors -> -1 ->> 'type' AS error_type,
     job.errors -> -1 ->> 'traceback' AS traceback,
@@ -3279,10 +3366,37 @@ SELECT
     job.crashes,
     job.quarantine,
     job.version,
-    job.unique_key,
+    -- a key or a line from before its argument was hidden has the value; those since have a hash
+    CASE
+        WHEN
+            strpos(job.unique_key, '{') > 0
+            AND EXISTS (
+                SELECT FROM workrow.hidden_arguments AS hidden
+                WHERE
+                    hidden.task_name = job.task_name
+                    AND (
+                        strpos(job.unique_key, format('"%s":', hidden.name)) > 0 OR hidden.name = '*' OR hidden.name ~ '[^ -~]'
+                    )
+            )
+            THEN concat(job.task_name, ':***')
+        ELSE job.unique_key
+    END AS unique_key,
     job.expires_at,
     job.progress,
-    job.line
+    CASE
+        WHEN
+            job.line IS NOT NULL
+            AND EXISTS (
+                SELECT FROM workrow.hidden_arguments AS hidden
+                WHERE
+                    hidden.task_name = job.task_name
+                    AND job.line ~ concat(
+                        '/', CASE hidden.name WHEN '*' THEN '[^="]+' ELSE hidden.name END, '=(?!#[0-9a-f]{16}")'
+                    )
+            )
+            THEN '***'
+        ELSE job.line
+    END AS line
 FROM (
     SELECT
         id, task_name, queue_name, status, priority, lock, queueing_lock, args,
@@ -3335,7 +3449,19 @@ known AS (
 )
 SELECT
     known.name,
-    nullif(known.key, '') AS key,
+    -- one from before the argument was hidden, of whatever task; those since are a hash
+    CASE
+        WHEN
+            known.key !~ '^(#[0-9a-f]{16})?$'
+            AND EXISTS (
+                SELECT FROM workrow.hidden_arguments AS hidden
+                WHERE
+                    hidden.name = substring(known.name, '[^/]*$')
+                    OR hidden.name = '*' AND known.name ^@ concat(replace(hidden.task_name, '=', '-'), '/')
+            )
+            THEN '***'
+        ELSE nullif(known.key, '')
+    END AS key,
     coalesce(own.max_running, every.max_running, declared.max_running) AS max_running,
     coalesce(own.rate_count, every.rate_count, declared.rate_count) AS rate_count,
     coalesce(own.rate_seconds, every.rate_seconds, declared.rate_seconds) AS rate_seconds,
@@ -3379,7 +3505,7 @@ LEFT JOIN LATERAL (
         session.application_name,
         session.state,
         session.xact_start AS transaction_since,
-        session.query
+        regexp_replace(session.query, '''([^'']|'''')*(''|$)', '''…''', 'g') AS query
     FROM pg_stat_activity AS session
     WHERE queue.used >= 0.5 AND session.xact_start IS NOT NULL AND session.pid <> pg_backend_pid()
     ORDER BY session.xact_start
@@ -3399,7 +3525,21 @@ SELECT
     job.finished_at AS since,
     job.crashes,
     job.attempts,
-    job.args,
+    coalesce(
+    (
+        SELECT
+            CASE
+                WHEN bool_or(hidden.name = '*') OR jsonb_typeof(job.args) <> 'object' THEN CAST('{"***": "***"}' AS jsonb)
+                ELSE job.args || coalesce(
+                    jsonb_object_agg(hidden.name, '***') FILTER (WHERE jsonb_exists(job.args, hidden.name)), CAST('{}' AS jsonb)
+                )
+            END
+        FROM workrow.hidden_arguments AS hidden
+        WHERE hidden.task_name = job.task_name AND hidden.name <> 'return'
+        HAVING count(*) > 0
+    ),
+    job.args
+) AS args,
     job.worker,
     job.errors
 FROM workrow.history AS job
@@ -3440,6 +3580,7 @@ SELECT
 FROM live
 FULL JOIN workrow.queue_names AS known ON known.name = live.queue;
 
+-- args as in sql/fragments/shown_args.sql.
 -- name and last_tick stay plain columns, so that the view can be written to as version 3's workers do.
 CREATE OR REPLACE VIEW workrow.schedules AS
 SELECT
@@ -3449,7 +3590,21 @@ SELECT
     cron,
     every,
     timezone,
-    args,
+    coalesce(
+        (
+            SELECT
+                CASE
+                    WHEN bool_or(hidden.name = '*') OR jsonb_typeof(timetable.args) <> 'object' THEN CAST('{"***": "***"}' AS jsonb)
+                    ELSE timetable.args || coalesce(
+                        jsonb_object_agg(hidden.name, '***') FILTER (WHERE jsonb_exists(timetable.args, hidden.name)), CAST('{}' AS jsonb)
+                    )
+                END
+            FROM workrow.hidden_arguments AS hidden
+            WHERE hidden.task_name = timetable.task AND hidden.name <> 'return'
+            HAVING count(*) > 0
+        ),
+        timetable.args
+    ) AS args,
     queue,
     priority,
     missed,

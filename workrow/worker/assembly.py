@@ -15,9 +15,10 @@ from workrow.declare.unique import Unique, check_seconds
 from workrow.errors import ConfigurationError
 from workrow.maintenance.aside import Aside
 from workrow.maintenance.failure_hooks import FailureHooks
+from workrow.maintenance.known import hidden_arguments, known_versions
 from workrow.maintenance.notify_queue import NotifyQueue
 from workrow.maintenance.scheduler import Scheduler
-from workrow.tasks import Task, known_versions
+from workrow.tasks import Task
 from workrow.worker.claiming.claimer import Claimer
 from workrow.worker.claiming.lines import lines_of
 from workrow.worker.claiming.pauses import Pauses
@@ -137,7 +138,9 @@ class Assembly(UpstreamWorker):
             self._lanes.unlock,
         )
         hooks = FailureHooks(self.app.tasks, getattr(self.app, "on_failure", None), connections.claiming)
-        self._claims = Claims(connections.claiming, self._lease, self._known, self._finisher, hooks)
+        self._claims = Claims(
+            connections.claiming, self._lease, self._known, self._finisher, hooks, hidden_arguments(self.app.tasks)
+        )
         self._sleep = Sleep(connections.chores, self._lease, self._queues, possible=self.listen_notify)
         self._pauses = Pauses(connections.claiming, {name: task.name for name, task in self.app.tasks.items()})
         self._notifications = Notifications(

@@ -1,17 +1,18 @@
 """The one connection on which all lanes claim, and what it may have lost."""
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Awaitable, Callable, Mapping
 
 from workrow.database.held import Held
 from workrow.database.link import Link, persist
+from workrow.logs import get_logger
 from workrow.maintenance.failure_hooks import FailureHooks
 from workrow.worker.finishing.finisher import Finisher
 from workrow.worker.lease import Lease
 from workrow.worker.outcome import Claimed, Outcome
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class Claims:
@@ -23,6 +24,7 @@ class Claims:
         known: the ids of all jobs that this worker knows it holds.
         finisher: gives back what is found.
         hooks: are declared before the first claim, so that no job fails without them.
+        hidden: the arguments that each task does not show; told then, too.
 
     Attributes:
         turn: held while something is claimed, or the lease renewed.
@@ -30,7 +32,13 @@ class Claims:
     """
 
     def __init__(
-        self, link: Link, lease: Lease, known: Callable[[], set[int]], finisher: Finisher, hooks: FailureHooks
+        self,
+        link: Link,
+        lease: Lease,
+        known: Callable[[], set[int]],
+        finisher: Finisher,
+        hooks: FailureHooks,
+        hidden: Mapping[str, list[str]],
     ) -> None:
         self.link = link
         self.turn = asyncio.Lock()
@@ -39,6 +47,7 @@ class Claims:
         self._known = known
         self._finisher = finisher
         self._hooks = hooks
+        self._hidden = hidden
 
     async def run(self, claim: Callable[[], Awaitable[None]]) -> None:
         """Await ``claim()`` until it works."""
@@ -46,6 +55,9 @@ class Claims:
         async def attempt() -> None:
             if not self._hooks.declared:
                 await self._hooks.declare()
+            if self._hidden:
+                await self.link.run("hide_arguments", hidden=json.dumps(self._hidden))
+                self._hidden = {}
             if self.in_doubt:
                 await self._give_back_lost()
             try:

@@ -1,6 +1,5 @@
 """The connections of one worker, and what it asks on them for itself."""
 
-import logging
 from dataclasses import asdict
 from functools import partial
 
@@ -10,9 +9,10 @@ from workrow.arguments.codec import Codec
 from workrow.database.held import Held
 from workrow.database.link import Connect, Link, persist, read_by, read_json
 from workrow.database.outage import LOST, Outage, told
+from workrow.logs import get_logger
 from workrow.worker.outcome import Claimed, Hold
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 HELD_PATIENCE_MS = 10
 """What is held is likely to be held still: 50 keys take half a second, and the next look comes a second later."""

@@ -6,7 +6,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+from workrow.arguments.secrets import concealed, concealing
 from workrow.errors import WorkrowError
+from workrow.logs import TRACEBACK
 
 Unsaid = (Exception, SystemExit, KeyboardInterrupt, GeneratorExit)
 """What the code of an exception may raise without being heard. Not what interrupts a thread."""
@@ -55,9 +57,9 @@ def type_of(error: BaseException) -> str:
 def message_of(error: BaseException) -> str:
     """Its message, as far as it is kept; or that it has none."""
     if told := _told(error):
-        return told.message
+        return concealed(told.message)
     try:
-        return str(error)[:MESSAGE_MAX]
+        return concealed(str(error))[:MESSAGE_MAX]
     except Unsaid as unprintable:
         return f"(its message fails: {type_of(unprintable)})"
 
@@ -65,19 +67,19 @@ def message_of(error: BaseException) -> str:
 def shown(error: BaseException) -> str:
     """Its ``repr``, as far as it has one and that is kept."""
     try:
-        return repr(error)[:MESSAGE_MAX]
+        return concealed(repr(error))[:MESSAGE_MAX]
     except Unsaid:
         return f"{type_of(error)}: {message_of(error)}"
 
 
 def traceback_of(error: BaseException) -> tuple[str, bool]:
-    """Its traceback as text, without its middle if it is long; and whether that is all of it."""
+    """Its traceback as text, without its middle if it is long; and whether that is all of it, and may be told."""
     if told := _told(error):
         added = [each for each in getattr(error, "__notes__", ())[told.notes :] if not str(each).startswith(IN_CHILD)]
-        return told.traceback + "".join(f"{note}\n" for note in added), True
+        return concealed(told.traceback + "".join(f"{note}\n" for note in added)), not concealing.get()
     try:
-        text = "".join(traceback.format_exception(type(error), error, _place(error)))
-        return cut(text), len(text) <= TRACEBACK_MAX
+        text = concealed("".join(traceback.format_exception(type(error), error, _place(error))))
+        return cut(text), len(text) <= TRACEBACK_MAX and not concealing.get()
     except Unsaid:
         pass
     try:
@@ -139,6 +141,6 @@ def report(logger: logging.Logger, level: int, text: str, *args: object, error: 
         if whole:
             logger.log(level, text, *args, exc_info=(type(error), error, _place(error)))
         else:
-            logger.log(level, f"{text}\n%s", *args, told)
+            logger.log(level, text, *args, extra={TRACEBACK: told})
     except Unsaid:
         pass

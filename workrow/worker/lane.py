@@ -1,11 +1,11 @@
 """Some queues and so many slots: claims ahead, starts jobs as slots come free, gives back what waits too long."""
 
 import asyncio
-import logging
 import time
 from collections import deque
 from collections.abc import Callable
 
+from workrow.logs import get_logger
 from workrow.worker.claiming.claimer import Claimer
 from workrow.worker.claiming.pauses import Pauses
 from workrow.worker.claiming.sleep import Sleep
@@ -16,7 +16,7 @@ from workrow.worker.lease import Lease
 from workrow.worker.outcome import Claimed, Outcome
 from workrow.worker.running.executor import Executor, Stop
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 PREFETCH_SECONDS = 0.1
 """So much work, at the pace of the last moments, is claimed ahead: enough to hide the round trip of a claim."""

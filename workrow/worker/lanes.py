@@ -1,16 +1,16 @@
 """All lanes of one worker."""
 
 import asyncio
-import logging
 from functools import partial
 from typing import Any
 
 from workrow.database.outage import Outage
 from workrow.database.supervision import supervise
+from workrow.logs import get_logger
 from workrow.worker.lane import Lane
 from workrow.worker.living.stopping import GOODBYE_SECONDS
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 RATE_SECONDS = 10.0
 

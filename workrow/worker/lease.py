@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +11,9 @@ from workrow.database.held import Held
 from workrow.database.link import Connect, Link, persist
 from workrow.database.outage import LOST as DATABASE_AWAY
 from workrow.database.outage import told
+from workrow.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 BEATS = 4
 """Heartbeats in the time of one lease: three may be lost."""

@@ -11,9 +11,11 @@ from procrastinate import jobs
 from procrastinate.retry import RetryDecision
 
 from workrow.arguments.jsonb import dump_result
+from workrow.arguments.secrets import NOTHING
 from workrow.context import Step
 from workrow.database import clock
 from workrow.database.link import Row
+from workrow.enqueue.hiding import OurJob
 from workrow.worker.job_logs import MESSAGE_MAX, message_of, traceback_of, type_of
 
 TYPE_MAX = 500
@@ -36,6 +38,7 @@ class Claimed:
         progress_due: somebody is about to write it.
         progress_held: nobody is, before the job's end.
         limited: as given.
+        hidden: the names of the arguments that are not to be shown.
         expires_in: seconds from its claim, by the database's clock, until it is too late to start it; None: never.
     """
 
@@ -44,6 +47,7 @@ class Claimed:
     progress_written: Step | None = None
     progress_due = progress_held = False
     limited = False
+    hidden = NOTHING
 
     def __init__(self, row: Row, owner: int, *, limited: bool = False) -> None:
         (
@@ -78,7 +82,7 @@ class Claimed:
     def job(self) -> jobs.Job:
         """The same as procrastinate's value; made only if somebody asks."""
         id_, queue, task, priority, lock, queueing_lock, args, scheduled_at, attempts, *_ = self._row
-        return jobs.Job(
+        job = jobs.Job(
             id=id_,
             status=jobs.Status.DOING.value,
             queue=queue,
@@ -90,6 +94,7 @@ class Claimed:
             scheduled_at=scheduled_at,
             attempts=attempts,
         )
+        return OurJob.of(job, hidden=self.hidden) if self.hidden else job
 
     @property
     def stale(self) -> bool:

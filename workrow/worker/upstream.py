@@ -1,7 +1,6 @@
 """The names that we take from procrastinate's worker. Every use of its private ones by the worker goes through here."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,8 +14,9 @@ from procrastinate.worker import Worker
 from workrow.configuration import check_worker
 from workrow.database.held import AGAIN_SECONDS
 from workrow.database.outage import is_lost, is_passing, told
+from workrow.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 LONGEST_SLEEP = 3600.0
 """Seconds between two looks at lines that are never due again, or fail."""

@@ -11,6 +11,7 @@ from workrow.database import forks
 from workrow.database.held import Held
 from workrow.database.outage import LOST
 from workrow.database.supervision import supervise, unless
+from workrow.logs import get_logger
 from workrow.maintenance.clock_steps import ClockSteps
 from workrow.maintenance.expirer import Expirer
 from workrow.maintenance.rescuer import Rescuer
@@ -19,7 +20,7 @@ from workrow.worker.living.health import serve
 from workrow.worker.living.signals import on_stop
 from workrow.worker.living.stopping import GOODBYE_SECONDS, let_end, write_down
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 UNFINISHED = os.EX_TEMPFAIL
 """The exit code of a worker that had to leave something behind: tasks which did not end, and were given back while they

@@ -1,6 +1,5 @@
 """Which jobs to claim next: the order, the cursors, and when to look from the start again."""
 
-import logging
 import time
 from typing import Any
 
@@ -9,6 +8,7 @@ import psycopg
 from workrow.database.held import Held
 from workrow.database.link import Link, Row
 from workrow.database.outage import LOST, told
+from workrow.logs import get_logger
 from workrow.worker.claiming.lines import Lines
 from workrow.worker.claiming.locks import Locks
 from workrow.worker.claiming.pauses import Pauses
@@ -17,7 +17,7 @@ from workrow.worker.claiming.turns import Turns
 from workrow.worker.lease import Lease
 from workrow.worker.outcome import Claimed
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 MANY_LEVELS = 100
 """So many priorities of a queue are told apart where waiting counts as priority, or a row cannot be claimed."""

@@ -10,7 +10,8 @@ import psycopg
 from workrow.database.held import AGAIN_SECONDS, Held
 from workrow.database.link import Link, Row
 from workrow.declare.limits import Rule
-from workrow.tasks import Task, known_versions
+from workrow.maintenance.known import known_versions
+from workrow.tasks import Task
 from workrow.worker.claiming.pauses import Pauses
 from workrow.worker.lease import Lease
 from workrow.worker.outcome import Claimed

@@ -1,6 +1,5 @@
 """Claims jobs that have a lock: one of each lock at a time."""
 
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -10,12 +9,13 @@ import psycopg
 from workrow.database.held import AGAIN_SECONDS, Held
 from workrow.database.link import Link, Row
 from workrow.database.outage import LOST, told
+from workrow.logs import get_logger
 from workrow.worker.claiming.pauses import Pauses
 from workrow.worker.claiming.survey import SWEEP_SHARE
 from workrow.worker.lease import Lease
 from workrow.worker.outcome import Claimed
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 LOCKS_A_SCAN = 1000
 

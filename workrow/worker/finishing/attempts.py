@@ -1,6 +1,5 @@
 """Attempts to write a batch: what is held, or refused, does not keep the rest."""
 
-import logging
 from collections.abc import Callable
 
 import psycopg
@@ -9,13 +8,14 @@ from workrow.database.held import Held
 from workrow.database.link import Link
 from workrow.database.outage import LOST, told
 from workrow.job import UNKEPT
+from workrow.logs import get_logger
 from workrow.worker.arrays import literal
 from workrow.worker.finishing.writer import RACES, Writer
 from workrow.worker.job_logs import type_of
 from workrow.worker.lease import Lease
 from workrow.worker.outcome import Outcome, entry, plain_outcome
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 WHY_MAX = 1000
 """Characters of a refusal that the row keeps."""

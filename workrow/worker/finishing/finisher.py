@@ -1,16 +1,16 @@
 """Write down how jobs ended, many at a time."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 from functools import partial
 
 from workrow.database.link import Link, persist
+from workrow.logs import get_logger
 from workrow.worker.finishing.attempts import Attempts
 from workrow.worker.lease import Lease
 from workrow.worker.outcome import Outcome
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 BATCH = 1000
 BATCH_CHARACTERS = 16 * 1024 * 1024

@@ -1,15 +1,15 @@
 """Write one batch of outcomes: a statement for each way in which jobs end."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 from workrow.database.link import Link
+from workrow.logs import get_logger
 from workrow.worker.arrays import literal, seconds_until, unless_all_null
 from workrow.worker.outcome import Outcome, unwritten
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 RACES = 3
 """How often an outcome may lose a race with jobs that come and go under its queueing lock."""

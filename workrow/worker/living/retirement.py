@@ -1,15 +1,15 @@
 """When a worker has done enough, and ends in order, so that the next one starts afresh."""
 
 import asyncio
-import logging
 import os
 import random
 from collections.abc import Callable
 
 from workrow.errors import OptionError
+from workrow.logs import get_logger
 from workrow.worker.running.children.vitals import resident
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 MIB = 2**20
 JITTER = 10

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
-import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
 
-logger = logging.getLogger(__name__)
+from workrow.logs import get_logger
+
+logger = get_logger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

@@ -2,15 +2,15 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Sequence
 
 from workrow.database.supervision import unless
+from workrow.logs import get_logger
 from workrow.worker.finishing.finisher import Finisher
 from workrow.worker.lane import Lane
 from workrow.worker.running.executor import Stop
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 GOODBYE_SECONDS = 5.0
 """What the database may take for the last words."""

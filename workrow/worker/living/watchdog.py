@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import sys
 import threading
 import time
@@ -12,9 +11,10 @@ from contextvars import Context
 from types import FrameType
 
 from workrow.job import at_work
+from workrow.logs import get_logger
 from workrow.worker.job_logs import cut
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 LOOKS = 4
 """How often the loop is looked at in the time after which it counts as blocked."""

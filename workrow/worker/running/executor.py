@@ -18,6 +18,7 @@ from workrow.declare.backoff import exponential
 from workrow.declare.resources import Providers
 from workrow.errors import LeaseLost, TransactionError
 from workrow.job import at_work
+from workrow.logs import get_logger
 from workrow.worker.job_logs import first, report, type_of
 from workrow.worker.outcome import Claimed, Hold, Outcome, describe, unspeakable
 from workrow.worker.running.children.pool import Processes, check_importable
@@ -31,7 +32,7 @@ from workrow.worker.running.verdict import Runner, failed, succeeded
 if TYPE_CHECKING:
     from procrastinate.worker import Worker as UpstreamWorker
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 BACK_OFF = exponential(1, cap=60)
 """Seconds until a transactional job runs again that has lost its connection."""

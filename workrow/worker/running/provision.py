@@ -3,7 +3,6 @@
 import asyncio
 import contextvars
 import inspect
-import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from typing import Any
@@ -11,9 +10,10 @@ from typing import Any
 from workrow.context import JobContext
 from workrow.declare.resources import Provider, Providers, injected_kinds
 from workrow.errors import ConfigurationError
+from workrow.logs import get_logger
 from workrow.worker.job_logs import carried
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 CLOSE_SECONDS = 5.0
 """What a resource may take to close when the worker stops."""

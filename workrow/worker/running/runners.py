@@ -10,7 +10,7 @@ import procrastinate
 from procrastinate import exceptions, middleware
 from procrastinate.job_context import AbortReason
 
-from workrow.arguments.parameters import Coded
+from workrow.arguments.results import Coded
 from workrow.context import JobContext, Step
 from workrow.declare.execution import PLAIN, Execution
 from workrow.logs import JobFilter
@@ -22,7 +22,7 @@ from workrow.worker.running.coroutines import run_limited
 from workrow.worker.running.provision import NOTHING, Given, Provision, Wanted
 from workrow.worker.running.threads import Threads
 from workrow.worker.running.transactions import Transactions
-from workrow.worker.running.verdict import Runner, finisher_of, forgetting, limit_of, succeeded, telling, unkept
+from workrow.worker.running.verdict import Runner, finisher_of, forgetting, hiding, limit_of, succeeded, telling, unkept
 
 if TYPE_CHECKING:
     from procrastinate.worker import Worker as UpstreamWorker
@@ -86,8 +86,11 @@ class Runners:
         self.limits[name] = limit_of(task)
         runner = self._runner(task)
         runner = runner if execution_of(task).results else forgetting(runner)
-        self.made[name] = telling(runner, self._worker.worker_name) if JobFilter.made else runner
-        return self.made[name]
+        runner = telling(runner, self._worker.worker_name) if JobFilter.made else runner
+        if isinstance(task, Task) and task.hidden:
+            runner = hiding(runner, task.hidden)
+        self.made[name] = runner
+        return runner
 
     def _runner(self, task: procrastinate.tasks.Task[Any, Any, Any]) -> Runner:
         """How this task is run, decided once: the plain case pays for nothing that others use."""

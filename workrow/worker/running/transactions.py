@@ -2,7 +2,6 @@
 all."""
 
 import asyncio
-import logging
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -15,6 +14,7 @@ from procrastinate.connector import BaseConnector
 from sqlalchemy import exc as sa_exc
 from sqlalchemy.orm import Session
 
+from workrow.arguments.secrets import concealed
 from workrow.configuration import AsyncSessions, SyncSessions
 from workrow.database.given import pool_of, sync_pool_of, tells_url
 from workrow.database.held import Held
@@ -23,10 +23,11 @@ from workrow.declare.execution import TransactionKind
 from workrow.enqueue import transaction
 from workrow.errors import ConfigurationError, LeaseLost, TransactionError
 from workrow.job import UNKEPT
+from workrow.logs import get_logger
 from workrow.worker.outcome import Claimed, Outcome, entry, unwritten
 from workrow.worker.running.transaction_watch import CAUSE_MAX, Watch, conflicts, original, state
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 FINISH = "finish_transactional_job"
 CONFLICT_TRIES = 3
@@ -208,7 +209,7 @@ class Transactions:
         if not conflicts(error) or repetition >= CONFLICT_TRIES:
             return None
         claimed.progress_held = True  # at some isolation levels, writing its progress is a conflict by itself
-        logger.info("%s: conflict with another transaction, again: %s", claimed, error)
+        logger.info("%s: conflict with another transaction, again: %s", claimed, concealed(str(error)))
         return random.uniform(0, CONFLICT_PAUSE * repetition)
 
     @staticmethod
@@ -222,7 +223,7 @@ class Transactions:
             return Outcome(claimed, "todo")
         if not connection_lost(error):
             raise error
-        code, words = state(error), told(original(error))[:CAUSE_MAX]
+        code, words = state(error), concealed(told(original(error)))[:CAUSE_MAX]
         logger.warning("%s: its connection was lost, it goes back to the queue: %s", claimed, words)
         own = began and not (code or "").startswith(NOBODYS)
         return Outcome(claimed, "parted", cause=f"lost its connection: {words}" if own else None)

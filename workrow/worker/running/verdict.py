@@ -11,19 +11,20 @@ from procrastinate import exceptions
 from procrastinate.retry import RetryDecision
 
 from workrow.arguments.jsonb import dump_result
-from workrow.arguments.parameters import Kind
 from workrow.arguments.payload import MAX_RESULT, Misfit
+from workrow.arguments.results import Kind
+from workrow.arguments.secrets import EVERYTHING, concealed, concealing, values_of
 from workrow.declare.retry_policy import Retry, checked, decision, directive, later
 from workrow.directives import Directive, RateLimited, RetryLater, Snooze
 from workrow.errors import LeaseLost, ProcessCrashed
 from workrow.job import UNKEPT
-from workrow.logs import job_fields, running
+from workrow.logs import get_logger, job_fields, running
 from workrow.tasks import Task
 from workrow.worker.job_logs import Unsaid, message_of, report, shown
 from workrow.worker.outcome import Claimed, Hold, Outcome, describe, entry
 from workrow.worker.running.children.loading import result_of
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Runner = Callable[[Claimed], Awaitable[Any]]
 """Runs a job; returns the task's result, or the Outcome where more is to be said."""
@@ -42,6 +43,8 @@ def failed(
     """
     if isinstance(error, LeaseLost):
         return Outcome(claimed, "lost")
+    if task is None:
+        claimed.hidden = frozenset({EVERYTHING})  # nobody here knows what is not to be shown
     if isinstance(error, ProcessCrashed):
         return Outcome(claimed, "crashed", cause=error.cause)
     if problem := _misfit(task, claimed, error):
@@ -116,7 +119,7 @@ def _directed(
         logger.info("%s: aborted, for it was asked to, and would snooze", claimed)
         return Outcome(claimed, "aborted")
     if isinstance(told, Snooze):
-        logger.info("%s: snoozes, %s", claimed, told)
+        logger.info("%s: snoozes, %s", claimed, concealed(str(told)))
         hold = Hold(told.seconds, told.at, told.limit) if isinstance(told, RateLimited) else None
         return Outcome(claimed, "snoozed", retry=decision(told), at=told.at, hold=hold)
     attempt = claimed.attempts + 1
@@ -184,6 +187,17 @@ def forgetting(runner: Runner) -> Runner:
     return run
 
 
+def hiding(runner: Runner, hidden: frozenset[str]) -> Runner:
+    """The same, and nothing that is said of the job tells these arguments of it."""
+
+    async def run(claimed: Claimed) -> Any:
+        claimed.hidden = hidden
+        concealing.set(values_of(claimed.args, hidden))
+        return await runner(claimed)
+
+    return run
+
+
 def telling(runner: Runner, worker: str | None) -> Runner:
     """The same, and what is logged meanwhile can tell the job."""
 
@@ -205,9 +219,9 @@ def _misfit(task: Any, claimed: Claimed, error: BaseException) -> str | None:
     if not isinstance(task, Task):
         return None
     if isinstance(error, Misfit):
-        return f"its arguments do not fit {task.name}{task.signature}: {error}"
+        return concealed(f"its arguments do not fit {task.shown}: {error}")
     try:
         task.signature.bind(**claimed.args)
     except TypeError as unfit:
-        return f"its arguments do not fit {task.name}{task.signature}: {unfit}"
+        return f"its arguments do not fit {task.shown}: {unfit}"
     return None

@@ -23,7 +23,7 @@ BEGIN
                 'job_id', NEW.id,
                 'task', NEW.task_name,
                 'queue', NEW.queue_name,
-                'args', NEW.args,
+                'args', {shown_args:NEW},
                 'status', NEW.status,
                 'reason', CASE
                     WHEN NEW.status = 'cancelled' THEN 'expired'

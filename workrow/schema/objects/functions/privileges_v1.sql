@@ -31,6 +31,7 @@ AS $$
         -- what the statements of an enqueue name, and what the trigger that wakes workers looks at
         VALUES
         ('procrastinate_jobs', 'queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, line, due_at, version'),
+        ('workrow.hidden_arguments', 'task_name, name'),
         ('workrow.line_arrivals', 'line, priority'),
         ('workrow.waiters', 'listener, until')
     ),
@@ -46,6 +47,7 @@ AS $$
         ('workrow.worker_details', 'worker_id'),
         ('workrow.sleepers', 'worker_id, queues'),
         ('workrow.queue_caps', 'queue_name, declared_depth, max_depth'),
+        ('workrow.hidden_arguments', 'task_name, name'),
         ('workrow.waiters', 'listener, until'),
         ('workrow.history', 'id, status, task_name, attempts, worker, result, errors'),
         ('workrow.jobs', 'id, status, progress'),

@@ -61,12 +61,24 @@ held AS (
 
 SELECT
     held.kind,
-    held.name,
+    CASE
+        WHEN
+            held.kind = 'bucket'
+            AND EXISTS (
+                SELECT FROM workrow.hidden_arguments AS hidden
+                WHERE
+                    held.name ~ concat(
+                        '/', CASE hidden.name WHEN '*' THEN '[^=]+' ELSE hidden.name END, '=(?!#[0-9a-f]{16}$)'
+                    )
+            )
+            THEN concat(split_part(held.name, '=', 1), '=***')
+        ELSE held.name
+    END AS name,
     held.since,
     session.pid,
     session.application_name,
     session.state,
     session.xact_start AS transaction_since,
-    session.query
+    {shown_query} AS query
 FROM held
 LEFT JOIN pg_stat_activity AS session ON session.pid = held.pid

@@ -7,7 +7,7 @@ SELECT
     job.priority,
     job.lock,
     job.queueing_lock,
-    job.args,
+    {shown_args:job} AS args,
     job.scheduled_at,
     job.created_at,
     job.started_at,
@@ -15,7 +15,16 @@ SELECT
     job.attempts,
     coalesce(job.worker, details.name) AS worker,
     job.worker_id,
-    job.result,
+    CASE
+        WHEN
+            job.result IS NOT NULL
+            AND EXISTS (
+                SELECT FROM workrow.hidden_arguments AS hidden
+                WHERE hidden.task_name = job.task_name AND hidden.name = 'return'
+            )
+            THEN CAST('"***"' AS jsonb)
+        ELSE job.result
+    END AS result,
     job.errors -> -1 ->> 'message' AS error,
     job.errors -> -1 ->> 'type' AS error_type,
     job.errors -> -1 ->> 'traceback' AS traceback,
@@ -25,10 +34,37 @@ SELECT
     job.crashes,
     job.quarantine,
     job.version,
-    job.unique_key,
+    -- a key or a line from before its argument was hidden has the value; those since have a hash
+    CASE
+        WHEN
+            strpos(job.unique_key, '{') > 0
+            AND EXISTS (
+                SELECT FROM workrow.hidden_arguments AS hidden
+                WHERE
+                    hidden.task_name = job.task_name
+                    AND (
+                        strpos(job.unique_key, format('"%s":', hidden.name)) > 0 OR hidden.name = '*' OR hidden.name ~ '[^ -~]'
+                    )
+            )
+            THEN concat(job.task_name, ':***')
+        ELSE job.unique_key
+    END AS unique_key,
     job.expires_at,
     job.progress,
-    job.line
+    CASE
+        WHEN
+            job.line IS NOT NULL
+            AND EXISTS (
+                SELECT FROM workrow.hidden_arguments AS hidden
+                WHERE
+                    hidden.task_name = job.task_name
+                    AND job.line ~ concat(
+                        '/', CASE hidden.name WHEN '*' THEN '[^="]+' ELSE hidden.name END, '=(?!#[0-9a-f]{16}")'
+                    )
+            )
+            THEN '***'
+        ELSE job.line
+    END AS line
 FROM (
     SELECT
         id, task_name, queue_name, status, priority, lock, queueing_lock, args,

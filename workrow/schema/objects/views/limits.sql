@@ -33,7 +33,19 @@ known AS (
 )
 SELECT
     known.name,
-    nullif(known.key, '') AS key,
+    -- one from before the argument was hidden, of whatever task; those since are a hash
+    CASE
+        WHEN
+            known.key !~ '^(#[0-9a-f]{16})?$'
+            AND EXISTS (
+                SELECT FROM workrow.hidden_arguments AS hidden
+                WHERE
+                    hidden.name = substring(known.name, '[^/]*$')
+                    OR hidden.name = '*' AND known.name ^@ concat(replace(hidden.task_name, '=', '-'), '/')
+            )
+            THEN '***'
+        ELSE nullif(known.key, '')
+    END AS key,
     coalesce(own.max_running, every.max_running, declared.max_running) AS max_running,
     coalesce(own.rate_count, every.rate_count, declared.rate_count) AS rate_count,
     coalesce(own.rate_seconds, every.rate_seconds, declared.rate_seconds) AS rate_seconds,

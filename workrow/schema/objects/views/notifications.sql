@@ -16,7 +16,7 @@ LEFT JOIN LATERAL (
         session.application_name,
         session.state,
         session.xact_start AS transaction_since,
-        session.query
+        {shown_query} AS query
     FROM pg_stat_activity AS session
     WHERE queue.used >= 0.5 AND session.xact_start IS NOT NULL AND session.pid <> pg_backend_pid()
     ORDER BY session.xact_start

@@ -7,7 +7,7 @@ SELECT
     job.finished_at AS since,
     job.crashes,
     job.attempts,
-    job.args,
+    {shown_args:job} AS args,
     job.worker,
     job.errors
 FROM workrow.history AS job

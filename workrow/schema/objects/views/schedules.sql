@@ -1,3 +1,4 @@
+-- args as in sql/fragments/shown_args.sql.
 -- name and last_tick stay plain columns, so that the view can be written to as version 3's workers do.
 CREATE OR REPLACE VIEW workrow.schedules AS
 SELECT
@@ -7,7 +8,21 @@ SELECT
     cron,
     every,
     timezone,
-    args,
+    coalesce(
+        (
+            SELECT
+                CASE
+                    WHEN bool_or(hidden.name = '*') OR jsonb_typeof(timetable.args) <> 'object' THEN CAST('{"***": "***"}' AS jsonb)
+                    ELSE timetable.args || coalesce(
+                        jsonb_object_agg(hidden.name, '***') FILTER (WHERE jsonb_exists(timetable.args, hidden.name)), CAST('{}' AS jsonb)
+                    )
+                END
+            FROM workrow.hidden_arguments AS hidden
+            WHERE hidden.task_name = timetable.task AND hidden.name <> 'return'
+            HAVING count(*) > 0
+        ),
+        timetable.args
+    ) AS args,
     queue,
     priority,
     missed,

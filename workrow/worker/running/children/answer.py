@@ -10,7 +10,7 @@ from typing import Any
 import pydantic_core
 
 from workrow.arguments.jsonb import TooLarge, dump_result
-from workrow.arguments.parameters import Result
+from workrow.arguments.results import Result
 from workrow.worker.job_logs import IN_CHILD, Unsaid, carried, message_of
 from workrow.worker.running.children.portrait import Portrait, portrayed, rebuilt
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import procrastinate
 
-from workrow.arguments.parameters import Coded, Kind
+from workrow.arguments.results import Coded, Kind
 from workrow.tasks import Task
 from workrow.worker.outcome import Claimed
 

@@ -1,0 +1,1 @@
+CREATE INDEX hidden_arguments_task_name_idx ON workrow.hidden_arguments (task_name)
