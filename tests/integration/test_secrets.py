@@ -350,3 +350,17 @@ def test_a_job_says_of_itself_what_may_be_said(app: workrow.App) -> None:
     assert claimed.job.call_string == "t[1](token='***', n=1)"
     assert claimed.job.task_kwargs["token"] == CANARY
     assert pickle.loads(pickle.dumps(claimed.job)) == claimed.job
+
+
+def test_what_a_row_says_draws_nothing_on_a_terminal(conn: Any, database_url: str) -> None:
+    odd = "a\x1b[2Jb\x9b1mc\rd\u202ee\nforged"
+    entry = {"attempt": 1, "at": "now", "type": odd, "message": odd, "traceback": f"one\n{odd}\n", "discarded": False}
+    query = """
+        INSERT INTO workrow.history (id, queue_name, task_name, priority, args, status, attempts, errors, finished_at)
+        VALUES (7, 'q', %s, 0, %s, 'failed', 1, %s, now())"""
+    conn.execute(query, [odd[:60], Jsonb({"n": odd}), Jsonb([entry])])
+    for call in (["status"], ["job", "7", "--tracebacks"]):
+        said = CliRunner().invoke(main, ["--database-url", database_url, *call]).output
+        assert "forged" in said
+        assert not set(said) & set("\x1b\x9b\r\u202e"), said
+        assert not any(line.startswith("forged") for line in said.splitlines())

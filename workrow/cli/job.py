@@ -14,6 +14,7 @@ from workrow.cli.numbers import JOB_ID
 from workrow.cli.where import Database
 from workrow.errors import JobNotFound
 from workrow.job import Progress
+from workrow.logs import printable
 from workrow.results.results import as_progress
 from workrow.schema import check
 from workrow.schema.targets import connect
@@ -34,7 +35,7 @@ def job(database: Database, job_id: int, as_json: bool, tracebacks: bool) -> Non
     if as_json:
         click.echo(json.dumps(found, default=lambda value: value.isoformat(), ensure_ascii=False, indent=2))
         return
-    click.echo(f"{found['task']}[{found['id']}] {found['status']}, queue {found['queue']}")
+    click.echo(printable(f"{found['task']}[{found['id']}] {found['status']}, queue {found['queue']}"))
     for name, value in found.items():
         if name not in ("id", "task", "queue", "status", "errors", "progress") and value not in (None, 0):
             click.echo(f"  {name:<14}{_shown(value)}")
@@ -80,12 +81,14 @@ def read(url: str, job_id: int) -> Row:
 def _shown(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S.%f%z}"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def _bar(progress: Progress) -> str:
     of = "" if progress.total is None else f" of {progress.total:g}"
-    text = f"{progress.done:g}{of}{f': {progress.message}' if progress.message else ''}, {_shown(progress.at)}"
+    text = (
+        f"{progress.done:g}{of}{f': {printable(progress.message)}' if progress.message else ''}, {_shown(progress.at)}"
+    )
     if progress.fraction is None:
         return text
     full = round(BAR * min(1.0, max(0.0, progress.fraction)))
@@ -93,6 +96,9 @@ def _bar(progress: Progress) -> str:
 
 
 def _tell(error: Row, *, traceback: bool) -> None:
-    click.echo(f"  attempt {error.get('attempt')}, {error.get('at')}: {error.get('type')}: {error.get('message')}")
+    said = f"{error.get('attempt')}, {error.get('at')}: {error.get('type')}: {error.get('message')}"
+    click.echo(f"  attempt {printable(said)}")
     if traceback and error.get("traceback"):
-        click.echo("".join(f"    {line}\n" for line in error["traceback"].splitlines()), nl=False)
+        click.echo(
+            "".join(f"    {printable(line)}\n" for line in error["traceback"].rstrip("\n").split("\n")), nl=False
+        )

@@ -15,6 +15,7 @@ from workrow.cli.status import PIPE_WIDTH
 from workrow.cli.where import Database
 from workrow.declare.limits import Rate
 from workrow.errors import INT4_MAX, OptionError
+from workrow.logs import printable
 from workrow.schema import check
 from workrow.schema.targets import connect
 
@@ -51,7 +52,7 @@ def list_limits(database: Database) -> None:
             row["name"], row["key"], row["max_running"], rate, row["rate_burst"], f"{row['weight']:g}", row["running"],
             row["blocked_lines"], _state(row), row["actor"], row["reason"],
         )  # fmt: skip
-        table.add_row(*("" if cell is None else str(cell) for cell in cells))
+        table.add_row(*("" if cell is None else printable(str(cell)) for cell in cells))
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
 
 

@@ -12,6 +12,7 @@ import click
 from workrow.app import App
 from workrow.cli.numbers import COUNT, PRIORITY
 from workrow.cli.where import Database
+from workrow.logs import printable
 from workrow.schedules import operations
 from workrow.schedules.operations import ScheduleState, Steps, run_steps
 from workrow.schema import check
@@ -54,7 +55,7 @@ def list_(database: Database, as_json: bool) -> None:
         click.echo(json.dumps([dataclasses.asdict(each) for each in states], default=_plain, indent=2))
         return
     for line in _table([("NAME", "TASK", "WHEN", "NEXT DUE", "LAST DUE", "JOB", "SKIPPED", ""), *map(_row, states)]):
-        click.echo(line)
+        click.echo(printable(line))
 
 
 @schedules.command()

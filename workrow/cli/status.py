@@ -14,6 +14,7 @@ from rich.text import Text
 
 from workrow import sql
 from workrow.cli.where import Database
+from workrow.logs import printable
 from workrow.schema import check
 from workrow.schema.targets import connect
 
@@ -137,7 +138,7 @@ def _table(title: str, texts: list[str], numbers: list[str]) -> Table:
 
 def _add(table: Table, *values: object) -> None:
     # Text, because brackets in an error's message are no markup
-    table.add_row(*(Text("" if value is None else str(value)) for value in values))
+    table.add_row(*(Text("" if value is None else printable(str(value))) for value in values))
 
 
 def _duration(seconds: float | None) -> str:
