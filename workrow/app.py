@@ -230,6 +230,8 @@ class App(Provides, Tasks, Controls, Connected):
         """
         await self._check_schema(for_worker=True)
         await self.declare_caps()
+        if isinstance(self.connector, Connector):
+            await self.connector.keep_none()
         await super().run_worker_async(**kwargs)
 
     def configure_task(self, name: str, **options: Any) -> procrastinate.jobs.JobDeferrer:
@@ -248,7 +250,7 @@ class App(Provides, Tasks, Controls, Connected):
             return super()._worker(**kwargs)
         tasks = {id(task): task for task in self.tasks.values() if isinstance(task, Task)}
         max_delay = timedelta(seconds=self.periodic_defaults.get("max_delay", 600))
-        return (self.worker_type or Worker)(
+        worker = (self.worker_type or Worker)(
             self,
             connect=partial(connect, self.connector),
             connect_directly=partial(connect, self.connector, self.direct_url),
@@ -262,6 +264,9 @@ class App(Provides, Tasks, Controls, Connected):
             running=self._running,
             **options,
         )
+        if isinstance(self.connector, Connector):
+            self.connector.purpose = f"pool {worker.worker_name}"
+        return worker
 
     async def _check_schema(self, *, for_worker: bool = False) -> None:
         if not tells_url(self.connector):

@@ -1,6 +1,7 @@
 """An app for workers that are killed, stopped and cut off; its database is named by FAULT_DATABASE_URL."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -42,6 +43,16 @@ async def effect(session: AsyncSession, ctx: workrow.JobContext, seconds: float,
 
 @app.task(name="tick", every=timedelta(seconds=1))
 async def tick() -> None: ...
+
+
+@app.task(name="produce", pass_context=False)
+async def produce(seconds: float) -> None:
+    """Enqueue all the time, on connections of the pool, whatever comes of it."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with contextlib.suppress(Exception):
+            await noop.enqueue(None)
+        await asyncio.sleep(0.05)
 
 
 @app.task(name="block")

@@ -16,6 +16,7 @@ from psycopg.rows import DictRow
 
 from workrow.database import forks, session
 from workrow.database.held import bounded
+from workrow.database.pools import outage_of_pool
 from workrow.database.upstream_queries import ours
 from workrow.database.urls import libpq_url, unavailable
 from workrow.errors import DatabaseUnavailable
@@ -27,6 +28,8 @@ CONNECT_TIMEOUT = 5
 PERIODIC_PATIENCE_MS = 20
 """``@app.periodic`` defers one after the other: 20 that are held delay the others by 0.4 s. Other workers, with the
 same due times, are done sooner."""
+MAX_IDLE = 10.0
+"""Seconds for which a connection of the pool is kept that nobody uses."""
 OPEN_TIMEOUT = 30.0
 """Seconds for the pool's first connections, where the first answer was a good one; as psycopg_pool has it."""
 
@@ -83,9 +86,12 @@ class Connector(procrastinate.PsycopgConnector):
 
     Args:
         url: a libpq URL or an SQLAlchemy one, or a function that returns it when it is first needed.
-        min_size: connections that are kept.
+        min_size: connections that are kept; others end after `MAX_IDLE` seconds without use.
         max_size: connections at most.
         lazy: opened by its first use.
+
+    Attributes:
+        purpose: what ``application_name`` says of the pools' connections.
 
     Raises:
         ConfigurationError: the URL is no PostgreSQL URL.
@@ -93,7 +99,17 @@ class Connector(procrastinate.PsycopgConnector):
 
     def __init__(self, url: URL, *, min_size: int = 1, max_size: int = 10, lazy: bool = False) -> None:
         self._url = url if callable(url) else libpq_url(url)
-        super().__init__(conninfo=lambda: self.url, configure=_configure, min_size=min_size, max_size=max_size)
+        self.purpose = "pool"
+        self._name, self._outage = outage_of_pool()
+        super().__init__(
+            name=self._name,
+            conninfo=lambda: self.url,
+            kwargs=self._named,
+            configure=self._configure,
+            min_size=min_size,
+            max_size=max_size,
+            max_idle=MAX_IDLE,
+        )
         self._reopen = lazy
         self._opening = asyncio.Lock()
         forks.forget_in_children(self)
@@ -115,10 +131,12 @@ class Connector(procrastinate.PsycopgConnector):
         if self._sync_connector is None:
             self._sync_connector = SyncConnector(
                 conninfo=lambda: self.url,
-                kwargs={"autocommit": True},
-                configure=session.pin,
-                min_size=1,
+                name=self._name,
+                kwargs=lambda: {"autocommit": True, **self._named()},
+                configure=self._configure_sync,
+                min_size=0,
                 max_size=4,
+                max_idle=MAX_IDLE,
             )
         return self._sync_connector
 
@@ -173,6 +191,12 @@ class Connector(procrastinate.PsycopgConnector):
                 self._reopen = False
         return self.pool
 
+    async def keep_none(self) -> None:
+        """Let idle connections of the pool end, if it is ours: a worker has others, and these are for its tasks."""
+        pool = await self.opened()
+        if not self._pool_externally_set:
+            await pool.resize(0, pool.max_size)
+
     @asynccontextmanager
     async def _get_cursor(
         self, connection: psycopg.AsyncConnection | None = None
@@ -181,6 +205,19 @@ class Connector(procrastinate.PsycopgConnector):
             await self.opened()
         async with super()._get_cursor(connection) as cursor:
             yield cursor
+
+    async def _configure(self, connection: psycopg.AsyncConnection) -> None:
+        # every statement of procrastinate's is a transaction of its own; this saves the round trips of BEGIN and COMMIT
+        await connection.set_autocommit(True)
+        await is_pooled(connection)
+        self._outage.over()
+
+    def _configure_sync(self, connection: psycopg.Connection) -> None:
+        session.pin(connection)
+        self._outage.over()
+
+    def _named(self) -> dict[str, Any]:
+        return {"application_name": session.application_name(self.url, self.purpose)}
 
     async def close_async(self) -> None:
         """Close both pools."""
@@ -204,7 +241,9 @@ class Connector(procrastinate.PsycopgConnector):
         """Find out at once what a pool would only say after half a minute of attempts."""
         problem: psycopg.OperationalError
         try:
-            connection = await psycopg.AsyncConnection.connect(self.url, connect_timeout=CONNECT_TIMEOUT)
+            connection = await psycopg.AsyncConnection.connect(
+                self.url, connect_timeout=CONNECT_TIMEOUT, **self._named()
+            )
         except psycopg.OperationalError as error:
             problem = error
         else:
@@ -234,13 +273,7 @@ async def is_pooled(connection: psycopg.AsyncConnection) -> bool:
     return session.pinned(connection, row)
 
 
-async def _configure(connection: psycopg.AsyncConnection) -> None:
-    # every statement of procrastinate's is a transaction of its own; this saves the round trips of BEGIN and COMMIT
-    await connection.set_autocommit(True)
-    await is_pooled(connection)
-
-
-def _has_ended(connection: psycopg.Connection | psycopg.AsyncConnection) -> bool:
+def has_ended(connection: psycopg.Connection | psycopg.AsyncConnection) -> bool:
     """Whether the server has closed an idle connection, without a round trip: unasked it only ever says goodbye.
 
     psycopg_pool's own check asks the server, which would double the time of every enqueue.
@@ -251,12 +284,12 @@ def _has_ended(connection: psycopg.Connection | psycopg.AsyncConnection) -> bool
 
 
 def _peek(connection: psycopg.Connection) -> None:
-    if _has_ended(connection):
+    if has_ended(connection):
         connection.close()  # the pool takes back what is not closed
         raise psycopg.OperationalError("the server closed this connection")
 
 
 async def _peek_async(connection: psycopg.AsyncConnection) -> None:
-    if _has_ended(connection):
+    if has_ended(connection):
         await connection.close()
         raise psycopg.OperationalError("the server closed this connection")

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import psycopg
@@ -15,11 +16,11 @@ from psycopg.rows import tuple_row
 from psycopg.types.json import set_json_loads
 
 from workrow import sql
-from workrow.database import forks
-from workrow.database.connector import is_pooled
+from workrow.database import forks, session
+from workrow.database.connector import has_ended, is_pooled
 from workrow.database.given import pool_of
 from workrow.database.held import BRIEF_MS, ERRORS, PATIENCE_MS, Held, bound_session, bound_transaction
-from workrow.database.outage import LOST, Outage, is_conflict, judged
+from workrow.database.outage import LOST, Outage, is_conflict, is_passing, judged
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
@@ -30,6 +31,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 STATEMENT_SECONDS = 60.0
 """A network that swallows packets says nothing. After so long without an answer the connection counts as lost."""
 CLOSE_SECONDS = 2.0
+IDLE_SECONDS = 1.0
+"""One that was idle for longer is looked at before it is used: the server may have closed it."""
 ASK_SECONDS = 0.003
 """A statement that has no answer after so long may wait for somebody."""
 CONFLICT_TRIES, CONFLICT_PAUSE = 3, 0.05
@@ -68,7 +71,7 @@ class Link:
         self.outage = outage
         self._connection: psycopg.AsyncConnection | None = None
         self._pooled = False
-        self._opened_at = 0.0
+        self._opened_at = self._used_at = 0.0
         self._turn = asyncio.Lock()
         self._generation = forks.generation
 
@@ -176,6 +179,26 @@ class Link:
         """Seconds for which its connection has not been lost, as far as it knows; 0 without one."""
         return 0.0 if self._connection is None else time.monotonic() - self._opened_at
 
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[psycopg.AsyncConnection]:
+        """The connection itself, as psycopg's pool hands it out; statements wait for their turn meanwhile.
+
+        Raises:
+            psycopg.Error: it cannot be made.
+        """
+        async with self._turn:
+            try:
+                yield await self._open()
+            except (*LOST, asyncio.CancelledError) as error:
+                if not is_passing(error):
+                    await self._drop()
+                raise
+
+    async def rest(self, seconds: float) -> None:
+        """Close the connection if it has not been used for so many seconds."""
+        if not self._turn.locked() and time.monotonic() - self._used_at > seconds:
+            await self.close()
+
     async def close(self) -> None:
         """Close the connection; another statement would open one again. That of a parent stays."""
         if self._generation != forks.generation:
@@ -184,6 +207,9 @@ class Link:
             await self._drop()
 
     async def _open(self) -> psycopg.AsyncConnection:
+        idle, self._used_at = time.monotonic() - self._used_at, time.monotonic()
+        if self._connection is not None and idle > IDLE_SECONDS and has_ended(self._connection):
+            await self._drop()
         if self._connection is None or self._connection.closed:
             self._connection = connection = await self._connect()
             self._opened_at = time.monotonic()
@@ -210,19 +236,6 @@ async def close(connection: psycopg.AsyncConnection) -> None:
         connection.pgconn.finish()
 
 
-def read_json(text: bytes | str) -> Any:
-    """The value; or the ValueError, which is then the trouble of this row and not of the whole statement."""
-    return read_by(pydantic_core.from_json, text)
-
-
-def read_by(loads: Callable[[bytes | str], Any], text: bytes | str) -> Any:
-    """The same with another function."""
-    try:
-        return loads(text)
-    except ValueError as error:
-        return error
-
-
 async def persist(outage: Outage | str, attempt: Callable[[], Awaitable[T]]) -> T:
     """Await ``attempt()`` until it works, with growing pauses while the database is away.
 
@@ -235,19 +248,22 @@ async def persist(outage: Outage | str, attempt: Callable[[], Awaitable[T]]) -> 
     """
     outage = Outage(outage) if isinstance(outage, str) else outage
     span = FIRST_PAUSE
-    while True:
-        try:
-            result = await attempt()
-        except LOST as error:
-            if judged(error) is not error:
-                raise
-            span = min(LONGEST_PAUSE, span * 2) if outage.lasting else FIRST_PAUSE
-            pause = random.uniform(0, span)
-            outage.noted(error, pause)
-            await asyncio.sleep(pause)
-        else:
-            outage.over()
-            return result
+    try:
+        while True:
+            try:
+                result = await attempt()
+            except LOST as error:
+                if judged(error) is not error:
+                    raise
+                span = min(LONGEST_PAUSE, span * 2) if outage.lasting else FIRST_PAUSE
+                pause = random.uniform(0, span)
+                outage.noted(error, pause)
+                await asyncio.sleep(pause)
+            else:
+                outage.over()
+                return result
+    finally:
+        outage.forget()
 
 
 PATIENCE: dict[str, Any] = {
@@ -263,13 +279,14 @@ FACTORIES: dict[str, Any] = {"row_factory": tuple_row, "cursor_factory": psycopg
 """What a pool gives to its user may be dicts, or cursors that read no named parameters."""
 
 
-async def connect(connector: BaseConnector, url: str | None = None) -> psycopg.AsyncConnection:
+async def connect(connector: BaseConnector, url: str | None = None, *, purpose: str = "") -> psycopg.AsyncConnection:
     """A connection beside the connector's pool, made as the pool makes its own, in autocommit mode; or one to
-    ``url``."""
+    ``url``. ``purpose``: what `session.application_name` says of it."""
     pool = await pool_of(connector)
     conninfo = url or await pool._resolve_conninfo()
     given = {**conninfo_to_dict(conninfo), **await pool._resolve_kwargs()}
-    kwargs = {**PATIENCE, **given, **FACTORIES, "autocommit": True}
+    name = session.application_name(conninfo, purpose)
+    kwargs = {**PATIENCE, **given, **FACTORIES, "autocommit": True, "application_name": name}
     connection: psycopg.AsyncConnection = await pool.connection_class.connect("", **kwargs)
     if pool._configure is not None:
         try:

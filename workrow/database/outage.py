@@ -1,6 +1,9 @@
-"""What is said of a database that is away: once when it begins, and once when it is over."""
+"""What a process says of a database that is away: once when it begins, and once when it is over."""
 
+import logging
+import threading
 import time
+import weakref
 
 import psycopg
 
@@ -68,16 +71,20 @@ def told(error: BaseException) -> str:
 class Outage:
     """The database as one loop, or one connection, sees it.
 
+    A process says once that the database is away: whoever notices it first, and the last to whom it answers again says
+    that it is over. What the others see is logged at DEBUG.
+
     Args:
         what: it does there.
+        apart: it asks another server than the rest of the process does.
 
     Attributes:
         lasting: the database was away when it was last asked.
     """
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, *, apart: bool = False) -> None:
         self._what = what
-        self._since = 0.0
+        self._away = _Away() if apart else _everybody
         self.lasting = False
 
     def noted(self, error: BaseException, pause: float | None = None) -> None:
@@ -89,11 +96,50 @@ class Outage:
         if self.lasting:
             logger.debug("%s: the database is still away (%s)%s", self._what, told(error), again)
             return
-        self.lasting, self._since = True, time.monotonic()
-        logger.warning("%s: the database is away (%s); trying again until it is back", self._what, told(error))
+        self.lasting = True
+        level = logging.WARNING if self._away.add(self) else logging.DEBUG
+        logger.log(level, "%s: the database is away (%s); trying again until it is back", self._what, told(error))
 
     def over(self) -> None:
         """It did."""
         if self.lasting:
             self.lasting = False
-            logger.warning("%s: the database is back, after %.1f s", self._what, time.monotonic() - self._since)
+            seconds, last = self._away.remove(self)
+            level = logging.WARNING if last else logging.DEBUG
+            logger.log(level, "%s: the database is back, after %.1f s", self._what, seconds)
+
+    def forget(self) -> None:
+        """Nobody asks here any more."""
+        self.lasting = False
+        self._away.remove(self)
+
+
+class _Away:
+    """To whom in this process a database does not answer. From any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._members: weakref.WeakSet[Outage] = weakref.WeakSet()  # who is gone has nothing to wait for
+        self._since = self._until = 0.0
+
+    def add(self, one: Outage) -> bool:
+        """Whether it is the first."""
+        with self._lock:
+            first = not len(self._members)
+            if first:
+                self._since = time.monotonic()
+            self._members.add(one)
+            self._until = 0.0
+            return first
+
+    def remove(self, one: Outage) -> tuple[float, bool]:
+        """How long the database was away, in seconds; whether it was the last."""
+        with self._lock:
+            if one not in self._members:
+                return 0.0, False
+            self._members.discard(one)
+            self._until = self._until or time.monotonic()
+            return self._until - self._since, not len(self._members)
+
+
+_everybody = _Away()

@@ -1,9 +1,11 @@
 """What every connection of ours relies on, whatever the database, the role or the URL set for others."""
 
+import os
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.datetime import TimestamptzBinaryLoader, TimestamptzLoader
 
 FOLLOWED = {"DateStyle": "ISO", "TimeZone": "UTC", "client_encoding": "UTF8", "standard_conforming_strings": "on"}
@@ -28,6 +30,17 @@ SESSION = {
 }
 """Of the session alone: what a role's sessions may wait and idle for would end ours, and ``schema status`` reads how
 functions are written down. How long a statement of a worker waits for a lock says `workrow.database.held`."""
+
+
+NAME_BYTES = 63
+"""What the server keeps of an application_name."""
+
+
+def application_name(conninfo: str, purpose: str) -> str:
+    """Whose connection this is, and for what: ``workrow claiming worker-1``. What the URL or PGAPPNAME says comes
+    before that, instead of ``workrow``."""
+    owner = conninfo_to_dict(conninfo).get("application_name") or os.environ.get("PGAPPNAME") or "workrow"
+    return f"{owner} {purpose}".strip().encode("ascii", "replace")[:NAME_BYTES].decode()
 
 
 def _set(name: str, value: str, local: str) -> str:

@@ -11,6 +11,7 @@ from procrastinate.exceptions import ConnectorException
 from workrow import sql
 from workrow.database.given import pool_of
 from workrow.database.held import ERRORS, bounded
+from workrow.database.link import Link
 from workrow.database.outage import Outage, is_lost
 from workrow.database.privileges import refused
 from workrow.logs import get_logger
@@ -40,9 +41,15 @@ class Historian:
         self._declare = declare
         self._held = False
         self._refused: set[str] = set()
+        self._link: Link | None = None
 
-    async def run(self) -> None:
-        """Run until cancelled; a database error is logged and tried again."""
+    async def run(self, link: Link | None = None) -> None:
+        """Run until cancelled; a database error is logged and tried again.
+
+        Args:
+            link: a connection of its own, which it closes until the next time; None: one of the pool's.
+        """
+        self._link = link
         outage = Outage("the history's upkeep")
         while True:
             try:
@@ -55,6 +62,8 @@ class Historian:
                     logger.warning("the history's upkeep failed; trying again", exc_info=True)
             else:
                 outage.over()
+            if link is not None:
+                await link.close()
             await asyncio.sleep(delay.total_seconds())
 
     async def run_once(self) -> timedelta:
@@ -72,7 +81,7 @@ class Historian:
 
     async def _call(self, statement: str, **params: object) -> int:
         try:
-            async with bounded(await pool_of(self._connector)) as connection:
+            async with bounded(self._link or await pool_of(self._connector)) as connection:
                 cursor = await connection.execute(sql.load(statement), params)
                 rows = await cursor.fetchall()
         except ERRORS as error:

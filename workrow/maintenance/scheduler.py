@@ -17,6 +17,7 @@ from workrow import sql
 from workrow.arguments.jsonb import dump_arguments
 from workrow.database.given import pool_of
 from workrow.database.held import AGAIN_SECONDS, bounded, write_free
+from workrow.database.link import Link
 from workrow.database.outage import Outage, is_lost, is_passing
 from workrow.logs import get_logger
 from workrow.maintenance.known import known_versions
@@ -80,6 +81,11 @@ class Scheduler:
         self._hears = False
         self._worker_id: int | None = None
         self._born: int | None = None
+        self._link: Link | None = None
+
+    def works_on(self, link: Link) -> None:
+        """Whose connection it shares, instead of one of the pool's."""
+        self._link = link
 
     def works_for(self, worker_id: int) -> None:
         """Which worker this is; after a lost lease it has another id, and is no younger for that."""
@@ -123,7 +129,7 @@ class Scheduler:
         async def write(names: list[str]) -> None:
             known.update(await self._write_down(connection, names))
 
-        async with bounded(await pool_of(self._connector)) as connection:
+        async with bounded(self._link or await pool_of(self._connector)) as connection:
             written = await write_free(connection, sorted(self._undeclared), write)
         self._undeclared.difference_update(written)
         for name in set(written) - known:
@@ -194,7 +200,7 @@ class Scheduler:
         return [("schedule", name, None) for name in {*self._held, *self._undeclared}]
 
     async def _run(self, statement: str, **params: Any) -> list[dict[str, Any]]:
-        async with bounded(await pool_of(self._connector)) as connection:
+        async with bounded(self._link or await pool_of(self._connector)) as connection:
             return await _rows(connection, statement, params)
 
     async def _touch(self) -> None:
@@ -215,7 +221,7 @@ class Scheduler:
 
     async def _tick(self, aside: list[str]) -> int:
         """Take what is due and nobody else holds; returns how many schedules."""
-        async with bounded(await pool_of(self._connector)) as connection:
+        async with bounded(self._link or await pool_of(self._connector)) as connection:
             rows = await _rows(connection, "claim_schedules", {**self._known, "aside": aside, "limit": BATCH})
             ticks = [Tick(row, self._tasks[row["task"]], self._max_delay) for row in rows]
             free = await enqueue(connection, ticks, self._held.keys())

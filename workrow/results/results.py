@@ -13,6 +13,7 @@ from procrastinate.connector import BaseConnector
 
 from workrow import sql
 from workrow.arguments.codec import Codec
+from workrow.database import session
 from workrow.database.given import check_database
 from workrow.database.link import PATIENCE, Row
 from workrow.database.privileges import granted
@@ -139,7 +140,11 @@ class Results:
         if self._waiters is None or self._url != url:
             self.close()
             direct = self._app.direct_url or url
-            self._waiters, self._url = Waiters(lambda: _connect(url), lambda: _connect(direct)), url
+            listening = "listening for results"
+            self._waiters, self._url = (
+                Waiters(lambda: _connect(url, "results"), lambda: _connect(direct, listening)),
+                url,
+            )
         waiter = self._waiters.waiter(job_id, seconds)
         try:
             yield waiter
@@ -187,8 +192,9 @@ def check_id(job_id: object) -> None:
         raise OptionError(f"job_id={brief(job_id)}: must be the id of a job, a whole number from 1 to 2**63 - 1")
 
 
-async def _connect(url: str) -> psycopg.AsyncConnection:
-    return await psycopg.AsyncConnection.connect(url, autocommit=True, **PATIENCE)
+async def _connect(url: str, purpose: str) -> psycopg.AsyncConnection:
+    name = session.application_name(url, purpose)
+    return await psycopg.AsyncConnection.connect(url, autocommit=True, application_name=name, **PATIENCE)
 
 
 def seconds_of(timeout: float | timedelta | None) -> float | None:

@@ -88,7 +88,8 @@ def connect(url: str) -> psycopg.Connection[Any]:
         ConfigurationError: the URL is malformed.
         DatabaseUnavailable: nothing answers there, or it refuses us.
     """
-    parameters: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT, **conninfo_to_dict(libpq_url(url))}
+    given = {"connect_timeout": CONNECT_TIMEOUT, "fallback_application_name": "workrow schema"}
+    parameters: dict[str, Any] = {**given, **conninfo_to_dict(libpq_url(url))}
     try:
         connection = psycopg.connect(**parameters, autocommit=True)
         try:

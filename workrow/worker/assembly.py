@@ -4,13 +4,15 @@ import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
+import psycopg
 from procrastinate import jobs
 from procrastinate.app import App
 
 from workrow.configuration import AsyncSessions, SyncSessions, check_ageing, check_duration, check_most, check_slots
-from workrow.database.link import Connect
+from workrow.database.link import Connect, Link
 from workrow.declare.unique import Unique, check_seconds
 from workrow.errors import ConfigurationError
 from workrow.maintenance.aside import Aside
@@ -47,10 +49,10 @@ class Assembly(UpstreamWorker):
 
     Args:
         app: the app whose tasks it runs.
-        connect: makes a connection in autocommit mode.
+        connect: makes a connection in autocommit mode, for a ``purpose``.
         connect_directly: makes one that bypasses a pooler, to listen on.
         scheduler: ticks the schedules.
-        upkeep: the loop that keeps the history in order.
+        upkeep: the loop that keeps the history in order, on a connection of its own.
         version: what to say of oneself in ``workrow.workers``.
         lease: seconds without a heartbeat after which others take this worker for dead.
         max_crashes: so many crashes put a job into quarantine.
@@ -69,10 +71,10 @@ class Assembly(UpstreamWorker):
         self,
         app: App,
         *,
-        connect: Connect,
-        connect_directly: Connect,
+        connect: Callable[..., Awaitable[psycopg.AsyncConnection]],
+        connect_directly: Callable[..., Awaitable[psycopg.AsyncConnection]],
         scheduler: Scheduler,
-        upkeep: Callable[[], Awaitable[None]],
+        upkeep: Callable[[Link], Awaitable[None]],
         version: str,
         lease: float,
         max_crashes: int,
@@ -113,7 +115,8 @@ class Assembly(UpstreamWorker):
         self._put_together(sessions, sync_sessions)
 
     def _put_together(self, sessions: AsyncSessions | None, sync_sessions: SyncSessions | None) -> None:
-        connections = self._connections = Connections(self._connect, getattr(self.app, "codec", None))
+        connections = self._connections = Connections(self._connect_for, getattr(self.app, "codec", None))
+        self._scheduler.works_on(connections.chores)
         self._chores = connections.chores
         transactions = Transactions(self.app.connector, sessions, sync_sessions, self.worker_name, self._deletes)
         self._progress_writer = ProgressWriter(connections.chores.run)
@@ -144,11 +147,20 @@ class Assembly(UpstreamWorker):
         self._sleep = Sleep(connections.chores, self._lease, self._queues, possible=self.listen_notify)
         self._pauses = Pauses(connections.claiming, {name: task.name for name, task in self.app.tasks.items()})
         self._notifications = Notifications(
-            self._lanes, self._scheduler, self._sleep, self._pauses, connections.chores, self.abort_job_polling_interval
+            self._lanes,
+            self._scheduler,
+            self._sleep,
+            self._pauses,
+            connections.chores,
+            self.abort_job_polling_interval,
+            apart=getattr(self.app, "direct_url", None) is not None,
         )
         aside = (self._finisher.aside, self._scheduler.aside, self._lanes.aside)
         self._aside = Aside(connections.chores.run, lambda: self._lease.worker_id, aside)
         self._notify_queue = NotifyQueue(connections.chores.run, self._notifications.on_notified)
+
+    def _connect_for(self, purpose: str) -> Connect:
+        return partial(self._connect, purpose=f"{purpose} {self.worker_name}")
 
     def _retire(self) -> None:
         self._lanes.stop()
@@ -160,7 +172,7 @@ class Assembly(UpstreamWorker):
 
     def _new_lease(self, version: str) -> Lease:
         return Lease(
-            self._connect,
+            self._connect_for("heart"),
             self.stalled_worker_timeout,
             self.update_heartbeat_interval,
             self._lease_lost.set,

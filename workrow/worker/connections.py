@@ -1,19 +1,25 @@
 """The connections of one worker, and what it asks on them for itself."""
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
+from typing import Any
 
 import psycopg
+import pydantic_core
 
 from workrow.arguments.codec import Codec
 from workrow.database.held import Held
-from workrow.database.link import Connect, Link, persist, read_by, read_json
+from workrow.database.link import Connect, Link, persist
 from workrow.database.outage import LOST, Outage, told
 from workrow.logs import get_logger
 from workrow.worker.outcome import Claimed, Hold
 
 logger = get_logger(__name__)
 
+IDLE_SECONDS = 10.0
+"""A worker without jobs keeps four connections: to claim, for chores, for its heart and to listen."""
 HELD_PATIENCE_MS = 10
 """What is held is likely to be held still: 50 keys take half a second, and the next look comes a second later."""
 
@@ -22,7 +28,7 @@ class Connections:
     """One connection for each kind of work, so that none waits for another; made when they are first used.
 
     Args:
-        connect: makes a connection in autocommit mode.
+        connect: from what it is for to what makes a connection in autocommit mode.
         codec: reads the arguments of jobs, if the app's connector has a way of its own.
 
     Attributes:
@@ -32,12 +38,12 @@ class Connections:
         chores: everything else.
     """
 
-    def __init__(self, connect: Connect, codec: Codec | None) -> None:
+    def __init__(self, connect: Callable[[str], Connect], codec: Codec | None) -> None:
         read = read_json if codec is None else partial(read_by, codec.read)
-        self.claiming = Link(connect, "SET synchronous_commit = off", json_loads=read)
-        self.finishing = Link(connect)
-        self.chores = Link(connect, "SET synchronous_commit = off", outage=Outage("chores"))
-        self.held = Link(connect, patience=HELD_PATIENCE_MS, asking=self.chores)
+        self.claiming = Link(connect("claiming"), "SET synchronous_commit = off", json_loads=read)
+        self.finishing = Link(connect("finishing"))
+        self.chores = Link(connect("chores"), "SET synchronous_commit = off", outage=Outage("chores"))
+        self.held = Link(connect("finishing held"), patience=HELD_PATIENCE_MS, asking=self.chores)
         self._asking = Outage("asking for jobs")
 
     async def mark(self, claimed: Claimed) -> bool:
@@ -77,7 +83,27 @@ class Connections:
         # asked on a connection that is older than that: one made since says nothing of the time before
         return self.claiming.age > seconds and uptime > seconds
 
+    async def rest(self) -> None:
+        """Close what nothing needs while no job runs; until cancelled."""
+        while True:
+            await asyncio.sleep(IDLE_SECONDS)
+            for link in (self.finishing, self.held):
+                await link.rest(IDLE_SECONDS)
+
     async def close(self) -> None:
         """Close them all."""
         for link in (self.claiming, self.finishing, self.held, self.chores):
             await link.close()
+
+
+def read_json(text: bytes | str) -> Any:
+    """The value; or the ValueError, which is then the trouble of this row and not of the whole statement."""
+    return read_by(pydantic_core.from_json, text)
+
+
+def read_by(loads: Callable[[bytes | str], Any], text: bytes | str) -> Any:
+    """The same with another function."""
+    try:
+        return loads(text)
+    except ValueError as error:
+        return error

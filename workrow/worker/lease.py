@@ -10,7 +10,7 @@ from workrow.database import clock
 from workrow.database.held import Held
 from workrow.database.link import Connect, Link, persist
 from workrow.database.outage import LOST as DATABASE_AWAY
-from workrow.database.outage import told
+from workrow.database.outage import Outage, told
 from workrow.logs import get_logger
 
 logger = get_logger(__name__)
@@ -49,6 +49,7 @@ class Lease:
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
         self._stopping = False
+        self._outage = Outage("heartbeats")
         self._heart: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     @property
@@ -127,6 +128,7 @@ class Lease:
             wake.clear()
             if not self._stopped.is_set():
                 await self._beat(link, worker_loop)
+        self._outage.forget()
         await link.close()
 
     async def _beat(self, link: Link, worker_loop: asyncio.AbstractEventLoop) -> None:
@@ -134,6 +136,7 @@ class Lease:
         try:
             rows = await link.run("update_heartbeat", **self.sign_of_life)
         except DATABASE_AWAY as error:
+            self._outage.noted(error)
             self._note(f"no heartbeat for {began - self._beaten_at:.0f} s: {told(error)}")
             return
         except Held:
@@ -144,7 +147,9 @@ class Lease:
             logger.exception("the heartbeat failed")
             return
         if self.problem is not None:
-            logger.warning("the heartbeat is back")
+            if not self._outage.lasting:
+                logger.warning("the heartbeat is back")
+            self._outage.over()
             self.problem, self._steady_since = None, began
         elif not self.valid:  # it was stopped, or its machine was suspended
             self._steady_since = began
@@ -155,7 +160,7 @@ class Lease:
             worker_loop.call_soon_threadsafe(self._lost, worker_id)
 
     def _note(self, problem: str) -> None:
-        if self.problem is None:
+        if self.problem is None and not self._outage.lasting:
             logger.warning("%s", problem)
         self.problem, self._steady_since = problem, None
 

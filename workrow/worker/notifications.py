@@ -24,10 +24,19 @@ class Notifications:
         pauses: what is not to be started now.
         link: where it asks which jobs are to abort.
         abort_seconds: how often it asks so without having heard of any.
+        apart: it listens at another address than everything else uses.
     """
 
     def __init__(
-        self, lanes: list[Lane], scheduler: Scheduler, sleep: Sleep, pauses: Pauses, link: Link, abort_seconds: float
+        self,
+        lanes: list[Lane],
+        scheduler: Scheduler,
+        sleep: Sleep,
+        pauses: Pauses,
+        link: Link,
+        abort_seconds: float,
+        *,
+        apart: bool = False,
     ) -> None:
         self._lanes = lanes
         self._scheduler = scheduler
@@ -38,7 +47,7 @@ class Notifications:
         self._aborts_asked = asyncio.Event()
         self._listens: bool | None = None
         self._notified = True
-        self._outage = Outage("listening")
+        self._outage = Outage("listening", apart=apart)
 
     def listener(self, connect: Connect, queues: list[str] | None) -> Callable[[], Awaitable[None]]:
         """What listens until it is cancelled, on a connection to the server itself and to no pooler."""

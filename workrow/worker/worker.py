@@ -5,10 +5,12 @@ import contextlib
 import logging
 import os
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from workrow.database import forks
 from workrow.database.held import Held
+from workrow.database.link import Link
 from workrow.database.outage import LOST
 from workrow.database.supervision import supervise, unless
 from workrow.logs import get_logger
@@ -134,14 +136,16 @@ class Worker(Assembly):
             "expirer": Expirer(self._chores.run).run,
             "scheduler": self._scheduler.run,
             "clock_steps": ClockSteps(self._chores.run, self._scheduler.wake).run,
-            "upkeep": self._upkeep,
+            "upkeep": partial(self._upkeep, Link(self._connect_for("upkeep"))),
+            "connections": self._connections.rest,
             "aborts": self._notifications.watch_aborts,
             "aside": self._aside.run,
             "notify_queue": self._notify_queue.run,
             "rate": self._lanes.log_rate,
         }
         if self.listen_notify:
-            loops["listener"] = self._notifications.listener(self._connect_directly, self._queues)
+            connect = partial(self._connect_directly, purpose=f"listening {self.worker_name}")
+            loops["listener"] = self._notifications.listener(connect, self._queues)
         sides = {name: supervise(name, loop, outage=self._chores.outage) for name, loop in loops.items()}
         return {
             **sides,
