@@ -93,7 +93,9 @@ def _workers(rows: list[Row]) -> Table:
             row["host"],
             ", ".join(row["queues"] or ["all"]) if row["name"] else "",
             row["version"],
-            f"{_duration(row['heartbeat_age_seconds'])} ago"
+            "died"
+            if row["heartbeat_age_seconds"] is None
+            else f"{_duration(row['heartbeat_age_seconds'])} ago"
             + (", lost" if not row["alive"] else ", stops" if row["stopping_at"] else ""),
             row["pid"],
             row["concurrency"],

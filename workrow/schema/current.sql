@@ -3340,7 +3340,12 @@ SELECT
     ),
     job.args
 ) AS args,
-    job.scheduled_at,
+    -- within the years that every client can read, in any zone
+    CASE
+        WHEN job.scheduled_at > '9999-12-30 00:00:00+00' THEN '9999-12-30 00:00:00+00'
+        WHEN job.scheduled_at < '0001-01-02 00:00:00+00' THEN '0001-01-02 00:00:00+00'
+        ELSE job.scheduled_at
+    END AS scheduled_at,
     job.created_at,
     job.started_at,
     job.finished_at,
@@ -3381,7 +3386,11 @@ SELECT
             THEN concat(job.task_name, ':***')
         ELSE job.unique_key
     END AS unique_key,
-    job.expires_at,
+    CASE
+        WHEN job.expires_at > '9999-12-30 00:00:00+00' THEN '9999-12-30 00:00:00+00'
+        WHEN job.expires_at < '0001-01-02 00:00:00+00' THEN '0001-01-02 00:00:00+00'
+        ELSE job.expires_at
+    END AS expires_at,
     job.progress,
     CASE
         WHEN
@@ -3680,8 +3689,12 @@ SELECT
     details.concurrency,
     details.version,
     details.started_at,
-    worker.last_heartbeat,
-    CAST(extract(EPOCH FROM now() - worker.last_heartbeat) AS double precision) AS heartbeat_age_seconds,
+    -- -infinity, which clients cannot read: its end was seen
+    CASE WHEN isfinite(worker.last_heartbeat) THEN worker.last_heartbeat END AS last_heartbeat,
+    CAST(
+        extract(EPOCH FROM now() - CASE WHEN isfinite(worker.last_heartbeat) THEN worker.last_heartbeat END)
+        AS double precision
+    ) AS heartbeat_age_seconds,
     worker.last_heartbeat > now() - coalesce(details.lease, INTERVAL '30 seconds')
     -- one from the future is from before a step of the server's clock
     AND worker.last_heartbeat < now() + coalesce(details.lease, INTERVAL '30 seconds') AS alive,
@@ -3779,7 +3792,7 @@ BEGIN
     COMMENT ON COLUMN workrow.workers.concurrency IS 'how many jobs it runs at once';
     COMMENT ON COLUMN workrow.workers.version IS 'of workrow';
     COMMENT ON COLUMN workrow.workers.started_at IS 'when it registered';
-    COMMENT ON COLUMN workrow.workers.last_heartbeat IS 'when it last reported';
+    COMMENT ON COLUMN workrow.workers.last_heartbeat IS 'when it last reported; NULL: its end was seen';
     COMMENT ON COLUMN workrow.workers.heartbeat_age_seconds IS 'seconds since then';
     COMMENT ON COLUMN workrow.workers.alive IS 'the last heartbeat is younger than its lease';
     COMMENT ON COLUMN workrow.workers.running IS 'jobs it runs now';

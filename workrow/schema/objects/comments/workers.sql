@@ -9,7 +9,7 @@ BEGIN
     COMMENT ON COLUMN workrow.workers.concurrency IS 'how many jobs it runs at once';
     COMMENT ON COLUMN workrow.workers.version IS 'of workrow';
     COMMENT ON COLUMN workrow.workers.started_at IS 'when it registered';
-    COMMENT ON COLUMN workrow.workers.last_heartbeat IS 'when it last reported';
+    COMMENT ON COLUMN workrow.workers.last_heartbeat IS 'when it last reported; NULL: its end was seen';
     COMMENT ON COLUMN workrow.workers.heartbeat_age_seconds IS 'seconds since then';
     COMMENT ON COLUMN workrow.workers.alive IS 'the last heartbeat is younger than its lease';
     COMMENT ON COLUMN workrow.workers.running IS 'jobs it runs now';

@@ -8,7 +8,12 @@ SELECT
     job.lock,
     job.queueing_lock,
     {shown_args:job} AS args,
-    job.scheduled_at,
+    -- within the years that every client can read, in any zone
+    CASE
+        WHEN job.scheduled_at > '9999-12-30 00:00:00+00' THEN '9999-12-30 00:00:00+00'
+        WHEN job.scheduled_at < '0001-01-02 00:00:00+00' THEN '0001-01-02 00:00:00+00'
+        ELSE job.scheduled_at
+    END AS scheduled_at,
     job.created_at,
     job.started_at,
     job.finished_at,
@@ -49,7 +54,11 @@ SELECT
             THEN concat(job.task_name, ':***')
         ELSE job.unique_key
     END AS unique_key,
-    job.expires_at,
+    CASE
+        WHEN job.expires_at > '9999-12-30 00:00:00+00' THEN '9999-12-30 00:00:00+00'
+        WHEN job.expires_at < '0001-01-02 00:00:00+00' THEN '0001-01-02 00:00:00+00'
+        ELSE job.expires_at
+    END AS expires_at,
     job.progress,
     CASE
         WHEN

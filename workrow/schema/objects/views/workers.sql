@@ -8,8 +8,12 @@ SELECT
     details.concurrency,
     details.version,
     details.started_at,
-    worker.last_heartbeat,
-    CAST(extract(EPOCH FROM now() - worker.last_heartbeat) AS double precision) AS heartbeat_age_seconds,
+    -- -infinity, which clients cannot read: its end was seen
+    CASE WHEN isfinite(worker.last_heartbeat) THEN worker.last_heartbeat END AS last_heartbeat,
+    CAST(
+        extract(EPOCH FROM now() - CASE WHEN isfinite(worker.last_heartbeat) THEN worker.last_heartbeat END)
+        AS double precision
+    ) AS heartbeat_age_seconds,
     worker.last_heartbeat > now() - coalesce(details.lease, INTERVAL '30 seconds')
     -- one from the future is from before a step of the server's clock
     AND worker.last_heartbeat < now() + coalesce(details.lease, INTERVAL '30 seconds') AS alive,
