@@ -52,3 +52,8 @@ def test_every_log_record_of_ours_is_one_line() -> None:
     """A line end in an error's message would begin a record of its own; `workrow.logs.get_logger` escapes it."""
     others = [file for file in FILES if "getLogger(__name__)" in file.read_text()]
     assert [str(file.relative_to(HOUSE)) for file in others] == []
+
+
+def test_sql_is_ascii() -> None:
+    """A database of another encoding than UTF8 holds it, too."""
+    assert [str(path) for path in HOUSE.rglob("*.sql") if not path.read_text(encoding="utf-8").isascii()] == []

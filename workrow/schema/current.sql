@@ -3312,7 +3312,7 @@ SELECT
     session.application_name,
     session.state,
     session.xact_start AS transaction_since,
-    regexp_replace(session.query, '''([^'']|'''')*(''|$)', '''…''', 'g') AS query
+    regexp_replace(session.query, '''([^'']|'''')*(''|$)', '''...''', 'g') AS query
 FROM held
 LEFT JOIN pg_stat_activity AS session ON session.pid = held.pid;
 
@@ -3514,7 +3514,7 @@ LEFT JOIN LATERAL (
         session.application_name,
         session.state,
         session.xact_start AS transaction_since,
-        regexp_replace(session.query, '''([^'']|'''')*(''|$)', '''…''', 'g') AS query
+        regexp_replace(session.query, '''([^'']|'''')*(''|$)', '''...''', 'g') AS query
     FROM pg_stat_activity AS session
     WHERE queue.used >= 0.5 AND session.xact_start IS NOT NULL AND session.pid <> pg_backend_pid()
     ORDER BY session.xact_start
