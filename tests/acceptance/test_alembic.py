@@ -120,7 +120,8 @@ def test_a_lock_is_not_waited_for_too_long(empty_database_url: str) -> None:
     with locked(empty_database_url, "LOCK TABLE procrastinate_jobs IN ACCESS SHARE MODE"):
         error = fails(empty_database_url, "-x", "lock_timeout=100ms", "downgrade", "base")
     assert error == "error: canceling statement due to lock timeout"
-    assert engine_objects(empty_database_url).items() <= before.items()
+    # the revisions that do not need that table have gone down
+    assert engine_objects(empty_database_url).keys() <= before.keys()
     assert ("relation r", "public.procrastinate_jobs") in engine_objects(empty_database_url)
     succeeds(empty_database_url, "upgrade", "head")  # the deployers' lock is free again
     assert objects(empty_database_url) == before

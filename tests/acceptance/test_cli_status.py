@@ -132,7 +132,7 @@ def test_status_reads_the_views_and_nothing_else(filled: str) -> None:
             only_reader = {"PGOPTIONS": f"-c role={role.as_string().strip(chr(34))}"}
             assert json.loads(succeeds("--database-url", filled, "status", "--json", **only_reader))["failures"]
             downgrade = ("--database-url", filled, "schema", "downgrade", "--to=0")
-            assert fails(*downgrade, **only_reader).startswith("Error: the database says: permission denied for table")
+            assert fails(*downgrade, **only_reader).startswith("Error: permission denied for table")
         finally:
             connection.execute(sql.SQL("DROP OWNED BY {}").format(role))
             connection.execute(sql.SQL("DROP ROLE {}").format(role))
