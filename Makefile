@@ -8,10 +8,10 @@ ARGS ?=
 MINUTES ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test chaos check lint format bench psql schema drop-in lock clean
+.PHONY: help demo dev test test-databases chaos check lint format bench psql schema drop-in lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -30,6 +30,9 @@ dev: $(READY) ## the service, a worker and a mail sink until Ctrl-C, restarted w
 
 test: $(READY) ## the whole suite on a real PostgreSQL; ARGS="-k enqueue" narrows it
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+test-databases: $(READY) ## the suite on databases as others have them; VARIANTS="owner latin1 worker habits", ARGS="-k enqueue"
+	@$(BIN)/python -m tests.databases $(VARIANTS) -- -n $(WORKERS) $(ARGS)
 
 chaos: $(READY) ## workers under faults for MINUTES=10, then the judge; SEED=, STANDBY=1, PGBOUNCER=1
 	@$(BIN)/python -m tests.chaos.run --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) \

@@ -3,6 +3,7 @@
 Each xdist worker migrates one database of its own; every test that asks for it gets a copy.
 """
 
+import os
 import re
 import uuid
 from argparse import Namespace
@@ -17,8 +18,11 @@ from alembic.config import Config
 from psycopg import sql
 
 import workrow
+import workrow.schema
 
 ROOT = Path(__file__).parent.parent
+READABLE = "-c DateStyle=ISO"
+"""For connections that tests look with: psycopg reads times in no other style."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -56,6 +60,9 @@ def workrow_migrate() -> Callable[[str], None]:
         config = Config(ROOT / "alembic.ini")
         config.cmd_opts = Namespace(x=[f"url={url}"])
         command.upgrade(config, "head")
+        if role := os.environ.get("WORKROW_TEST_WORKER_ROLE"):
+            for kind in ("producer", "worker", "operator", "viewer"):
+                workrow.schema.grant(url, role, kind)
 
     return migrate
 
@@ -83,8 +90,12 @@ def empty_database_url(cluster_url: str) -> Iterator[str]:
 
 @pytest.fixture
 def app(database_url: str) -> workrow.App:
-    """An app without tasks on the migrated database, not opened."""
-    return workrow.App(database_url)
+    """An app without tasks on the migrated database, not opened.
+
+    With WORKROW_TEST_WORKER_ROLE it connects as this role, which owns nothing and has been granted what ours have.
+    """
+    role = os.environ.get("WORKROW_TEST_WORKER_ROLE")
+    return workrow.App(re.sub(r"//\w+@", f"//{role}@", database_url) if role else database_url)
 
 
 @pytest.fixture
@@ -97,12 +108,12 @@ async def open_app(app: workrow.App) -> AsyncIterator[workrow.App]:
 @pytest.fixture
 def conn(database_url: str) -> Iterator[psycopg.Connection]:
     """A psycopg connection in autocommit mode, to look at what is committed."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(database_url, autocommit=True, options=READABLE) as connection:
         yield connection
 
 
 @pytest.fixture
 async def aconn(database_url: str) -> AsyncIterator[psycopg.AsyncConnection]:
     """An async psycopg connection."""
-    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+    async with await psycopg.AsyncConnection.connect(database_url, options=READABLE) as connection:
         yield connection

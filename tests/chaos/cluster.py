@@ -58,19 +58,28 @@ class Node:
         name: of the data directory and the log file.
         logs: where the log goes.
         clock: what it has for a clock; None: the real one.
+        programs: where PostgreSQL's programs are; None: the embedded ones.
     """
 
-    def __init__(self, directory: Path, name: str, logs: Path, clock: SteppingClock | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        name: str,
+        logs: Path,
+        clock: SteppingClock | None = None,
+        programs: Path | None = None,
+    ) -> None:
         self.clock = clock
+        self.programs = programs or pg_bin()
         self.account = Account.of(directory)
         self.directory = directory
         self.data = directory / name
         self.log = logs / f"postgres-{name}.log"
         self.port = free_port()
 
-    def initialise(self, settings: Mapping[str, object]) -> None:
+    def initialise(self, settings: Mapping[str, object], encoding: str = "UTF8") -> None:
         """Make the data directory."""
-        self._run("initdb", "-D", self.data, "-U", "postgres", "--auth=trust", "--no-locale", "-E", "UTF8", "-N")
+        self._run("initdb", "-D", self.data, "-U", "postgres", "--auth=trust", "--no-locale", "-E", encoding, "-N")
         with (self.data / "postgresql.conf").open("a") as conf:
             conf.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
 
@@ -98,7 +107,7 @@ class Node:
         with self._own_log().open("ab") as log, Path(os.devnull).open("rb") as nothing, clock:
             try:
                 ended = self.account.run(
-                    [pg_bin() / program, *map(str, arguments)],
+                    [self.programs / program, *map(str, arguments)],
                     directory=self.directory,
                     output=log,
                     keep_open=nothing.fileno(),

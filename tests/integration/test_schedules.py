@@ -113,6 +113,27 @@ async def test_it_joins_the_callers_transaction(
     assert names(open_app) == (["s"] if end else [])
 
 
+@pytest.mark.parametrize("end", [True, False])
+async def test_a_session_may_write_times_its_own_way(end: bool, database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for setting in ("DateStyle TO 'German'", "IntervalStyle TO 'sql_standard'", "TimeZone TO 'Asia/Kathmandu'"):
+            connection.execute(f"ALTER DATABASE {connection.info.dbname} SET {setting}".encode())
+    app = workrow.App(database_url)
+
+    @app.task(name="report", queue="reports")
+    async def report(tenant: int) -> None: ...
+
+    async with app.open_async():
+        await on_session(app, report, end)
+        assert names(app) == (["s"] if end else [])
+        async with await psycopg.AsyncConnection.connect(database_url) as session:
+            before = datetime.now(UTC)
+            assert await report.options(delay=HOUR).enqueue_copy(session, [{"tenant": 1}]) == 1
+            query = "SELECT extract(EPOCH FROM max(scheduled_at)) FROM procrastinate_jobs"
+            (start,) = await (await session.execute(query)).fetchone() or (0,)
+            assert HOUR <= datetime.fromtimestamp(float(start), UTC) - before < 2 * HOUR
+
+
 async def test_the_blocking_twins(open_app: workrow.App, task: Any) -> None:
     def twins() -> list[Any]:
         schedules = open_app.schedules

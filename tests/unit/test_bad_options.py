@@ -121,9 +121,9 @@ def test_nor_does_it_find_local_ones() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: workrow.App(5), r"5 is no PostgreSQL URL \(it is of type int\); write 'postgresql://"),  # type: ignore[arg-type]
-        (lambda: workrow.App("postgresql://h/d", direct_url=5), "5 is no PostgreSQL URL"),  # type: ignore[arg-type]
-        (lambda: workrow.App(lambda: None).database_url, "None is no PostgreSQL URL"),  # type: ignore[arg-type,return-value]
+        (lambda: workrow.App(5), "of type int is no PostgreSQL URL: it must be a string, such as 'postgresql://"),  # type: ignore[arg-type]
+        (lambda: workrow.App("postgresql://h/d", direct_url=5), "of type int is no PostgreSQL URL"),  # type: ignore[arg-type]
+        (lambda: workrow.App(lambda: None).database_url, "of type NoneType is no PostgreSQL URL"),  # type: ignore[arg-type,return-value]
         (lambda: workrow.App("postgresql://h/d", lease=float("nan")), "lease=nan: must be seconds"),
         (lambda: workrow.App("postgresql://h/d", lease=float("inf")), "lease=inf: must be seconds"),
         (lambda: workrow.App("postgresql://h/d", max_crashes="x"), "max_crashes='x': must be a whole number"),  # type: ignore[arg-type]

@@ -89,7 +89,7 @@ def test_all_but_the_password_is_shown() -> None:
 
 @pytest.mark.parametrize("value", [{"password": "s3cr3t"}, b"postgresql://user:s3cr3t@host/db", ["s3cr3t"]])
 def test_what_is_no_text_is_not_shown(value: object) -> None:
-    with pytest.raises(ConfigurationError, match=f"a {type(value).__name__} is no PostgreSQL URL") as caught:
+    with pytest.raises(ConfigurationError, match=f"of type {type(value).__name__} is no PostgreSQL URL") as caught:
         libpq_url(value)  # type: ignore[arg-type]
     assert "s3cr3t" not in str(caught.value)
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Self
+from typing import Self, overload
 
 Reading = Callable[[], datetime]
 
@@ -20,6 +20,24 @@ steady: Callable[[], float] = (
 def now() -> datetime:
     """This moment in UTC; under `workrow.testing`'s time travel, the one that the test has set."""
     return datetime.now(UTC) if _moved is None else _moved()
+
+
+@overload
+def as_time(epoch: float) -> datetime: ...
+
+
+@overload
+def as_time(epoch: None) -> None: ...
+
+
+def as_time(epoch: float | None) -> datetime | None:
+    """A time in UTC that comes as seconds since 1970; of one that Python cannot hold the nearest."""
+    if epoch is None:
+        return None
+    try:
+        return datetime.fromtimestamp(epoch, UTC)
+    except (OverflowError, ValueError, OSError):
+        return (datetime.max if epoch > 0 else datetime.min).replace(tzinfo=UTC)
 
 
 class Later(datetime):

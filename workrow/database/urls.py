@@ -29,7 +29,7 @@ def libpq_url(url: str) -> str:
     """
     if not isinstance(url, str):
         raise ConfigurationError(
-            f"a {type(url).__name__} is no PostgreSQL URL: it must be a string, such as {EXAMPLE!r}"
+            f"what is of type {type(url).__name__} is no PostgreSQL URL: it must be a string, such as {EXAMPLE!r}"
         )
     plain = re.sub(r"^postgres(?:ql)?(?:\+\w+)?://", "postgresql://", url)
     if reason := _mistake(plain):

@@ -1,7 +1,7 @@
 """Enqueue very many jobs: a stream of lines, by COPY."""
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from workrow.arguments.jsonb import dump_arguments
 from workrow.arguments.secrets import NOTHING
@@ -102,8 +102,8 @@ def copy(on: SyncTransaction, options: Options, lines: Callable[..., Iterable[st
 
 
 def _after(delay: float, times: Rows) -> datetime:
-    now: datetime = times[0][0]
-    return now + timedelta(seconds=delay)
+    now: float = times[0][0]
+    return clock.as_time(now + delay)
 
 
 def _check_room(queue: str, cap: Rows) -> None:

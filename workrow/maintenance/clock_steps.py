@@ -48,7 +48,7 @@ class ClockSteps:
         """Look how far the server's clock is ahead of ours, which never steps."""
         before = clock.steady()
         ((now,),) = await self._run("database_time")
-        most, least = now.timestamp() - before, now.timestamp() - clock.steady()
+        most, least = now - before, now - clock.steady()
         behind = self._ahead - most
         if behind > SMALLEST:
             await self._mend(behind)

@@ -10,13 +10,14 @@ import procrastinate
 from procrastinate.connector import BaseConnector
 
 from workrow.arguments.jsonb import dump_arguments
+from workrow.database import clock
 from workrow.declare.schedule import Schedule, ScheduleOptions
 from workrow.enqueue import transaction
 from workrow.enqueue.call import Call
 from workrow.enqueue.transaction import AsyncTransaction, Rows, SyncTransaction
 from workrow.errors import OptionError, ScheduleExists, ScheduleNotFound, check_names_known
 from workrow.job import Job
-from workrow.schedules.rows import as_row, as_schedule, with_intervals
+from workrow.schedules.rows import as_row, as_schedule, with_times
 from workrow.tasks import Task
 
 T = TypeVar("T")
@@ -126,7 +127,7 @@ def create(app: Owner, name: str, task: Task[..., Any] | str, options: Mapping[s
         raise OptionError("a schedule that is created has one name, its first argument; name=… is for declared ones")
     check_names_known("option", options, ScheduleOptions.__annotations__)
     schedule = Schedule(**options)
-    params = _params(name, known, schedule, (yield Statement("database_time", {}))[0][0])
+    params = _params(name, known, schedule, clock.as_time((yield Statement("database_time", {}))[0][0]))
     rows: Rows = yield Statement("create_schedule", {**params, "task": known.name})
     if not rows:
         raise ScheduleExists(f"schedule {name!r}: the name is taken; choose another one, update it or delete it")
@@ -186,7 +187,7 @@ def delete(name: str) -> Steps[None]:
 def read(name: str | None) -> Steps[list[ScheduleState]]:
     """See `workrow.schedules.Schedules.list_async`."""
     rows: Rows = yield Statement("read_schedules", {"schedule": name})
-    states = [with_intervals(dict(zip(STATE, row, strict=True))) for row in rows]
+    states = [with_times(dict(zip(STATE, row, strict=True))) for row in rows]
     return [ScheduleState(**{**state, "args": _loaded(state["args"])}) for state in states]
 
 
@@ -194,7 +195,8 @@ def _locked(name: str) -> Steps[dict[str, Any]]:
     rows: Rows = yield Statement("lock_schedule", {"schedule": name})
     if not rows:
         raise _unknown(name)
-    return dict(zip(LOCKED, rows[0], strict=True))
+    row = dict(zip(LOCKED, rows[0], strict=True))
+    return {**row, "now": clock.as_time(row["now"])}
 
 
 def _params(name: str, task: Task[..., Any], schedule: Schedule, now: datetime) -> dict[str, Any]:

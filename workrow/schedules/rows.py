@@ -7,6 +7,7 @@ from typing import Any
 
 from workrow.arguments.payload import Misfit, Payload
 from workrow.arguments.secrets import concealed, masked, values_of
+from workrow.database import clock
 from workrow.declare.crontab import Taken, plain
 from workrow.declare.schedule import Schedule
 from workrow.errors import OptionError
@@ -14,6 +15,7 @@ from workrow.errors import OptionError
 COLUMNS = ("cron", "every", "timezone", "queue", "priority", "missed", "catch_up", "max_late", "overlap", "jitter")
 
 INTERVALS = ("every", "max_late", "jitter")
+TIMES = ("next_due_at", "last_due_at", "last_tick", "last_skipped_at", "paused_at", "created_at")
 
 
 def with_intervals(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -21,6 +23,11 @@ def with_intervals(row: Mapping[str, Any]) -> dict[str, Any]:
     (IntervalStyle), and psycopg reads only one of the four ways.
     """
     return {**row, **{name: as_span(row[name]) for name in INTERVALS}}
+
+
+def with_times(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with its times, for DateStyle."""
+    return {**with_intervals(row), **{name: clock.as_time(row[name]) for name in TIMES}}
 
 
 def as_span(seconds: float | None) -> timedelta | None:

@@ -6,7 +6,7 @@ SELECT
     CAST(extract(EPOCH FROM max_late) AS double precision) AS max_late,
     overlap,
     CAST(extract(EPOCH FROM jitter) AS double precision) AS jitter,
-    version, clock_timestamp() AS now
+    version, CAST(extract(EPOCH FROM clock_timestamp()) AS double precision) AS now
 FROM workrow.timetable
 WHERE name = CAST(%(schedule)s AS text)
 FOR UPDATE
