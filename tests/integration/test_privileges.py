@@ -539,6 +539,43 @@ def test_grants_in_a_connections_transaction(url: str) -> None:
     assert "workrow_none" in str(rights(url))
 
 
+async def test_tables_in_a_schema_whose_name_needs_quotes(server: str) -> None:
+    with new_database(server) as admin:
+        with psycopg.connect(admin, autocommit=True) as connection:
+            name = sql.Identifier(connection.info.dbname)
+            connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO workrow_owner").format(name))
+            connection.execute("""CREATE SCHEMA "Our ""own"" Jobs" AUTHORIZATION workrow_owner""")
+            connection.execute(sql.SQL("""ALTER DATABASE {} SET search_path = "Our ""own"" Jobs" """).format(name))
+        owner = of(admin, "owner")
+        schema.upgrade(owner)
+        await work(owner, "owner")
+        for kind in KINDS:
+            schema.grant(owner, f"workrow_{kind}", kind)
+        waiting, failed, lost = await history_of(owner)
+        mine = of(owner, "operator")
+        assert f"{lost}: released" in cli(mine, "release", str(lost))
+        assert f"{waiting}: cancelled" in cli(mine, "cancel", str(waiting))
+        await asyncio.to_thread(looks, of(owner, "viewer"), failed)
+        app = app_of(owner, "producer")
+        async with app.open_async():
+            plain: Any = app.tasks["plain"]
+            job = await plain.options(unique=Unique(by=("n",))).enqueue(None, n=1)
+            await work(owner)
+            assert await job.result(timeout=60) == 2
+        with psycopg.connect(owner, autocommit=True) as connection:
+            connection.execute("""REVOKE USAGE ON SCHEMA "Our ""own"" Jobs" FROM workrow_worker""")
+        with pytest.raises(workrow.WorkrowError):
+            await work(owner)
+        schema.downgrade(owner, to=6)
+        schema.upgrade(owner)
+        assert schema.status(owner).changed == ()
+        with (
+            psycopg.connect(owner, options="-c search_path=public") as connection,
+            pytest.raises(SchemaError, match='put "Our ""own"" Jobs" on the search_path'),
+        ):
+            schema.status(connection)
+
+
 def test_every_kind_is_described_in_the_docs() -> None:
     text = (Path(__file__).parents[2] / "docs" / "privileges.md").read_text()
     kinds: tuple[Kind, ...] = KINDS

@@ -1,4 +1,5 @@
--- What this role lacks to run workers. A function that it may not call does not keep it from that.
+-- What this role lacks to run workers. A function that it may not call does not keep it from that. Objects are written as in
+-- SQL, a name of a schema by itself is taken as it is: hence the cast.
 SELECT
     current_user AS role,
     needed.object,
@@ -6,7 +7,7 @@ SELECT
 FROM workrow.privileges_v1('worker') AS needed
 WHERE
     CASE needed.object_type
-        WHEN 'SCHEMA' THEN NOT has_schema_privilege(needed.object, needed.privilege)
+        WHEN 'SCHEMA' THEN NOT has_schema_privilege(CAST(needed.object AS regnamespace), needed.privilege)
         WHEN 'SEQUENCE' THEN NOT has_sequence_privilege(needed.object, needed.privilege)
         WHEN 'TABLE' THEN NOT has_table_privilege(needed.object, needed.privilege)
         ELSE false
