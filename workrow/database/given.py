@@ -13,6 +13,7 @@ from procrastinate.testing import InMemoryConnector
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
+from workrow.database import beside
 from workrow.database.connector import Connector, SyncConnector
 from workrow.database.upstream_queries import ours
 from workrow.errors import ConfigurationError
@@ -62,19 +63,22 @@ def _parameters(connector: Any) -> dict[str, str] | None:
             return _libpq(pool.conninfo, _called(pool.kwargs) or {})
         if hasattr(pool, "_conn_kwargs"):  # aiopg's
             return _libpq(pool._dsn, pool._conn_kwargs)
-        return _libpq("", pool._kwargs)  # psycopg2's
+        return _libpq(next(iter(pool._args), "") or pool._kwargs.get("dsn"), pool._kwargs)  # psycopg2's
     if (given := getattr(connector, "_pool_args", None)) is None:
         return None
     return _libpq(given.get("conninfo") or given.get("dsn"), {**given, **(_called(given.get("kwargs")) or {})})
 
 
-def _of_engine(connector: Any) -> dict[str, str]:
+def _of_engine(connector: Any) -> dict[str, str] | None:
+    """None where nothing is told: it is a ``creator=`` or an engine's own arguments that know, and not the URL."""
     from sqlalchemy import make_url
 
     url = make_url(connector._engine.url if connector._engine is not None else connector._engine_dsn)
-    arguments = connector._engine_kwargs.get("connect_args", {})
-    named = {**url.translate_connect_args(username="user"), **url.query, **arguments}
-    return _libpq("", named)
+    given = {} if connector._engine_externally_set else connector._engine_kwargs
+    arguments = {**url.get_dialect()().create_connect_args(url)[1], **given.get("connect_args", {})}
+    if not arguments and (connector._engine_externally_set or "creator" in given):
+        return None
+    return _libpq(arguments.get("dsn"), arguments)
 
 
 def _libpq(text: Any, named: Mapping[str, Any]) -> dict[str, str]:
@@ -104,9 +108,11 @@ async def pool_of(connector: BaseConnector) -> psycopg_pool.AsyncConnectionPool:
 
     Raises:
         AppNotOpen: it is not open.
-        ConfigurationError: it leads to no database.
+        ConfigurationError: it leads to no database, or the connections beside it lead to another one.
+        DatabaseUnavailable: nothing answers there.
     """
     own = psycopg_of(connector)
+    await beside.check_async(connector, own)
     return await own.opened() if isinstance(own, Connector) else own.pool
 
 
@@ -114,7 +120,9 @@ def sync_pool_of(connector: BaseConnector) -> psycopg_pool.ConnectionPool:
     """The same of connections that block."""
     sync = connector.get_sync_connector()
     if not isinstance(sync, procrastinate.SyncPsycopgConnector):  # one of psycopg, opened, is its own
-        sync = cast("SyncConnector", _companion(connector).get_sync_connector())
+        companion = _companion(connector)
+        beside.check(connector, companion)
+        sync = cast("SyncConnector", companion.get_sync_connector())
     return sync.pool
 
 
