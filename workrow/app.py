@@ -31,6 +31,7 @@ from workrow.database.given import tells_url
 from workrow.database.urls import libpq_url
 from workrow.declare.failure import Hook
 from workrow.declare.resources import Provides
+from workrow.enqueue import upstream_cli
 from workrow.enqueue.connected import Connected
 from workrow.enqueue.deferrer import counted_later
 from workrow.errors import InsufficientPrivilege, SchemaError
@@ -115,6 +116,7 @@ class App(Provides, Tasks, Controls, Connected):
         self.sync_sessions = sync_sessions
         self.direct_url = libpq_url(direct_url) if direct_url else None
         self._lease = lease
+        upstream_cli.install()
         self.max_crashes = max_crashes
         self.max_payload = max_payload
         self.on_failure = self._hook_of(on_failure)

@@ -59,6 +59,12 @@ class Parameters:
             self._settle()
         return self._hidden
 
+    @property
+    def perhaps_hidden(self) -> frozenset[str]:
+        """The same while annotations may still name what comes later: with those that these would hide."""
+        pending = (EVERYTHING if each.name == self._others else each.name for each in self._pending)
+        return self._hidden.union(pending)
+
     def dump(self, task: str, arguments: Arguments, *, json_too: bool = False) -> Arguments:
         """The arguments as JSON values.
 
@@ -134,7 +140,10 @@ class Parameters:
                     return conversion.json_to_json(value)
                 except ValueError:
                     pass
-            raise ArgumentError(f"{task}: argument {self._misfit(name, value, error)}") from None
+            problem = f"{task}: argument {self._misfit(name, value, error)}"
+        # outside of the except clause: procrastinate's CLI prints all that an error has behind it, pydantic's with
+        # the value too
+        raise ArgumentError(problem)
 
     def _loaded(self, name: str, stored: Any) -> Any:
         allowed = self._kinds_of(name)
@@ -143,7 +152,8 @@ class Parameters:
         try:
             return self._conversion(name).from_json(stored)
         except ValueError as error:
-            raise Misfit(self._misfit(name, stored, error)) from None
+            problem = self._misfit(name, stored, error)
+        raise Misfit(problem)
 
     def _misfit(self, name: str, value: Any, error: ValueError) -> str:
         expected = shown(self._annotation(name))

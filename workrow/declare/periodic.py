@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import attr
 from procrastinate.periodic import PeriodicRegistry, PeriodicTask
 
+from workrow.arguments.secrets import NOTHING, masked
 from workrow.declare import crontab
 from workrow.errors import OptionError
 
@@ -23,4 +25,12 @@ class Registry(PeriodicRegistry):
             crontab.check(cron, "@app.periodic")
         except OptionError as error:
             raise OptionError(f"task {task.name}: {error}") from None
-        return super().register_task(task, cron, periodic_id, configure_kwargs)
+        hidden = task.parameters.perhaps_hidden if hasattr(task, "parameters") else NOTHING
+        if not hidden or not configure_kwargs.get("task_kwargs"):
+            return super().register_task(task, cron, periodic_id, configure_kwargs)
+        # procrastinate logs what it is given
+        logged: Any = {**configure_kwargs, "task_kwargs": masked(configure_kwargs["task_kwargs"], hidden)}
+        made: PeriodicTask[Any, Any, Any] = super().register_task(task, cron, periodic_id, logged)
+        made = attr.evolve(made, configure_kwargs=configure_kwargs)
+        self.periodic_tasks[task.name, periodic_id] = made
+        return made

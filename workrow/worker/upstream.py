@@ -6,14 +6,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import attr
 from croniter import CroniterBadDateError
 from procrastinate.exceptions import ConnectorException
 from procrastinate.periodic import MARGIN, PeriodicDeferrer, PeriodicRegistry, PeriodicTask, TaskAtTime
 from procrastinate.worker import Worker
 
+from workrow.arguments.secrets import NOTHING, masked
 from workrow.configuration import check_worker
 from workrow.database.held import AGAIN_SECONDS
 from workrow.database.outage import is_lost, is_passing, told
+from workrow.enqueue.hiding import OurJob
 from workrow.logs import get_logger
 
 logger = get_logger(__name__)
@@ -78,7 +81,7 @@ class Deferrer(PeriodicDeferrer):
                 continue
             with self._alone(task):
                 try:
-                    await super().defer_jobs([each])
+                    await super().defer_jobs([(_discreet(task), each[1])])
                 except ConnectorException as error:
                     if error.__cause__ is None or not is_passing(error.__cause__):
                         raise
@@ -113,3 +116,35 @@ class Deferrer(PeriodicDeferrer):
                         "%s: its due time %d is given up: its key was held for too long", task.task.name, due
                     )
             await self.defer_jobs(each for each in held if each[1] >= oldest)
+
+
+class _Discreet:
+    """A task with hidden arguments, as procrastinate's ticking takes it: what that logs of the job does not tell them.
+
+    Args:
+        task: the task.
+        kwargs: the arguments of its line.
+    """
+
+    def __init__(self, task: Any, kwargs: dict[str, Any]) -> None:
+        self.name, self.queueing_lock = task.name, task.queueing_lock
+        self._task = task
+        self._kwargs = kwargs
+
+    def configure(self, *, task_kwargs: dict[str, Any], **options: Any) -> Any:
+        """See procrastinate; of ``task_kwargs``, which may be shown, only the due time is new."""
+        kwargs = {**self._kwargs, "timestamp": task_kwargs["timestamp"]}
+        deferrer = self._task.configure(task_kwargs=kwargs, **options)
+        deferrer.job = OurJob.of(deferrer.job, hidden=self._task.hidden)
+        return deferrer
+
+
+def _discreet(periodic: PeriodicTask[Any, Any, Any]) -> PeriodicTask[Any, Any, Any]:
+    hidden = getattr(periodic.task, "hidden", NOTHING)
+    if not hidden:
+        return periodic
+    options: Any = {**periodic.configure_kwargs}
+    kwargs = options.get("task_kwargs") or {}
+    options["task_kwargs"] = masked(kwargs, hidden)
+    task: Any = _Discreet(periodic.task, kwargs)
+    return attr.evolve(periodic, task=task, configure_kwargs=options)
