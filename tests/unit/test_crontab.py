@@ -158,6 +158,9 @@ def test_periodic_keeps_seconds_last() -> None:
         ("0 9 15 * mon#2", "is never due; no year has such a day; cron= would be due at"),
         ("0 9 * * 2L", "cron= would be due at"),
         ("0 9 * * funday", "not acceptable"),
+        ("* * * * * * 2020", "is never due; its years are past"),
+        ("0 0 1 1 * 0 2019-2021", "is never due; its years are past"),
+        ("0 0 29 2 * 0 2027", "is never due; its years .* have no such day"),
         ("h * * * *", "hash_id"),
         ("r 9 * * *", "R is another number in each worker"),
         ("", "Exactly 5, 6 or 7"),
@@ -186,5 +189,13 @@ def test_a_line_is_a_string() -> None:
         workrow.App("postgresql://nowhere").periodic(cron=None)(TASK)  # type: ignore[arg-type]
 
 
-def test_a_year_that_is_over_is_no_mistake() -> None:
-    workrow.App("postgresql://nowhere").periodic(cron="0 0 1 1 * 0 2020")(TASK)
+@pytest.mark.parametrize("text", ["* * * * * * 2020", "0 0 1 1 * 0 2019-2021"])
+def test_what_is_never_due_is_no_way_out(text: str) -> None:
+    with pytest.raises(workrow.OptionError, match="Wrong number of fields; write minute"):
+        Cron(text)
+
+
+def test_one_of_the_years_may_be_over() -> None:
+    app = workrow.App("postgresql://nowhere")
+    app.periodic(cron="0 0 1 1 * 0 2020-2060/20")(TASK)
+    assert len(app.periodic_registry.periodic_tasks) == 1

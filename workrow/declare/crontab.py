@@ -43,6 +43,8 @@ SUNDAY = 7
 RANGE = re.compile(r"(\w+)-(\w+)(?:/(\d{1,4}))?", re.ASCII)
 LOOK_AHEAD = 1000
 """So many due times are compared to show where two readings part."""
+YEARS = 50
+"""croniter looks no further, and so does the worker."""
 
 Reader = Literal["cron=", "@app.periodic"]
 Days = tuple[str, frozenset[Any], frozenset[Any]]
@@ -169,7 +171,13 @@ def _by_croniter(line: str) -> Reading:
     if any(field.startswith("r") for field in line.lower().split()):
         raise Unreadable("R is another number in each worker, and so would be the due times")
     if not _is_ever_due(found):
-        raise Unreadable("is never due; no year has such a day")
+        years = len(found.expanded) > WEEKDAY + 1
+        why = (
+            f"its years are past, or begin in more than {YEARS}, or have no such day"
+            if years
+            else "no year has such a day"
+        )
+        raise Unreadable(f"is never due; {why}")
     minute, hour, day, month, weekday, *second = found.expanded  # and the year, which cronsim does not know
     nth = {
         (weekday, CronSim.LAST if each == "l" else each)
@@ -207,11 +215,9 @@ def _days(rule: str, days: Any, weekdays: Any) -> Days:
 
 
 def _is_ever_due(line: croniter) -> bool:
-    now = line.cur
-    for look in (line.get_next, line.get_prev):  # a year that is over is no mistake
-        with suppress(CroniterBadDateError):
-            look(float, start_time=now)
-            return True
+    with suppress(CroniterBadDateError):
+        line.get_next(float, start_time=line.cur)
+        return True
     return False
 
 
@@ -240,7 +246,7 @@ def _times(line: str, reader: Reader) -> Iterator[datetime]:
     if reader == "cron=":
         return CronSim(plain(line), now)
     # whose times end without an error only where the years are named
-    times: Iterator[datetime] = croniter(line, now, max_years_between_matches=50).all_next(datetime)
+    times: Iterator[datetime] = croniter(line, now, max_years_between_matches=YEARS).all_next(datetime)
     return times
 
 
