@@ -527,6 +527,54 @@ def test_who_could_delete_jobs_before_keeps_what_it_could_do(url: str) -> None:
             assert asked.fetchone() == (may,)
 
 
+async def test_a_way_down_and_up_forgets_the_list_and_revoke_takes_back_what_is_left(url: str) -> None:
+    schema.downgrade(url, to=6)
+    schema.upgrade(url)
+    app = app_of(url, "producer")
+
+    @app.task(name="secret", hide=["n"])
+    async def secret(n: int) -> None: ...
+
+    async with app.open_async():
+        await secret.enqueue(None, n=1)
+    for kind in KINDS:
+        schema.grant(url, f"workrow_{kind}", kind)
+    await work(url)
+    await asyncio.to_thread(cli, of(url, "viewer"), "status")
+    schema.downgrade(url, to=6)
+    schema.upgrade(url)
+    for kind in KINDS:
+        with psycopg.connect(url) as owner:
+            assert owner.execute("SELECT workrow.revoke_v1(%s)", [f"workrow_{kind}"]).fetchone() == (True,)
+            assert owner.execute("SELECT workrow.revoke_v1(%s)", [f"workrow_{kind}"]).fetchone() == (False,)
+    assert "workrow_" not in str(rights(url)).replace("workrow_owner", "")
+
+
+def test_revoking_one_kind_without_the_list_leaves_the_listed_one(url: str) -> None:
+    schema.downgrade(url, to=6)
+    schema.upgrade(url)
+    schema.grant(url, "workrow_worker", "producer")
+    schema.revoke(url, "workrow_worker", "worker")
+    with psycopg.connect(of(url, "worker")) as connection:
+        connection.execute("SELECT id FROM procrastinate_jobs")
+        connection.execute("INSERT INTO procrastinate_jobs (task_name, queue_name) VALUES ('plain', 'q')")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("DELETE FROM procrastinate_jobs")
+
+
+async def test_who_may_not_hide_arguments_is_told_to_be_a_producer(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute("REVOKE ALL ON workrow.hidden_arguments FROM workrow_producer")
+    app = app_of(url, "producer")
+
+    @app.task(name="secret", hide=["n"])
+    async def secret(n: int) -> None: ...
+
+    async with app.open_async():
+        with pytest.raises(InsufficientPrivilege, match=r"SELECT, INSERT ON workrow.hidden_arguments .*'producer'\)"):
+            await secret.enqueue(None, n=1)
+
+
 def test_grants_in_a_connections_transaction(url: str) -> None:
     with psycopg.connect(url) as owner:
         schema.grant(owner, "workrow_none", "viewer")

@@ -17,6 +17,7 @@ PRIVILEGES = {"schema": "USAGE", "sequence": "USAGE", "function": "EXECUTE"}
 WRITTEN = {
     "procrastinate_jobs": "SELECT, INSERT",
     "line_arrivals": "SELECT, INSERT",
+    "hidden_arguments": "SELECT, INSERT",
     "throttles": "SELECT, INSERT, UPDATE",
 }
 """What who enqueues needs of tables that it does not only read."""

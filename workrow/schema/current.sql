@@ -2685,20 +2685,21 @@ CREATE OR REPLACE FUNCTION workrow.revoke_v1(role_name text, kind text DEFAULT N
  LANGUAGE plpgsql
 AS $function$
 DECLARE
-    gone text[];
+    had CONSTANT boolean := EXISTS (
+        SELECT FROM pg_catalog.pg_namespace
+        CROSS JOIN LATERAL aclexplode(nspacl) AS acl
+        WHERE pg_namespace.oid = CAST('workrow' AS regnamespace) AND acl.grantee = to_regrole(quote_ident(revoke_v1.role_name))
+    );
     given record;
 BEGIN
     PERFORM workrow.check_owner_v1(revoke_v1.role_name);
-    WITH taken AS (
-        DELETE FROM workrow.granted_roles AS known
-        WHERE known.role_name = revoke_v1.role_name AND known.kind = coalesce(revoke_v1.kind, known.kind)
-        RETURNING known.kind
-    )
-    SELECT array_agg(taken.kind) INTO gone FROM taken;
+    DELETE FROM workrow.granted_roles AS known
+    WHERE known.role_name = revoke_v1.role_name AND known.kind = coalesce(revoke_v1.kind, known.kind);
     FOR given IN
         SELECT DISTINCT each.object_type, each.object
-        FROM unnest(gone) AS taken (kind)
+        FROM unnest(ARRAY['producer', 'worker', 'operator', 'viewer']) AS taken (kind)
         CROSS JOIN LATERAL workrow.privileges_v1(taken.kind) AS each
+        WHERE taken.kind = coalesce(revoke_v1.kind, taken.kind)
     LOOP
         CONTINUE WHEN given.object_type = 'SCHEMA' AND NOT pg_has_role(
             (SELECT nspowner FROM pg_catalog.pg_namespace WHERE oid = CAST(given.object AS regnamespace)), 'USAGE'
@@ -2712,7 +2713,7 @@ BEGIN
     PERFORM workrow.grant_v1(known.role_name, known.kind)
     FROM workrow.granted_roles AS known
     WHERE known.role_name = revoke_v1.role_name;
-    RETURN gone IS NOT NULL;
+    RETURN had;
 END;
 $function$
 ;

@@ -21,7 +21,8 @@ _TABLE = "SELECT to_regclass('workrow.schema_version') IS NOT NULL"
 # the tables that our triggers are on; there is one instance in a database
 _JOBS = """
 SELECT to_regclass('procrastinate_jobs') IS NOT NULL, (
-    SELECT quote_ident(nspname) FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS space ON space.oid = relnamespace
+    SELECT quote_ident(nspname)
+    FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS space ON space.oid = relnamespace
     WHERE relname = 'procrastinate_jobs' AND relkind = 'r' ORDER BY nspname LIMIT 1
 ), current_setting('search_path')
 """

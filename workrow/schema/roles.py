@@ -37,8 +37,9 @@ def grant(target: Target, role: str, kind: Kind) -> None:
 def revoke(target: Target, role: str, kind: Kind | None = None) -> None:
     """Take back what `grant` gave; of one kind, or of all (None), as before ``DROP ROLE``.
 
-    What the role's other kinds need stays, and so does what was granted by hand elsewhere. Nothing to take back is not
-    an error.
+    It takes back what these kinds need, whoever granted it, also from a role that a downgrade has taken off the list.
+    What the role's other kinds on the list need stays, and so does what was granted by hand elsewhere. Nothing to take
+    back is not an error.
 
     Args:
         target: as for `grant`.

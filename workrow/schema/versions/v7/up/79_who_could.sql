@@ -1,4 +1,5 @@
--- Who may delete jobs could do all that the functions with their owner's rights do: it keeps them.
+-- Who may delete jobs could do all that the functions with their owner's rights do: it keeps them. Who may enqueue may hide
+-- arguments, and who may delete jobs may do to that table what the start of a worker asks for.
 DO $$
 DECLARE
     needed record;
@@ -15,6 +16,27 @@ BEGIN
             AND each.object_type = 'FUNCTION'
     LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', needed.object, needed.role);
+    END LOOP;
+    FOR needed IN
+        SELECT DISTINCT
+            CASE WHEN acl.privilege_type = 'DELETE' THEN 'SELECT, INSERT, UPDATE, DELETE'
+                ELSE 'SELECT (task_name, name), INSERT (task_name, name)' END AS privileges,
+            CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(acl.grantee)) END AS role
+        FROM pg_catalog.pg_class
+        CROSS JOIN LATERAL (
+            SELECT * FROM aclexplode(relacl)
+            UNION ALL
+            SELECT of_column.*
+            FROM pg_catalog.pg_attribute
+            CROSS JOIN LATERAL aclexplode(attacl) AS of_column
+            WHERE attrelid = pg_class.oid
+        ) AS acl
+        WHERE
+            pg_class.oid = CAST('procrastinate_jobs' AS regclass)
+            AND acl.privilege_type IN ('INSERT', 'DELETE')
+            AND acl.grantee <> relowner
+    LOOP
+        EXECUTE format('GRANT %s ON workrow.hidden_arguments TO %s', needed.privileges, needed.role);
     END LOOP;
 END
 $$
