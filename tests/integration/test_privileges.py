@@ -562,6 +562,26 @@ def test_revoking_one_kind_without_the_list_leaves_the_listed_one(url: str) -> N
             connection.execute("DELETE FROM procrastinate_jobs")
 
 
+@pytest.mark.parametrize(
+    ("words", "told", "kind"),
+    [
+        (("schedules", "list"), "cannot read schedules: permission denied for ", "viewer"),
+        (("schedules", "pause", "s"), "cannot pause schedule: permission denied for ", "operator"),
+        (("schema", "status"), "permission denied for table installed_objects: to look, ", "viewer"),
+    ],
+)
+def test_a_refused_command_is_told_in_its_own_words(url: str, words: tuple[str, ...], told: str, kind: str) -> None:
+    said = refusal(of(url, "producer"), *words)
+    assert said.startswith(f"Error: {told}")
+    assert f"workrow.schema.grant(url, role, '{kind}')" in said
+    assert "'producer'" not in said
+
+
+def test_a_worker_is_told_who_sees_the_schemas_status(url: str) -> None:
+    said = refusal(of(url, "worker"), "schema", "status")
+    assert said.rstrip().endswith("to look, a role needs workrow.schema.grant(url, role, 'viewer')")
+
+
 async def test_who_may_not_hide_arguments_is_told_to_be_a_producer(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as owner:
         owner.execute("REVOKE ALL ON workrow.hidden_arguments FROM workrow_producer")

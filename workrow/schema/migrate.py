@@ -5,6 +5,7 @@ from time import sleep
 
 import psycopg
 
+from workrow.database.privileges import granted
 from workrow.errors import SchemaError, SchemaMissing, SchemaOutdated, SchemaTooNew
 from workrow.schema import objects, offline, versions
 from workrow.schema.objects import Changed
@@ -157,13 +158,15 @@ def status(target: Target) -> SchemaStatus:
     """What the database has.
 
     Raises:
+        InsufficientPrivilege: this role is neither an operator nor a viewer.
         DatabaseUnavailable: nothing answers at the URL.
         ConfigurationError: the URL is malformed.
     """
     with opened(target) as run:
         found = _status(run)
         if found.installed == LATEST:
-            return replace(found, changed=objects.changed(run))
+            with granted("read_installed_objects"):
+                return replace(found, changed=objects.changed(run))
         return found
 
 
