@@ -252,4 +252,6 @@ def wait_for(url: str, job_id: int, within_task: bool) -> Any:
 def spill(token: str, way: str) -> None:
     if way == "exit":
         os._exit(3)
+    if way == "group":
+        raise ExceptionGroup("many", [ValueError(f"refused: {token}"), KeyError(f"cannot parse {token!r}")])
     raise ValueError(f"refused: {token}")

@@ -34,6 +34,9 @@ class Parameters:
     def __init__(self, func: Callable[..., Any], signature: inspect.Signature, hide: frozenset[str] = NOTHING) -> None:
         self._func = func
         self._hidden = hide
+        self._defaults = {
+            each.name: each.default for each in signature.parameters.values() if each.default is not each.empty
+        }
         self._kinds: dict[str, Kinds] = {}
         self._annotations: dict[str, Any] = {}
         self._conversions: dict[str, Conversion] = {}
@@ -64,6 +67,17 @@ class Parameters:
         """The same while annotations may still name what comes later: with those that these would hide."""
         pending = (EVERYTHING if each.name == self._others else each.name for each in self._pending)
         return self._hidden.union(pending)
+
+    def hidden_defaults(self) -> Arguments:
+        """What hidden arguments are where a row has none, as JSON values where they have such."""
+        found = {}
+        for name, value in self._defaults.items():
+            if hides(self.hidden, name):
+                try:
+                    found.update(self.dump("", {name: value}))
+                except ArgumentError:
+                    found[name] = value
+        return found
 
     def dump(self, task: str, arguments: Arguments, *, json_too: bool = False) -> Arguments:
         """The arguments as JSON values.

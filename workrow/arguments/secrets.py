@@ -2,10 +2,12 @@
 
 import base64
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextvars import ContextVar
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
 
 from workrow.errors import OptionError
 
@@ -22,6 +24,8 @@ NOTHING: frozenset[str] = frozenset()
 _MARK = "workrow_secret"
 SHORTEST = 4
 """Characters of a value that is looked for in messages of errors; a shorter one would be found in any word."""
+_LINE = 8
+"""Characters of a line of a value that is looked for by itself: tracebacks of groups indent each line anew."""
 _PART = 12
 """Characters of the start, or of the end, of a long value that are enough to know it by, where somebody cut it."""
 
@@ -147,9 +151,32 @@ def values_of(arguments: Any, hidden: Collection[str]) -> tuple[str, ...]:
     for name, value in arguments.items():
         if hides(hidden, name):
             for text in _texts(value):
-                as_json = (json.dumps(text, ensure_ascii=each)[1:-1] for each in (True, False))
-                found.update((text, repr(text)[1:-1], *as_json))
+                found.update(_written(text))
+                lines = text.splitlines()
+                if len(lines) > 1:
+                    found.update(*(_written(line.strip()) for line in lines if len(line.strip()) >= _LINE))
     return tuple(sorted((text for text in found if len(text) >= SHORTEST), key=len, reverse=True))
+
+
+_SAME = re.compile(r"[\w.~-]*", re.ASCII)
+"""What nobody writes in another way."""
+
+
+def _written(text: str) -> set[str]:
+    """A text in each way that messages have it: itself, in a URL, and as ``repr``, `ascii` and JSON have it, of which
+    a ``repr`` or JSON may be made again: that of an exception whose message has the ``repr`` of the value."""
+    if _SAME.fullmatch(text):
+        return {text}
+    urls = (quote(text, errors="replace"), quote(text, safe="", errors="replace"), quote_plus(text, errors="replace"))
+    once = _escaped(text)
+    return {text, *urls, *once, *(each for form in once for each in _escaped(form))}
+
+
+def _escaped(text: str) -> set[str]:
+    # with both quotes in it, Python takes ' and escapes it; where it takes ", it escapes no quote
+    quoted = {write(text + "'\"")[1:-4] for write in (repr, ascii)}
+    as_json = (json.dumps(text, ensure_ascii=each)[1:-1] for each in (True, False))
+    return {*quoted, *(each.replace("\\'", "'") for each in quoted), *as_json}
 
 
 def concealed(text: str, values: tuple[str, ...] | None = None) -> str:

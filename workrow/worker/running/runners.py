@@ -88,7 +88,7 @@ class Runners:
         runner = runner if execution_of(task).results else forgetting(runner)
         runner = telling(runner, self._worker.worker_name) if JobFilter.made else runner
         if isinstance(task, Task) and task.hidden:
-            runner = hiding(runner, task.hidden)
+            runner = hiding(runner, task.hidden, task.parameters.hidden_defaults())
         self.made[name] = runner
         return runner
 

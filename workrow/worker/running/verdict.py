@@ -11,7 +11,7 @@ from procrastinate import exceptions
 from procrastinate.retry import RetryDecision
 
 from workrow.arguments.jsonb import dump_result
-from workrow.arguments.payload import MAX_RESULT, Misfit
+from workrow.arguments.payload import MAX_RESULT, Arguments, Misfit
 from workrow.arguments.results import Kind
 from workrow.arguments.secrets import EVERYTHING, concealed, concealing, values_of
 from workrow.declare.retry_policy import Retry, checked, decision, directive, later
@@ -187,12 +187,19 @@ def forgetting(runner: Runner) -> Runner:
     return run
 
 
-def hiding(runner: Runner, hidden: frozenset[str]) -> Runner:
-    """The same, and nothing that is said of the job tells these arguments of it."""
+def hiding(runner: Runner, hidden: frozenset[str], defaults: Arguments) -> Runner:
+    """The same, and nothing that is said of the job tells these arguments of it.
+
+    Args:
+        runner: what runs it.
+        hidden: their names.
+        defaults: what they are where the row has none.
+    """
 
     async def run(claimed: Claimed) -> Any:
         claimed.hidden = hidden
-        concealing.set(values_of(claimed.args, hidden))
+        args = {**defaults, **claimed.args} if isinstance(claimed.args, dict) else claimed.args
+        concealing.set(values_of(args, hidden))
         return await runner(claimed)
 
     return run
