@@ -252,6 +252,35 @@ async def history_of(url: str) -> tuple[int, int, int]:
     return waiting.id, failed.id, lost.id
 
 
+async def test_what_a_producer_sees_and_changes_of_others(url: str) -> None:
+    """As docs/privileges.md says."""
+    others, mine = app_of(url, "worker"), app_of(url, "producer")
+    for app in (others, mine):
+
+        @app.task(name="note", debounce=Debounce(3600, by=("key",)))
+        async def note(key: str, text: str) -> None: ...
+
+        @app.task(name="secret", hide=["key"], debounce=Debounce(3600, by=("key",)))
+        async def secret(key: str) -> None: ...
+
+    async with others.open_async(), mine.open_async():
+        done: Any = await others.tasks["plain"].enqueue(None, n=41)  # type: ignore[attr-defined]
+        await work(url)
+        waiting = await others.tasks["note"].enqueue(None, key="readable", text="theirs")  # type: ignore[attr-defined]
+        await others.tasks["secret"].enqueue(None, key="not to be read")  # type: ignore[attr-defined]
+        with psycopg.connect(of(url, "producer")) as producer:
+            keys = str(producer.execute("SELECT queueing_lock, lock, line FROM procrastinate_jobs").fetchall())
+            result = producer.execute("SELECT result FROM workrow.history WHERE id = %s", [done.id]).fetchone()
+        assert "readable" in keys
+        assert "not to be read" not in keys
+        assert result == (42,)
+        await mine.tasks["note"].enqueue(None, key="readable", text="mine")  # type: ignore[attr-defined]
+    with psycopg.connect(url) as owner:
+        found = owner.execute("SELECT args ->> 'text' FROM procrastinate_jobs WHERE id = %s", [waiting.id]).fetchone()
+    assert found == ("mine",)
+    refuses(of(url, "producer"), "SELECT unique_key FROM procrastinate_jobs")
+
+
 async def test_an_operator_acts_and_looks(url: str) -> None:
     waiting, failed, lost = await history_of(url)
     mine = of(url, "operator")
