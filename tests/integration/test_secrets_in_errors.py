@@ -42,7 +42,7 @@ WAYS: list[Callable[[str], str]] = [
 
 @pytest.mark.parametrize("secret", ODD)
 def test_each_way_to_write_a_value_is_found(secret: str) -> None:
-    values = values_of({"key": secret, "n": "c4n4ry"}, {"key"})
+    values = values_of({"key": secret, "n": "c4n4ry"}, {"key"})()
     for way in WAYS:
         said = concealed(f"before {way(secret)} after", values)
         nowhere(said)
@@ -52,7 +52,7 @@ def test_each_way_to_write_a_value_is_found(secret: str) -> None:
 
 
 def test_a_short_line_is_none() -> None:
-    assert concealed("an end, a BEGIN", values_of({"key": "BEGIN\nlong enough\nend"}, {"key"})) == "an end, a BEGIN"
+    assert concealed("an end, a BEGIN", values_of({"key": "BEGIN\nlong enough\nend"}, {"key"})()) == "an end, a BEGIN"
 
 
 @pytest.mark.parametrize("where", ["loop", "process"])
@@ -99,3 +99,10 @@ async def test_the_default_of_a_hidden_parameter(
     assert rows == [("refused: 4711 *** *** ***",)] * 2
     for each in [*records, views(conn)]:
         nowhere(each)
+
+
+def test_what_a_task_does_to_its_arguments_changes_nothing() -> None:
+    args = {"keys": ["c4n4ry-1"]}
+    values = values_of(args, {"keys"})
+    args["keys"].clear()
+    nowhere(concealed("c4n4ry-1", values()))

@@ -3,8 +3,9 @@
 import base64
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextvars import ContextVar
+from functools import cache, partial
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
@@ -139,22 +140,28 @@ def signature_shown(signature: Signature, hidden: Collection[str]) -> Signature:
     return signature.replace(parameters=parameters)
 
 
-concealing: ContextVar[tuple[str, ...]] = ContextVar("workrow_concealing", default=())
-"""The values that are not to be told of the job that runs here: longest first, in each way that they may be written."""
+Values = Callable[[], tuple[str, ...]]
+"""What is not to be told: longest first, in each way that it may be written."""
+
+concealing: ContextVar[Values] = ContextVar("workrow_concealing", default=tuple)
+"""The values that are not to be told of the job that runs here."""
 
 
-def values_of(arguments: Any, hidden: Collection[str]) -> tuple[str, ...]:
-    """What `concealing` is for a job of these stored arguments."""
-    if not isinstance(arguments, Mapping):
-        return ()
+def values_of(arguments: Any, hidden: Collection[str]) -> Values:
+    """What `concealing` is for a job of these stored arguments, as they are now. Made when it is asked for: a job that
+    succeeds does not."""
+    given = arguments.items() if isinstance(arguments, Mapping) else ()
+    texts = [text for name, value in given if hides(hidden, name) for text in _texts(value)]
+    return cache(partial(_values, texts))
+
+
+def _values(texts: Iterable[str]) -> tuple[str, ...]:
     found: set[str] = set()
-    for name, value in arguments.items():
-        if hides(hidden, name):
-            for text in _texts(value):
-                found.update(_written(text))
-                lines = text.splitlines()
-                if len(lines) > 1:
-                    found.update(*(_written(line.strip()) for line in lines if len(line.strip()) >= _LINE))
+    for text in texts:
+        found.update(_written(text))
+        lines = text.splitlines()
+        if len(lines) > 1:
+            found.update(*(_written(line.strip()) for line in lines if len(line.strip()) >= _LINE))
     return tuple(sorted((text for text in found if len(text) >= SHORTEST), key=len, reverse=True))
 
 
@@ -181,7 +188,7 @@ def _escaped(text: str) -> set[str]:
 
 def concealed(text: str, values: tuple[str, ...] | None = None) -> str:
     """A text without these values (see `values_of`); None: those of the job that runs here."""
-    values = concealing.get() if values is None else values
+    values = concealing.get()() if values is None else values
     for value in values:
         text = text.replace(value, MASK)
     for value in values:

@@ -72,6 +72,6 @@ def as_schedule(row: Mapping[str, Any], payload: Payload, hidden: frozenset[str]
         args = payload.upcasted(json.loads(row["args"]), row["version"])
     except Misfit as error:
         stored = json.loads(row["args"])
-        why = concealed(str(error), values_of(stored, hidden))
+        why = concealed(str(error), values_of(stored, hidden)())
         raise OptionError(f"args={json.dumps(masked(stored, hidden))}: {why}") from None
     return Schedule(**{**columns, "timezone": row["timezone"] or "UTC"}, args=args)

@@ -76,10 +76,10 @@ def traceback_of(error: BaseException) -> tuple[str, bool]:
     """Its traceback as text, without its middle if it is long; and whether that is all of it, and may be told."""
     if told := _told(error):
         added = [each for each in getattr(error, "__notes__", ())[told.notes :] if not str(each).startswith(IN_CHILD)]
-        return concealed(told.traceback + "".join(f"{note}\n" for note in added)), not concealing.get()
+        return concealed(told.traceback + "".join(f"{note}\n" for note in added)), not concealing.get()()
     try:
         text = concealed("".join(traceback.format_exception(type(error), error, _place(error))))
-        return cut(text), len(text) <= TRACEBACK_MAX and not concealing.get()
+        return cut(text), len(text) <= TRACEBACK_MAX and not concealing.get()()
     except Unsaid:
         pass
     try:
