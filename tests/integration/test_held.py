@@ -1,6 +1,7 @@
 """What an open transaction of a service holds stops nobody but who needs it."""
 
 import asyncio
+import re
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -171,7 +172,9 @@ async def test_what_is_set_aside_is_shown_with_who_holds_it(
             go.set()
             pids = [connection.info.backend_pid for connection in (service, importer, debugger)]
             ids = [str(job.id) for job in (*jobs, row)]
-            shown = {("job", name, pid, query) for name, pid, query in zip(ids, pids, queries, strict=True)}
+            # a statement is shown without the values in it
+            texts = [re.sub("'[^']*'", "'...'", query) for query in queries]
+            shown = {("job", name, pid, text) for name, pid, text in zip(ids, pids, texts, strict=True)}
             await until(lambda: held(conn) == shown)
             for connection in (service, importer, debugger):
                 connection.rollback()

@@ -55,6 +55,8 @@ SEED = (
     "INSERT INTO workrow.waiters (listener, until) VALUES (gen_random_uuid(), now() + interval '1 h')",
     "INSERT INTO workrow.throttles (key, taken, over_at) VALUES ('odd', ARRAY[now()], now() + interval '1 h')",
     "INSERT INTO procrastinate_periodic_defers (task_name, defer_timestamp, periodic_id) VALUES ('odd', 1, 'odd')",
+    "INSERT INTO workrow.hidden_arguments (task_name, name) VALUES ('odd', 'odd')",
+    "INSERT INTO workrow.granted_roles (role_name, kind) VALUES ('odd', 'odd')",
     "INSERT INTO procrastinate_events (job_id, type) SELECT id, 'deferred' FROM procrastinate_jobs LIMIT 1",
 )
 NUMBERS = st.sampled_from(["NaN", "Infinity", "-Infinity", "1e308", "-1e308", "5e-324", "0", "-1", "1e18"])

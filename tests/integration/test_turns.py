@@ -84,7 +84,7 @@ def test_waiting_counts_as_priority_only_where_it_is_to() -> None:
 
 @pytest.mark.parametrize("seconds", [0, -1, "5", float("nan"), True])
 async def test_an_ageing_that_cannot_be_is_refused(seconds: Any, open_app: workrow.App) -> None:
-    with pytest.raises(OptionError, match=r"priority_ageing=.*above 0, or None"):
+    with pytest.raises(OptionError, match=r"priority_ageing=.*above 0 and up to 100 years, or None"):
         await run(open_app, priority_ageing=seconds)
 
 

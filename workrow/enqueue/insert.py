@@ -159,7 +159,7 @@ class JobManager(upstream_manager.JobManager):
 def _check_jobs(jobs: list[upstream_jobs.Job]) -> None:
     for job in jobs:
         for key in ("lock", "queueing_lock"):
-            if (value := getattr(job, key)) is not None:
+            if value := getattr(job, key):  # procrastinate takes an empty one
                 check_lock(f"{job.task_name}: {key}", value)
         if job.scheduled_at is not None:
             check_time(f"{job.task_name}: schedule_at={job.scheduled_at}", job.scheduled_at)

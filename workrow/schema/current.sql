@@ -89,7 +89,8 @@ CREATE TABLE workrow.held_rows (
 CREATE TABLE workrow.hidden_arguments (
     task_name text NOT NULL,
     name text NOT NULL,
-    noted_at timestamp with time zone NOT NULL DEFAULT now()
+    noted_at timestamp with time zone NOT NULL DEFAULT now(),
+    CONSTRAINT hidden_arguments_name_check CHECK (((name = '*'::text) OR (name !~ '[][(){}^$.|?*+\\]'::text)))
 );
 
 CREATE TABLE workrow.installed_objects (

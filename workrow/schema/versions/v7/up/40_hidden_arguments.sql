@@ -3,6 +3,7 @@
 -- would wait for the first one's transaction.
 CREATE TABLE workrow.hidden_arguments (
     task_name text NOT NULL,
-    name text NOT NULL,
+    -- stands in regular expressions of the views
+    name text NOT NULL CHECK (name = '*' OR name !~ '[][(){}^$.|?*+\\]'),
     noted_at timestamptz NOT NULL DEFAULT now()
 )
