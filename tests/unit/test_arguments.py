@@ -182,6 +182,14 @@ def test_what_comes_back_equals_what_was_given(annotation: Any, data: st.DataObj
         (dict[str, tuple[Literal[1], ...]], {"x": (True,)}, "come back from JSON as"),
         (set[Literal[1]], {True}, "come back from JSON as"),
         (Flagged, Flagged(True), "come back from JSON as"),
+        (list[int] | tuple[int, ...], (1,), r"come back from JSON as \[1\]"),
+        (list[Any] | tuple[Any, ...], (1, 2), r"come back from JSON as \[1, 2\]"),
+        (dict[str, list[int] | tuple[int, ...]], {"x": (1,)}, "come back from JSON as"),
+        (Sequence[int], (1,), r"come back from JSON as \[1\]"),
+        (float, 2**53 + 1, "come back from JSON as 9007199254740992.0"),
+        (float | None, 10**23, r"come back from JSON as 1e\+23"),
+        (dict[str, list[float]], {"x": [1.5, -(2**53) - 1]}, "come back from JSON as"),
+        (set[float], {2**53 + 1}, "come back from JSON as"),
     ],
 )
 def test_what_does_not_fit(annotation: Any, value: Any, reason: str) -> None:
@@ -219,6 +227,8 @@ class TestDeclaration:
             (list[Opaque], "parameter it: list"),
             (Opaque | None, r"parameter it: .*Opaque \| None"),
             (Callable[[int], int], r"parameter it: .*Callable.* cannot be rebuilt from JSON \(callable\)"),
+            (Literal[Color.RED], r"Literal.* cannot be rebuilt from JSON \(nothing in JSON is a literal <Color.RED"),
+            (dict[str, Literal["a", b"b"]] | None, r"nothing in JSON is a literal b'b'"),
             (Iterable[int], r"Iterable\[int\] cannot be rebuilt from JSON \(generator\)"),
         ],
     )
@@ -312,8 +322,18 @@ class TestTheCall:
         task = declare(func)
         assert type(task.bind((5,), {})["it"]) is float
         assert type(task.load({"it": 10**23}, None)["it"]) is float
-        with pytest.raises(workrow.ArgumentError, match="argument it="):
-            task.bind((10**400,), {})
+        for large in (10**400, 2**53 + 1):
+            with pytest.raises(workrow.ArgumentError, match="argument it="):
+                task.bind((large,), {})
+        assert task.bind((2**60,), {}) == {"it": 2.0**60}
+
+    @pytest.mark.parametrize(("stored", "loaded"), [(10**23, 1e23), (2**60, 2.0**60), (5, 5.0)])
+    def test_a_float_that_json_writes_as_a_whole_number(self, stored: int, loaded: float) -> None:
+        assert Conversion(float).json_to_json(stored) == loaded
+
+    def test_json_that_a_float_cannot_hold(self) -> None:
+        with pytest.raises(ValueError, match="it would be .9007199254740992.0"):
+            Conversion(list[float]).json_to_json([2**53 + 1])
 
     def test_a_default_of_none_may_be_given(self) -> None:
         def func(it: int = None) -> None: ...  # type: ignore[assignment]  # noqa: RUF013

@@ -4,8 +4,9 @@ import dataclasses
 import json
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, time
+from decimal import Decimal
 from enum import Enum
 from functools import partial
 from typing import Any
@@ -25,6 +26,8 @@ ONE_WAY = frozenset({"generator", "callable"})
 UNDEFINED = ("class-not-fully-defined", "undefined-annotation")
 ERRORS_TOLD = 3
 NUMBERS = (bool, int, float)
+EXACT = 2**53
+"""Whole numbers up to this one are floats too."""
 
 
 class Conversion:
@@ -53,10 +56,19 @@ class Conversion:
             if error.code in UNDEFINED:
                 raise NameError(str(error)) from None
             raise OptionError(f"{shown(annotation)} cannot be stored as JSON ({_first_sentence(error)})") from None
-        kinds = _types(schema)
+        schemas = [*_schemas(schema)]
+        kinds = {each["type"] for each in schemas}
+        # JSON has no tuples, and where nothing says what a value is it stays a list
+        self._says_all = "any" not in kinds
+        self._has_both = kinds >= {"list", "tuple"}
         self._has_sets = not kinds.isdisjoint(("set", "frozenset"))
         if one_way := kinds & ONE_WAY:
             raise OptionError(f"{shown(annotation)} cannot be rebuilt from JSON ({', '.join(sorted(one_way))})")
+        values = [value for each in schemas if each["type"] == "literal" for value in each["expected"]]
+        if (value := next((value for value in values if not isinstance(value, str | int | None)), self)) is not self:
+            raise OptionError(
+                f"{shown(annotation)} cannot be rebuilt from JSON (nothing in JSON is a literal {value!r})"
+            )
         self.secret = is_secret(schema)
 
     def to_json(self, value: Any) -> Any:
@@ -71,7 +83,7 @@ class Conversion:
             if self._has_sets:
                 stored = _ordered(checked, stored)
             again = self.from_json(stored)
-            if self.secret and not same(checked, again):  # bytes in it are not base64 where a model says so
+            if self.secret and not self._same(checked, again):  # bytes in it are not base64 where a model says so
                 stored = self._dump(checked, as_base64=False)
                 again = self.from_json(stored)
         except ValidationError as error:
@@ -80,10 +92,15 @@ class Conversion:
             raise ValueError(_first_sentence(error)) from None
         if retyped(value, checked):
             raise ValueError(f"it would come back from JSON as {brief(again)}")
-        if not same(checked, again):
+        if not self._same(checked, again):
             order = ", with its keys in the order of jsonb" if repr(again) == repr(checked) else ""
             raise ValueError(f"it would come back from JSON as {brief(again)}{order}")
         return stored
+
+    def _same(self, checked: Any, again: Any) -> bool:
+        if self._has_both and isinstance(checked, tuple) != isinstance(again, tuple):
+            return False
+        return same(checked, again, tuples=self._says_all)
 
     def from_json(self, stored: Any, *, strict: bool = True) -> Any:
         """The value that a JSON value stands for.
@@ -143,38 +160,42 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation)
 
 
-def _types(schema: Any) -> set[str]:
-    """The kinds of all schemas inside a core schema."""
-    found: set[str] = set()
+def _schemas(schema: Any) -> Iterator[Mapping[str, Any]]:
+    """All schemas inside a core schema."""
     if isinstance(schema, Mapping):
         if isinstance(schema.get("type"), str):
-            found.add(schema["type"])
+            yield schema
         parts = [part for key, part in schema.items() if key not in ("default", "metadata", "expected")]
     else:
         parts = list(schema) if isinstance(schema, list | tuple) else []
-    return found.union(*map(_types, parts))
+    for part in parts:
+        yield from _schemas(part)
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are equal and of the same types, all the way down; a list may stand for a tuple."""
+def same(one: Any, other: Any, *, tuples: bool = False) -> bool:
+    """Whether two values are equal and of the same types, all the way down; a list may stand for a tuple, unless
+    ``tuples``."""
+    alike = partial(same, tuples=tuples)
     if isinstance(one, datetime | time):
         # two times of one instant in different zones need not be equal: https://peps.python.org/pep-0495/
         return isinstance(other, datetime | time) and one.isoformat() == other.isoformat()
     if isinstance(one, BaseModel):
-        return type(one) is type(other) and same(dict(one), dict(other))
+        return type(one) is type(other) and alike(dict(one), dict(other))
     if dataclasses.is_dataclass(one):
         return type(one) is type(other) and all(
-            same(getattr(one, field.name), getattr(other, field.name)) for field in dataclasses.fields(one)
+            alike(getattr(one, field.name), getattr(other, field.name)) for field in dataclasses.fields(one)
         )
     if isinstance(one, Mapping):
         return (
             isinstance(other, Mapping)
             and one.keys() == other.keys()
-            and all(same(item, other[key]) for key, item in one.items())
+            and all(alike(item, other[key]) for key, item in one.items())
             and not (isinstance(one, OrderedDict) and list(one) != sorted(one, key=_place))
         )
     if isinstance(one, list | tuple):
-        return isinstance(other, list | tuple) and len(one) == len(other) and all(map(same, one, other))
+        if not isinstance(other, list | tuple) or len(one) != len(other):
+            return False
+        return not (tuples and isinstance(one, tuple) != isinstance(other, tuple)) and all(map(alike, one, other))
     if isinstance(one, Enum) or isinstance(other, Enum):
         return one is other
     if isinstance(one, float) and math.isnan(one):
@@ -187,17 +208,22 @@ def same(one: Any, other: Any) -> bool:
 def retyped(given: Any, checked: Any, kinds: tuple[type, ...] = NUMBERS) -> bool:
     """Whether pydantic took a number of these types for an equal one of another: True, or 1.0, for a ``Literal[1]``.
 
-    An int for a float is well.
+    An int for a float is well where it is that number; and in JSON where that is how the float is written: ``10**23``.
     """
+    if type(given) is int and type(checked) is float:
+        return given != checked and (int in kinds or Decimal(repr(checked)) != given) and abs(given) > EXACT
     if isinstance(given, Mapping) and isinstance(checked, Mapping):
         given, checked = [*given.keys(), *given.values()], [*checked.keys(), *checked.values()]
     if isinstance(given, list | tuple) and isinstance(checked, list | tuple):
         return any(retyped(*pair, kinds) for pair in zip(given, checked, strict=False))
     if isinstance(given, set | frozenset) and isinstance(checked, set | frozenset):
-        return bool in map(type, given) and bool not in map(type, checked)
+        if bool in map(type, given) and bool not in map(type, checked):
+            return True
+        large = [each for each in given if type(each) is int and abs(each) > EXACT]
+        return bool(large) and float in map(type, checked) and not checked.issuperset(large)
     if type(given) not in kinds or not isinstance(checked, NUMBERS) or type(checked) is type(given):
         return False
-    return given == checked and not (type(given) is int and type(checked) is float)
+    return bool(given == checked)
 
 
 def _ordered(value: Any, stored: Any) -> Any:
