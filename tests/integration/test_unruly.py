@@ -164,7 +164,7 @@ async def test_a_broken_retry_policy_fails_the_job_and_is_named(
     ] * len(jobs)
     told = [each["errors"][0]["retry_error"] for each in found]
     assert told[:2] == ["RuntimeError: no time", "SystemExit: 7"]
-    assert all("must be a number of seconds, up to 100 years" in each for each in told[2:7])
+    assert all("must be seconds, 0 or more, up to 100 years" in each for each in told[2:7])
     assert told[len(WAITS)] == "SystemExit: 5"
     assert "must be a RetryDecision" in told[len(WAITS) + 5]
     assert "its retry policy failed on ValueError" in caplog.text

@@ -22,7 +22,9 @@ def block(seconds: float) -> None:
 @pytest.fixture
 def said(caplog: pytest.LogCaptureFixture) -> Any:
     caplog.set_level(logging.WARNING, watchdog.__name__)
-    return lambda: [record.getMessage() for record in caplog.records if record.name == watchdog.__name__]
+    return lambda: [
+        f"{record.getMessage()}\n{record.exc_text}" for record in caplog.records if record.name == watchdog.__name__
+    ]
 
 
 @pytest.mark.parametrize("options", [{}, {"time_limit": 60}])
@@ -36,7 +38,7 @@ async def test_one_that_blocks_is_told_once_with_its_place(open_app: workrow.App
     await run(open_app, slow_callback_duration=0.2)
     (told,) = said()
     assert told.startswith(f"blocks[{job.id}] has blocked the event loop for 0.")
-    assert "in blocks\n    block(0.7)  # the place\n" in told
+    assert "in blocks\n      block(0.7)  # the place\n" in told
     assert "run_forever" not in told
 
 

@@ -11,7 +11,7 @@ from contextvars import Context
 from types import FrameType
 
 from workrow.job import at_work
-from workrow.logs import get_logger
+from workrow.logs import TRACEBACK, get_logger
 from workrow.worker.job_logs import cut
 
 logger = get_logger(__name__)
@@ -86,9 +86,9 @@ def _tell(frame: FrameType | None, seconds: float, job: object, jobs: int) -> No
     stack = cut("".join(traceback.format_stack(frame, len(list(_below_loop(frame)))))) if frame else "(nowhere)"
     logger.warning(
         "%s, here; no other job of this worker goes on meanwhile. What blocks belongs in a thread: a task with def "
-        "instead of async def, or asyncio.to_thread().\n%s",
+        "instead of async def, or asyncio.to_thread().",
         what,
-        stack,
+        extra={TRACEBACK: stack},
     )
 
 
