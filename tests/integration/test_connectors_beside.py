@@ -10,7 +10,6 @@ import psycopg2.pool
 import pytest
 import sqlalchemy as sa
 from procrastinate.connector import BaseConnector
-from procrastinate.contrib.aiopg import AiopgConnector
 from procrastinate.contrib.psycopg2 import Psycopg2Connector
 from procrastinate.contrib.sqlalchemy import SQLAlchemyPsycopg2Connector
 from psycopg.conninfo import conninfo_to_dict
@@ -124,6 +123,9 @@ def test_nothing_that_answers_is_told_at_once(database_url: str) -> None:
 
 
 async def test_an_async_connector_too(database_url: str) -> None:
+    pytest.importorskip("aiopg", reason="aiopg is not among the locked dependencies")
+    from procrastinate.contrib.aiopg import AiopgConnector
+
     app = workrow.App(connector=AiopgConnector(dsn=database_url))
     async with app.open_async():
         work = app.task(name="work")(lambda n: None)

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import workrow
+from tests.integration.test_odd_values import EXAMPLES
 from tests.unit.test_arguments import VALUES, Money, decimals, finite, money, text
 from workrow.arguments.conversion import Conversion, same
 from workrow.arguments.jsonb import dump_arguments, dump_result
@@ -72,7 +73,8 @@ def through_jsonb(conn: psycopg.Connection[Any], text: str | None) -> Any:
 
 @pytest.mark.parametrize("annotation", IN_JSONB, ids=str)
 @settings(
-    max_examples=30,
+    max_examples=EXAMPLES or 30,
+    derandomize=not EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

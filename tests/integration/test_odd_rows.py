@@ -12,7 +12,7 @@ from psycopg import sql
 
 import workrow
 from tests.integration.test_heart import Running, until
-from tests.integration.test_odd_values import REFUSALS, TEXTS, VALUES, whole
+from tests.integration.test_odd_values import EXAMPLES, REFUSALS, TEXTS, VALUES, whole
 from tests.integration.test_rescue import register
 
 SECONDS = 30
@@ -174,8 +174,10 @@ async def test_each_table_has_an_odd_row(database_url: str, conn: psycopg.Connec
     assert [each for each in tables if not conn.execute(f"SELECT FROM {each} LIMIT 1".encode()).fetchall()] == []
 
 
+@pytest.mark.timeout(600)
 @settings(  # a failure prints the blob that repeats it
-    max_examples=15,
+    max_examples=EXAMPLES or 15,
+    derandomize=not EXAMPLES,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],

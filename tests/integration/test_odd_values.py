@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 from typing import Any
 
 import psycopg
@@ -17,6 +18,8 @@ from tests.integration.test_worker import run
 PROTOCOL = ("id", "status", "worker_id")
 """Who holds a job: what others than workers write there is the fence's affair."""
 SECONDS = 20
+EXAMPLES = int(os.environ.get("EXAMPLES", "0"))
+"""So many random examples, to look for more by hand; without it a few that are always the same."""
 REFUSALS = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
 """What says that a column cannot hold a value."""
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40)
@@ -91,8 +94,10 @@ def columns(conn: psycopg.Connection[Any]) -> list[tuple[str, str, bool]]:
     return found
 
 
+@pytest.mark.timeout(600)
 @settings(  # a failure prints the blob that repeats it
-    max_examples=15,
+    max_examples=EXAMPLES or 15,
+    derandomize=not EXAMPLES,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
