@@ -23,10 +23,11 @@ BEGIN ATOMIC
             job.status,
             job.discarded,
             job.attempts,
-            CAST(extract(EPOCH FROM job.finished_at - job.started_at) AS double precision) AS processing,
-            CAST(extract(
-                EPOCH FROM job.started_at - greatest(job.created_at, job.scheduled_at)
-            ) AS double precision) AS waiting
+            -- no difference of times: not every two have one
+            CAST(extract(EPOCH FROM job.finished_at) - extract(EPOCH FROM job.started_at) AS double precision)
+                AS processing,
+            CAST(extract(EPOCH FROM job.started_at)
+                - extract(EPOCH FROM greatest(job.created_at, job.scheduled_at)) AS double precision) AS waiting
         FROM workrow.jobs AS job
         WHERE job.finished_at >= now() - period
     )
