@@ -1,0 +1,1 @@
+ALTER TABLE workrow.line_arrivals DROP CONSTRAINT line_arrivals_line_check
