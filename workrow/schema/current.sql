@@ -158,7 +158,7 @@ CREATE TABLE workrow.line_arrivals (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     line text COLLATE "C" NOT NULL,
     priority integer NOT NULL,
-    CONSTRAINT line_arrivals_line_check CHECK (((NOT (jsonb_typeof(((line)::jsonb -> 0)) IS DISTINCT FROM 'string'::text)) AND (NOT (jsonb_typeof(((line)::jsonb -> 1)) IS DISTINCT FROM 'string'::text)))) NOT VALID,
+    CONSTRAINT line_arrivals_line_check CHECK (((NOT (jsonb_typeof(((line)::jsonb -> 0)) IS DISTINCT FROM 'string'::text)) AND (NOT (jsonb_typeof(((line)::jsonb -> 1)) IS DISTINCT FROM 'string'::text)))),
     CONSTRAINT line_arrivals_pkey PRIMARY KEY (id)
 );
 
