@@ -154,7 +154,10 @@ async def test_the_log_says_what_becomes_of_who_is_asked_to_abort_and_raises(
     caplog.set_level("INFO")
     job = await attempt.enqueue(None)
     await open_app.run_worker_async(
-        wait=False, install_signal_handlers=False, abort_job_polling_interval=0.05 if known else 60
+        wait=False,
+        install_signal_handlers=False,
+        listen_notify=known,
+        abort_job_polling_interval=0.05 if known else 60,
     )
     status = "aborted" if kind == "snooze" else "failed"
     assert row(conn, job)["status"] == status

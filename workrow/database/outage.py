@@ -72,7 +72,8 @@ class Outage:
     """The database as one loop, or one connection, sees it.
 
     A process says once that the database is away: whoever notices it first, and the last to whom it answers again says
-    that it is over. What the others see is logged at DEBUG.
+    that it is over. What the others see is logged at DEBUG, and so is what an outage leaves behind: a connection that
+    broke in it and is used for the first time when the others are back.
 
     Args:
         what: it does there.
@@ -93,9 +94,6 @@ class Outage:
         if is_passing(error):
             logger.info("%s: another transaction was in the way (%s)%s", self._what, told(error), again)
             return
-        if self.lasting:
-            logger.debug("%s: the database is still away (%s)%s", self._what, told(error), again)
-            return
         self.lasting = True
         level = logging.WARNING if self._away.add(self) else logging.DEBUG
         logger.log(level, "%s: the database is away (%s); trying again until it is back", self._what, told(error))
@@ -114,6 +112,10 @@ class Outage:
         self._away.remove(self)
 
 
+AFTERMATH = 60.0
+"""Seconds after an outage in which a loop's first error is taken for a connection that broke in it."""
+
+
 class _Away:
     """To whom in this process a database does not answer. From any thread."""
 
@@ -121,25 +123,33 @@ class _Away:
         self._lock = threading.Lock()
         self._members: weakref.WeakSet[Outage] = weakref.WeakSet()  # who is gone has nothing to wait for
         self._since = self._until = 0.0
+        self._ended = float("-inf")
+        self._said = False
 
     def add(self, one: Outage) -> bool:
-        """Whether it is the first."""
+        """Whether it is to be said: once an outage, and right after one only if the database is away for long."""
+        now = time.monotonic()
         with self._lock:
-            first = not len(self._members)
-            if first:
-                self._since = time.monotonic()
+            if not len(self._members):
+                self._since, self._said = now, False
+            again = one in self._members
             self._members.add(one)
             self._until = 0.0
-            return first
+            news = not self._said and (again or now - self._ended > AFTERMATH)
+            self._said = self._said or news
+            return news
 
     def remove(self, one: Outage) -> tuple[float, bool]:
-        """How long the database was away, in seconds; whether it was the last."""
+        """How long the database was away, in seconds; whether that is to be said: by the last."""
         with self._lock:
             if one not in self._members:
                 return 0.0, False
             self._members.discard(one)
             self._until = self._until or time.monotonic()
-            return self._until - self._since, not len(self._members)
+            last = not len(self._members)
+            if last:
+                self._ended = self._until
+            return self._until - self._since, last and self._said
 
 
 _everybody = _Away()
