@@ -193,7 +193,7 @@ def test_check_names_what_is_missing(empty_database_url: str, monkeypatch: pytes
         schema.check(empty_database_url)
     schema.upgrade(empty_database_url)
     monkeypatch.setattr(migrate, "LATEST", schema.LATEST + 1)
-    with pytest.raises(SchemaOutdated, match=r"version 7, .* needs 8: run `alembic upgrade head`"):
+    with pytest.raises(SchemaOutdated, match=r"version 8, .* needs 9: run `alembic upgrade head`"):
         schema.check(empty_database_url)
 
 

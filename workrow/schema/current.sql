@@ -1,4 +1,4 @@
--- The schema of workrow as it is now, version 7. `make schema` writes it: edit objects/ and versions/ instead.
+-- The schema of workrow as it is now, version 8. `make schema` writes it: edit objects/ and versions/ instead.
 -- It is there to be read, not to be run. What procrastinate's own schema brings is not in it, unless we changed it; the
 -- partitions of history that are named after days are not in it either.
 

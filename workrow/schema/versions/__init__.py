@@ -17,7 +17,7 @@ from importlib import resources
 from workrow import sql
 from workrow.schema import upstream
 
-LATEST = 7
+LATEST = 8
 LOCK = "LOCK TABLE procrastinate_workers IN EXCLUSIVE MODE"
 """Before anything else: heartbeats and rescues take this table first and then others, and who takes them the other way
 round meets them in a deadlock. To read it nobody waits."""

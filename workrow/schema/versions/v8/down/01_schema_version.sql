@@ -1,0 +1,1 @@
+DELETE FROM workrow.schema_version WHERE version = 8
