@@ -14,6 +14,7 @@ from psycopg import sql
 
 import workrow
 from tests.integration.test_worker import run
+from workrow import sql as sql_texts
 
 PROTOCOL = ("id", "status", "worker_id")
 """Who holds a job: what others than workers write there is the fence's affair."""
@@ -64,18 +65,29 @@ EXCUSED = """
     SELECT job.* FROM procrastinate_jobs AS job
     WHERE NOT coalesce(
         status = 'todo' AND (
-            scheduled_at > clock_timestamp() OR task_name <> 'healthy' OR version > 1 OR version < 1 OR line IS NOT NULL
+            scheduled_at > clock_timestamp() OR task_name NOT IN ('healthy', 'healthy.limited')
+            OR version > 1 OR version < 1 OR line IS NOT NULL
         ), false
     )
 """
 """Those that nothing lets wait: of those that do wait, the row says why."""
 
 
+PLAIN = "INSERT INTO procrastinate_jobs (queue_name, task_name) VALUES ('q', 'healthy') RETURNING id"
+LIMITED = f"""
+    INSERT INTO procrastinate_jobs (queue_name, task_name, line, scheduled_at, due_at)
+    VALUES (
+        'q', 'healthy.limited', '["q", "healthy.limited", "healthy.limited"]', {sql_texts.fragment("far_future")},
+        clock_timestamp()
+    ) RETURNING id
+"""
+
+
 def odd(conn: psycopg.Connection[Any], changes: list[tuple[str, str, str | None]]) -> int:
-    """Insert a job, and write these values into its row, as far as the columns take them."""
-    ((job,),) = conn.execute(
-        "INSERT INTO procrastinate_jobs (queue_name, task_name) VALUES ('q', 'healthy') RETURNING id"
-    ).fetchall()
+    """Insert a job, and write these values into its row, as far as the columns take them: a limited one if that says of
+    its line or when it is due."""
+    limited = {column for column, *_ in changes} & {"line", "due_at"}
+    ((job,),) = conn.execute((LIMITED if limited else PLAIN).encode()).fetchall()
     for column, kind, value in changes:
         words = (sql.Identifier(column), sql.SQL(kind))  # type: ignore[arg-type]
         try:
@@ -123,8 +135,12 @@ def test_any_value_of_a_row_is_its_own_trouble(
         @app.task(name="healthy")
         async def healthy(**_: Any) -> None: ...
 
+        @app.task(name="healthy.limited", queue="q", limits=workrow.Limit(10))
+        async def limited(**_: Any) -> None: ...
+
         async with app.open_async(), asyncio.timeout(SECONDS):
             await healthy.options(queue="q").enqueue_many(None, [{}] * 3)
+            await limited.enqueue_many(None, [{}] * 3)
             await run(app)
 
     with contextlib.suppress(TimeoutError):  # then something is left
@@ -135,7 +151,7 @@ def test_any_value_of_a_row_is_its_own_trouble(
     done = conn.execute(
         "SELECT count(*) FROM workrow.history WHERE status = 'succeeded' AND id <> ALL(%s)", [jobs]
     ).fetchall()
-    assert done == [(3,)]
+    assert done == [(6,)]
     silent = conn.execute(
         "SELECT id, status FROM workrow.history WHERE status = 'failed' AND quarantine IS NULL AND errors IS NULL"
     ).fetchall()

@@ -1,4 +1,4 @@
-"""End waiting jobs whose time is over."""
+"""End waiting jobs that nobody will start: their time is over, or they wait in no line."""
 
 import asyncio
 import random
@@ -12,6 +12,8 @@ logger = get_logger(__name__)
 MAX_ROWS = 1000
 PAUSE_SECONDS = 15.0
 """For so long, about, a job that nobody starts any more is still seen to wait. No worker starts it, sweep or not."""
+LINES_A_LOOK = 1000
+"""So many lines are looked at in each sweep, in turns: 10 ms."""
 
 
 class Expirer:
@@ -23,6 +25,7 @@ class Expirer:
 
     def __init__(self, run: Callable[..., Awaitable[list[tuple[Any, ...]]]]) -> None:
         self._run = run
+        self._after = ""
 
     async def run(self) -> None:
         """Sweep until cancelled; not at once: a worker that has just started ends what it meets itself."""
@@ -38,4 +41,9 @@ class Expirer:
             ((ended,),) = await self._run("sweep_expired", max_rows=MAX_ROWS)
             if ended:
                 logger.warning("%d jobs expired before anybody started them", ended)
+        ((ended, self._after),) = await self._run(
+            "end_odd_lines", after=self._after, lines=LINES_A_LOOK, max_rows=MAX_ROWS
+        )
+        if ended:
+            logger.error('%d jobs were quarantined: their column "line" holds a text that is no line', ended)
         return PAUSE_SECONDS

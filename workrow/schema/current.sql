@@ -158,7 +158,7 @@ CREATE TABLE workrow.line_arrivals (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     line text COLLATE "C" NOT NULL,
     priority integer NOT NULL,
-    CONSTRAINT line_arrivals_line_check CHECK (((NOT (jsonb_typeof(((line)::jsonb -> 0)) IS DISTINCT FROM 'string'::text)) AND (NOT (jsonb_typeof(((line)::jsonb -> 1)) IS DISTINCT FROM 'string'::text)))),
+    CONSTRAINT line_arrivals_line_check CHECK (((jsonb_array_length((line)::jsonb) > 2) AND (NOT ((line)::jsonb @? 'strict $[*]?(@.type() != "string")'::jsonpath)))),
     CONSTRAINT line_arrivals_pkey PRIMARY KEY (id)
 );
 
@@ -785,12 +785,17 @@ BEGIN
     INSERT INTO workrow.lines AS known (line, queue_name, task_name, buckets, priority, turn)
     SELECT
         come.line,
-        CAST(come.line AS jsonb) ->> 0,
-        CAST(come.line AS jsonb) ->> 1,
-        ARRAY(SELECT jsonb_array_elements_text(CAST(come.line AS jsonb) - 0 - 0)),
+        parsed.line ->> 0,
+        -- NULL is refused
+        CASE WHEN (
+    jsonb_array_length(parsed.line) > 2
+    AND NOT parsed.line @? 'strict $[*] ? (@.type() != "string")'
+) THEN parsed.line ->> 1 END,
+        ARRAY(SELECT jsonb_array_elements_text(parsed.line - 0 - 0)),
         come.priority,
         (SELECT last_value FROM workrow.line_turns) / 1000.0
     FROM come
+    CROSS JOIN LATERAL (SELECT CAST(come.line AS jsonb) AS line) AS parsed
     -- a job that is due cannot be seen by others yet, who would take a line without jobs away
     WHERE come.is_due OR NOT EXISTS (
         SELECT
@@ -921,9 +926,10 @@ DECLARE
 BEGIN
     BEGIN
         PERFORM workrow.arrive_lines_v2('{}');
-    EXCEPTION WHEN lock_not_available THEN
-        is_left := true;
-        PERFORM workrow.arrive_lines_v2(workrow.held_lines_v1());
+    EXCEPTION
+        WHEN lock_not_available OR data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
+            is_left := SQLSTATE = '55P03';
+            PERFORM workrow.arrive_lines_v2(workrow.held_lines_v1());
     END;
 
     SELECT array_agg(call.id), array_agg(DISTINCT call.name) INTO calls, changed
@@ -1777,7 +1783,17 @@ CREATE OR REPLACE FUNCTION workrow.held_lines_v1()
 AS $function$
 DECLARE
     moment CONSTANT timestamptz := clock_timestamp();
-    held text[] := '{}';
+    held text[] := ARRAY(
+        SELECT DISTINCT waiting.line
+        FROM procrastinate_jobs AS waiting
+        WHERE
+            waiting.status = 'todo' AND waiting.line IS NOT NULL AND waiting.due_at IS NOT NULL
+            AND waiting.due_at <= moment
+            AND NOT (
+    octet_length(waiting.line) <= 2600
+    AND waiting.line ~ $json$^\["([^"\\\x01-\x1f]|\\["\\/bfnrt]|\\u00(0[1-9a-fA-F]|[1-7][0-9a-fA-F]))*"(, *"([^"\\\x01-\x1f]|\\["\\/bfnrt]|\\u00(0[1-9a-fA-F]|[1-7][0-9a-fA-F]))*"){2,}\]\Z$json$
+)
+    );
     come text[];
     free text[];
 BEGIN

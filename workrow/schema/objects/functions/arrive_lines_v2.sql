@@ -2,6 +2,7 @@
 -- (see held_lines_v1) stays where it is.
 -- Who holds the row of a line that is blocked makes it ready, or a call of that moment would pass it and be lost: a new
 -- job of a blocked line leaves that row alone, but for a higher priority.
+-- Raises at a text that is no line: to look at each before would cost more than all the rest.
 CREATE OR REPLACE FUNCTION workrow.arrive_lines_v2(held text[]) RETURNS void
 LANGUAGE plpgsql
 AS $$
@@ -49,12 +50,14 @@ BEGIN
     INSERT INTO workrow.lines AS known (line, queue_name, task_name, buckets, priority, turn)
     SELECT
         come.line,
-        CAST(come.line AS jsonb) ->> 0,
-        CAST(come.line AS jsonb) ->> 1,
-        ARRAY(SELECT jsonb_array_elements_text(CAST(come.line AS jsonb) - 0 - 0)),
+        parsed.line ->> 0,
+        -- NULL is refused
+        CASE WHEN {parsed_line:parsed} THEN parsed.line ->> 1 END,
+        ARRAY(SELECT jsonb_array_elements_text(parsed.line - 0 - 0)),
         come.priority,
         (SELECT last_value FROM workrow.line_turns) / 1000.0
     FROM come
+    CROSS JOIN LATERAL (SELECT CAST(come.line AS jsonb) AS line) AS parsed
     -- a job that is due cannot be seen by others yet, who would take a line without jobs away
     WHERE come.is_due OR NOT EXISTS (
         SELECT

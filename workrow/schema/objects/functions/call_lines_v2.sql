@@ -23,9 +23,10 @@ DECLARE
 BEGIN
     BEGIN
         PERFORM workrow.arrive_lines_v2('{}');
-    EXCEPTION WHEN lock_not_available THEN
-        is_left := true;
-        PERFORM workrow.arrive_lines_v2(workrow.held_lines_v1());
+    EXCEPTION
+        WHEN lock_not_available OR data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
+            is_left := SQLSTATE = '55P03';
+            PERFORM workrow.arrive_lines_v2(workrow.held_lines_v1());
     END;
 
     SELECT array_agg(call.id), array_agg(DISTINCT call.name) INTO calls, changed

@@ -1,10 +1,18 @@
--- The lines to which jobs have come, and whose rows other transactions hold.
+-- The lines to which jobs have come, and that are to be left aside: other transactions hold their rows, or they are texts
+-- that are no lines.
 CREATE OR REPLACE FUNCTION workrow.held_lines_v1() RETURNS text[]
 LANGUAGE plpgsql
 AS $$
 DECLARE
     moment CONSTANT timestamptz := clock_timestamp();
-    held text[] := '{}';
+    held text[] := ARRAY(
+        SELECT DISTINCT waiting.line
+        FROM procrastinate_jobs AS waiting
+        WHERE
+            waiting.status = 'todo' AND waiting.line IS NOT NULL AND waiting.due_at IS NOT NULL
+            AND waiting.due_at <= moment
+            AND NOT {text_of_a_line:waiting}
+    );
     come text[];
     free text[];
 BEGIN
