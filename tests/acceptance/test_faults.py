@@ -15,7 +15,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.acceptance.commands import start, wait_for
+from tests.acceptance.commands import is_alive, start, wait_for
 from tests.chaos.cluster import Cluster, free_port
 from workrow import schema
 
@@ -165,6 +165,22 @@ def test_what_could_not_be_written_is_no_orderly_end(cluster: Cluster) -> None:
             process.wait(2)  # it waits for the database
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 75
+    cluster.restart()
+
+
+def test_who_has_lost_parent_and_database_leaves(cluster: Cluster) -> None:
+    with worker(cluster.url, "--processes", "2") as parent:
+        with psycopg.connect(cluster.url, autocommit=True) as conn:
+            wait_for(lambda: conn.execute("SELECT count(*) FROM workrow.workers WHERE alive").fetchone() == (2,))
+            for _ in range(4):
+                enqueue(conn, "sleep", '{"seconds": 1}')
+            orphans = [pid for (pid,) in conn.execute("SELECT pid FROM workrow.workers WHERE alive")]
+            wait_for(lambda: conn.execute("SELECT FROM workrow.jobs WHERE status = 'doing'").fetchall())
+        cluster.crash()
+        parent.kill()
+        time.sleep(2 * LEASE)
+        assert any(is_alive(pid) for pid in orphans)  # the database may come back, and be told how the jobs ended
+        wait_for(lambda: not any(is_alive(pid) for pid in orphans))
     cluster.restart()
 
 

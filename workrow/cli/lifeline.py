@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 TELL_SECONDS = 1.0
+ORPHANS_LEASES = 2.0
+"""A worker that stops waits for a database that is away, to write how jobs ended, until a second signal. One whose
+parent is gone gets none: it waits so many leases after its own is over."""
 
 
 def follow(descriptor: int) -> socket.socket:
@@ -57,6 +60,20 @@ def _tell(line: socket.socket, workers: "Callable[[], Iterable[Worker]]") -> Non
         }
         try:
             line.sendall(json.dumps(told).encode() + b"\n")
-        except OSError:  # `_wait` sees to it
-            return
+        except OSError:  # `_wait` has asked for a stop in order
+            break
         time.sleep(TELL_SECONDS)
+    _hurry(workers)
+
+
+def _hurry(workers: "Callable[[], Iterable[Worker]]") -> None:
+    answered_at = time.monotonic()
+    while True:
+        lease = max((worker.lease_over for worker in workers()), default=0.0)
+        if not lease:
+            answered_at = time.monotonic()
+        elif time.monotonic() - answered_at > ORPHANS_LEASES * lease:
+            break
+        time.sleep(TELL_SECONDS)
+    logger.error("parent and database are gone: this worker waits no longer, as at a second SIGTERM")
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -90,6 +90,11 @@ class Worker(Assembly):
         """How many jobs it has run."""
         return sum(lane.ended for lane in self._lanes)
 
+    @property
+    def lease_over(self) -> float:
+        """The seconds of its lease, if that is over for want of heartbeats; else 0."""
+        return 0.0 if self._lease.valid else self._lease.seconds
+
     def problems(self) -> list[str]:
         """What is wrong with this worker now, in words; nothing if all is well."""
         problems = [self._lease.problem] if self._lease.problem else []
