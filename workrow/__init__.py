@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from workrow.app import App
     from workrow.arguments.secrets import Secret
     from workrow.blueprint import Blueprint, TaskNameTaken
-    from workrow.context import JobContext
+    from workrow.context import JobContext, SyncJobContext
     from workrow.database import clock as clock
     from workrow.database import urls as urls
     from workrow.declare import retry_rules as retries
@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from workrow.declare.schedule import Cron, Schedule
     from workrow.declare.unique import Debounce, Throttle, Unique
     from workrow.directives import Discard, RateLimited, RetryLater, Snooze
+    from workrow.enqueue.signal import signal
     from workrow.errors import (
         ArgumentError,
         ConfigurationError,
         DatabaseUnavailable,
         InsufficientPrivilege,
         JobCancelled,
+        JobEnded,
         JobFailed,
         JobNotFound,
         NoResult,
@@ -41,7 +43,9 @@ if TYPE_CHECKING:
         ResultInTask,
         ResultTimeout,
         SchemaError,
+        SignalTimeout,
         SoftTimeLimitExceeded,
+        StepError,
         TransactionError,
         WorkrowError,
     )
@@ -66,6 +70,7 @@ __all__ = [
     "Job",
     "JobCancelled",
     "JobContext",
+    "JobEnded",
     "JobFailed",
     "JobNotFound",
     "Limit",
@@ -82,8 +87,11 @@ __all__ = [
     "Schedule",
     "SchemaError",
     "Secret",
+    "SignalTimeout",
     "Snooze",
     "SoftTimeLimitExceeded",
+    "StepError",
+    "SyncJobContext",
     "Task",
     "TaskNameTaken",
     "Throttle",
@@ -97,6 +105,7 @@ __all__ = [
     "linear",
     "retries",
     "schema",
+    "signal",
 ]
 
 # Each name is imported when it is first used: a process that only enqueues never loads the worker.
@@ -105,7 +114,7 @@ _HOMES = {
     "workrow.app": ("App",),
     "workrow.arguments.secrets": ("Secret",),
     "workrow.blueprint": ("Blueprint", "TaskNameTaken"),
-    "workrow.context": ("JobContext",),
+    "workrow.context": ("JobContext", "SyncJobContext"),
     "workrow.declare.failure": ("Failure",),
     "workrow.declare.hooks": ("Enqueue",),
     "workrow.declare.limits": ("Limit", "Rate"),
@@ -115,12 +124,14 @@ _HOMES = {
     "workrow.declare.unique": ("Debounce", "Throttle", "Unique"),
     "workrow.declare.backoff": ("exponential", "fixed", "linear"),
     "workrow.directives": ("Discard", "RateLimited", "RetryLater", "Snooze"),
+    "workrow.enqueue.signal": ("signal",),
     "workrow.errors": (
         "ArgumentError",
         "ConfigurationError",
         "DatabaseUnavailable",
         "InsufficientPrivilege",
         "JobCancelled",
+        "JobEnded",
         "JobFailed",
         "JobNotFound",
         "NoResult",
@@ -129,7 +140,9 @@ _HOMES = {
         "ResultInTask",
         "ResultTimeout",
         "SchemaError",
+        "SignalTimeout",
         "SoftTimeLimitExceeded",
+        "StepError",
         "TransactionError",
         "WorkrowError",
     ),

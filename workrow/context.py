@@ -4,15 +4,23 @@ import json
 import logging
 import math
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
 from functools import cached_property
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 import attr
 import procrastinate
 from procrastinate.jobs import Job
 
-from workrow.errors import OptionError, brief, is_number
+from workrow.errors import OptionError, StepError, brief, is_number
+from workrow.job import Job as Handle
 from workrow.logs import JobLogger, job_fields
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+Tx = TypeVar("Tx")
 
 NAMESPACE = uuid.UUID("8f1b7d2e-6f0d-5c1a-9b7e-6b0f4f2f7a51")
 
@@ -27,11 +35,154 @@ def _unheard(step: Step) -> None:
     """Where nobody listens: a context that no worker has made."""
 
 
+class Durable(Protocol):
+    """What records the steps of a job."""
+
+    def step(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any: ...
+    def transactional_step(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any: ...
+    def sleep(self, seconds: float | timedelta, name: str | None) -> Any: ...
+    def wait_for(self, signal: str, timeout: float | timedelta | None, name: str | None) -> Any: ...
+    def call(self, task: Any, args: Any, kwargs: Any) -> Any: ...
+
+
+class Callee(Protocol[P, R_co]):
+    """A task that `JobContext.call` can call, or a call of it with options."""
+
+    def enqueue(self, on: None, /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[Handle[R_co]]: ...
+
+
 @attr.dataclass(frozen=True, kw_only=True)
 class JobContext(procrastinate.JobContext):
-    """procrastinate's context of a running job, with a logger, progress and an idempotency key."""
+    """procrastinate's context of a running job, with a logger, progress, an idempotency key and durable steps.
+
+    A task that asks for steps is run again from its start after each pause, crash or failed attempt: what is recorded
+    answers from its record. See docs/steps.md for the rules. In a sync task these methods block and return the values
+    themselves; annotate the context `SyncJobContext` there.
+    """
 
     on_progress: Callable[[Step], None] = attr.field(default=_unheard, repr=False, eq=False)
+    durable: Durable | None = attr.field(default=None, repr=False, eq=False)
+
+    @overload
+    def step(
+        self, name: str, function: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Awaitable[R]: ...
+    @overload
+    def step(self, name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]: ...
+    def step(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+        """Call a function, once for this job: its result is recorded, and answers in every later attempt.
+
+        Between the function's end and the record a worker may die: then it runs again. In a transactional task the
+        record commits with the task's transaction. What is returned has been JSON, as a task's result has.
+
+        Args:
+            name: of the step, once in the task; what is recorded is found by it.
+            function: async, or a plain one: that runs in a thread.
+            *args: its arguments.
+            **kwargs: the same by name.
+
+        Raises:
+            StepError: the name is there twice, or a recorded step's name is gone.
+            NoResult: it has run, and what it returned could not be kept: no JSON, or more than ``max_result``.
+            Exception: what the function raised; nothing is recorded then.
+        """
+        return self._steps("step").step(name, function, args, kwargs)  # type: ignore[no-any-return]
+
+    @overload
+    def transactional_step(
+        self,
+        name: str,
+        function: Callable[Concatenate[Tx, P], Coroutine[Any, Any, R]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Awaitable[R]: ...
+    @overload
+    def transactional_step(
+        self, name: str, function: Callable[Concatenate[Tx, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Awaitable[R]: ...
+    def transactional_step(
+        self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Awaitable[Any]:
+        """`step` in a transaction that commits together with the step's record: exactly once.
+
+        Args:
+            name: as for `step`.
+            function: takes the transaction first, annotated as a transactional task does; it does not commit.
+            *args: its other arguments.
+            **kwargs: the same by name.
+
+        Raises:
+            StepError: as `step`; or the task is transactional itself; or what it returned is no JSON: nothing stays.
+            OptionError: the function's first parameter is no transaction.
+            ConfigurationError: the app has nothing to open it with.
+        """
+        return self._steps("transactional_step").transactional_step(name, function, args, kwargs)  # type: ignore[no-any-return]
+
+    def sleep(self, seconds: float | timedelta, *, name: str | None = None) -> Awaitable[None]:
+        """Give the slot away and come back after this time, by the database's clock. No attempt is counted.
+
+        Args:
+            seconds: how long: seconds, or a timedelta, up to 100 years.
+            name: as of a step; by default "sleep", "sleep 2", … in the order in which they are reached.
+
+        Raises:
+            OptionError: it is no such time.
+            StepError: as `step`.
+        """
+        return self._steps("sleep").sleep(seconds, name)  # type: ignore[no-any-return]
+
+    def wait_for(
+        self, signal: str, *, timeout: float | timedelta | None = None, name: str | None = None
+    ) -> Awaitable[Any]:
+        """Give the slot away until somebody sends this signal with `workrow.signal`. No attempt is counted.
+
+        Args:
+            signal: its name. One that was sent before is taken at once; each is taken once, the oldest first.
+            timeout: seconds or a timedelta to wait at most, from when the slot is given away; 0: look once; None: as
+                long as it takes.
+            name: as of a step; by default the signal's.
+
+        Returns:
+            The signal's value.
+
+        Raises:
+            SignalTimeout: none came in time; that is recorded, too.
+            OptionError: it cannot be a signal or a time.
+            StepError: as `step`.
+        """
+        return self._steps("wait_for").wait_for(signal, timeout, name)  # type: ignore[no-any-return]
+
+    def call(self, task: Callee[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
+        """Enqueue a job of another task, once, and give the slot away until it has ended. No attempt is counted.
+
+        The step's name is "call " and the task's name; "call NAME 2" is the second one of a task that is reached.
+
+        Args:
+            task: the task, or ``task.options(…)``.
+            *args: its arguments.
+            **kwargs: the same by name.
+
+        Returns:
+            What it returned, as the type that it declares.
+
+        Raises:
+            JobFailed: it failed for good. Neither this nor the next two run it again.
+            JobCancelled: it was cancelled or aborted.
+            NoResult: its result was not kept.
+            JobNotFound: it was deleted before it ended.
+            OptionError: it is no task, or has a rule by which there may be no job.
+            StepError: as `step`.
+        """
+        return self._steps("call").call(task, args, kwargs)  # type: ignore[no-any-return]
+
+    def _steps(self, what: str) -> Durable:
+        if self.durable is None:
+            raise StepError(
+                f"ctx.{what}(…) of job {self.job.id}: no worker's loop or thread is behind this context, which steps "
+                "need: leave run_in='process' away, and call a task with run_in='process' by ctx.call(task, …)"
+            )
+        return self.durable
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Say how far the job has come; ``await job.progress()`` and ``workrow.jobs.progress`` show it while it runs.
@@ -101,6 +252,33 @@ class JobContext(procrastinate.JobContext):
             A UUID (version 5, of the task, the job's id, its arguments and the cause) as text.
         """
         return idempotency_key(self.job, cause)
+
+
+@attr.dataclass(frozen=True, kw_only=True)
+class SyncJobContext(JobContext):
+    """The context of a sync task: the same, for type checkers; its steps block and return the values themselves."""
+
+    def step(self, name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:  # type: ignore[override]
+        """See `JobContext.step`; the function is called in the task's thread."""
+        return self._steps("step").step(name, function, args, kwargs)  # type: ignore[no-any-return]
+
+    def transactional_step(  # type: ignore[override]
+        self, name: str, function: Callable[Concatenate[Tx, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """See `JobContext.transactional_step`."""
+        return self._steps("transactional_step").transactional_step(name, function, args, kwargs)  # type: ignore[no-any-return]
+
+    def sleep(self, seconds: float | timedelta, *, name: str | None = None) -> None:  # type: ignore[override]
+        """See `JobContext.sleep`."""
+        self._steps("sleep").sleep(seconds, name)
+
+    def wait_for(self, signal: str, *, timeout: float | timedelta | None = None, name: str | None = None) -> Any:
+        """See `JobContext.wait_for`."""
+        return self._steps("wait_for").wait_for(signal, timeout, name)
+
+    def call(self, task: Callee[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:  # type: ignore[override]
+        """See `JobContext.call`."""
+        return self._steps("call").call(task, args, kwargs)  # type: ignore[no-any-return]
 
 
 def idempotency_key(job: Job, cause: str = "") -> str:

@@ -23,6 +23,9 @@
     ├── ResultInTask             job.result(): a task would wait for a job, and keep its slot
     ├── ResultTimeout            job.result(): the job has not ended in time
     ├── JobNotFound              there is no such job, or it cannot be seen
+    ├── JobEnded                 signal(): the job has ended
+    ├── StepError                steps of a task whose names are gone, twice there, or nested
+    ├── SignalTimeout            ctx.wait_for(): no signal came in time
     └── SchemaError
         ├── SchemaMissing        the database was never migrated
         ├── SchemaOutdated       the database is older than this package
@@ -250,6 +253,18 @@ class ResultTimeout(WorkrowError, TimeoutError):
 
 class JobNotFound(WorkrowError):
     """There is no such job: it never existed, is not committed yet, was rolled back or deleted."""
+
+
+class JobEnded(WorkrowError):
+    """A signal was sent to a job that has ended; nothing was written."""
+
+
+class StepError(WorkrowError, RuntimeError):
+    """A task asks for its steps in a way that they cannot be told from those that are recorded."""
+
+
+class SignalTimeout(WorkrowError, TimeoutError):
+    """A task waited for a signal, and none came in time."""
 
 
 class SchemaError(WorkrowError):

@@ -58,3 +58,16 @@ async def produce(seconds: float) -> None:
 @app.task(name="block")
 async def block(seconds: float) -> None:
     time.sleep(seconds)  # noqa: ASYNC251 - nothing else runs in the loop meanwhile, as with bad code of users
+
+
+async def note(session: AsyncSession, what: int, dies: bool = False) -> None:
+    await session.execute(text("INSERT INTO effects (job_id) VALUES (:what)"), {"what": what})
+    if dies and not os.environ.get("SURVIVES"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(name="steps")
+async def steps(ctx: workrow.JobContext) -> None:
+    await ctx.transactional_step("first", note, 1)
+    await ctx.sleep(1)
+    await ctx.transactional_step("second", note, 2, dies=True)

@@ -101,6 +101,23 @@ def test_killed_between_its_last_write_and_the_commit_it_leaves_nothing(database
 
 
 @pytest.mark.usefixtures("effects")
+def test_killed_while_its_job_sleeps_and_in_a_step(database_url: str, conn: Any) -> None:
+    """The sleep goes on; what is recorded does not run again; a transactional step's effect is there once."""
+    stepping = enqueue(conn, "steps")
+    with worker(database_url) as first:
+        wait_for(lambda: conn.execute("SELECT 1 FROM workrow.steps WHERE kind = 'sleep'").fetchone())
+        first.kill()
+    assert job(conn, stepping) == ("todo", 0, 0, 1)
+    with worker(database_url) as second:
+        assert second.wait(30) == -signal.SIGKILL
+    assert conn.execute("SELECT job_id FROM effects").fetchall() == [(1,)]
+    with worker(database_url, SURVIVES="1"):
+        wait_for(lambda: succeeded(conn, stepping))
+    assert conn.execute("SELECT job_id FROM effects ORDER BY job_id").fetchall() == [(1,), (2,)]
+    assert job(conn, stepping) == ("succeeded", 1, 1, 3)
+
+
+@pytest.mark.usefixtures("effects")
 def test_paused_for_twice_its_lease_its_effects_stay_exactly_once(database_url: str, conn: Any) -> None:
     jobs = [enqueue(conn, "effect", '{"seconds": 0.5, "dies": false}') for _ in range(10)]
     with worker(database_url, "-c", "5") as paused:

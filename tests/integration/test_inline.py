@@ -1,5 +1,6 @@
 """Inline mode, and the harness without a loop."""
 
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -144,3 +145,31 @@ def test_without_a_loop(workrow_jobs_sync: testing.BlockingHarness, tasks: Any, 
         assert clock.now().day == 2
         clock.advance(hours=30)
         assert clock.now().day == 3
+
+
+async def test_steps_run_at_once(workrow_app: workrow.App) -> None:
+    @workrow_app.task(name="inline.child")
+    async def child(n: int) -> timedelta:
+        return timedelta(seconds=n)
+
+    @workrow_app.task(name="inline.steps")
+    async def steps(ctx: workrow.JobContext, timeout: float | None) -> list[Any]:
+        one = await ctx.step("one", lambda: 1)
+        await ctx.sleep(3600)
+        try:
+            await ctx.wait_for("go", timeout=timeout)
+        except workrow.SignalTimeout:
+            return [one, (await ctx.call(child, 2)).seconds]
+        return []
+
+    @workrow_app.task(name="inline.sync")
+    def sync(ctx: workrow.SyncJobContext) -> int:
+        ctx.sleep(3600)
+        return ctx.step("two", lambda: 2) + ctx.call(child, 2).seconds
+
+    with testing.inline():
+        assert await (await steps.enqueue(None, timeout=60)).result() == [1, 2]
+        assert await (await steps.enqueue(None, timeout=0)).result() == [1, 2]
+        assert await (await sync.enqueue(None)).result() == 4
+        with pytest.raises(testing.TestingError, match="nobody can send inline"):
+            await steps.enqueue(None, timeout=None)

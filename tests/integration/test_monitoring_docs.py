@@ -38,6 +38,7 @@ def test_every_column_is_told(conn: psycopg.Connection) -> None:
         "pauses",
         "caps",
         "held",
+        "steps",
         "notifications",
     ):
         section = TEXT.partition(f"\n## workrow.{view}\n")[2].partition("\n## ")[0]

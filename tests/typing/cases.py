@@ -94,3 +94,37 @@ async def unreported() -> None: ...
 
 @emails.task(qeue="x")  # E
 def misspelt() -> None: ...
+
+
+async def steps(ctx: workrow.JobContext, session: AsyncSession, connection: Connection, job: workrow.Job[str]) -> None:
+    async def fetch(n: int) -> str:
+        return str(n)
+
+    async def write(session: AsyncSession, n: int) -> bytes:
+        return b""
+
+    assert_type(await ctx.step("fetch", fetch, 1), str)
+    assert_type(await ctx.step("len", len, [1]), int)
+    assert_type(await ctx.transactional_step("write", write, 1), bytes)
+    assert_type(await ctx.call(send, 1, subject="x"), str)
+    assert_type(await ctx.call(count.options(priority=1), ["a"]), int)
+    assert_type(await ctx.sleep(timedelta(days=1)), None)
+    assert_type(workrow.signal(session, job, "go", 1), Awaitable[None])
+    assert_type(workrow.signal(None, job, "go"), Awaitable[None])
+    assert_type(workrow.signal(connection, 7, "go"), None)
+    await ctx.step("fetch", fetch, "1")  # E
+    await ctx.call(send)  # E
+    await ctx.call(fetch, 1)  # E
+
+
+@app.task
+def sync_steps(ctx: workrow.SyncJobContext, n: int) -> int:
+    assert_type(ctx.step("len", len, [n]), int)
+    assert_type(ctx.call(count, ["a"]), int)
+    assert_type(ctx.sleep(1), None)
+    return n
+
+
+def typed_sync_steps(session: Session) -> None:
+    assert_type(sync_steps.enqueue(session, 1), workrow.Job[int])
+    sync_steps.enqueue(session, n="1")  # E

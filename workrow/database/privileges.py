@@ -10,7 +10,15 @@ STATE = "42501"
 ANY = ("producer", "worker", "operator", "viewer")
 WHAT = {"producer": "enqueue", "worker": "run jobs", "operator": "act on jobs, queues and limits", "viewer": "look"}
 
-_ENQUEUE = {"enqueue_job", "enqueue_jobs", "enqueue_once", "copy_jobs", "read_queue_cap", "hide_arguments"}
+_ENQUEUE = {
+    "enqueue_job",
+    "enqueue_jobs",
+    "enqueue_once",
+    "copy_jobs",
+    "read_queue_cap",
+    "hide_arguments",
+    "signal_job",
+}
 _WAIT = {"start_waiting", "stop_waiting", "read_ends", "read_job_state"}
 _ACT = {
     "cancel_job", "requeue_job", "release_quarantined", "pause", "resume", "set_limit", "reset_limit",

@@ -48,7 +48,7 @@ def takes_context(func: Callable[..., Any], position: int = 0) -> bool:
     """Whether the parameter at this position, the first one, is annotated ``JobContext``."""
     annotation = _annotation(func, position)
     if isinstance(annotation, str):
-        return annotation.rpartition(".")[2] == procrastinate.JobContext.__name__
+        return annotation.rpartition(".")[2] in ("JobContext", "SyncJobContext")
     return isinstance(annotation, type) and issubclass(annotation, procrastinate.JobContext)
 
 

@@ -200,7 +200,7 @@ def _errors(on: object) -> tuple[type[Exception], ...]:
 
 def _explained(explain: Explain | None, error: Exception, on: object, name: str) -> Exception:
     said = (explain or translated)(error, on)
-    if said and "schedule" in name:  # read_schedules, pause_schedule, …
+    if said and ("schedule" in name or name == "signal_job"):  # read_schedules, pause_schedule, …
         said = type(said)(str(said).replace("cannot enqueue", f"cannot {name.replace('_', ' ')}", 1))
     if isinstance(said, InsufficientPrivilege) and "row-level security" not in str(said):
         return InsufficientPrivilege(f"{said}; or {how(kind_for(name))}")

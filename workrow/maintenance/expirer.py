@@ -1,4 +1,4 @@
-"""End waiting jobs that nobody will start: their time is over, or they wait in no line."""
+"""End waiting jobs that nobody will start: their time is over, or they wait in no line. Wake who was not woken."""
 
 import asyncio
 import random
@@ -46,4 +46,5 @@ class Expirer:
         )
         if ended:
             logger.error('%d jobs were quarantined: their column "line" holds a text that is no line', ended)
+        await self._run("wake_missed")
         return PAUSE_SECONDS

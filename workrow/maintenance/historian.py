@@ -73,10 +73,12 @@ class Historian:
         while await self._call("sweep_finished", max_rows=SWEEP) >= SWEEP:
             pass
         await self._call("prune_limits", max_rows=SWEEP)
+        await self._call("sweep_calls")
         if self._keep is not None:
             dropped = await self._call("prune_history", keep=self._keep)
             if dropped:
                 logger.info("dropped %s partitions of the history, older than %s", dropped, self._keep)
+            await self._call("prune_steps", keep=self._keep)
         return AFTER_ERROR if self._held else INTERVAL
 
     async def _call(self, statement: str, **params: object) -> int:

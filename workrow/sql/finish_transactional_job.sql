@@ -49,7 +49,7 @@ kept AS (
         coalesce(CAST(%(progress)s AS jsonb) || jsonb_build_object('at', clock_timestamp()), ended.progress),
         ended.line
     FROM ended
-    WHERE CAST(%(keep)s AS boolean)
+    WHERE CAST(%(keep)s AS boolean) OR starts_with(ended.unique_key, 'workrow.call:')
 )
 
 SELECT id FROM ended

@@ -22,6 +22,7 @@ from workrow.enqueue import transaction
 from workrow.enqueue.call import FORGOTTEN, Call
 from workrow.job import Job, Progress, Question, at_work
 from workrow.results.results import check_place, seconds_of
+from workrow.testing.inline_steps import InlineInThread, InlineOnLoop
 from workrow.testing.reports import Ran
 from workrow.worker import Worker
 from workrow.worker.outcome import Claimed, Outcome
@@ -146,7 +147,7 @@ class Joined(Transactions):
             return await call(self._on)
         self.check(claimed.task, kind)
         watch = Watch()
-        async with self._open_async(kind, watch) as on:
+        async with self.open_async(kind, watch) as on:
             result = await call(on)
             watch.check()
             return result
@@ -159,7 +160,7 @@ class Joined(Transactions):
             return call(self._on)
         self.check(claimed.task, kind)
         watch = Watch()
-        with self._open_sync(kind, watch) as on:
+        with self.open_sync(kind, watch) as on:
             result = call(on)
             watch.check()
             return result
@@ -211,4 +212,5 @@ def _executor(app: App, on: Any) -> Executor:
     assert isinstance(worker, Worker), "inline() needs workrow.App('postgresql://…')"
     executor = worker._executor
     executor.runners.transactions = Joined(app, on)
+    executor.runners.kinds_of_steps = InlineOnLoop, InlineInThread
     return executor

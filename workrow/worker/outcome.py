@@ -22,6 +22,36 @@ TYPE_MAX = 500
 """Characters kept of the name of an error's class."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What a job gives its slot away for.
+
+    Attributes:
+        name: of the step.
+        kind: "sleep", "wait" or "call".
+        seconds: how long it sleeps, or waits at most; None: it is in its row already, or for ever.
+        signal: what it waits for.
+    """
+
+    name: str
+    kind: str
+    seconds: float | None = None
+    signal: str | None = None
+
+
+class Suspended(BaseException):
+    """Ends an attempt that gives its slot away. No ``Exception``: a task that catches errors is not to catch it.
+
+    Args:
+        waits: what for.
+    """
+
+    def __init__(self, waits: list[Wait]) -> None:
+        names = ", ".join(wait.name for wait in waits)
+        super().__init__(f"the job gives its slot away until there is: {names}")
+        self.waits = waits
+
+
 class Claimed:
     """A job that this worker has claimed: a row of one of the ``claim_*.sql`` statements.
 
@@ -38,6 +68,7 @@ class Claimed:
         progress_due: somebody is about to write it.
         progress_held: nobody is, before the job's end.
         limited: as given.
+        stepped: it has asked for a step.
         hidden: the names of the arguments that are not to be shown.
         expires_in: seconds from its claim, by the database's clock, until it is too late to start it; None: never.
     """
@@ -46,7 +77,7 @@ class Claimed:
     progress: Step | None = None
     progress_written: Step | None = None
     progress_due = progress_held = False
-    limited = False
+    limited = stepped = False
     hidden = NOTHING
 
     def __init__(self, row: Row, owner: int, *, limited: bool = False) -> None:
@@ -139,6 +170,7 @@ class Outcome:
         retry: when and where it is tried again.
         at: the same time, where the task named it and not how much later.
         hold: its limit is to let nothing start for a time.
+        waits: of one that has "snoozed": it waits for these steps, as JSON text, and not for a time alone.
         cause: why it crashed, or is quarantined.
         written: the transaction of the task has done so.
         ended_at: seconds of the monotonic clock.
@@ -151,6 +183,7 @@ class Outcome:
     retry: RetryDecision | None = None
     at: datetime | None = None
     hold: Hold | None = None
+    waits: str | None = None
     cause: str | None = None
     written: bool = False
     ended_at: float = 0.0

@@ -83,13 +83,26 @@ class Writer:
         if expired:
             done |= await self._ids("expire_jobs", expired)
         if deleted:
-            done |= await self._ids("delete_finished_jobs", deleted)
-        bad = [each for each in (*kept, *expired) if each.status in BAD and self._deletes(BAD[each.status])]
-        if bad:
-            await self._link.run("forget_jobs", ids=[each.claimed.id for each in bad if each.claimed.id in done])
+            done |= await self._delete(deleted)
+        await self._forget(deleted, [*kept, *expired])
         if back:
             await self._send_back(back, partial(self._ids, "release_jobs"))
             await self._link.run("notify_queues", queues=sorted({each.claimed.queue for each in back}))
+
+    async def _delete(self, outcomes: list[Outcome]) -> set[int]:
+        """Those that other jobs wait for are kept all the same."""
+        done = await self._ids("delete_finished_jobs", outcomes)
+        called = [each for each in outcomes if each.claimed.id not in done]
+        return done | await self._finish(called) if called else done
+
+    async def _forget(self, deleted: list[Outcome], ended: list[Outcome]) -> None:
+        """What is not to be kept of jobs that have ended: rows that only their failure hooks needed, and steps."""
+        done = self.done
+        bad = [each for each in ended if each.status in BAD and self._deletes(BAD[each.status])]
+        if bad:
+            await self._link.run("forget_jobs", ids=[each.claimed.id for each in bad if each.claimed.id in done])
+        if stepped := [each.claimed.id for each in (*deleted, *bad) if each.claimed.stepped]:
+            await self._link.run("forget_steps", ids=[each for each in stepped if each in done])
 
     async def _finish(self, outcomes: list[Outcome]) -> set[int]:
         return await self._ids(
@@ -122,12 +135,21 @@ class Writer:
         )
 
     async def _snooze(self, outcomes: list[Outcome]) -> set[int]:
-        return await self._ids(
-            "snooze_jobs",
-            outcomes,
-            seconds=seconds_until([each.retry for each in outcomes if each.retry]),
-            times=[each.at for each in outcomes],
-        )
+        """Those that wait for a time, and those that wait for what their steps do."""
+        timed = [each for each in outcomes if not each.waits]
+        waiting = [each for each in outcomes if each.waits]
+        done: set[int] = set()
+        if timed:
+            seconds = seconds_until([each.retry for each in timed if each.retry])
+            done |= await self._ids("snooze_jobs", timed, seconds=seconds, times=[each.at for each in timed])
+        if waiting:
+            done |= await self._ids(
+                "suspend_jobs",
+                waiting,
+                waits=[each.waits for each in waiting],
+                progresses=unless_all_null([each.claimed.progress and unwritten(each.claimed) for each in waiting]),
+            )
+        return done
 
     async def _send_back(
         self, outcomes: list[Outcome], statement: Callable[[list[Outcome]], Awaitable[set[int]]]

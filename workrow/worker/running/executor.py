@@ -14,6 +14,7 @@ from procrastinate.retry import RetryDecision
 
 from workrow.context import Step
 from workrow.database import forks
+from workrow.database.held import Held
 from workrow.declare.backoff import exponential
 from workrow.declare.resources import Providers
 from workrow.errors import LeaseLost, TransactionError
@@ -27,7 +28,7 @@ from workrow.worker.running.runners import GRACE_SECONDS, Runners, execution_of
 from workrow.worker.running.threads import Threads
 from workrow.worker.running.time_limits import Interrupted
 from workrow.worker.running.transactions import Transactions
-from workrow.worker.running.verdict import Runner, failed, succeeded
+from workrow.worker.running.verdict import Runner, failed, succeeded, suspended
 
 if TYPE_CHECKING:
     from procrastinate.worker import Worker as UpstreamWorker
@@ -161,12 +162,23 @@ class Executor:
             return self._interrupted(claimed, error)
         except BaseException as error:  # SystemExit and its kin in a task are that task's failure, not the worker's
             forks.leave_worker(claimed, self._generation, error)
+            if waits := self._suspended(claimed, error):
+                return waits
+            if isinstance(error, Held):  # of a step whose row somebody holds
+                return Outcome(claimed, "todo")
             if isinstance(error, LeaseLost) and await self._held(claimed):
                 error = TransactionError(OWN_ROW)
             if claimed.id in self.stops:
                 return self._interrupted(claimed, error)
             return failed(self._tasks.get(claimed.task), claimed, error, asked=False)
         return succeeded(claimed, result, self.runners.limits[claimed.task])
+
+    def _suspended(self, claimed: Claimed, error: BaseException) -> Outcome | None:
+        """The outcome where it gives its slot away; a worker that stops is no reason not to."""
+        stop = self.stops.get(claimed.id)
+        if stop is Stop.LEASE:
+            return None
+        return suspended(claimed, error, asked=stop not in (None, Stop.SHUTDOWN))
 
     async def _parted(self, outcome: Outcome) -> Outcome:
         """Its connection was lost. Where others have been kept it is the job's own, and counts as a crash of it."""

@@ -11,7 +11,7 @@ from procrastinate import exceptions, middleware
 from procrastinate.job_context import AbortReason
 
 from workrow.arguments.results import Coded
-from workrow.context import JobContext, Step
+from workrow.context import JobContext, Step, SyncJobContext
 from workrow.declare.execution import PLAIN, Execution
 from workrow.logs import JobFilter
 from workrow.tasks import Task
@@ -20,6 +20,9 @@ from workrow.worker.running.children.loading import loader, result_of
 from workrow.worker.running.children.pool import Processes
 from workrow.worker.running.coroutines import run_limited
 from workrow.worker.running.provision import NOTHING, Given, Provision, Wanted
+from workrow.worker.running.steps.durable import Durable, stepped, stepped_sync
+from workrow.worker.running.steps.in_thread import InThread
+from workrow.worker.running.steps.on_loop import OnLoop
 from workrow.worker.running.threads import Threads
 from workrow.worker.running.transactions import Transactions
 from workrow.worker.running.verdict import Runner, finisher_of, forgetting, hiding, limit_of, succeeded, telling, unkept
@@ -47,7 +50,10 @@ class Runners:
         made: those that have been asked for, by the task's name.
         limits: by the same names, how many bytes of JSON are kept of a result.
         transactions: as given.
+        kinds_of_steps: what is behind the contexts of async tasks, and of sync ones.
     """
+
+    kinds_of_steps: tuple[type[Durable], type[Durable]] = OnLoop, InThread
 
     def __init__(
         self,
@@ -111,7 +117,7 @@ class Runners:
         async def run(claimed: Claimed) -> Any:
             if load:
                 claimed.args = load(claimed)
-            context = self._context(claimed)
+            context = self._context(claimed, task, is_async=is_async)
             if execution.run_in:
                 job = partial(self._in_process, claimed, task, execution, context, whole=whole)
             elif is_async:
@@ -137,7 +143,8 @@ class Runners:
         def call(*injected: Any) -> Awaitable[Any]:
             arguments = [*injected, context] if task.pass_context else injected
             bound = partial(task, *arguments, **claimed.args, **given.values)
-            result: Awaitable[Any] = middleware.compose(around, bound, context, self._worker)()
+            run = middleware.compose(around, bound, context, self._worker)
+            result: Awaitable[Any] = stepped(claimed, context, run, injected) if task.pass_context else run()
             return result
 
         work = (
@@ -161,11 +168,10 @@ class Runners:
     ) -> Any:
         def call(*injected: Any) -> Any:
             arguments = [*injected, context] if task.pass_context else injected
-            if given is NOTHING:
-                return middleware.compose(around, partial(task, *arguments, **claimed.args), context, self._worker)()
             with given.here() as values:
                 bound = partial(task, *arguments, **claimed.args, **values)
-                return middleware.compose(around, bound, context, self._worker)()
+                run = middleware.compose(around, bound, context, self._worker)
+                return stepped_sync(claimed, context, run, injected) if task.pass_context else run()
 
         work = (
             call
@@ -202,9 +208,9 @@ class Runners:
             return unkept(claimed, returned.unkept)
         return Outcome(claimed, "succeeded", returned.text)
 
-    def _context(self, claimed: Claimed) -> JobContext:
+    def _context(self, claimed: Claimed, task: Any, *, is_async: bool) -> JobContext:
         worker = self._worker
-        return JobContext(
+        return (JobContext if is_async else SyncJobContext)(
             app=worker.app,
             worker_name=worker.worker_name,
             worker_queues=worker.queues,
@@ -212,7 +218,17 @@ class Runners:
             job=claimed.job,
             abort_reason=partial(self._abort_reason, claimed.id),
             on_progress=partial(self._say, claimed),
+            durable=self.durable(claimed, task, is_async=is_async) if task.pass_context else None,
             start_timestamp=time.time(),
+        )
+
+    def durable(self, claimed: Claimed, task: Any, *, is_async: bool) -> Durable | None:
+        """The steps behind the context of a job; a child process has none."""
+        if execution_of(task).run_in:
+            return None
+        on_loop, in_thread = self.kinds_of_steps
+        return (on_loop if is_async else in_thread)(
+            claimed, self._worker.app.connector, self.transactions, limit_of(task)
         )
 
 

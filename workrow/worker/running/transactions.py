@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 from procrastinate.connector import BaseConnector
+from procrastinate.exceptions import JobAborted
 from sqlalchemy import exc as sa_exc
 from sqlalchemy.orm import Session
 
@@ -29,7 +30,7 @@ from workrow.worker.running.transaction_watch import CAUSE_MAX, Watch, conflicts
 
 logger = get_logger(__name__)
 
-FINISH = "finish_transactional_job"
+FINISH, SUSPEND = "finish_transactional_job", "suspend_transactional_job"
 CONFLICT_TRIES = 3
 CONFLICT_PAUSE = 0.1
 """A serialization failure or a deadlock is nobody's fault: the attempt is repeated so often, after up to so many
@@ -94,7 +95,7 @@ class Transactions:
         for repetition in range(1, CONFLICT_TRIES + 2):
             watch, outcome = Watch(), None
             try:
-                async with self._open_async(kind, watch) as on:
+                async with self.open_async(kind, watch) as on:
                     outcome = finish(await call(on))
                     watch.check()
                     await self._end_async(on, outcome, watch)
@@ -117,7 +118,7 @@ class Transactions:
         for repetition in range(1, CONFLICT_TRIES + 2):
             watch, outcome = Watch(), None
             try:
-                with self._open_sync(kind, watch) as on:
+                with self.open_sync(kind, watch) as on:
                     outcome = finish(call(on))
                     watch.check()
                     self._end_sync(on, outcome, watch)
@@ -156,23 +157,37 @@ class Transactions:
             "error": outcome.error,
             "progress": unwritten(claimed),
             "keep": not self._deletes("succeeded"),
+            "waits": outcome.waits,
         }
 
     async def _end_async(self, on: Any, outcome: Outcome, watch: Watch) -> None:
         """Write the end, as soon as nobody else's open transaction holds the job's row."""
         params, until = self._params(outcome), time.monotonic() + HELD_SECONDS
-        while not await transaction.run_async(on, FINISH, params, watch.explained):
+        statement = SUSPEND if outcome.waits else FINISH
+        while not (rows := await transaction.run_async(on, statement, params, watch.explained)):
             ours = {name: params[name] for name in ("id", "worker_id", "token")}
             self._fence(outcome.claimed, await transaction.run_async(on, "check_claim", ours, watch.explained), until)
             await asyncio.sleep(HELD_PAUSE)
+        self._check_suspension(outcome, rows)
 
     def _end_sync(self, on: Any, outcome: Outcome, watch: Watch) -> None:
         """The same, in this thread."""
         params, until = self._params(outcome), time.monotonic() + HELD_SECONDS
-        while not transaction.run(on, FINISH, params, watch.explained):
+        statement = SUSPEND if outcome.waits else FINISH
+        while not (rows := transaction.run(on, statement, params, watch.explained)):
             ours = {name: params[name] for name in ("id", "worker_id", "token")}
             self._fence(outcome.claimed, transaction.run(on, "check_claim", ours, watch.explained), until)
             time.sleep(HELD_PAUSE)
+        self._check_suspension(outcome, rows)
+
+    @staticmethod
+    def _check_suspension(outcome: Outcome, rows: list[Any]) -> None:
+        """Raise what keeps a job from giving its slot away."""
+        if outcome.waits is None or rows[0][0] == "waits":
+            return
+        if rows[0][0] == "aborting":
+            raise JobAborted("it was asked to abort, and would wait")
+        raise Held("a newer job waits under its queueing lock")
 
     @staticmethod
     def _fence(claimed: Claimed, rows: list[Any], until: float) -> None:
@@ -228,10 +243,12 @@ class Transactions:
         own = began and not (code or "").startswith(NOBODYS)
         return Outcome(claimed, "parted", cause=f"lost its connection: {words}" if own else None)
 
-    def _open_async(self, kind: TransactionKind, watch: Watch) -> AbstractAsyncContextManager[Any]:
+    def open_async(self, kind: TransactionKind, watch: Watch) -> AbstractAsyncContextManager[Any]:
+        """A transaction of this kind, watched; it commits where the block ends without an error."""
         return self._async_session(watch) if kind == "AsyncSession" else self._async_connection(watch)
 
-    def _open_sync(self, kind: TransactionKind, watch: Watch) -> AbstractContextManager[Any]:
+    def open_sync(self, kind: TransactionKind, watch: Watch) -> AbstractContextManager[Any]:
+        """The same that blocks."""
         return self._session(watch) if kind == "Session" else self._connection(watch)
 
     @asynccontextmanager

@@ -21,7 +21,7 @@ from workrow.job import UNKEPT
 from workrow.logs import get_logger, job_fields, running
 from workrow.tasks import Task
 from workrow.worker.job_logs import Unsaid, message_of, report, shown
-from workrow.worker.outcome import Claimed, Hold, Outcome, describe, entry
+from workrow.worker.outcome import Claimed, Hold, Outcome, Suspended, describe, entry
 from workrow.worker.running.children.loading import result_of
 
 logger = get_logger(__name__)
@@ -68,6 +68,26 @@ def failed(
         why = ", and not retried, for it was asked to abort" if decided.retry else ""
         _report(logging.ERROR, f"%s: failed{why}: %s", claimed, error)
     return Outcome(claimed, "failed", error=told, hold=decided.hold)
+
+
+def suspended(claimed: Claimed, error: BaseException, *, asked: bool = False) -> Outcome | None:
+    """The outcome of an attempt that gives its slot away; None if it has another one.
+
+    Args:
+        claimed: the job.
+        error: what it raised; a group counts if nothing else is in it.
+        asked: the job was asked to end.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        ours, others = error.split(Suspended)
+        return None if ours is None or others else suspended(claimed, ours.exceptions[0], asked=asked)
+    if not isinstance(error, Suspended):
+        return None
+    if asked:
+        logger.info("%s: aborted, for it was asked to, and would wait", claimed)
+        return Outcome(claimed, "aborted")
+    logger.debug("%s: %s", claimed, error)
+    return Outcome(claimed, "snoozed", waits=dump_result(error.waits))
 
 
 def _report(level: int, text: str, claimed: Claimed, error: BaseException) -> None:
@@ -166,10 +186,16 @@ def unkept(claimed: Claimed, why: str) -> Outcome:
 
 
 def finisher_of(claimed: Claimed, task: procrastinate.tasks.Task[Any, Any, Any]) -> Callable[[Any], Outcome]:
-    """What makes an outcome of what a transactional task returned."""
-    if isinstance(task, Task) and not task.execution.results:
-        return lambda _: Outcome(claimed, "succeeded")
-    return partial(succeeded, claimed, limit=limit_of(task), kind=result_of(task))
+    """What makes an outcome of what a transactional task returned, if it is none yet."""
+    kept = not isinstance(task, Task) or task.execution.results
+    dump = partial(succeeded, claimed, limit=limit_of(task), kind=result_of(task))
+
+    def finish(returned: Any) -> Outcome:
+        if isinstance(returned, Outcome):
+            return returned
+        return dump(returned) if kept else Outcome(claimed, "succeeded")
+
+    return finish
 
 
 def limit_of(task: procrastinate.tasks.Task[Any, Any, Any]) -> int:

@@ -25,7 +25,8 @@ AS $$
         ('delete_schedule_v1', ARRAY['operator', 'worker']),
         ('set_limit_v1', ARRAY['operator', 'worker']),
         ('reset_limit_v1', ARRAY['operator', 'worker']),
-        ('set_queue_v1', ARRAY['operator', 'worker'])
+        ('set_queue_v1', ARRAY['operator', 'worker']),
+        ('signal_v1', ARRAY['producer', 'worker', 'operator'])
     ),
     written (name, columns) AS (
         -- what the statements of an enqueue name, and what the trigger that wakes workers looks at

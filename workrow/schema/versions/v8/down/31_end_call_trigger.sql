@@ -1,0 +1,1 @@
+DROP TRIGGER workrow_end_call ON workrow.history

@@ -1,0 +1,1 @@
+DROP TABLE workrow.job_steps, workrow.job_signals

@@ -1,0 +1,1 @@
+CREATE INDEX job_steps_unwoken_idx ON workrow.job_steps (job_id) WHERE unwoken
