@@ -37,12 +37,12 @@ from workrow.enqueue.deferrer import counted_later
 from workrow.errors import InsufficientPrivilege, SchemaError
 from workrow.job import Job
 from workrow.operate.controls import Controls
-from workrow.results.results import Results, check_id
 from workrow.tasks import Task
 
 if TYPE_CHECKING:
     from procrastinate.worker import Worker as UpstreamWorker
 
+    from workrow.results.results import Results
     from workrow.schedules import Schedules
     from workrow.worker import Worker
 
@@ -125,7 +125,7 @@ class App(Provides, Tasks, Controls, Connected):
 
     def _start_anew(self) -> None:
         super()._start_anew()
-        self._results = Results(self)
+        self._results: Results | None = None
         self._running: set[Worker] = set()
         self.__dict__.pop("schedules", None)
 
@@ -135,8 +135,12 @@ class App(Provides, Tasks, Controls, Connected):
         return self
 
     @property
-    def results(self) -> Results:
+    def results(self) -> "Results":
         """What the handles of jobs ask."""
+        if self._results is None:
+            from workrow.results.results import Results
+
+            self._results = Results(self)
         return self._results
 
     def job(self, job_id: int) -> Job[Any]:
@@ -145,6 +149,8 @@ class App(Provides, Tasks, Controls, Connected):
         Raises:
             OptionError: it can be no job's id.
         """
+        from workrow.results.results import check_id
+
         check_id(job_id)
         return Job(job_id, "", "", self)
 
@@ -206,12 +212,14 @@ class App(Provides, Tasks, Controls, Connected):
         """Close the connections, and those of who waits for results; end the workers that still use them, at once."""
         for worker in self.running_workers():
             await worker.end_now("the app was closed")
-        await self.results.close_async()
+        if self._results is not None:
+            await self._results.close_async()
         await super().close_async()
 
     def close(self) -> None:
         """The same for an app that was opened without ``async``."""
-        self.results.close()
+        if self._results is not None:
+            self._results.close()
         super().close()
 
     async def check_connection_async(self) -> bool:

@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from functools import cached_property
@@ -22,7 +21,7 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 Tx = TypeVar("Tx")
 
-NAMESPACE = uuid.UUID("8f1b7d2e-6f0d-5c1a-9b7e-6b0f4f2f7a51")
+NAMESPACE = "8f1b7d2e-6f0d-5c1a-9b7e-6b0f4f2f7a51"
 
 
 Step = tuple[float, float | None, str | None]
@@ -285,4 +284,6 @@ def idempotency_key(job: Job, cause: str = "") -> str:
     """See `JobContext.idempotency_key`."""
     # the arguments are in it because two databases have the same ids
     named = json.dumps([job.task_name, job.id, job.task_kwargs, cause], sort_keys=True, default=str)
-    return str(uuid.uuid5(NAMESPACE, named))
+    import uuid
+
+    return str(uuid.uuid5(uuid.UUID(NAMESPACE), named))

@@ -35,7 +35,6 @@
 Each message is one line that names the thing, the value and the fix.
 """
 
-import difflib
 import math
 from argparse import ArgumentTypeError
 from collections.abc import Iterable, Mapping
@@ -111,6 +110,8 @@ def check_names_known(what: str, given: Mapping[str, object], known: Iterable[st
     names = list(known)
     for name, value in given.items():
         if name not in names:
+            import difflib
+
             near = difflib.get_close_matches(name, names, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"
             raise OptionError(f"unknown {what} {name}={brief(value)}: {hint}")

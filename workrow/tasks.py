@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from types import EllipsisType
-from typing import Any, ParamSpec, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, cast
 
 from procrastinate import tasks as upstream_tasks
 from procrastinate.exceptions import UnboundTaskError
@@ -22,7 +22,6 @@ from workrow.declare.hooks import Hooked, HookedDeferrer, Hooks
 from workrow.declare.limits import Limits, Line
 from workrow.declare.options import Options
 from workrow.declare.resources import injected_names
-from workrow.declare.schedule import Schedule
 from workrow.declare.unique import check_names
 from workrow.enqueue.call import Call
 from workrow.enqueue.deferrer import Deferrer, counted_later
@@ -30,10 +29,12 @@ from workrow.enqueue.insert import Arguments
 from workrow.enqueue.target import Producer
 from workrow.errors import ArgumentError, OptionError
 
+if TYPE_CHECKING:
+    from workrow.declare.schedule import Schedule
+
 PLAIN_PAYLOAD = Payload()
 P = ParamSpec("P")
 R = TypeVar("R")
-
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -51,7 +52,7 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         func: Callable[..., Any],
         *,
         options: Options,
-        schedules: Sequence[Schedule] = (),
+        schedules: "Sequence[Schedule]" = (),
         execution: Execution = PLAIN,
         limits: Limits = (),
         payload: Payload = PLAIN_PAYLOAD,
@@ -106,7 +107,7 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
         return self._options
 
     @property
-    def schedule(self) -> Schedule | None:
+    def schedule(self) -> "Schedule | None":
         """The schedule declared with it, or the first of several; `schedules` has all, by their names."""
         return next(iter(self.schedules.values()), None)
 
@@ -251,15 +252,14 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
                 f"task {self.name}: run_in='process' and {sorted(injected)[0]} = inject() do not go together: the "
                 "resources live in the worker's process; make it inside of the task"
             )
-        unnamed = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
         for name, parameter in self.signature.parameters.items():
-            if parameter.kind in unnamed:
+            if parameter.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL):
                 raise OptionError(
                     f"task {self.name}: parameter {parameter} has no name of its own, and arguments are stored "
                     f"by name; declare {name} as a normal parameter (a list, perhaps)"
                 )
 
-    def _named(self, schedules: Sequence[Schedule]) -> dict[str, Schedule]:
+    def _named(self, schedules: "Sequence[Schedule]") -> "dict[str, Schedule]":
         """The schedules under the names that the database knows them by."""
         named: dict[str, Schedule] = {}
         for schedule in schedules:
@@ -270,7 +270,7 @@ class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
             named[name] = schedule
         return named
 
-    def check_schedule(self, schedule: Schedule) -> Arguments:
+    def check_schedule(self, schedule: "Schedule") -> Arguments:
         """What the schedule's jobs carry, but for the due time.
 
         Raises:

@@ -5,8 +5,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import pydantic_core
-
 from workrow.arguments.secrets import MASK, NOTHING, Sealed, hides
 from workrow.errors import ArgumentError, brief
 
@@ -157,6 +155,8 @@ def dump_result(value: Any, limit: int | None = None) -> str | None:
     """
     if value is None:
         return None
+    import pydantic_core
+
     text = _dump(pydantic_core.to_jsonable_python(value, inf_nan_mode="strings"))
     if limit is not None and (size := _more_than(limit, text)):
         raise TooLarge(

@@ -13,7 +13,6 @@ from procrastinate.testing import InMemoryConnector
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
-from workrow.database import beside
 from workrow.database.connector import Connector, SyncConnector
 from workrow.database.upstream_queries import ours
 from workrow.errors import ConfigurationError
@@ -111,6 +110,8 @@ async def pool_of(connector: BaseConnector) -> psycopg_pool.AsyncConnectionPool:
         ConfigurationError: it leads to no database, or the connections beside it lead to another one.
         DatabaseUnavailable: nothing answers there.
     """
+    from workrow.database import beside
+
     own = psycopg_of(connector)
     await beside.check_async(connector, own)
     return await own.opened() if isinstance(own, Connector) else own.pool
@@ -120,6 +121,8 @@ def sync_pool_of(connector: BaseConnector) -> psycopg_pool.ConnectionPool:
     """The same of connections that block."""
     sync = connector.get_sync_connector()
     if not isinstance(sync, procrastinate.SyncPsycopgConnector):  # one of psycopg, opened, is its own
+        from workrow.database import beside
+
         companion = _companion(connector)
         beside.check(connector, companion)
         sync = cast("SyncConnector", companion.get_sync_connector())

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import procrastinate
 from procrastinate import middleware as upstream_middleware
@@ -11,13 +11,15 @@ from procrastinate.retry import RetryValue
 from workrow.arguments.payload import Upcast
 from workrow.declare.execution import Execution, check_findable
 from workrow.declare.failure import Hook
-from workrow.declare.limits import Limits
-from workrow.declare.retry_policy import Exceptions, Retry, Rule
-from workrow.declare.schedule import Schedule
 from workrow.declare.signatures import transaction_kind
-from workrow.declare.unique import Debounce, Throttle, Unique
 from workrow.errors import OptionError, brief, check_names_known
 from workrow.logs import get_logger
+
+if TYPE_CHECKING:
+    from workrow.declare.limits import Limits
+    from workrow.declare.retry_policy import Exceptions, Retry, Rule
+    from workrow.declare.schedule import Schedule
+    from workrow.declare.unique import Debounce, Throttle, Unique
 
 logger = get_logger(__name__)
 
@@ -29,9 +31,9 @@ class TaskDefaults(TypedDict, total=False):
     priority: int
     lock: str | None
     queueing_lock: str | None
-    retry: Retry | Rule | tuple[Rule, ...] | RetryValue
-    retry_on: Exceptions
-    discard_on: Exceptions
+    retry: "Retry | Rule | tuple[Rule, ...] | RetryValue"
+    retry_on: "Exceptions"
+    discard_on: "Exceptions"
     pass_context: bool
     task_middleware: list[upstream_middleware.TaskMiddleware] | None
     transactional: bool
@@ -39,12 +41,12 @@ class TaskDefaults(TypedDict, total=False):
     soft_time_limit: float | timedelta | None
     time_limit: float | timedelta | None
     max_memory: int | None
-    limits: Limits
+    limits: "Limits"
     results: bool
     max_result: int | None
-    unique: Unique | tuple[str, ...] | None
-    debounce: Debounce | float | timedelta | None
-    throttle: Throttle | None
+    unique: "Unique | tuple[str, ...] | None"
+    debounce: "Debounce | float | timedelta | None"
+    throttle: "Throttle | None"
     expires: float | timedelta | datetime | None
     max_payload: int | None
     on_failure: Hook
@@ -58,7 +60,7 @@ class TaskOptions(TaskDefaults, total=False):
     cron: str
     every: timedelta
     timezone: str
-    schedule: Schedule | list[Schedule] | tuple[Schedule, ...]
+    schedule: "Schedule | list[Schedule] | tuple[Schedule, ...]"
     version: int
     upcast: Upcast | None
     hide: tuple[str, ...]
@@ -115,16 +117,20 @@ def check_known(options: Mapping[str, Any], known: type) -> None:
     check_names_known("task option", options, known.__annotations__)
 
 
-def read_schedules(options: TaskOptions) -> tuple[Schedule, ...]:
+def read_schedules(options: TaskOptions) -> "tuple[Schedule, ...]":
     """When it is enqueued by itself."""
     given: dict[str, Any] = {}
     for key in ("cron", "every", "timezone"):
         if options.get(key) is not None:
             given[key] = options.get(key)
+    if not given and "schedule" not in options:
+        return ()
+    from workrow.declare.schedule import Schedule
+
     if "schedule" not in options:
         if given.keys() == {"timezone"}:
             raise OptionError(f"timezone={given['timezone']!r} says nothing without cron=…")
-        return (Schedule(**given),) if given else ()
+        return (Schedule(**given),)
     if given:
         raise OptionError(f"schedule=… and {', '.join(given)}=… contradict each other; say it in the Schedule")
     schedules = options["schedule"]
@@ -135,7 +141,9 @@ def read_schedules(options: TaskOptions) -> tuple[Schedule, ...]:
     return schedules
 
 
-def _policy(retry: Any) -> Retry | RetryValue:
+def _policy(retry: Any) -> "Retry | RetryValue":
+    from workrow.declare.retry_policy import Retry, Rule
+
     if isinstance(retry, Rule):
         return Retry(rules=(retry,), retry_on=())
     if isinstance(retry, tuple) and retry and all(isinstance(rule, Rule) for rule in retry):
@@ -158,10 +166,15 @@ def read_middleware(func: Callable[..., Any], options: TaskOptions) -> list[upst
     return list(given)
 
 
-def read_retry(options: TaskOptions) -> Retry | RetryValue:
+def read_retry(options: TaskOptions) -> "Retry | RetryValue":
     """Its retry policy."""
-    retry = _policy(options.get("retry", False))
+    given: Any = options.get("retry", False)
     retry_on, discard_on = options.get("retry_on"), options.get("discard_on")
+    if given is False and retry_on is None and discard_on is None:
+        return False
+    from workrow.declare.retry_policy import Retry
+
+    retry = _policy(given)
     if retry_on is None and discard_on is None:
         return retry
     if retry is False:
@@ -173,6 +186,10 @@ def read_retry(options: TaskOptions) -> Retry | RetryValue:
 
 def warn_of_tight_loop(name: str, retry: Any) -> None:
     """Tell of a policy that tries again at once and for ever: 140 times a second, were measured."""
+    if not retry:
+        return
+    from workrow.declare.retry_policy import Retry, Rule
+
     policies = [retry, *retry.rules] if isinstance(retry, Retry) else retry if isinstance(retry, tuple) else [retry]
     for policy in policies:
         if isinstance(policy, procrastinate.RetryStrategy):

@@ -1,6 +1,5 @@
 """Limits: how many jobs run at a time, and how many start in a time, over all workers."""
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -226,6 +225,8 @@ def _text(value: object) -> str:
 
 
 def _hash(text: str) -> str:
+    import hashlib
+
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -6,7 +6,6 @@ import attr
 from procrastinate.periodic import PeriodicRegistry, PeriodicTask
 
 from workrow.arguments.secrets import NOTHING, masked
-from workrow.declare import crontab
 from workrow.errors import OptionError
 
 
@@ -21,6 +20,8 @@ class Registry(PeriodicRegistry):
         Raises:
             OptionError: the line cannot be read, is never due, or ``cron=`` would read it as other times.
         """
+        from workrow.declare import crontab
+
         try:
             crontab.check(cron, "@app.periodic")
         except OptionError as error:

@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Any, Literal, Self, TypedDict, get_args
 from zoneinfo import ZoneInfo
 
-from workrow.declare import crontab, walltime
 from workrow.errors import OptionError, brief, check_names_known, is_whole
 
 Missed = Literal["skip", "once", "all"]
@@ -36,6 +35,8 @@ class Cron:
     timezone: str = "UTC"
 
     def __post_init__(self) -> None:
+        from workrow.declare import crontab
+
         try:
             ZoneInfo(self.timezone)
         except (ValueError, OSError, KeyError, TypeError):  # KeyError: ZoneInfoNotFoundError
@@ -46,10 +47,14 @@ class Cron:
 
     def latest(self, now: datetime) -> datetime | None:
         """The last due time at or before ``now``."""
+        from workrow.declare import crontab, walltime
+
         return walltime.latest(crontab.plain(self.expression), self.timezone, now)
 
     def following(self, now: datetime) -> datetime | None:
         """The first due time after ``now``."""
+        from workrow.declare import crontab, walltime
+
         return walltime.following(crontab.plain(self.expression), self.timezone, now)
 
 

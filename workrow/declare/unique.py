@@ -1,14 +1,11 @@
 """Rules for a second call: one job a key, the last call of a burst, so many jobs in a window."""
 
-import hashlib
 import inspect
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias
-
-import pydantic_core
 
 from workrow.arguments.secrets import NOTHING, RESULT, hides
 from workrow.errors import OptionError, brief, is_whole, seconds_in
@@ -228,6 +225,8 @@ def _as_json(default: Any) -> Any:
     """A default as an equal argument is stored, as far as that is known without its annotation."""
     if isinstance(default, set | frozenset):
         return sorted(map(_as_json, default), key=json.dumps)
+    import pydantic_core
+
     return pydantic_core.to_jsonable_python(default)
 
 
@@ -260,7 +259,13 @@ def keys_of(
         texts = [_ENCODE({**defaults, **each}) for each in arguments]
     secret = any(hides(hidden, name) for name in by) if isinstance(by, tuple) else bool(hidden - {RESULT})
     most = 0 if secret else READABLE - len(task) - 1
-    return [f"{task}:{text if len(text) <= most else hashlib.sha256(text.encode()).hexdigest()}" for text in texts]
+    return [f"{task}:{text if len(text) <= most else _hash(text)}" for text in texts]
+
+
+def _hash(text: str) -> str:
+    import hashlib
+
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def check_seconds(name: str, value: object) -> float:

@@ -13,7 +13,6 @@ from workrow.declare.hooks import Enqueue, entered
 from workrow.declare.options import EnqueueOptions, Options
 from workrow.enqueue import transaction
 from workrow.enqueue.celery_words import CeleryWords
-from workrow.enqueue.copy import check_copy, copy, copy_async, copy_lines
 from workrow.enqueue.hiding import hidden_params
 from workrow.enqueue.insert import (
     Arguments,
@@ -22,7 +21,6 @@ from workrow.enqueue.insert import (
     insert_async,
     row_params,
 )
-from workrow.enqueue.once import insert_once, insert_once_async, once_params
 from workrow.enqueue.target import Target
 from workrow.enqueue.transaction import AsyncTransaction, Params, SyncTransaction
 from workrow.job import Job
@@ -138,6 +136,8 @@ class Call(CeleryWords[P, R]):
             QueueFull: the queue is full already; how many jobs the stream has is not looked at.
             TransactionError: the transaction cannot take the jobs, or is another driver's.
         """
+        from workrow.enqueue.copy import check_copy, copy, copy_async, copy_lines
+
         check_copy(self._task.name, on, self._options)
         loops = transaction.is_async(on)
         bound = (self._bind((), row) for row in check_rows(self._task.name, rows))
@@ -202,6 +202,8 @@ class Call(CeleryWords[P, R]):
                 enqueue.ids = [job.id for job in jobs]
             return jobs
         if self._conditional:
+            from workrow.enqueue.once import insert_once
+
             return self._found(insert_once(on, self._once_params(arguments)))
         ids = insert(on, self._row(arguments))
         return [self._handle(id_) for id_ in ids]
@@ -233,6 +235,8 @@ class Call(CeleryWords[P, R]):
         return call
 
     async def _insert_once_async(self, on: AsyncTransaction | None, arguments: list[Arguments]) -> list[Job[R]]:
+        from workrow.enqueue.once import insert_once_async
+
         params = self._once_params(arguments)
         if on is not None:
             return self._found(await insert_once_async(on, params))
@@ -240,6 +244,8 @@ class Call(CeleryWords[P, R]):
             return self._found(await insert_once_async(connection, params))
 
     def _once_params(self, arguments: list[Arguments]) -> dict[str, Any]:
+        from workrow.enqueue.once import once_params
+
         task = self._task
         return once_params(self._row(arguments), self._options, task.signature, arguments, task.hidden)
 
