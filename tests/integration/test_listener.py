@@ -8,8 +8,9 @@ import psycopg
 import pytest
 
 import workrow
+from workrow.database.link import Link
 from workrow.database.listener import Listener, of_jobs
-from workrow.worker.claiming.claimer import NOTIFIED_MOST, Claimer
+from workrow.worker.claiming.claimer import BUSY_SURVEY, NOTIFIED_MOST, Claimer
 
 NONSENSE = [
     "",
@@ -106,6 +107,42 @@ async def test_no_more_ids_are_kept_than_a_claim_may_ask_for(
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
     assert most == NOTIFIED_MOST
+
+
+async def test_the_job_that_woke_a_sleeper_starts_before_the_survey(
+    open_app: workrow.App, conn: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conn.autocommit = True
+    order: list[str] = []
+    ask = Link.run
+
+    async def watched(self: Link, name: str, /, **params: Any) -> Any:
+        order.append(name)
+        return await ask(self, name, **params)
+
+    @open_app.task(name="note")
+    async def note() -> None:
+        order.append("started")
+
+    monkeypatch.setattr(Link, "run", watched)
+    worker = asyncio.create_task(
+        open_app.run_worker_async(install_signal_handlers=False, fetch_job_polling_interval=60)
+    )
+    try:
+        async with asyncio.timeout(30):
+            for _ in range(3):
+                await asyncio.sleep(BUSY_SURVEY)  # so that a survey is due
+                while not conn.execute("SELECT FROM workrow.sleepers").fetchall():
+                    await asyncio.sleep(0.01)
+                await (await note.enqueue(None)).result()
+    finally:
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+    told = [order.index("claim_notified_jobs", n) for n, name in enumerate(order) if name == "claim_notified_jobs"]
+    assert len(told) == 3
+    for at in told:
+        assert "survey_jobs" not in order[at : order.index("started", at)]
+    assert "survey_jobs" in order[told[-1] :]
 
 
 async def test_what_comes_in_the_same_read_as_the_check_is_heard(database_url: str) -> None:

@@ -81,6 +81,7 @@ class Claimer:
         self._note_at = 0.0
         self.names_held: set[str] = set()
         self._notified: set[int] = set()
+        self._told_first = False
 
     @property
     def _known(self) -> dict[str, Any]:
@@ -120,6 +121,9 @@ class Claimer:
             await self._pauses.refresh()
             self._heed_pauses()
         claimed = await self._claim_notified(limit)
+        self._told_first = bool(claimed) and not self._told_first
+        if self._told_first:
+            return claimed  # what woke a sleeper starts at once; the survey takes as long as its claim, and comes next
         if survey_due:
             await self._look()
         claimed += await self._lines.claim(self._share_of_lines(limit - len(claimed)), self._pauses)
@@ -127,9 +131,7 @@ class Claimer:
         if len(claimed) < limit and time.monotonic() >= self._survey.next_at:
             await self._look()
             claimed += await self._claim_known(limit - len(claimed))
-        if len(claimed) < limit:
-            claimed += await self._lines.claim(limit - len(claimed), self._pauses)
-        return claimed
+        return claimed + await self._lines.claim(limit - len(claimed), self._pauses)
 
     def _share_of_lines(self, limit: int) -> int:
         """Where jobs with and without limits wait, each kind gets half of the room; of a single slot, every other."""
@@ -226,8 +228,7 @@ class Claimer:
             return []
 
     async def _step_over(self, group: Group, error: psycopg.Error) -> None:
-        """A row that PostgreSQL refuses to have claimed (a trigger raises, a page is damaged) must not hold the
-        others."""
+        """A row that PostgreSQL refuses to have claimed (a trigger raises, a damaged page) must not hold the others."""
         rows = await self._link.run(
             "peek_ready_job", queue=group.queue, priority=group.priority, after=group.after, **self._known
         )
@@ -264,9 +265,8 @@ class Claimer:
         again_at = now + (now - began) * SWEEP_SHARE
         survey = self._survey.renewed(rows, now, again_at, self._levels)
         survey.groups = [group for group in survey.groups if group.queue not in self._pauses.queues]
-        for group in survey.groups:
-            if group.mixed and group.key in self._by_id:
-                group.mixed, group.after = False, 0
+        for group in [each for each in survey.groups if each.mixed and each.key in self._by_id]:
+            group.mixed, group.after = False, 0
         await self._note_queues({group.queue for group in survey.groups} - self._queues_seen, now)
         self._survey = survey
 
