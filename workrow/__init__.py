@@ -47,10 +47,25 @@ if TYPE_CHECKING:
         SoftTimeLimitExceeded,
         StepError,
         TransactionError,
+        WorkflowCancelled,
+        WorkflowError,
+        WorkflowFailed,
         WorkrowError,
     )
     from workrow.job import Job
     from workrow.tasks import Task
+    from workrow.workflows import (
+        Signature,
+        Workflow,
+        chain,
+        chord,
+        chunks,
+        from_json,
+        graph,
+        group,
+        map,
+        starmap,
+    )
 
 __version__ = "0.1.0"
 
@@ -88,6 +103,7 @@ __all__ = [
     "SchemaError",
     "Secret",
     "SignalTimeout",
+    "Signature",
     "Snooze",
     "SoftTimeLimitExceeded",
     "StepError",
@@ -97,15 +113,27 @@ __all__ = [
     "Throttle",
     "TransactionError",
     "Unique",
+    "Workflow",
+    "WorkflowCancelled",
+    "WorkflowError",
+    "WorkflowFailed",
     "WorkrowError",
     "__version__",
+    "chain",
+    "chord",
+    "chunks",
     "exponential",
     "fixed",
+    "from_json",
+    "graph",
+    "group",
     "inject",
     "linear",
+    "map",
     "retries",
     "schema",
     "signal",
+    "starmap",
 ]
 
 # Each name is imported when it is first used: a process that only enqueues never loads the worker.
@@ -144,10 +172,25 @@ _HOMES = {
         "SoftTimeLimitExceeded",
         "StepError",
         "TransactionError",
+        "WorkflowCancelled",
+        "WorkflowError",
+        "WorkflowFailed",
         "WorkrowError",
     ),
     "workrow.job": ("Job",),
     "workrow.tasks": ("Task",),
+    "workrow.workflows": (
+        "Signature",
+        "Workflow",
+        "chain",
+        "chord",
+        "chunks",
+        "from_json",
+        "graph",
+        "group",
+        "map",
+        "starmap",
+    ),
 }
 _MODULES = {
     "clock": "workrow.database.clock",

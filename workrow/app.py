@@ -22,6 +22,7 @@ from workrow.configuration import (
     check_import_paths,
     check_keep_history,
     check_max_crashes,
+    check_max_workflow_size,
     check_sessions,
     check_sizes,
     lease_seconds,
@@ -69,6 +70,7 @@ class App(Provides, Tasks, Controls, Connected):
         max_payload: bytes of JSON that the arguments of one job may take (64 KiB); a task may have its own.
         max_result: the same of what one job returns (1 MiB): a job that returns more succeeds without its result.
         on_failure: the failure hook of all tasks that do not say; see `workrow.blueprint.Tasks.task`.
+        max_workflow_size: how many tasks one workflow may have when it is enqueued.
         periodic_defaults: ``max_delay``: how many seconds late a due time may still be made up for (600).
 
     Raises:
@@ -96,6 +98,7 @@ class App(Provides, Tasks, Controls, Connected):
         max_payload: int = MAX_PAYLOAD,
         max_result: int = MAX_RESULT,
         on_failure: Hook = None,
+        max_workflow_size: int = 100_000,
     ) -> None:
         check_connection(url, connector)
         check_defaults(worker_defaults, periodic_defaults)
@@ -103,6 +106,7 @@ class App(Provides, Tasks, Controls, Connected):
         check_sessions(sessions=sessions, sync_sessions=sync_sessions)
         check_max_crashes(max_crashes)
         check_sizes(max_payload, max_result)
+        check_max_workflow_size(max_workflow_size)
         if not callable(lease):
             lease_seconds(lease)
         super().__init__(
@@ -119,6 +123,7 @@ class App(Provides, Tasks, Controls, Connected):
         upstream_cli.install()
         self.max_crashes = max_crashes
         self.max_payload = max_payload
+        self.max_workflow_size = max_workflow_size
         self.on_failure = self._hook_of(on_failure)
         self.max_result = max_result
         self._start_anew()

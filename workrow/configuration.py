@@ -26,6 +26,7 @@ AsyncSessions = Callable[[], Any]
 SyncSessions = Callable[[], "Session"]
 LEASE_LEAST, LEASE_MOST = 2.0, 86400.0
 CRASHES_LEAST = 2
+WORKFLOW_MOST = 1_000_000
 HISTORY_MOST = timedelta(days=36500)
 LIFE = ("max_jobs", "max_memory", "slow_callback_duration")
 WORKER_OPTIONS = (*WorkerOptions.__annotations__, "health", "queue_concurrency", "priority_ageing", *LIFE)
@@ -104,6 +105,14 @@ def check_sizes(max_payload: int, max_result: int) -> None:
         check_max_result(max_result)
     except OptionError as error:
         raise ConfigurationError(str(error)) from None
+
+
+def check_max_workflow_size(size: int) -> None:
+    """Raise ConfigurationError unless a workflow may have so many tasks."""
+    if not is_whole(size, 1, WORKFLOW_MOST):
+        raise ConfigurationError(
+            f"max_workflow_size={brief(size)}: must be a whole number of tasks, from 1 to {WORKFLOW_MOST:,}"
+        )
 
 
 def lease_seconds(lease: Lease) -> float:

@@ -28,6 +28,7 @@ from workrow.enqueue.deferrer import Deferrer, counted_later
 from workrow.enqueue.insert import Arguments
 from workrow.enqueue.target import Producer
 from workrow.errors import ArgumentError, OptionError
+from workrow.workflows.signed import Signed
 
 if TYPE_CHECKING:
     from workrow.declare.schedule import Schedule
@@ -38,7 +39,7 @@ R = TypeVar("R")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Task(Call[P, R], upstream_tasks.Task[P, Any, P]):
+class Task(Signed[P, R], upstream_tasks.Task[P, Any, P]):
     """A function that can be enqueued: a ``procrastinate.tasks.Task`` with a typed ``enqueue``.
 
     ``P`` are the function's arguments without the context, ``R`` is what it returns (awaited).

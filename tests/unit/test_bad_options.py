@@ -224,7 +224,7 @@ def test_celerys_words_are_translated(options: dict[str, Any], message: str) -> 
 
 
 CALLS = {
-    "link": "let the task enqueue what comes next",
+    "link": r"workrow.chain\(",
     "link_error": r"@task\(on_failure=…\)",
     "routing_key": "queue= names it",
     "exchange": "queue= names it",
@@ -266,9 +266,8 @@ def test_other_words_of_a_call() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("s", r"functools.partial keeps arguments"),
-        ("si", r"task.options\(…\) keeps options"),
-        ("map", "enqueue_many"),
+        ("subtask", r"task.s\(…\) keeps arguments"),
+        ("map", r"workrow.map\(…\)"),
         ("retry", "RetryLater"),
         ("AsyncResult", r"app.job\(id\)"),
         ("request", "JobContext"),

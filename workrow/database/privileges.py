@@ -18,11 +18,13 @@ _ENQUEUE = {
     "read_queue_cap",
     "hide_arguments",
     "signal_job",
+    "start_workflow",
 }
-_WAIT = {"start_waiting", "stop_waiting", "read_ends", "read_job_state"}
+_WAIT = {"start_waiting", "stop_waiting", "read_ends", "read_job_state", "read_workflow"}
 _ACT = {
     "cancel_job", "requeue_job", "release_quarantined", "pause", "resume", "set_limit", "reset_limit",
     "pause_schedule", "resume_schedule", "delete_schedule",
+    "cancel_workflow", "pause_workflow", "resume_workflow", "retry_workflow",
 }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from workrow.job import Job
 STORED_AS_JSON = "leave it out: arguments are stored as JSON"
 NO_BROKER = "leave it out: there is no broker, a queue is a column of the job's row; queue= names it"
 NO_PARENT = "leave it out: what enqueued a job is not kept; pass what you need as an argument"
-NEXT = "let the task enqueue what comes next, with transactional=True in the transaction of its own end"
+NEXT = "workrow.chain(task.s(…), other.s(…)), group and chord say what comes next"
 TIMES = "of the task, not of one call: @task(soft_time_limit=…, time_limit=…)"
 CALL = {
     **dict.fromkeys(("link", "chain", "chord"), NEXT),
@@ -38,10 +38,10 @@ CALL = {
 }
 """What Celery's ``apply_async`` takes besides, and what to do here.
 https://docs.celeryq.dev/en/stable/reference/celery.app.task.html#celery.app.task.Task.apply_async"""
-SIGNATURE = "task.options(…) keeps options for later calls; functools.partial keeps arguments; " + NEXT
+SIGNATURE = "task.s(…) keeps arguments, and task.options(…) options, for later calls"
 TASK = {
-    **dict.fromkeys(("s", "si", "subtask", "subtask_from_request"), SIGNATURE),
-    **dict.fromkeys(("chunks", "map", "starmap"), "task.enqueue_many(session, rows) enqueues many jobs at once"),
+    **dict.fromkeys(("subtask", "subtask_from_request"), SIGNATURE),
+    **dict.fromkeys(("chunks", "map", "starmap"), "workrow.chunks(task, …), workrow.map(…) and workrow.starmap(…)"),
     "apply": "task(…) calls the function here and now",
     "apply_sync": "task(…) calls the function here and now",
     "retry": "raise workrow.RetryLater(in_=seconds) in the task",

@@ -1,4 +1,4 @@
-"""End waiting jobs that nobody will start: their time is over, or they wait in no line. Wake who was not woken."""
+"""End waiting jobs that nobody will start (too late, or in no line); wake, and tell workflows, what nobody did."""
 
 import asyncio
 import random
@@ -10,6 +10,8 @@ from workrow.logs import get_logger
 logger = get_logger(__name__)
 
 MAX_ROWS = 1000
+WORKFLOWS = 100
+"""So many that have not ended are looked through at a time: all nodes of each."""
 PAUSE_SECONDS = 15.0
 """For so long, about, a job that nobody starts any more is still seen to wait. No worker starts it, sweep or not."""
 LINES_A_LOOK = 1000
@@ -25,7 +27,8 @@ class Expirer:
 
     def __init__(self, run: Callable[..., Awaitable[list[tuple[Any, ...]]]]) -> None:
         self._run = run
-        self._after = ""
+        self._after_line = ""
+        self._after_workflow = 0
 
     async def run(self) -> None:
         """Sweep until cancelled; not at once: a worker that has just started ends what it meets itself."""
@@ -35,16 +38,17 @@ class Expirer:
             pause = await self.run_once()
 
     async def run_once(self) -> float:
-        """End what is stale; the seconds until the next look."""
+        """End what is stale, and look through some of the workflows; the seconds until the next look."""
         ended = MAX_ROWS
         while ended >= MAX_ROWS:
             ((ended,),) = await self._run("sweep_expired", max_rows=MAX_ROWS)
             if ended:
                 logger.warning("%d jobs expired before anybody started them", ended)
-        ((ended, self._after),) = await self._run(
-            "end_odd_lines", after=self._after, lines=LINES_A_LOOK, max_rows=MAX_ROWS
+        ((ended, self._after_line),) = await self._run(
+            "end_odd_lines", after=self._after_line, lines=LINES_A_LOOK, max_rows=MAX_ROWS
         )
         if ended:
             logger.error('%d jobs were quarantined: their column "line" holds a text that is no line', ended)
         await self._run("wake_missed")
+        ((self._after_workflow,),) = await self._run("sweep_workflows", after=self._after_workflow, max_rows=WORKFLOWS)
         return PAUSE_SECONDS

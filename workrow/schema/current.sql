@@ -16,6 +16,8 @@
 -- not there any more: trigger procrastinate_trigger_status_events_insert_v1
 -- not there any more: trigger procrastinate_trigger_status_events_update_v1
 
+CREATE SEQUENCE workrow.flow_numbers;
+
 CREATE SEQUENCE workrow.line_turns;
 
 CREATE TYPE workrow.limit_room AS (
@@ -54,7 +56,9 @@ CREATE TABLE workrow.history (
     unique_key text COLLATE "C",
     expires_at timestamp with time zone,
     progress jsonb,
-    line text COLLATE "C"
+    line text COLLATE "C",
+    workflow_id bigint,
+    workflow_node integer
 ) PARTITION BY RANGE (finished_at);
 
 CREATE TABLE workrow.failure_hooks (
@@ -68,6 +72,48 @@ CREATE TABLE workrow.failure_hooks (
     scheduled_at timestamp with time zone,
     version smallint,
     CONSTRAINT failure_hooks_pkey PRIMARY KEY (task_name)
+);
+
+CREATE TABLE workrow.flow_nodes (
+    flow_id bigint NOT NULL,
+    number integer NOT NULL,
+    name text,
+    kind text NOT NULL,
+    state text NOT NULL,
+    pending integer NOT NULL,
+    dependents integer[],
+    parents integer[],
+    takes jsonb,
+    kept boolean NOT NULL,
+    fires text,
+    callbacks integer[],
+    on_failure text,
+    spec jsonb,
+    args jsonb,
+    line text COLLATE "C",
+    job_id bigint,
+    appended_to integer,
+    replaced_by integer,
+    result jsonb,
+    error jsonb,
+    held_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT flow_nodes_pkey PRIMARY KEY (flow_id, number)
+);
+
+CREATE TABLE workrow.flows (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    name text NOT NULL,
+    state text NOT NULL DEFAULT 'running'::text,
+    paused boolean NOT NULL DEFAULT false,
+    on_failure text NOT NULL,
+    root integer NOT NULL,
+    size integer NOT NULL,
+    callbacks integer[],
+    failed_node integer,
+    created_at timestamp with time zone NOT NULL DEFAULT now(),
+    ended_at timestamp with time zone,
+    CONSTRAINT flows_pkey PRIMARY KEY (id)
 );
 
 CREATE TABLE workrow.granted_roles (
@@ -98,34 +144,6 @@ CREATE TABLE workrow.installed_objects (
     text_hash text NOT NULL,
     found_hash text NOT NULL,
     CONSTRAINT installed_objects_pkey PRIMARY KEY (name)
-);
-
-CREATE TABLE workrow.job_signals (
-    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
-    job_id bigint NOT NULL,
-    name text COLLATE "C" NOT NULL,
-    value jsonb,
-    sent_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
-    taken_by text COLLATE "C",
-    CONSTRAINT job_signals_pkey PRIMARY KEY (id)
-);
-
-CREATE TABLE workrow.job_steps (
-    job_id bigint NOT NULL,
-    name text COLLATE "C" NOT NULL,
-    kind text NOT NULL,
-    token integer NOT NULL,
-    noted_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
-    due_at timestamp with time zone,
-    signal text COLLATE "C",
-    child_id bigint,
-    ended_at timestamp with time zone,
-    result jsonb,
-    error jsonb,
-    failed_before text[],
-    unwoken boolean NOT NULL DEFAULT false,
-    CONSTRAINT job_steps_kind_check CHECK ((kind = ANY (ARRAY['step'::text, 'sleep'::text, 'wait'::text, 'call'::text]))),
-    CONSTRAINT job_steps_pkey PRIMARY KEY (job_id, name)
 );
 
 CREATE TABLE workrow.limit_buckets (
@@ -348,6 +366,10 @@ ALTER TABLE procrastinate_jobs ADD COLUMN line text COLLATE "C";
 
 ALTER TABLE procrastinate_jobs ADD COLUMN due_at timestamp with time zone;
 
+ALTER TABLE procrastinate_jobs ADD COLUMN workflow_id bigint;
+
+ALTER TABLE procrastinate_jobs ADD COLUMN workflow_node integer;
+
 ALTER TABLE procrastinate_jobs SET (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=5000, autovacuum_vacuum_insert_scale_factor=0, autovacuum_vacuum_insert_threshold=50000, autovacuum_analyze_scale_factor=0, autovacuum_analyze_threshold=20000, autovacuum_vacuum_cost_delay=0);
 
 CREATE INDEX history_failures_idx ON ONLY workrow.history USING btree (finished_at) WHERE (status <> 'succeeded'::procrastinate_job_status);
@@ -360,17 +382,9 @@ CREATE INDEX history_quarantine_idx ON ONLY workrow.history USING btree (finishe
 
 CREATE INDEX history_unique_key_idx ON ONLY workrow.history USING btree (unique_key, created_at) WHERE (unique_key IS NOT NULL);
 
+CREATE INDEX flows_open_idx ON workrow.flows USING btree (state) WHERE (state = ANY (ARRAY['stopping'::text, 'cancelling'::text, 'compensating'::text]));
+
 CREATE INDEX hidden_arguments_task_name_idx ON workrow.hidden_arguments USING btree (task_name);
-
-CREATE INDEX job_signals_job_idx ON workrow.job_signals USING btree (job_id, name, id);
-
-CREATE INDEX job_signals_sent_idx ON workrow.job_signals USING btree (sent_at);
-
-CREATE INDEX job_steps_child_idx ON workrow.job_steps USING btree (child_id) WHERE ((child_id IS NOT NULL) AND (ended_at IS NULL));
-
-CREATE INDEX job_steps_noted_idx ON workrow.job_steps USING btree (noted_at);
-
-CREATE INDEX job_steps_unwoken_idx ON workrow.job_steps USING btree (job_id) WHERE unwoken;
 
 CREATE INDEX limit_holds_idx ON workrow.limit_holds USING btree (bucket, until);
 
@@ -420,12 +434,17 @@ CREATE OR REPLACE FUNCTION procrastinate_cancel_job_v1(job_id bigint, abort bool
 AS $function$
 DECLARE
     _job_id bigint;
+    _flow bigint;
+    _node integer;
     _queue text;
 BEGIN
     IF delete_job THEN
         DELETE FROM procrastinate_jobs
         WHERE id = job_id AND status = 'todo'
-        RETURNING id INTO _job_id;
+        RETURNING id, workflow_id, workflow_node INTO _job_id, _flow, _node;
+        IF _flow IS NOT NULL THEN
+            PERFORM workrow.end_nodes_v1(ARRAY[_flow], ARRAY[_node], ARRAY[CAST('cancelled' AS text)], NULL, NULL);
+        END IF;
     ELSE
         _job_id := workrow.end_job_v1(job_id, ARRAY['todo']::procrastinate_job_status[], 'cancelled');
     END IF;
@@ -585,6 +604,8 @@ CREATE OR REPLACE FUNCTION procrastinate_finish_job_v1(job_id bigint, end_status
 AS $function$
 DECLARE
     _job_id bigint;
+    _flow bigint;
+    _node integer;
 BEGIN
     IF end_status NOT IN ('succeeded', 'failed', 'aborted') THEN
         RAISE 'End status should be either "succeeded", "failed" or "aborted" (job id: %)', job_id;
@@ -592,7 +613,13 @@ BEGIN
     IF delete_job THEN
         DELETE FROM procrastinate_jobs
         WHERE id = job_id AND status IN ('todo', 'doing')
-        RETURNING id INTO _job_id;
+        RETURNING id, workflow_id, workflow_node INTO _job_id, _flow, _node;
+        IF _flow IS NOT NULL THEN
+            PERFORM workrow.end_nodes_v1(
+                ARRAY[_flow], ARRAY[_node], ARRAY[CAST(end_status AS text)], NULL,
+                ARRAY[CASE WHEN end_status = 'succeeded' THEN '{"type": "workrow.StockWorker", "message": "a stock procrastinate worker ran it, which keeps no result"}' END]
+            );
+        END IF;
     ELSE
         _job_id := workrow.end_job_v1(job_id, ARRAY['todo', 'doing']::procrastinate_job_status[], end_status);
     END IF;
@@ -709,6 +736,102 @@ END;
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.add_nodes_v1(in_flow bigint, nodes jsonb, appended integer)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    missing integer[];
+    empty integer[];
+BEGIN
+    WITH given AS MATERIALIZED (
+        SELECT
+            in_flow AS flow_id, node.*,
+            CASE
+                WHEN node.kind = 'task' AND node.pending = 0 AND node.fires IS NULL
+                    THEN nextval(pg_get_serial_sequence('procrastinate_jobs', 'id'))
+            END AS job_id
+        FROM jsonb_to_recordset(nodes) AS node (
+            number integer, name text, kind text, pending integer, dependents integer[], parents integer[], takes jsonb,
+            kept boolean, fires text, callbacks integer[], on_failure text, spec jsonb, args jsonb, line text, last boolean
+        )
+    ),
+    written AS (
+        INSERT INTO workrow.flow_nodes (
+            flow_id, number, name, kind, state, pending, dependents, parents, takes, kept, fires, callbacks, on_failure,
+            spec, args, line, job_id, appended_to
+        )
+        SELECT
+            given.flow_id, given.number, given.name, given.kind,
+            CASE WHEN given.job_id IS NULL THEN 'waiting' ELSE 'enqueued' END,
+            given.pending, given.dependents, given.parents, given.takes, coalesce(given.kept, false), given.fires,
+            given.callbacks, given.on_failure, given.spec,
+            -- those of a job are in its row
+            CASE WHEN given.job_id IS NULL THEN given.args END,
+            given.line, given.job_id, CASE WHEN given.last THEN appended END
+        FROM given
+    ),
+    ready AS (
+        SELECT * FROM given WHERE given.job_id IS NOT NULL
+    ),
+    inserted AS (
+        INSERT INTO procrastinate_jobs (
+    id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, line, due_at, version, unique_key, expires_at,
+    workflow_id, workflow_node
+)
+SELECT
+    ready.job_id,
+    ready.spec ->> 'queue',
+    ready.spec ->> 'task',
+    coalesce(CAST(ready.spec ->> 'priority' AS integer), 0),
+    ready.spec ->> 'lock',
+    ready.spec ->> 'queueing_lock',
+    ready.args,
+    CASE WHEN ready.line IS NULL THEN start.at ELSE '9000-01-01 00:00:00+00' END,
+    ready.line,
+    CASE WHEN ready.line IS NOT NULL THEN start.at END,
+    CAST(ready.spec ->> 'version' AS smallint),
+    ready.spec ->> 'unique_key',
+    coalesce(
+        CAST(ready.spec ->> 'expires_at' AS timestamptz),
+        coalesce(start.at, clock_timestamp()) + CAST(ready.spec ->> 'lifetime' AS double precision) * INTERVAL '1 second'
+    ),
+    ready.flow_id,
+    ready.number
+        FROM ready
+        CROSS JOIN LATERAL (
+            SELECT coalesce(
+                CAST(ready.spec ->> 'at' AS timestamptz),
+                clock_timestamp() + CAST(ready.spec ->> 'delay' AS double precision) * INTERVAL '1 second'
+            ) AS at
+        ) AS start
+        ON CONFLICT DO NOTHING
+        RETURNING id
+    )
+    SELECT
+        ARRAY(
+            SELECT ready.number
+            FROM ready
+            WHERE
+                jsonb_exists_any(ready.spec, ARRAY['unique_key', 'queueing_lock'])
+                AND ready.job_id NOT IN (SELECT inserted.id FROM inserted)
+        ),
+        ARRAY(SELECT given.number FROM given WHERE given.kind <> 'task' AND given.pending = 0)
+    INTO missing, empty;
+    IF cardinality(missing) > 0 THEN
+        UPDATE workrow.flow_nodes SET state = 'waiting', job_id = NULL WHERE flow_id = in_flow AND number = ANY(missing);
+        empty := empty || missing;
+    END IF;
+    IF cardinality(empty) > 0 THEN
+        PERFORM workrow.advance_nodes_v1(
+            array_fill(in_flow, ARRAY[cardinality(empty)]), empty, array_fill(0, ARRAY[cardinality(empty)])
+        );
+        PERFORM workrow.settle_workflows_v1(ARRAY[in_flow]);
+    END IF;
+END;
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.admit_v1(rule jsonb, keys text[])
  RETURNS integer[]
  LANGUAGE plpgsql
@@ -764,6 +887,158 @@ AS $function$
         GROUP BY 1
     ) AS let
     WHERE known.key = let.key
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.advance_nodes_v1(flow_ids bigint[], numbers integer[], times integer[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    calling boolean;
+    ended_flows bigint[];
+    ended_numbers integer[];
+BEGIN
+    WHILE cardinality(flow_ids) > 0 LOOP
+        WITH moved AS (
+            UPDATE workrow.flow_nodes AS node
+            SET
+                pending = node.pending - given.times,
+                state = CASE
+                    WHEN node.pending > given.times THEN node.state
+                    WHEN node.kind <> 'task' OR node.state = 'expanded' THEN 'gathered'
+                    WHEN node.fires IS NULL AND (flow.paused OR flow.state <> 'running') THEN 'ready'
+                    ELSE 'enqueued'
+                END,
+                job_id = CASE
+                    WHEN
+                        node.pending <= given.times AND node.kind = 'task' AND node.state <> 'expanded'
+                        AND (node.fires IS NOT NULL OR NOT flow.paused AND flow.state = 'running')
+                        THEN nextval(pg_get_serial_sequence('procrastinate_jobs', 'id'))
+                    ELSE node.job_id
+                END
+            FROM unnest(flow_ids, numbers, times) AS given (flow_id, number, times)
+            INNER JOIN workrow.flows AS flow ON flow.id = given.flow_id
+            WHERE
+                node.flow_id = given.flow_id
+                AND node.number = given.number
+                AND node.state IN ('waiting', 'ready', 'expanded')
+            RETURNING node.flow_id, node.number, node.state, node.takes, node.fires, node.parents, node.spec, node.args, node.line, node.job_id
+        ),
+        ready AS (
+            SELECT
+                moved.flow_id, moved.number, moved.spec, moved.line, moved.job_id,
+                CASE
+                    WHEN moved.takes IS NULL THEN moved.args
+                    ELSE moved.args || (
+                        SELECT jsonb_object_agg(
+                            taken.argument,
+                            CASE
+                                WHEN moved.fires = 'failure' THEN workrow.failure_of_node_v1(giver)
+                                WHEN moved.fires = 'end' AND moved.parents = '{}' THEN (
+                                    SELECT jsonb_build_object('workflow_id', whole.id, 'state', whole.state)
+                                    FROM workrow.flows AS whole
+                                    WHERE whole.id = moved.flow_id
+                                )
+                                ELSE coalesce(giver.result, 'null')
+                            END
+                        )
+                        FROM jsonb_each_text(moved.takes) AS taken (argument, number)
+                        INNER JOIN workrow.flow_nodes AS giver
+                            ON giver.flow_id = moved.flow_id AND giver.number = CAST(taken.number AS integer)
+                    )
+                END AS args
+            FROM moved
+            WHERE moved.state = 'enqueued'
+            ORDER BY moved.flow_id, moved.number
+        ),
+        inserted AS (
+            INSERT INTO procrastinate_jobs (
+    id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, line, due_at, version, unique_key, expires_at,
+    workflow_id, workflow_node
+)
+SELECT
+    ready.job_id,
+    ready.spec ->> 'queue',
+    ready.spec ->> 'task',
+    coalesce(CAST(ready.spec ->> 'priority' AS integer), 0),
+    ready.spec ->> 'lock',
+    ready.spec ->> 'queueing_lock',
+    ready.args,
+    CASE WHEN ready.line IS NULL THEN start.at ELSE '9000-01-01 00:00:00+00' END,
+    ready.line,
+    CASE WHEN ready.line IS NOT NULL THEN start.at END,
+    CAST(ready.spec ->> 'version' AS smallint),
+    ready.spec ->> 'unique_key',
+    coalesce(
+        CAST(ready.spec ->> 'expires_at' AS timestamptz),
+        coalesce(start.at, clock_timestamp()) + CAST(ready.spec ->> 'lifetime' AS double precision) * INTERVAL '1 second'
+    ),
+    ready.flow_id,
+    ready.number
+            FROM ready
+            CROSS JOIN LATERAL (
+                SELECT coalesce(
+                    CAST(ready.spec ->> 'at' AS timestamptz),
+                    clock_timestamp() + CAST(ready.spec ->> 'delay' AS double precision) * INTERVAL '1 second'
+                ) AS at
+            ) AS start
+            ON CONFLICT DO NOTHING
+            RETURNING id
+        ),
+        ended AS (
+            SELECT moved.flow_id, moved.number FROM moved WHERE moved.state = 'gathered'
+            UNION ALL
+            SELECT ready.flow_id, ready.number
+            FROM ready
+            WHERE
+                jsonb_exists_any(ready.spec, ARRAY['unique_key', 'queueing_lock'])
+                AND ready.job_id NOT IN (SELECT inserted.id FROM inserted)
+        )
+        SELECT array_agg(ended.flow_id), array_agg(ended.number) INTO ended_flows, ended_numbers FROM ended;
+        EXIT WHEN ended_flows IS NULL;
+
+        WITH ended AS (
+            UPDATE workrow.flow_nodes AS node
+            SET
+                state = CASE WHEN node.state = 'gathered' THEN 'succeeded' ELSE 'skipped' END,
+                ended_at = clock_timestamp(),
+                result = CASE WHEN node.kept THEN workrow.value_of_node_v1(node) END
+            FROM unnest(ended_flows, ended_numbers) AS given (flow_id, number)
+            WHERE node.flow_id = given.flow_id AND node.number = given.number
+            RETURNING node.flow_id, node.dependents, node.callbacks
+        ),
+        hits AS (
+            SELECT ended.flow_id, dependent.number, CAST(count(*) AS integer) AS times
+            FROM ended
+            CROSS JOIN LATERAL unnest(ended.dependents) AS dependent (number)
+            GROUP BY ended.flow_id, dependent.number
+        )
+        SELECT
+            (SELECT bool_or(ended.callbacks IS NOT NULL) FROM ended),
+            array_agg(hits.flow_id), array_agg(hits.number), array_agg(hits.times)
+        INTO calling, flow_ids, numbers, times
+        FROM hits;
+        IF calling THEN
+            PERFORM workrow.call_back_v1(ended_flows, ended_numbers);
+        END IF;
+    END LOOP;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.appended_v1(node workrow.flow_nodes)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+AS $function$
+    SELECT CAST(count(*) AS integer)
+    FROM workrow.flow_nodes AS appended
+    WHERE
+        appended.flow_id = node.flow_id
+        AND appended.number >= 10000000
+        AND appended.appended_to = node.number
+        AND appended.state NOT IN ('succeeded', 'skipped')
 $function$
 ;
 
@@ -858,6 +1133,35 @@ BEGIN
         LIMIT 1000
         FOR UPDATE SKIP LOCKED
     ));
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.call_back_v1(flow_ids bigint[], numbers integer[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    call record;
+BEGIN
+    FOR call IN
+        SELECT callback.flow_id, callback.number, callback.fires IN (
+            'end', CASE WHEN node.state IN ('succeeded', 'skipped') THEN 'success' ELSE 'failure' END
+        ) AS due
+        FROM unnest(flow_ids, numbers) AS given (flow_id, number)
+        INNER JOIN workrow.flow_nodes AS node ON node.flow_id = given.flow_id AND node.number = given.number
+        INNER JOIN workrow.flow_nodes AS callback
+            ON callback.flow_id = node.flow_id AND callback.number = ANY(node.callbacks)
+        WHERE callback.state = 'waiting'
+        ORDER BY callback.flow_id, callback.number
+    LOOP
+        IF call.due THEN
+            PERFORM workrow.advance_nodes_v1(ARRAY[call.flow_id], ARRAY[call.number], ARRAY[1]);
+        ELSE
+            UPDATE workrow.flow_nodes SET state = 'skipped'
+            WHERE flow_id = call.flow_id AND number = call.number;
+        END IF;
+    END LOOP;
 END;
 $function$
 ;
@@ -1073,6 +1377,68 @@ BEGIN
         END IF;
     END LOOP;
     RETURN NULL;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.cancel_node_jobs_v1(in_flow bigint, max_rows integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    waiting bigint[];
+BEGIN
+    SELECT array_agg(held.id) INTO waiting
+    FROM (
+        SELECT job.id
+        FROM workrow.flow_nodes AS node
+        INNER JOIN procrastinate_jobs AS job ON job.id = node.job_id
+        WHERE node.flow_id = in_flow AND node.state = 'enqueued' AND node.fires IS NULL AND job.status = 'todo'
+        ORDER BY node.number
+        LIMIT max_rows
+        FOR UPDATE OF job SKIP LOCKED
+    ) AS held;
+    IF waiting IS NULL THEN
+        RETURN 0;
+    END IF;
+    UPDATE workrow.flow_nodes
+    SET state = 'cancelled', ended_at = clock_timestamp()
+    WHERE flow_id = in_flow AND state = 'enqueued' AND job_id = ANY(waiting);
+    PERFORM workrow.end_job_v1(each.id, ARRAY['todo']::procrastinate_job_status[], 'cancelled')
+    FROM unnest(waiting) AS each (id);
+    RETURN cardinality(waiting);
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.cancel_workflow_v1(in_flow bigint)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    running bigint;
+BEGIN
+    UPDATE workrow.flows
+    SET state = 'cancelling', paused = false
+    WHERE id = in_flow AND state IN ('running', 'stopping', 'cancelling');
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    PERFORM workrow.cancel_node_jobs_v1(in_flow, 1000);
+    FOR running IN
+        -- who ends in this moment is not waited for: its end waits for the workflow
+        SELECT job.id
+        FROM workrow.flow_nodes AS node
+        INNER JOIN procrastinate_jobs AS job ON job.id = node.job_id
+        WHERE node.flow_id = in_flow AND node.state = 'enqueued' AND node.fires IS NULL AND job.status = 'doing'
+        FOR UPDATE OF job SKIP LOCKED
+    LOOP
+        PERFORM workrow.cancel_job_v1(running);
+    END LOOP;
+    PERFORM workrow.settle_workflows_v1(ARRAY[in_flow]);
+    RETURN (SELECT flow.state FROM workrow.flows AS flow WHERE flow.id = in_flow);
 END;
 $function$
 ;
@@ -1371,6 +1737,45 @@ END;
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.compensate_v1(in_flow bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    first integer;
+BEGIN
+    UPDATE workrow.flow_nodes AS undo
+    SET state = 'skipped'
+    FROM workrow.flow_nodes AS done
+    WHERE
+        undo.flow_id = in_flow AND undo.fires = 'undo' AND undo.state = 'waiting'
+        AND done.flow_id = in_flow AND done.number = undo.parents[1] AND done.state <> 'succeeded';
+    WITH turn AS (
+        SELECT
+            undo.number,
+            lead(undo.number) OVER (ORDER BY done.ended_at DESC, done.number DESC) AS next,
+            row_number() OVER (ORDER BY done.ended_at DESC, done.number DESC) AS place
+        FROM workrow.flow_nodes AS undo
+        INNER JOIN workrow.flow_nodes AS done ON done.flow_id = undo.flow_id AND done.number = undo.parents[1]
+        WHERE undo.flow_id = in_flow AND undo.fires = 'undo' AND undo.state = 'waiting'
+    ),
+    ordered AS (
+        UPDATE workrow.flow_nodes AS undo
+        SET dependents = CASE WHEN turn.next IS NOT NULL THEN ARRAY[turn.next] END
+        FROM turn
+        WHERE undo.flow_id = in_flow AND undo.number = turn.number
+        RETURNING CASE WHEN turn.place = 1 THEN turn.number END AS number
+    )
+    SELECT max(ordered.number) INTO first FROM ordered;
+    IF first IS NULL THEN
+        RETURN false;
+    END IF;
+    PERFORM workrow.advance_nodes_v1(ARRAY[in_flow], ARRAY[first], ARRAY[1]);
+    RETURN true;
+END;
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.crash_job_v1(job_id bigint, counted boolean, max_crashes integer, cause text)
  RETURNS text
  LANGUAGE plpgsql
@@ -1494,35 +1899,6 @@ AS $function$
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION workrow.end_call_v1()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-DECLARE
-    call workrow.job_steps;
-    why CONSTANT jsonb := NEW.errors -> -1;
-BEGIN
-    UPDATE workrow.job_steps
-    SET
-        ended_at = clock_timestamp(),
-        result = NEW.result,
-        error = CASE
-            WHEN NEW.status <> 'succeeded' OR NEW.result IS NULL AND why ->> 'type' = 'workrow.ResultNotKept'
-                THEN jsonb_build_object(
-                    'status', NEW.status, 'task', NEW.task_name, 'attempts', NEW.attempts,
-                    'type', why ->> 'type', 'message', why ->> 'message', 'traceback', why ->> 'traceback'
-                )
-        END
-    WHERE child_id = NEW.id AND ended_at IS NULL
-    RETURNING * INTO call;
-    IF FOUND AND NOT workrow.wake_job_v1(call.job_id, call.token) THEN
-        UPDATE workrow.job_steps SET unwoken = true WHERE job_id = call.job_id AND name = call.name;
-    END IF;
-    RETURN NULL;
-END;
-$function$
-;
-
 CREATE OR REPLACE FUNCTION workrow.end_job_v1(job_id bigint, from_statuses procrastinate_job_status[], end_status procrastinate_job_status)
  RETURNS bigint
  LANGUAGE sql
@@ -1542,11 +1918,31 @@ AS $function$
     ),
     noted AS MATERIALIZED (
         SELECT workrow.note_queues_v1(ARRAY(SELECT ended.queue_name FROM ended)) AS new_ones
+    ),
+    told AS MATERIALIZED (
+        SELECT
+            CASE
+                WHEN count(*) > 0 THEN CAST(workrow.end_nodes_v1(
+                    array_agg(ended.workflow_id), array_agg(ended.workflow_node), array_agg(CAST(end_status AS text)),
+                    array_agg(CAST(ended.result AS text)),
+                    array_agg(coalesce(
+                        CAST(error AS text),
+                        -- our workers end no job that succeeded in this way
+                        CASE
+                            WHEN end_status = 'succeeded' AND ended.result IS NULL
+                                THEN '{"type": "workrow.StockWorker", "message": "a stock procrastinate worker ran it, which keeps no result"}'
+                            ELSE CAST(ended.errors -> -1 AS text)
+                        END
+                    ))
+                ) AS text)
+            END AS done
+        FROM ended
+        WHERE ended.workflow_id IS NOT NULL
     )
     INSERT INTO workrow.history (
         id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id,
         worker, created_at, started_at, finished_at, result, errors, claims, crashes, quarantine,
-        version, unique_key, expires_at, progress, line
+        version, unique_key, expires_at, progress, line, workflow_id, workflow_node
     )
     SELECT
         id, queue_name, task_name, priority, lock, queueing_lock, args, end_status, scheduled_at,
@@ -1555,10 +1951,90 @@ AS $function$
         worker_id,
         worker, created_at, started_at, clock_timestamp(), result,
         workrow.with_error_v1(errors, error), claims, crashes, cause,
-        version, unique_key, expires_at, progress, line
+        version, unique_key, expires_at, progress, line, workflow_id, workflow_node
     FROM ended
     CROSS JOIN noted
+    CROSS JOIN told
     RETURNING id
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.end_nodes_v1(flow_ids bigint[], numbers integer[], statuses text[], results text[], errors text[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    flows bigint[] := ARRAY(SELECT DISTINCT each.id FROM unnest(flow_ids) AS each (id));
+    bad boolean;
+    calling boolean;
+    expanding boolean;
+    hit_flows bigint[];
+    hit_numbers integer[];
+    hit_times integer[];
+BEGIN
+    PERFORM FROM workrow.flows AS flow WHERE flow.id = ANY(flows) ORDER BY flow.id FOR NO KEY UPDATE;
+    expanding := EXISTS (
+        SELECT FROM workrow.flow_nodes AS node WHERE node.flow_id = ANY(flows) AND node.number >= 10000000
+    );
+    WITH ended AS (
+        UPDATE workrow.flow_nodes AS node
+        SET
+            state = CASE
+                WHEN given.status IN ('cancelled', 'aborted') THEN 'cancelled'
+                WHEN given.status <> 'succeeded' THEN 'failed'
+                -- somebody needs a result that is not there
+                WHEN node.kept AND given.error ->> 'type' IN ('workrow.ResultNotKept', 'workrow.StockWorker') THEN 'failed'
+                WHEN expanding AND workrow.appended_v1(node) > 0 THEN 'expanded'
+                ELSE 'succeeded'
+            END,
+            pending = CASE WHEN expanding AND given.status = 'succeeded' THEN workrow.appended_v1(node) ELSE 0 END,
+            result = CASE WHEN node.kept THEN CAST(given.result AS jsonb) END,
+            error = CASE WHEN given.status <> 'succeeded' OR node.kept THEN given.error END,
+            ended_at = clock_timestamp()
+        FROM (
+            SELECT each.flow_id, each.number, each.status, each.result, CAST(each.error AS jsonb) AS error
+            FROM unnest(flow_ids, numbers, statuses, results, errors) AS each (flow_id, number, status, result, error)
+        ) AS given
+        INNER JOIN workrow.flows AS flow ON flow.id = given.flow_id
+        WHERE node.flow_id = given.flow_id AND node.number = given.number AND node.state = 'enqueued'
+        RETURNING
+            node.flow_id, node.state, node.fires, node.dependents, node.callbacks,
+            coalesce(node.on_failure, flow.on_failure) = 'continue' AS tolerated
+    ),
+    hits AS (
+        SELECT ended.flow_id, dependent.number, CAST(count(*) AS integer) AS times
+        FROM ended
+        CROSS JOIN LATERAL unnest(ended.dependents) AS dependent (number)
+        WHERE ended.state = 'succeeded' OR ended.state <> 'expanded' AND (ended.tolerated OR ended.fires IS NOT NULL)
+        GROUP BY ended.flow_id, dependent.number
+    )
+    SELECT
+        (SELECT bool_or(ended.state NOT IN ('succeeded', 'expanded') AND ended.fires IS NULL) FROM ended),
+        (SELECT bool_or(ended.callbacks IS NOT NULL AND ended.state <> 'expanded') FROM ended),
+        array_agg(hits.flow_id), array_agg(hits.number), array_agg(hits.times)
+    INTO bad, calling, hit_flows, hit_numbers, hit_times
+    FROM hits;
+    IF bad THEN
+        PERFORM workrow.stop_workflows_v1(flow_ids, numbers);
+    END IF;
+    IF expanding THEN
+        UPDATE workrow.flow_nodes AS appended
+        SET dependents = ARRAY[node.number]
+        FROM workrow.flow_nodes AS node
+        WHERE
+            node.flow_id = ANY(flows)
+            AND node.state = 'expanded'
+            AND appended.flow_id = node.flow_id
+            AND appended.number >= 10000000
+            AND appended.appended_to = node.number
+            AND appended.state NOT IN ('succeeded', 'skipped');
+    END IF;
+    PERFORM workrow.advance_nodes_v1(hit_flows, hit_numbers, hit_times);
+    IF calling THEN
+        PERFORM workrow.call_back_v1(flow_ids, numbers);
+    END IF;
+    PERFORM workrow.settle_workflows_v1(flows);
+END;
 $function$
 ;
 
@@ -1717,6 +2193,33 @@ BEGIN
     END LOOP;
     RETURN made;
 END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.failure_of_node_v1(node workrow.flow_nodes)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+    SELECT jsonb_build_object(
+        'job_id', coalesce(node.job_id, 0),
+        'task', coalesce(node.spec ->> 'task', node.kind),
+        'queue', coalesce(node.spec ->> 'queue', ''),
+        'args', CAST('{}' AS jsonb),
+        'status', node.state,
+        'reason', CASE
+            WHEN node.error ->> 'type' = 'workrow.Expired' THEN 'expired'
+            WHEN node.error ->> 'type' = 'workrow.Crashed' THEN 'crashed'
+            WHEN CAST(node.error ->> 'discarded' AS boolean) THEN 'discarded'
+            ELSE 'failed'
+        END,
+        'error_type', node.error ->> 'type',
+        'error_message', node.error ->> 'message',
+        'traceback', node.error ->> 'traceback',
+        'attempts', coalesce(CAST(node.error ->> 'attempt' AS integer), 0),
+        'crashes', 0,
+        'failed_at', coalesce(node.ended_at, clock_timestamp())
+    )
 $function$
 ;
 
@@ -1924,23 +2427,6 @@ END;
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION workrow.hold_claim_v1(job_id bigint, owner bigint, token integer, fenced boolean)
- RETURNS boolean
- LANGUAGE plpgsql
-AS $function$
-BEGIN
-    IF fenced THEN
-        PERFORM FROM procrastinate_jobs
-        WHERE id = job_id AND status = 'doing' AND worker_id = owner AND claims = token
-        FOR SHARE SKIP LOCKED;
-    ELSE
-        PERFORM FROM procrastinate_jobs WHERE id = job_id AND status = 'doing' AND worker_id = owner AND claims = token;
-    END IF;
-    RETURN FOUND;
-END;
-$function$
-;
-
 CREATE OR REPLACE FUNCTION workrow.insert_once_v1(same procrastinate_jobs, rule jsonb, args jsonb, keys text[], lines text[], wanted integer[], lifetime interval)
  RETURNS TABLE(place integer, id bigint)
  LANGUAGE plpgsql
@@ -2093,6 +2579,23 @@ AS $function$
         WHEN queue IS NULL OR line IS NULL THEN line
         ELSE CAST(jsonb_set(CAST(line AS jsonb), '{0}', to_jsonb(queue)) AS text)
     END
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.lock_workflow_v1(in_flow bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    patience CONSTANT text := current_setting('lock_timeout');
+BEGIN
+    PERFORM set_config('lock_timeout', '100ms', true);
+    PERFORM FROM workrow.flows WHERE id = in_flow FOR NO KEY UPDATE;
+    PERFORM set_config('lock_timeout', patience, true);
+    RETURN true;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN false;
+END;
 $function$
 ;
 
@@ -2279,6 +2782,44 @@ END;
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.pause_workflow_v1(in_flow bigint)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    UPDATE workrow.flows SET paused = true WHERE id = in_flow AND state = 'running';
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    WITH held AS (
+        SELECT job.id, node.number, CASE WHEN job.line IS NULL THEN job.scheduled_at ELSE job.due_at END AS at
+        FROM workrow.flow_nodes AS node
+        INNER JOIN procrastinate_jobs AS job ON job.id = node.job_id
+        WHERE
+            node.flow_id = in_flow AND node.state = 'enqueued' AND node.fires IS NULL
+            AND job.status = 'todo' AND node.held_at IS NULL
+        FOR UPDATE OF job SKIP LOCKED
+    ),
+    remembered AS (
+        UPDATE workrow.flow_nodes AS node
+        SET held_at = coalesce(held.at, '-infinity')
+        FROM held
+        WHERE node.flow_id = in_flow AND node.number = held.number
+    )
+    UPDATE procrastinate_jobs AS job
+    SET
+        scheduled_at = '9000-01-01 00:00:00+00',
+        due_at = CASE WHEN job.line IS NULL THEN job.due_at ELSE '9000-01-01 00:00:00+00' END,
+        staged_at = NULL
+    FROM held
+    WHERE job.id = held.id;
+    RETURN 'paused';
+END;
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.privileges_v1(kind text)
  RETURNS TABLE(object_type text, object text, privilege text, columns text[])
  LANGUAGE sql
@@ -2292,6 +2833,7 @@ AS $function$
     function (name, kinds) AS (
         VALUES
         ('enqueue_once_v1', ARRAY['producer', 'worker']),
+        ('start_workflow_v1', ARRAY['producer', 'worker']),
         ('extend_history_v1', ARRAY['worker']),
         ('prune_history_v1', ARRAY['worker']),
         ('cancel_job_v1', ARRAY['operator', 'worker']),
@@ -2305,7 +2847,10 @@ AS $function$
         ('set_limit_v1', ARRAY['operator', 'worker']),
         ('reset_limit_v1', ARRAY['operator', 'worker']),
         ('set_queue_v1', ARRAY['operator', 'worker']),
-        ('signal_v1', ARRAY['producer', 'worker', 'operator'])
+        ('cancel_workflow_v1', ARRAY['operator', 'worker']),
+        ('pause_workflow_v1', ARRAY['operator', 'worker']),
+        ('resume_workflow_v1', ARRAY['operator', 'worker']),
+        ('retry_workflow_v1', ARRAY['operator', 'worker'])
     ),
     written (name, columns) AS (
         -- what the statements of an enqueue name, and what the trigger that wakes workers looks at
@@ -2332,7 +2877,9 @@ AS $function$
         ('workrow.history', 'id, status, task_name, attempts, worker, result, errors'),
         ('workrow.jobs', 'id, status, progress'),
         ('workrow.all_jobs', 'id, status'),
-        ('workrow.caps', 'queue, max_depth, depth')
+        ('workrow.caps', 'queue, max_depth, depth'),
+        ('workrow.flows', 'id, name, state, root, size, failed_node, paused, created_at, ended_at'),
+        ('workrow.flow_nodes', 'flow_id, number, state, kind, result, error, job_id, spec')
     )
     SELECT 'SCHEMA', 'workrow', 'USAGE', CAST(NULL AS text[])
     UNION ALL
@@ -2388,7 +2935,8 @@ AS $function$
     FROM (
         VALUES
         (pg_get_serial_sequence('procrastinate_periodic_defers', 'id'), 'USAGE'),
-        ('workrow.line_turns', 'SELECT')
+        ('workrow.line_turns', 'SELECT'),
+        ('workrow.flow_numbers', 'USAGE')
     ) AS counted (sequence, privilege)
     WHERE privileges_v1.kind = 'worker'
 $function$
@@ -2482,31 +3030,6 @@ AS $function$
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION workrow.prune_steps_v1(keep interval)
- RETURNS integer
- LANGUAGE sql
-AS $function$
-    WITH gone AS MATERIALIZED (
-        SELECT old.job_id
-        FROM (
-            SELECT job_id FROM workrow.job_steps WHERE noted_at < now() - keep
-            UNION
-            SELECT job_id FROM workrow.job_signals WHERE sent_at < now() - keep
-        ) AS old
-        WHERE
-            NOT EXISTS (SELECT FROM procrastinate_jobs AS live WHERE live.id = old.job_id)
-            AND NOT EXISTS (SELECT FROM workrow.history AS ended WHERE ended.id = old.job_id)
-    ),
-    signals AS (
-        DELETE FROM workrow.job_signals WHERE job_id IN (SELECT gone.job_id FROM gone) RETURNING id
-    ),
-    steps AS (
-        DELETE FROM workrow.job_steps WHERE job_id IN (SELECT gone.job_id FROM gone) RETURNING job_id
-    )
-    SELECT CAST((SELECT count(*) FROM signals) + (SELECT count(*) FROM steps) AS integer)
-$function$
-;
-
 CREATE OR REPLACE FUNCTION workrow.queue_is_full_v1(queue text, more integer)
  RETURNS boolean
  LANGUAGE sql
@@ -2585,29 +3108,16 @@ CREATE OR REPLACE FUNCTION workrow.requeue_job_v1(job_id bigint)
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
+DECLARE
+    flow bigint;
 BEGIN
-    -- failed by a statement of procrastinate's first versions, and not swept yet
-    PERFORM workrow.end_job_v1(job_id, ARRAY['failed']::procrastinate_job_status[], 'failed');
-    WITH ended AS (
-        DELETE FROM workrow.history
-        WHERE id = job_id AND status IN ('failed', 'cancelled', 'aborted')
-        RETURNING
-            id, queue_name, task_name, priority, lock, queueing_lock, args, attempts, worker, created_at, errors, claims,
-            version, unique_key, line
-    )
-    INSERT INTO procrastinate_jobs (
-        id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker,
-        created_at, errors, claims, version, unique_key, line, due_at
-    )
-    SELECT
-        id, queue_name, task_name, priority, lock, queueing_lock, args, 'todo',
-        CASE WHEN line IS NULL THEN NULL ELSE CAST('9000-01-01 00:00:00+00' AS timestamptz) END,
-        attempts, worker, created_at, errors, claims, version, unique_key, line,
-        CASE WHEN line IS NULL THEN NULL ELSE clock_timestamp() END
-    FROM ended;
-    RETURN CASE WHEN found THEN 'queued' END;
-EXCEPTION WHEN unique_violation THEN
-    RETURN 'blocked';
+    SELECT past.workflow_id INTO flow FROM workrow.history AS past WHERE past.id = job_id AND past.status <> 'succeeded';
+    IF flow IS NOT NULL THEN
+        IF workrow.retry_workflow_v1(flow) = 'running' THEN
+            RETURN 'queued';
+        END IF;
+    END IF;
+    RETURN workrow.return_job_v1(job_id, false);
 END;
 $function$
 ;
@@ -2756,6 +3266,20 @@ END;
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.resume_nodes_v1(in_flow bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    PERFORM workrow.advance_nodes_v1(array_agg(node.flow_id), array_agg(node.number), array_agg(0))
+    FROM workrow.flow_nodes AS node
+    WHERE node.flow_id = in_flow AND node.state IN ('waiting', 'ready') AND node.pending = 0 AND node.fires IS NULL
+    HAVING count(*) > 0;
+    PERFORM workrow.settle_workflows_v1(ARRAY[in_flow]);
+END;
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.resume_schedule_v1(schedule text)
  RETURNS boolean
  LANGUAGE sql
@@ -2804,6 +3328,168 @@ BEGIN
         PERFORM workrow.notify_queue_v1(known.name, 'job_inserted', 0) FROM workrow.queue_names AS known;
     END IF;
     RETURN true;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.resume_workflow_v1(in_flow bigint)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    queue text;
+BEGIN
+    UPDATE workrow.flows SET paused = false WHERE id = in_flow AND paused;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    FOR queue IN
+        WITH held AS (
+            SELECT node.number, node.job_id, nullif(node.held_at, '-infinity') AS at
+            FROM workrow.flow_nodes AS node
+            WHERE node.flow_id = in_flow AND node.held_at IS NOT NULL
+        ),
+        forgotten AS (
+            UPDATE workrow.flow_nodes AS node
+            SET held_at = NULL
+            FROM held
+            WHERE node.flow_id = in_flow AND node.number = held.number
+        ),
+        freed AS (
+            UPDATE procrastinate_jobs AS job
+            SET
+                scheduled_at = CASE WHEN job.line IS NULL THEN held.at ELSE '9000-01-01 00:00:00+00' END,
+                due_at = CASE WHEN job.line IS NULL THEN NULL ELSE coalesce(held.at, clock_timestamp()) END,
+                staged_at = NULL
+            FROM held
+            WHERE job.id = held.job_id AND job.status = 'todo'
+            RETURNING job.queue_name
+        )
+        SELECT DISTINCT freed.queue_name FROM freed
+    LOOP
+        PERFORM workrow.notify_queue_v1(queue, 'job_inserted', 0);
+    END LOOP;
+    PERFORM workrow.resume_nodes_v1(in_flow);
+    RETURN 'running';
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.retry_workflow_v1(in_flow bigint)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    bad integer[];
+    again integer[];
+    calls integer[];
+    node record;
+    verdict text;
+BEGIN
+    UPDATE workrow.flows AS flow
+    SET state = 'running', ended_at = NULL, failed_node = NULL
+    WHERE
+        flow.id = in_flow
+        AND flow.state IN ('failed', 'cancelled')
+        AND NOT EXISTS (
+            SELECT FROM workrow.flow_nodes AS undo
+            WHERE undo.flow_id = in_flow AND undo.fires = 'undo' AND undo.job_id IS NOT NULL
+        )
+    RETURNING flow.callbacks INTO calls;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    bad := ARRAY(
+        SELECT failed.number FROM workrow.flow_nodes AS failed
+        WHERE failed.flow_id = in_flow AND failed.state IN ('failed', 'cancelled') AND failed.fires IS NULL
+    );
+    again := ARRAY(
+        WITH RECURSIVE later (number) AS (
+            SELECT bad_one.number FROM unnest(bad) AS bad_one (number)
+            UNION
+            SELECT dependent.number
+            FROM later
+            INNER JOIN workrow.flow_nodes AS before ON before.flow_id = in_flow AND before.number = later.number
+            CROSS JOIN LATERAL unnest(before.dependents) AS dependent (number)
+        )
+        SELECT later.number FROM later
+    );
+    -- what came after a failure waits again, and so do callbacks and compensations
+    UPDATE workrow.flow_nodes AS later
+    SET
+        state = 'waiting', job_id = NULL, ended_at = NULL, error = NULL,
+        pending = CASE
+            WHEN later.fires IS NOT NULL THEN 1
+            ELSE (
+                SELECT count(*)
+                FROM workrow.flow_nodes AS before
+                WHERE
+                    before.flow_id = in_flow AND later.number = ANY(before.dependents)
+                    AND (before.number = ANY(again) OR before.state NOT IN ('succeeded', 'skipped'))
+            )
+        END
+    WHERE
+        later.flow_id = in_flow
+        AND (
+            later.number = ANY(again) AND later.number <> ALL(bad)
+            OR later.fires = 'undo'
+            OR later.number = ANY(calls)
+        );
+    FOR node IN
+        SELECT failed.number, failed.job_id, failed.args FROM workrow.flow_nodes AS failed
+        WHERE failed.flow_id = in_flow AND failed.number = ANY(bad)
+    LOOP
+        verdict := workrow.return_job_v1(node.job_id, true);
+        IF verdict = 'blocked' THEN
+            RAISE 'blocked' USING ERRCODE = 'unique_violation';
+        ELSIF verdict IS NULL AND node.args IS NULL THEN
+            RAISE 'workflow % cannot be retried: the history of its job % was dropped', in_flow, node.job_id;
+        END IF;
+        UPDATE workrow.flow_nodes
+        SET state = CASE WHEN verdict IS NULL THEN 'waiting' ELSE 'enqueued' END, ended_at = NULL, error = NULL
+        WHERE flow_id = in_flow AND number = node.number;
+    END LOOP;
+    PERFORM workrow.resume_nodes_v1(in_flow);
+    RETURN 'running';
+EXCEPTION WHEN unique_violation THEN
+    RETURN 'blocked';
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.return_job_v1(job_id bigint, in_workflow boolean)
+ RETURNS text
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    -- failed by a statement of procrastinate's first versions, and not swept yet
+    PERFORM workrow.end_job_v1(job_id, ARRAY['failed']::procrastinate_job_status[], 'failed');
+    WITH ended AS (
+        DELETE FROM workrow.history
+        WHERE id = job_id AND status IN ('failed', 'cancelled', 'aborted')
+        RETURNING
+            id, queue_name, task_name, priority, lock, queueing_lock, args, attempts, worker, created_at, errors, claims,
+            version, unique_key, line, workflow_id, workflow_node
+    )
+    INSERT INTO procrastinate_jobs (
+        id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker,
+        created_at, errors, claims, version, unique_key, line, due_at, workflow_id, workflow_node
+    )
+    SELECT
+        id, queue_name, task_name, priority, lock, queueing_lock, args, 'todo',
+        CASE WHEN line IS NULL THEN NULL ELSE CAST('9000-01-01 00:00:00+00' AS timestamptz) END,
+        attempts, worker, created_at, errors, claims, version, unique_key, line,
+        CASE WHEN line IS NULL THEN NULL ELSE clock_timestamp() END,
+        CASE WHEN in_workflow THEN workflow_id END,
+        CASE WHEN in_workflow THEN workflow_node END
+    FROM ended;
+    RETURN CASE WHEN found THEN 'queued' END;
+EXCEPTION WHEN unique_violation THEN
+    RETURN 'blocked';
 END;
 $function$
 ;
@@ -2992,40 +3678,59 @@ END;
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION workrow.signal_v1(job_id bigint, name text, value jsonb DEFAULT NULL::jsonb)
- RETURNS text
+CREATE OR REPLACE FUNCTION workrow.settle_workflows_v1(flow_ids bigint[])
+ RETURNS void
  LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
-    job procrastinate_jobs;
+    flow record;
+    verdict text;
+    undone integer;
 BEGIN
-    -- it may come and go between the look and the lock
-    FOR _ IN 1..10 LOOP
-        SELECT * INTO job FROM procrastinate_jobs AS own WHERE own.id = signal_v1.job_id;
-        EXIT WHEN NOT FOUND OR job.status NOT IN ('todo', 'doing');
-        IF job.status = 'doing' THEN
-            PERFORM FROM procrastinate_jobs AS own WHERE own.id = signal_v1.job_id AND own.status = 'doing' FOR SHARE;
-        ELSE
-            SELECT * INTO job
-            FROM procrastinate_jobs AS own
-            WHERE own.id = signal_v1.job_id AND own.status = 'todo'
-            FOR NO KEY UPDATE;
+    FOR flow IN
+        SELECT each.id, each.state, each.on_failure, each.failed_node, each.callbacks, each.root
+        FROM workrow.flows AS each
+        INNER JOIN workrow.flow_nodes AS root ON root.flow_id = each.id AND root.number = each.root
+        WHERE
+            each.id = ANY(flow_ids)
+            AND each.ended_at IS NULL
+            AND (
+                each.state = 'running' AND root.state IN ('succeeded', 'failed', 'cancelled', 'skipped')
+                OR each.state <> 'running' AND NOT EXISTS (
+                    SELECT
+                    FROM workrow.flow_nodes AS node
+                    WHERE
+                        node.flow_id = each.id
+                        AND node.state = 'enqueued'
+                        AND coalesce(node.fires = 'undo', true)
+                )
+            )
+    LOOP
+        IF flow.state = 'stopping' AND flow.on_failure = 'compensate' THEN
+            UPDATE workrow.flows SET state = 'compensating' WHERE id = flow.id;
+            CONTINUE WHEN workrow.compensate_v1(flow.id);
         END IF;
-        CONTINUE WHEN NOT FOUND;
-        INSERT INTO workrow.job_signals (job_id, name, value) VALUES (signal_v1.job_id, signal_v1.name, signal_v1.value);
-        IF job.status = 'todo' AND EXISTS (
-            SELECT FROM workrow.job_steps AS step
-            WHERE
-                step.job_id = signal_v1.job_id AND step.signal = signal_v1.name AND step.ended_at IS NULL
-                AND step.token = job.claims
-        ) THEN
-            PERFORM workrow.wake_job_v1(job.id, job.claims);
-        END IF;
-        RETURN 'sent';
+        verdict := CASE
+            WHEN flow.state = 'cancelling' THEN 'cancelled'
+            WHEN flow.failed_node IS NOT NULL THEN 'failed'
+            ELSE 'succeeded'
+        END;
+        UPDATE workrow.flows SET state = verdict, ended_at = clock_timestamp(), paused = false WHERE id = flow.id;
+        UPDATE workrow.flow_nodes AS node
+        SET
+            state = CASE WHEN node.fires IN ('end', due.word) THEN 'waiting' ELSE 'skipped' END,
+            -- what it is given: the first failure, or the workflow's value (or how it has ended, see advance_nodes_v1)
+            takes = (
+                SELECT jsonb_object_agg(name, CASE WHEN node.fires = 'failure' THEN flow.failed_node ELSE flow.root END)
+                FROM jsonb_object_keys(node.takes) AS name
+            )
+        FROM (SELECT CASE verdict WHEN 'succeeded' THEN 'success' WHEN 'failed' THEN 'failure' END AS word) AS due
+        WHERE node.flow_id = flow.id AND node.number = ANY(flow.callbacks);
+        PERFORM workrow.advance_nodes_v1(array_agg(node.flow_id), array_agg(node.number), array_agg(1))
+        FROM workrow.flow_nodes AS node
+        WHERE node.flow_id = flow.id AND node.number = ANY(flow.callbacks) AND node.state = 'waiting'
+        HAVING count(*) > 0;
     END LOOP;
-    RETURN (SELECT 'ended' FROM workrow.all_jobs AS own WHERE own.id = signal_v1.job_id LIMIT 1);
 END;
 $function$
 ;
@@ -3045,6 +3750,66 @@ BEGIN
     END IF;
     RETURN NEW;
 END
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.start_workflow_v1(flow jsonb, nodes jsonb, queues jsonb)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    new_id bigint;
+BEGIN
+    IF EXISTS (
+        SELECT
+        FROM jsonb_each_text(queues) AS wanted (queue_name, jobs)
+        INNER JOIN workrow.queue_caps AS cap ON cap.queue_name = wanted.queue_name
+        WHERE workrow.queue_is_full_v1(wanted.queue_name, CAST(wanted.jobs AS integer))
+    ) THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO workrow.flows (name, on_failure, root, size, callbacks)
+    SELECT given.name, given.on_failure, given.root, given.size, given.callbacks
+    FROM jsonb_to_record(flow) AS given (name text, on_failure text, root integer, size integer, callbacks integer[])
+    RETURNING id INTO new_id;
+    PERFORM workrow.add_nodes_v1(new_id, nodes, NULL);
+    RETURN new_id;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.stop_workflows_v1(flow_ids bigint[], numbers integer[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    stopped bigint;
+BEGIN
+    FOR stopped IN
+        UPDATE workrow.flows AS flow
+        SET
+            failed_node = coalesce(flow.failed_node, failed.number),
+            on_failure = CASE WHEN failed.policy = 'continue' THEN flow.on_failure ELSE failed.policy END,
+            state = CASE WHEN failed.policy <> 'continue' AND flow.state = 'running' THEN 'stopping' ELSE flow.state END
+        FROM (
+            SELECT DISTINCT ON (node.flow_id) node.flow_id, node.number, coalesce(node.on_failure, whole.on_failure) AS policy
+            FROM unnest(flow_ids, numbers) AS given (flow_id, number)
+            INNER JOIN workrow.flow_nodes AS node ON node.flow_id = given.flow_id AND node.number = given.number
+            INNER JOIN workrow.flows AS whole ON whole.id = given.flow_id
+            WHERE node.state IN ('failed', 'cancelled') AND node.fires IS NULL
+            -- one that is not to go on says what the others do
+            ORDER BY node.flow_id, coalesce(node.on_failure, whole.on_failure) = 'continue', node.number
+        ) AS failed
+        WHERE flow.id = failed.flow_id AND flow.ended_at IS NULL
+        RETURNING CASE WHEN flow.state = 'stopping' THEN flow.id END
+    LOOP
+        IF stopped IS NOT NULL THEN
+            PERFORM workrow.cancel_node_jobs_v1(stopped, 1000);
+        END IF;
+    END LOOP;
+END;
 $function$
 ;
 
@@ -3085,99 +3850,6 @@ END;
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION workrow.suspend_job_v1(job_id bigint, owner bigint, token integer, waits jsonb, progress jsonb, patient boolean)
- RETURNS text
- LANGUAGE plpgsql
-AS $function$
-DECLARE
-    job procrastinate_jobs;
-    wake timestamptz;
-    moment timestamptz;
-BEGIN
-    IF patient THEN
-        SELECT * INTO job
-        FROM procrastinate_jobs AS own
-        WHERE own.id = suspend_job_v1.job_id AND own.status = 'doing' AND own.worker_id = owner AND own.claims = suspend_job_v1.token
-        FOR NO KEY UPDATE;
-    ELSE
-        SELECT * INTO job
-        FROM procrastinate_jobs AS own
-        WHERE own.id = suspend_job_v1.job_id AND own.status = 'doing' AND own.worker_id = owner AND own.claims = suspend_job_v1.token
-        FOR NO KEY UPDATE SKIP LOCKED;
-    END IF;
-    IF NOT FOUND THEN
-        RETURN NULL;
-    ELSIF job.abort_requested THEN
-        RETURN 'aborting';
-    ELSIF job.queueing_lock IS NOT NULL AND EXISTS (
-        SELECT FROM procrastinate_jobs AS newer WHERE newer.status = 'todo' AND newer.queueing_lock = job.queueing_lock
-    ) THEN
-        RETURN 'superseded';
-    END IF;
-    INSERT INTO workrow.job_steps AS known (job_id, name, kind, token, due_at, signal)
-    SELECT job.id, wait.name, wait.kind, job.claims, clock_timestamp() + wait.seconds * INTERVAL '1 second', wait.signal
-    FROM jsonb_to_recordset(waits) AS wait (name text, kind text, seconds double precision, signal text)
-    ORDER BY wait.name
-    ON CONFLICT ON CONSTRAINT job_steps_pkey DO UPDATE SET token = excluded.token
-    WHERE known.ended_at IS NULL;
-    moment := clock_timestamp();
-    SELECT min(
-        CASE
-            WHEN
-                step.ended_at IS NOT NULL
-                OR EXISTS (
-                    SELECT FROM workrow.job_signals AS sent
-                    WHERE sent.job_id = step.job_id AND sent.name = step.signal AND sent.taken_by IS NULL
-                )
-                THEN moment
-            ELSE step.due_at
-        END
-    )
-    INTO wake
-    FROM workrow.job_steps AS step
-    WHERE step.job_id = job.id AND step.name IN (SELECT each ->> 'name' FROM jsonb_array_elements(waits) AS each);
-    wake := least(wake, '9000-01-01 00:00:00+00');
-    UPDATE procrastinate_jobs AS own
-    SET
-        status = 'todo',
-        worker_id = NULL,
-        -- it has started in time
-        expires_at = NULL,
-        scheduled_at = CASE WHEN own.line IS NULL THEN wake ELSE '9000-01-01 00:00:00+00' END,
-        due_at = CASE WHEN own.line IS NULL THEN NULL ELSE wake END,
-        staged_at = NULL,
-        progress = coalesce(suspend_job_v1.progress || jsonb_build_object('at', clock_timestamp()), own.progress)
-    WHERE own.id = job.id;
-    IF wake <= moment THEN
-        PERFORM workrow.wake_job_v1(job.id, job.claims);
-    END IF;
-    RETURN 'waits';
-END;
-$function$
-;
-
-CREATE OR REPLACE FUNCTION workrow.sweep_calls_v1()
- RETURNS integer
- LANGUAGE sql
-AS $function$
-    WITH lost AS (
-        UPDATE workrow.job_steps AS step
-        SET
-            ended_at = clock_timestamp(),
-            unwoken = true,
-            error = jsonb_build_object('status', 'deleted', 'task', step.name, 'attempts', 0)
-        WHERE
-            step.child_id IS NOT NULL
-            AND step.ended_at IS NULL
-            AND step.noted_at < clock_timestamp() - INTERVAL '1 minute'
-            AND NOT EXISTS (SELECT FROM procrastinate_jobs AS live WHERE live.id = step.child_id)
-            AND NOT EXISTS (SELECT FROM workrow.history AS ended WHERE ended.id = step.child_id)
-        RETURNING step.job_id
-    )
-    SELECT CAST(count(*) AS integer) FROM lost
-$function$
-;
-
 CREATE OR REPLACE FUNCTION workrow.sweep_expired_v1(max_rows integer DEFAULT 1000)
  RETURNS integer
  LANGUAGE sql
@@ -3202,7 +3874,14 @@ AS $function$
     FROM (
         SELECT job.id, job.expires_at, job.attempts
         FROM procrastinate_jobs AS job
-        WHERE job.status = 'todo' AND job.expires_at IS NOT NULL AND job.expires_at <= now()
+        WHERE
+            job.status = 'todo' AND job.expires_at IS NOT NULL AND job.expires_at <= now()
+            AND CASE
+                WHEN job.workflow_id IS NULL THEN true
+                ELSE EXISTS (
+                    SELECT FROM workrow.flows AS flow WHERE flow.id = job.workflow_id FOR NO KEY UPDATE SKIP LOCKED
+                )
+            END
         ORDER BY job.expires_at
         LIMIT max_rows
         FOR UPDATE SKIP LOCKED
@@ -3219,7 +3898,12 @@ AS $function$
         WHERE id = ANY(ARRAY(
             SELECT id
             FROM procrastinate_jobs
-            WHERE status NOT IN ('todo', 'doing')
+            WHERE
+                status NOT IN ('todo', 'doing')
+                AND CASE
+                    WHEN workflow_id IS NULL THEN true
+                    ELSE EXISTS (SELECT FROM workrow.flows WHERE flows.id = workflow_id FOR NO KEY UPDATE SKIP LOCKED)
+                END
             ORDER BY id
             LIMIT max_rows
             FOR UPDATE SKIP LOCKED
@@ -3229,20 +3913,86 @@ AS $function$
     noted AS MATERIALIZED (
         SELECT workrow.note_queues_v1(ARRAY(SELECT DISTINCT ended.queue_name FROM ended)) AS new_ones
     ),
+    told AS MATERIALIZED (
+        SELECT
+            CASE
+                WHEN count(*) > 0 THEN CAST(workrow.end_nodes_v1(
+                    array_agg(ended.workflow_id), array_agg(ended.workflow_node), array_agg(CAST(ended.status AS text)),
+                    array_agg(CAST(ended.result AS text)),
+                    array_agg(
+                        CASE
+                            WHEN ended.status = 'succeeded' AND ended.result IS NULL
+                                THEN '{"type": "workrow.StockWorker", "message": "a stock procrastinate worker ran it, which keeps no result"}'
+                            ELSE CAST(ended.errors -> -1 AS text)
+                        END
+                    )
+                ) AS text)
+            END AS done
+        FROM ended
+        WHERE ended.workflow_id IS NOT NULL
+    ),
     moved AS (
         INSERT INTO workrow.history (
             id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id,
             worker, created_at, started_at, finished_at, result, errors, claims, crashes,
-            version, unique_key, expires_at, progress, line
+            version, unique_key, expires_at, progress, line, workflow_id, workflow_node
         )
         SELECT
             id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id,
             worker, created_at, started_at, coalesce(finished_at, now()), result, errors, claims, crashes,
-            version, unique_key, expires_at, progress, line
+            version, unique_key, expires_at, progress, line, workflow_id, workflow_node
         FROM ended
+        CROSS JOIN told
         RETURNING id
     )
     SELECT CAST(count(moved.id) AS integer) FROM noted LEFT JOIN moved ON true
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.sweep_workflows_v1(after_id bigint DEFAULT 0, max_rows integer DEFAULT 100)
+ RETURNS bigint
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    flow record;
+    looked integer := 0;
+BEGIN
+    FOR flow IN
+        SELECT each.id, each.state
+        FROM workrow.flows AS each
+        WHERE each.ended_at IS NULL AND each.id > after_id
+        ORDER BY each.id
+        LIMIT max_rows
+        FOR NO KEY UPDATE SKIP LOCKED
+    LOOP
+        looked := looked + 1;
+        after_id := flow.id;
+        PERFORM workrow.end_nodes_v1(
+            array_agg(flow.id), array_agg(lost.number), array_agg(lost.status), array_agg(lost.result), array_agg(lost.error)
+        )
+        FROM (
+            SELECT
+                node.number,
+                coalesce(CAST(past.status AS text), 'cancelled') AS status,
+                CAST(past.result AS text) AS result,
+                CASE
+                    WHEN past.status IS NULL
+                        THEN '{"type": "workrow.Deleted", "message": "its job was deleted", "discarded": false}'
+                    ELSE CAST(past.errors -> -1 AS text)
+                END AS error
+            FROM workrow.flow_nodes AS node
+            LEFT JOIN procrastinate_jobs AS job ON job.id = node.job_id AND job.status IN ('todo', 'doing')
+            LEFT JOIN workrow.history AS past ON past.id = node.job_id
+            WHERE node.flow_id = flow.id AND node.state = 'enqueued' AND job.id IS NULL
+        ) AS lost
+        HAVING count(*) > 0;
+        IF flow.state IN ('stopping', 'cancelling') THEN
+            PERFORM workrow.cancel_node_jobs_v1(flow.id, 1000);
+            PERFORM workrow.settle_workflows_v1(ARRAY[flow.id]);
+        END IF;
+    END LOOP;
+    RETURN CASE WHEN looked < max_rows THEN 0 ELSE after_id END;
+END;
 $function$
 ;
 
@@ -3360,36 +4110,34 @@ BEGIN ATOMIC
     GROUP BY ended.task;
 END;
 
-CREATE OR REPLACE FUNCTION workrow.wake_job_v1(job_id bigint, token integer)
- RETURNS boolean
- LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION workrow.value_of_node_v1(node workrow.flow_nodes)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
 AS $function$
-DECLARE
-    job procrastinate_jobs;
-    moment CONSTANT timestamptz := clock_timestamp();
-BEGIN
-    SELECT * INTO job
-    FROM procrastinate_jobs
-    WHERE id = job_id AND status = 'todo' AND claims = token
-    FOR NO KEY UPDATE SKIP LOCKED;
-    IF NOT FOUND THEN
-        RETURN NOT EXISTS (SELECT FROM procrastinate_jobs WHERE id = job_id AND status = 'todo' AND claims = token);
-    END IF;
-    IF job.line IS NULL THEN
-        UPDATE procrastinate_jobs
-        SET scheduled_at = moment, staged_at = moment
-        WHERE id = job_id AND staged_at IS DISTINCT FROM scheduled_at;
-    ELSE
-        UPDATE procrastinate_jobs SET due_at = NULL, staged_at = moment WHERE id = job_id AND due_at IS NOT NULL;
-        IF FOUND THEN
-            INSERT INTO workrow.line_arrivals (line, priority) VALUES (job.line, job.priority);
-        END IF;
-    END IF;
-    IF FOUND THEN
-        PERFORM workrow.notify_queue_v1(job.queue_name, 'job_inserted', job_id);
-    END IF;
-    RETURN true;
-END;
+    SELECT
+        CASE
+            WHEN node.kind = 'gather' THEN (
+                SELECT coalesce(jsonb_agg(coalesce(giver.result, 'null') ORDER BY parent.place), '[]')
+                FROM unnest(node.parents) WITH ORDINALITY AS parent (number, place)
+                INNER JOIN workrow.flow_nodes AS giver ON giver.flow_id = node.flow_id AND giver.number = parent.number
+            )
+            WHEN node.kind = 'object' THEN (
+                SELECT
+                    coalesce(
+                        jsonb_object_agg(node.args ->> CAST(parent.place - 1 AS integer), coalesce(giver.result, 'null')), '{}'
+                    )
+                FROM unnest(node.parents) WITH ORDINALITY AS parent (number, place)
+                INNER JOIN workrow.flow_nodes AS giver ON giver.flow_id = node.flow_id AND giver.number = parent.number
+            )
+            -- a task that others were appended to, or that another workflow took the place of
+            WHEN node.replaced_by IS NULL THEN node.result
+            ELSE (
+                SELECT other.result
+                FROM workrow.flow_nodes AS other
+                WHERE other.flow_id = node.flow_id AND other.number = node.replaced_by
+            )
+        END
 $function$
 ;
 
@@ -3415,31 +4163,6 @@ BEGIN
             FOR UPDATE SKIP LOCKED
         ) AS first
     );
-END;
-$function$
-;
-
-CREATE OR REPLACE FUNCTION workrow.wake_missed_v1()
- RETURNS integer
- LANGUAGE plpgsql
-AS $function$
-DECLARE
-    woken integer;
-BEGIN
-    WITH missed AS (
-        SELECT step.job_id, step.name, step.token
-        FROM workrow.job_steps AS step
-        WHERE step.unwoken
-        ORDER BY step.job_id
-        LIMIT 1000
-        FOR UPDATE SKIP LOCKED
-    )
-    UPDATE workrow.job_steps AS step
-    SET unwoken = false
-    FROM missed
-    WHERE step.job_id = missed.job_id AND step.name = missed.name AND workrow.wake_job_v1(missed.job_id, missed.token);
-    GET DIAGNOSTICS woken = ROW_COUNT;
-    RETURN woken;
 END;
 $function$
 ;
@@ -3960,46 +4683,6 @@ SELECT
     created_at
 FROM workrow.timetable;
 
-CREATE OR REPLACE VIEW workrow.steps AS
-SELECT
-    step.job_id,
-    job.task_name AS task,
-    job.queue_name AS queue,
-    step.name,
-    step.kind,
-    CASE
-        WHEN step.error ->> 'type' = 'workrow.SignalTimeout' THEN 'timed out'
-        WHEN step.error ->> 'status' <> 'succeeded' THEN 'failed'
-        WHEN step.ended_at IS NOT NULL OR step.kind = 'sleep' AND step.due_at <= clock_timestamp() THEN 'done'
-        WHEN job.status IN ('todo', 'doing') THEN 'waiting'
-        ELSE 'left'
-    END AS state,
-    step.noted_at,
-    -- within the years that every client can read, in any zone
-    CASE
-        WHEN step.due_at > '9999-12-30 00:00:00+00' THEN '9999-12-30 00:00:00+00'
-        WHEN step.due_at < '0001-01-02 00:00:00+00' THEN '0001-01-02 00:00:00+00'
-        ELSE step.due_at
-    END AS due_at,
-    step.signal,
-    step.child_id,
-    step.ended_at,
-    CASE
-        WHEN
-            step.result IS NOT NULL
-            AND EXISTS (SELECT FROM workrow.hidden_arguments AS hidden WHERE hidden.task_name = job.task_name)
-            THEN CAST('"***"' AS jsonb)
-        ELSE step.result
-    END AS result,
-    step.error ->> 'message' AS error,
-    step.error ->> 'type' AS error_type
-FROM workrow.job_steps AS step
-INNER JOIN LATERAL (
-    SELECT live.task_name, live.queue_name, live.status FROM procrastinate_jobs AS live WHERE live.id = step.job_id
-    UNION ALL
-    SELECT ended.task_name, ended.queue_name, ended.status FROM workrow.history AS ended WHERE ended.id = step.job_id
-) AS job ON true;
-
 CREATE OR REPLACE VIEW workrow.tasks AS
 SELECT
     stats.task,
@@ -4065,9 +4748,70 @@ SELECT
 FROM procrastinate_workers AS worker
 LEFT JOIN workrow.worker_details AS details ON details.worker_id = worker.id;
 
-CREATE TRIGGER workrow_call_failure_hook AFTER INSERT ON workrow.history FOR EACH ROW WHEN ((new.status = ANY (ARRAY['failed'::procrastinate_job_status, 'cancelled'::procrastinate_job_status]))) EXECUTE FUNCTION workrow.call_failure_hook_v1();
+CREATE OR REPLACE VIEW workrow.workflow_nodes AS
+SELECT
+    node.flow_id AS workflow_id,
+    node.number AS node,
+    coalesce(node.name, node.spec ->> 'task') AS name,
+    node.kind,
+    node.fires,
+    node.spec ->> 'task' AS task,
+    node.spec ->> 'queue' AS queue,
+    CASE
+        WHEN node.state IN ('waiting', 'ready') AND flow.ended_at IS NOT NULL THEN 'cancelled'
+        WHEN node.state = 'enqueued' AND job.status = 'doing' THEN 'running'
+        ELSE node.state
+    END AS state,
+    node.job_id,
+    coalesce(node.parents, '{}') AS parents,
+    CASE WHEN node.state = 'waiting' AND flow.ended_at IS NULL THEN coalesce(unfinished.numbers, '{}') END AS waits_for,
+    job.attempts,
+    job.progress,
+    node.error ->> 'type' AS error_type,
+    node.error ->> 'message' AS error,
+    node.ended_at
+FROM workrow.flow_nodes AS node
+INNER JOIN workrow.flows AS flow ON flow.id = node.flow_id
+LEFT JOIN procrastinate_jobs AS job ON job.id = node.job_id
+LEFT JOIN LATERAL (
+    SELECT array_agg(parent.number ORDER BY parent.number) AS numbers
+    FROM unnest(node.parents) AS given (number)
+    INNER JOIN workrow.flow_nodes AS parent ON parent.flow_id = node.flow_id AND parent.number = given.number
+    WHERE parent.state NOT IN ('succeeded', 'skipped')
+) AS unfinished ON node.state = 'waiting'
+WHERE node.kind <> 'stripe';
 
-CREATE TRIGGER workrow_end_call AFTER INSERT ON workrow.history FOR EACH ROW WHEN (starts_with(new.unique_key, 'workrow.call:'::text)) EXECUTE FUNCTION workrow.end_call_v1();
+CREATE OR REPLACE VIEW workrow.workflows AS
+SELECT
+    flow.id,
+    flow.name,
+    CASE WHEN flow.paused AND flow.state = 'running' THEN 'paused' ELSE flow.state END AS state,
+    coalesce(nodes.size, 0) AS size,
+    coalesce(nodes.done, 0) AS done,
+    coalesce(nodes.failed, 0) AS failed,
+    CASE WHEN nodes.size > 0 THEN CAST(nodes.done AS double precision) / nodes.size ELSE 1 END AS progress,
+    flow.on_failure,
+    flow.created_at,
+    flow.created_at AS started_at,
+    flow.ended_at,
+    CASE
+        WHEN flow.ended_at IS NULL AND NOT flow.paused AND nodes.done > 0 AND flow.state = 'running'
+            THEN flow.created_at + (clock_timestamp() - flow.created_at) * (CAST(nodes.size AS double precision) / nodes.done)
+    END AS expected_end,
+    failed_node.error ->> 'type' AS error_type,
+    failed_node.error ->> 'message' AS error
+FROM workrow.flows AS flow
+LEFT JOIN LATERAL (
+    SELECT
+        CAST(count(*) AS integer) AS size,
+        CAST(count(*) FILTER (WHERE node.state IN ('succeeded', 'skipped', 'failed', 'cancelled')) AS integer) AS done,
+        CAST(count(*) FILTER (WHERE node.state = 'failed') AS integer) AS failed
+    FROM workrow.flow_nodes AS node
+    WHERE node.flow_id = flow.id AND node.kind = 'task' AND node.fires IS NULL
+) AS nodes ON true
+LEFT JOIN workrow.flow_nodes AS failed_node ON failed_node.flow_id = flow.id AND failed_node.number = flow.failed_node;
+
+CREATE TRIGGER workrow_call_failure_hook AFTER INSERT ON workrow.history FOR EACH ROW WHEN ((new.status = ANY (ARRAY['failed'::procrastinate_job_status, 'cancelled'::procrastinate_job_status]))) EXECUTE FUNCTION workrow.call_failure_hook_v1();
 
 CREATE TRIGGER workrow_notify_ended AFTER INSERT ON workrow.history FOR EACH STATEMENT EXECUTE FUNCTION workrow.notify_ended_v1();
 
@@ -4314,20 +5058,42 @@ $comment$;
 
 DO $comment$
 BEGIN
-    COMMENT ON VIEW workrow.steps IS 'What the steps of jobs have done, and what jobs with steps wait for.';
-    COMMENT ON COLUMN workrow.steps.job_id IS 'the job';
-    COMMENT ON COLUMN workrow.steps.task IS 'its task''s name';
-    COMMENT ON COLUMN workrow.steps.queue IS 'its queue''s name';
-    COMMENT ON COLUMN workrow.steps.name IS 'the step''s name, once in a job';
-    COMMENT ON COLUMN workrow.steps.kind IS 'step, sleep, wait (for a signal) or call (of another task)';
-    COMMENT ON COLUMN workrow.steps.state IS 'done, waiting, timed out (a wait), failed (the job that was called), or left: the job ended before';
-    COMMENT ON COLUMN workrow.steps.noted_at IS 'when it was written down: a step''s end, or when the job began to wait';
-    COMMENT ON COLUMN workrow.steps.due_at IS 'a sleep''s end, a wait''s timeout; NULL: none';
-    COMMENT ON COLUMN workrow.steps.signal IS 'the signal that it waits for';
-    COMMENT ON COLUMN workrow.steps.child_id IS 'the job that was called';
-    COMMENT ON COLUMN workrow.steps.ended_at IS 'when it was done';
-    COMMENT ON COLUMN workrow.steps.result IS 'what it returned, or the signal''s value';
-    COMMENT ON COLUMN workrow.steps.error IS 'why there is no result';
-    COMMENT ON COLUMN workrow.steps.error_type IS 'its type';
+    COMMENT ON VIEW workrow.workflow_nodes IS 'The nodes of workflows: tasks, and what holds the results of groups together.';
+    COMMENT ON COLUMN workrow.workflow_nodes.workflow_id IS 'the workflow';
+    COMMENT ON COLUMN workrow.workflow_nodes.node IS 'its number in the workflow';
+    COMMENT ON COLUMN workrow.workflow_nodes.name IS 'its name, or its tasks';
+    COMMENT ON COLUMN workrow.workflow_nodes.kind IS 'task; gather, a list of results; object, results by name';
+    COMMENT ON COLUMN workrow.workflow_nodes.fires IS 'of a callback: success, failure or end of what it follows; of a compensation: undo';
+    COMMENT ON COLUMN workrow.workflow_nodes.task IS 'its task';
+    COMMENT ON COLUMN workrow.workflow_nodes.queue IS 'the queue of its job';
+    COMMENT ON COLUMN workrow.workflow_nodes.state IS 'waiting, ready (the workflow is held), enqueued, running, expanded (waits for what was appended or took its place), succeeded, failed, cancelled or skipped';
+    COMMENT ON COLUMN workrow.workflow_nodes.job_id IS 'its job; NULL: not yet';
+    COMMENT ON COLUMN workrow.workflow_nodes.parents IS 'the nodes it follows';
+    COMMENT ON COLUMN workrow.workflow_nodes.waits_for IS 'those of them that have not ended';
+    COMMENT ON COLUMN workrow.workflow_nodes.attempts IS 'of its job, while that is live';
+    COMMENT ON COLUMN workrow.workflow_nodes.progress IS 'of its job, while that is live';
+    COMMENT ON COLUMN workrow.workflow_nodes.error_type IS 'why it failed: the errors class';
+    COMMENT ON COLUMN workrow.workflow_nodes.error IS 'what that said';
+    COMMENT ON COLUMN workrow.workflow_nodes.ended_at IS 'when it ended';
+END
+$comment$;
+
+DO $comment$
+BEGIN
+    COMMENT ON VIEW workrow.workflows IS 'Workflows, running and ended.';
+    COMMENT ON COLUMN workrow.workflows.id IS 'given by the database';
+    COMMENT ON COLUMN workrow.workflows.name IS 'what it was called, or what it is made of';
+    COMMENT ON COLUMN workrow.workflows.state IS 'running, paused, stopping (a node failed, others still run), cancelling, compensating, succeeded, failed or cancelled';
+    COMMENT ON COLUMN workrow.workflows.size IS 'how many tasks it has';
+    COMMENT ON COLUMN workrow.workflows.done IS 'how many of them have ended';
+    COMMENT ON COLUMN workrow.workflows.failed IS 'how many of those have failed';
+    COMMENT ON COLUMN workrow.workflows.progress IS 'done / size';
+    COMMENT ON COLUMN workrow.workflows.on_failure IS 'what a failed node does to the rest: cancel, continue or compensate';
+    COMMENT ON COLUMN workrow.workflows.created_at IS 'when it was enqueued';
+    COMMENT ON COLUMN workrow.workflows.started_at IS 'the same';
+    COMMENT ON COLUMN workrow.workflows.ended_at IS 'when it ended; NULL: not yet';
+    COMMENT ON COLUMN workrow.workflows.expected_end IS 'when it will have ended, at the pace so far; NULL: nobody can tell';
+    COMMENT ON COLUMN workrow.workflows.error_type IS 'of the first node that failed';
+    COMMENT ON COLUMN workrow.workflows.error IS 'what that said';
 END
 $comment$;

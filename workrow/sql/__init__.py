@@ -54,5 +54,5 @@ def fragment(name: str, job: str | None = None) -> str:
         FileNotFoundError: there is no such fragment.
     """
     lines = (resources.files(__name__) / "fragments" / f"{name}.sql").read_text(encoding="utf-8").splitlines()
-    text = "\n".join(line for line in lines if not line.startswith("--"))
+    text = expand("\n".join(line for line in lines if not line.startswith("--")))
     return text.replace("job.", f"{job}." if job else "")

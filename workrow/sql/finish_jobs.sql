@@ -26,13 +26,30 @@ ended AS (
         AND CASE WHEN (id, claims) IN (SELECT outcome.id, outcome.token FROM outcome) THEN true ELSE false END
     RETURNING
         id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, worker_id,
-        created_at, started_at, errors, claims, crashes, version, unique_key, expires_at, progress, line
+        created_at, started_at, errors, claims, crashes, version, unique_key, expires_at, progress, line,
+        workflow_id, workflow_node
+),
+
+-- what waited for nodes of workflows among them
+told AS MATERIALIZED (
+    SELECT
+        CASE
+            WHEN EXISTS (SELECT FROM ended WHERE workflow_id IS NOT NULL) THEN (
+                SELECT CAST(workrow.end_nodes_v1(
+                    array_agg(ended.workflow_id), array_agg(ended.workflow_node), array_agg(outcome.status),
+                    array_agg(outcome.result), array_agg(outcome.error)
+                ) AS text)
+                FROM ended
+                INNER JOIN outcome ON ended.id = outcome.id AND ended.claims = outcome.token
+                WHERE ended.workflow_id IS NOT NULL
+            )
+        END AS done
 )
 
 INSERT INTO workrow.history (
     id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id, worker,
     created_at, started_at, finished_at, result, errors, claims, crashes, quarantine,
-    version, unique_key, expires_at, progress, line
+    version, unique_key, expires_at, progress, line, workflow_id, workflow_node
 )
 SELECT
     ended.id,
@@ -69,7 +86,10 @@ SELECT
         WHEN outcome.progress IS NULL THEN ended.progress
         ELSE CAST(outcome.progress AS jsonb) || jsonb_build_object('at', clock_timestamp())
     END,
-    ended.line
+    ended.line,
+    ended.workflow_id,
+    ended.workflow_node
 FROM ended
 INNER JOIN outcome ON ended.id = outcome.id AND ended.claims = outcome.token
+CROSS JOIN told
 RETURNING id

@@ -9,19 +9,31 @@ WITH ended AS (
             AND status = 'doing'
             AND worker_id = CAST(%(worker_id)s AS bigint)
             AND claims = CAST(%(token)s AS integer)
+            AND CASE WHEN workflow_id IS NULL THEN true ELSE workrow.lock_workflow_v1(workflow_id) END
         -- somebody's open transaction (a cancel, say) must not be waited for: nobody knows for how long
         FOR UPDATE SKIP LOCKED
     )
     RETURNING
         id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, worker_id,
-        created_at, started_at, errors, claims, crashes, version, unique_key, expires_at, progress, line
+        created_at, started_at, errors, claims, crashes, version, unique_key, expires_at, progress, line,
+        workflow_id, workflow_node
+),
+
+told AS MATERIALIZED (
+    SELECT
+        CAST(workrow.end_nodes_v1(
+            ARRAY[ended.workflow_id], ARRAY[ended.workflow_node], ARRAY['succeeded'], ARRAY[CAST(%(result)s AS text)],
+            ARRAY[CAST(%(error)s AS text)]
+        ) AS text) AS done
+    FROM ended
+    WHERE ended.workflow_id IS NOT NULL
 ),
 
 kept AS (
     INSERT INTO workrow.history (
         id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id,
         worker, created_at, started_at, finished_at, result, errors, claims, crashes,
-        version, unique_key, expires_at, progress, line
+        version, unique_key, expires_at, progress, line, workflow_id, workflow_node
     )
     SELECT
         ended.id,
@@ -47,9 +59,11 @@ kept AS (
         ended.unique_key,
         ended.expires_at,
         coalesce(CAST(%(progress)s AS jsonb) || jsonb_build_object('at', clock_timestamp()), ended.progress),
-        ended.line
+        ended.line,
+        ended.workflow_id,
+        ended.workflow_node
     FROM ended
     WHERE CAST(%(keep)s AS boolean) OR starts_with(ended.unique_key, 'workrow.call:')
 )
 
-SELECT id FROM ended
+SELECT ended.id FROM ended LEFT JOIN told ON true

@@ -11,11 +11,31 @@ AS $$
     ),
     noted AS MATERIALIZED (
         SELECT workrow.note_queues_v1(ARRAY(SELECT ended.queue_name FROM ended)) AS new_ones
+    ),
+    told AS MATERIALIZED (
+        SELECT
+            CASE
+                WHEN count(*) > 0 THEN CAST(workrow.end_nodes_v1(
+                    array_agg(ended.workflow_id), array_agg(ended.workflow_node), array_agg(CAST(end_status AS text)),
+                    array_agg(CAST(ended.result AS text)),
+                    array_agg(coalesce(
+                        CAST(error AS text),
+                        -- our workers end no job that succeeded in this way
+                        CASE
+                            WHEN end_status = 'succeeded' AND ended.result IS NULL
+                                THEN {stock_end}
+                            ELSE CAST(ended.errors -> -1 AS text)
+                        END
+                    ))
+                ) AS text)
+            END AS done
+        FROM ended
+        WHERE ended.workflow_id IS NOT NULL
     )
     INSERT INTO workrow.history (
         id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id,
         worker, created_at, started_at, finished_at, result, errors, claims, crashes, quarantine,
-        version, unique_key, expires_at, progress, line
+        version, unique_key, expires_at, progress, line, workflow_id, workflow_node
     )
     SELECT
         id, queue_name, task_name, priority, lock, queueing_lock, args, end_status, scheduled_at,
@@ -24,8 +44,9 @@ AS $$
         worker_id,
         worker, created_at, started_at, clock_timestamp(), result,
         workrow.with_error_v1(errors, error), claims, crashes, cause,
-        version, unique_key, expires_at, progress, line
+        version, unique_key, expires_at, progress, line, workflow_id, workflow_node
     FROM ended
     CROSS JOIN noted
+    CROSS JOIN told
     RETURNING id
 $$

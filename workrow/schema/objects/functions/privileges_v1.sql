@@ -13,6 +13,7 @@ AS $$
     function (name, kinds) AS (
         VALUES
         ('enqueue_once_v1', ARRAY['producer', 'worker']),
+        ('start_workflow_v1', ARRAY['producer', 'worker']),
         ('extend_history_v1', ARRAY['worker']),
         ('prune_history_v1', ARRAY['worker']),
         ('cancel_job_v1', ARRAY['operator', 'worker']),
@@ -26,7 +27,11 @@ AS $$
         ('set_limit_v1', ARRAY['operator', 'worker']),
         ('reset_limit_v1', ARRAY['operator', 'worker']),
         ('set_queue_v1', ARRAY['operator', 'worker']),
-        ('signal_v1', ARRAY['producer', 'worker', 'operator'])
+        ('signal_v1', ARRAY['producer', 'worker', 'operator']),
+        ('cancel_workflow_v1', ARRAY['operator', 'worker']),
+        ('pause_workflow_v1', ARRAY['operator', 'worker']),
+        ('resume_workflow_v1', ARRAY['operator', 'worker']),
+        ('retry_workflow_v1', ARRAY['operator', 'worker'])
     ),
     written (name, columns) AS (
         -- what the statements of an enqueue name, and what the trigger that wakes workers looks at
@@ -53,7 +58,9 @@ AS $$
         ('workrow.history', 'id, status, task_name, attempts, worker, result, errors'),
         ('workrow.jobs', 'id, status, progress'),
         ('workrow.all_jobs', 'id, status'),
-        ('workrow.caps', 'queue, max_depth, depth')
+        ('workrow.caps', 'queue, max_depth, depth'),
+        ('workrow.flows', 'id, name, state, root, size, failed_node, paused, created_at, ended_at'),
+        ('workrow.flow_nodes', 'flow_id, number, state, kind, result, error, job_id, spec')
     )
     SELECT 'SCHEMA', 'workrow', 'USAGE', CAST(NULL AS text[])
     UNION ALL
@@ -109,7 +116,8 @@ AS $$
     FROM (
         VALUES
         (pg_get_serial_sequence('procrastinate_periodic_defers', 'id'), 'USAGE'),
-        ('workrow.line_turns', 'SELECT')
+        ('workrow.line_turns', 'SELECT'),
+        ('workrow.flow_numbers', 'USAGE')
     ) AS counted (sequence, privilege)
     WHERE privileges_v1.kind = 'worker'
 $$

@@ -5,12 +5,17 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     _job_id bigint;
+    _flow bigint;
+    _node integer;
     _queue text;
 BEGIN
     IF delete_job THEN
         DELETE FROM procrastinate_jobs
         WHERE id = job_id AND status = 'todo'
-        RETURNING id INTO _job_id;
+        RETURNING id, workflow_id, workflow_node INTO _job_id, _flow, _node;
+        IF _flow IS NOT NULL THEN
+            PERFORM workrow.end_nodes_v1(ARRAY[_flow], ARRAY[_node], ARRAY[CAST('cancelled' AS text)], NULL, NULL);
+        END IF;
     ELSE
         _job_id := workrow.end_job_v1(job_id, ARRAY['todo']::procrastinate_job_status[], 'cancelled');
     END IF;

@@ -6,6 +6,8 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     _job_id bigint;
+    _flow bigint;
+    _node integer;
 BEGIN
     IF end_status NOT IN ('succeeded', 'failed', 'aborted') THEN
         RAISE 'End status should be either "succeeded", "failed" or "aborted" (job id: %)', job_id;
@@ -13,7 +15,13 @@ BEGIN
     IF delete_job THEN
         DELETE FROM procrastinate_jobs
         WHERE id = job_id AND status IN ('todo', 'doing')
-        RETURNING id INTO _job_id;
+        RETURNING id, workflow_id, workflow_node INTO _job_id, _flow, _node;
+        IF _flow IS NOT NULL THEN
+            PERFORM workrow.end_nodes_v1(
+                ARRAY[_flow], ARRAY[_node], ARRAY[CAST(end_status AS text)], NULL,
+                ARRAY[CASE WHEN end_status = 'succeeded' THEN {stock_end} END]
+            );
+        END IF;
     ELSE
         _job_id := workrow.end_job_v1(job_id, ARRAY['todo', 'doing']::procrastinate_job_status[], end_status);
     END IF;

@@ -22,7 +22,14 @@ AS $$
     FROM (
         SELECT job.id, job.expires_at, job.attempts
         FROM procrastinate_jobs AS job
-        WHERE job.status = 'todo' AND job.expires_at IS NOT NULL AND job.expires_at <= now()
+        WHERE
+            job.status = 'todo' AND job.expires_at IS NOT NULL AND job.expires_at <= now()
+            AND CASE
+                WHEN job.workflow_id IS NULL THEN true
+                ELSE EXISTS (
+                    SELECT FROM workrow.flows AS flow WHERE flow.id = job.workflow_id FOR NO KEY UPDATE SKIP LOCKED
+                )
+            END
         ORDER BY job.expires_at
         LIMIT max_rows
         FOR UPDATE SKIP LOCKED

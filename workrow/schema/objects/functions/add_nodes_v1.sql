@@ -1,0 +1,73 @@
+-- Write down nodes of a workflow and enqueue those that wait for nobody. "appended": the node that the last one is appended
+-- to. The numbers of all are of the caller's making.
+CREATE OR REPLACE FUNCTION workrow.add_nodes_v1(in_flow bigint, nodes jsonb, appended integer) RETURNS void
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    missing integer[];
+    empty integer[];
+BEGIN
+    WITH given AS MATERIALIZED (
+        SELECT
+            in_flow AS flow_id, node.*,
+            CASE
+                WHEN node.kind = 'task' AND node.pending = 0 AND node.fires IS NULL
+                    THEN nextval(pg_get_serial_sequence('procrastinate_jobs', 'id'))
+            END AS job_id
+        FROM jsonb_to_recordset(nodes) AS node (
+            number integer, name text, kind text, pending integer, dependents integer[], parents integer[], takes jsonb,
+            kept boolean, fires text, callbacks integer[], on_failure text, spec jsonb, args jsonb, line text, last boolean
+        )
+    ),
+    written AS (
+        INSERT INTO workrow.flow_nodes (
+            flow_id, number, name, kind, state, pending, dependents, parents, takes, kept, fires, callbacks, on_failure,
+            spec, args, line, job_id, appended_to
+        )
+        SELECT
+            given.flow_id, given.number, given.name, given.kind,
+            CASE WHEN given.job_id IS NULL THEN 'waiting' ELSE 'enqueued' END,
+            given.pending, given.dependents, given.parents, given.takes, coalesce(given.kept, false), given.fires,
+            given.callbacks, given.on_failure, given.spec,
+            -- those of a job are in its row
+            CASE WHEN given.job_id IS NULL THEN given.args END,
+            given.line, given.job_id, CASE WHEN given.last THEN appended END
+        FROM given
+    ),
+    ready AS (
+        SELECT * FROM given WHERE given.job_id IS NOT NULL
+    ),
+    inserted AS (
+        {node_job:ready}
+        FROM ready
+        CROSS JOIN LATERAL (
+            SELECT coalesce(
+                CAST(ready.spec ->> 'at' AS timestamptz),
+                clock_timestamp() + CAST(ready.spec ->> 'delay' AS double precision) * INTERVAL '1 second'
+            ) AS at
+        ) AS start
+        ON CONFLICT DO NOTHING
+        RETURNING id
+    )
+    SELECT
+        ARRAY(
+            SELECT ready.number
+            FROM ready
+            WHERE
+                jsonb_exists_any(ready.spec, ARRAY['unique_key', 'queueing_lock'])
+                AND ready.job_id NOT IN (SELECT inserted.id FROM inserted)
+        ),
+        ARRAY(SELECT given.number FROM given WHERE given.kind <> 'task' AND given.pending = 0)
+    INTO missing, empty;
+    IF cardinality(missing) > 0 THEN
+        UPDATE workrow.flow_nodes SET state = 'waiting', job_id = NULL WHERE flow_id = in_flow AND number = ANY(missing);
+        empty := empty || missing;
+    END IF;
+    IF cardinality(empty) > 0 THEN
+        PERFORM workrow.advance_nodes_v1(
+            array_fill(in_flow, ARRAY[cardinality(empty)]), empty, array_fill(0, ARRAY[cardinality(empty)])
+        );
+        PERFORM workrow.settle_workflows_v1(ARRAY[in_flow]);
+    END IF;
+END;
+$$

@@ -1,0 +1,82 @@
+-- Let a workflow that has failed, or was cancelled, go on from where it stopped: what had succeeded is kept, what came after
+-- a failure is done anew. Returns "running"; "blocked", when a newer job waits under the key of one of its jobs; NULL, when
+-- it has not ended so, or was compensated.
+CREATE OR REPLACE FUNCTION workrow.retry_workflow_v1(in_flow bigint) RETURNS text
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    bad integer[];
+    again integer[];
+    calls integer[];
+    node record;
+    verdict text;
+BEGIN
+    UPDATE workrow.flows AS flow
+    SET state = 'running', ended_at = NULL, failed_node = NULL
+    WHERE
+        flow.id = in_flow
+        AND flow.state IN ('failed', 'cancelled')
+        AND NOT EXISTS (
+            SELECT FROM workrow.flow_nodes AS undo
+            WHERE undo.flow_id = in_flow AND undo.fires = 'undo' AND undo.job_id IS NOT NULL
+        )
+    RETURNING flow.callbacks INTO calls;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    bad := ARRAY(
+        SELECT failed.number FROM workrow.flow_nodes AS failed
+        WHERE failed.flow_id = in_flow AND failed.state IN ('failed', 'cancelled') AND failed.fires IS NULL
+    );
+    again := ARRAY(
+        WITH RECURSIVE later (number) AS (
+            SELECT bad_one.number FROM unnest(bad) AS bad_one (number)
+            UNION
+            SELECT dependent.number
+            FROM later
+            INNER JOIN workrow.flow_nodes AS before ON before.flow_id = in_flow AND before.number = later.number
+            CROSS JOIN LATERAL unnest(before.dependents) AS dependent (number)
+        )
+        SELECT later.number FROM later
+    );
+    -- what came after a failure waits again, and so do callbacks and compensations
+    UPDATE workrow.flow_nodes AS later
+    SET
+        state = 'waiting', job_id = NULL, ended_at = NULL, error = NULL,
+        pending = CASE
+            WHEN later.fires IS NOT NULL THEN 1
+            ELSE (
+                SELECT count(*)
+                FROM workrow.flow_nodes AS before
+                WHERE
+                    before.flow_id = in_flow AND later.number = ANY(before.dependents)
+                    AND (before.number = ANY(again) OR before.state NOT IN ('succeeded', 'skipped'))
+            )
+        END
+    WHERE
+        later.flow_id = in_flow
+        AND (
+            later.number = ANY(again) AND later.number <> ALL(bad)
+            OR later.fires = 'undo'
+            OR later.number = ANY(calls)
+        );
+    FOR node IN
+        SELECT failed.number, failed.job_id, failed.args FROM workrow.flow_nodes AS failed
+        WHERE failed.flow_id = in_flow AND failed.number = ANY(bad)
+    LOOP
+        verdict := workrow.return_job_v1(node.job_id, true);
+        IF verdict = 'blocked' THEN
+            RAISE 'blocked' USING ERRCODE = 'unique_violation';
+        ELSIF verdict IS NULL AND node.args IS NULL THEN
+            RAISE 'workflow % cannot be retried: the history of its job % was dropped', in_flow, node.job_id;
+        END IF;
+        UPDATE workrow.flow_nodes
+        SET state = CASE WHEN verdict IS NULL THEN 'waiting' ELSE 'enqueued' END, ended_at = NULL, error = NULL
+        WHERE flow_id = in_flow AND number = node.number;
+    END LOOP;
+    PERFORM workrow.resume_nodes_v1(in_flow);
+    RETURN 'running';
+EXCEPTION WHEN unique_violation THEN
+    RETURN 'blocked';
+END;
+$$

@@ -1,0 +1,32 @@
+-- Move a job that ended without success back from history, under its own id and at once, as a node of its workflow or of none.
+-- Returns what requeue_job_v1 does.
+CREATE OR REPLACE FUNCTION workrow.return_job_v1(job_id bigint, in_workflow boolean) RETURNS text
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    -- failed by a statement of procrastinate's first versions, and not swept yet
+    PERFORM workrow.end_job_v1(job_id, ARRAY['failed']::procrastinate_job_status[], 'failed');
+    WITH ended AS (
+        DELETE FROM workrow.history
+        WHERE id = job_id AND status IN ('failed', 'cancelled', 'aborted')
+        RETURNING
+            id, queue_name, task_name, priority, lock, queueing_lock, args, attempts, worker, created_at, errors, claims,
+            version, unique_key, line, workflow_id, workflow_node
+    )
+    INSERT INTO procrastinate_jobs (
+        id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker,
+        created_at, errors, claims, version, unique_key, line, due_at, workflow_id, workflow_node
+    )
+    SELECT
+        id, queue_name, task_name, priority, lock, queueing_lock, args, 'todo',
+        CASE WHEN line IS NULL THEN NULL ELSE CAST({far_future} AS timestamptz) END,
+        attempts, worker, created_at, errors, claims, version, unique_key, line,
+        CASE WHEN line IS NULL THEN NULL ELSE clock_timestamp() END,
+        CASE WHEN in_workflow THEN workflow_id END,
+        CASE WHEN in_workflow THEN workflow_node END
+    FROM ended;
+    RETURN CASE WHEN found THEN 'queued' END;
+EXCEPTION WHEN unique_violation THEN
+    RETURN 'blocked';
+END;
+$$

@@ -1,0 +1,47 @@
+-- What no end of a job tells: jobs of workflows that were deleted by hand or ended by a worker of an earlier version, and
+-- what is left to cancel of those that come to their end. Looks at so many workflows that have not ended, from this id on;
+-- returns the id to go on from, 0 after the last.
+CREATE OR REPLACE FUNCTION workrow.sweep_workflows_v1(after_id bigint DEFAULT 0, max_rows integer DEFAULT 100) RETURNS bigint
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    flow record;
+    looked integer := 0;
+BEGIN
+    FOR flow IN
+        SELECT each.id, each.state
+        FROM workrow.flows AS each
+        WHERE each.ended_at IS NULL AND each.id > after_id
+        ORDER BY each.id
+        LIMIT max_rows
+        FOR NO KEY UPDATE SKIP LOCKED
+    LOOP
+        looked := looked + 1;
+        after_id := flow.id;
+        PERFORM workrow.end_nodes_v1(
+            array_agg(flow.id), array_agg(lost.number), array_agg(lost.status), array_agg(lost.result), array_agg(lost.error)
+        )
+        FROM (
+            SELECT
+                node.number,
+                coalesce(CAST(past.status AS text), 'cancelled') AS status,
+                CAST(past.result AS text) AS result,
+                CASE
+                    WHEN past.status IS NULL
+                        THEN '{"type": "workrow.Deleted", "message": "its job was deleted", "discarded": false}'
+                    ELSE CAST(past.errors -> -1 AS text)
+                END AS error
+            FROM workrow.flow_nodes AS node
+            LEFT JOIN procrastinate_jobs AS job ON job.id = node.job_id AND job.status IN ('todo', 'doing')
+            LEFT JOIN workrow.history AS past ON past.id = node.job_id
+            WHERE node.flow_id = flow.id AND node.state = 'enqueued' AND job.id IS NULL
+        ) AS lost
+        HAVING count(*) > 0;
+        IF flow.state IN ('stopping', 'cancelling') THEN
+            PERFORM workrow.cancel_node_jobs_v1(flow.id, 1000);
+            PERFORM workrow.settle_workflows_v1(ARRAY[flow.id]);
+        END IF;
+    END LOOP;
+    RETURN CASE WHEN looked < max_rows THEN 0 ELSE after_id END;
+END;
+$$

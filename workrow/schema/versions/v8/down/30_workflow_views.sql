@@ -1,0 +1,1 @@
+DROP VIEW workrow.workflow_nodes, workrow.workflows

@@ -1,0 +1,1 @@
+DROP TABLE workrow.flow_nodes, workrow.flows

@@ -1,0 +1,1 @@
+ALTER TABLE procrastinate_jobs DROP COLUMN workflow_id, DROP COLUMN workflow_node

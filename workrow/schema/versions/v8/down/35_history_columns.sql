@@ -1,0 +1,1 @@
+ALTER TABLE workrow.history DROP COLUMN workflow_id, DROP COLUMN workflow_node

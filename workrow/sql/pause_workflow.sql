@@ -1,0 +1,2 @@
+-- Hold a workflow.
+SELECT workrow.pause_workflow_v1(CAST(%(id)s AS bigint)) AS verdict

@@ -1,0 +1,164 @@
+"""The functions that make workflows."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, overload
+
+from typing_extensions import TypeVar
+
+from workrow.errors import WorkflowError, brief, is_whole
+from workrow.workflows.signed import Signed
+from workrow.workflows.values import Chain, Flow, Graph, Group
+
+A = TypeVar("A")
+R1 = TypeVar("R1")
+R2 = TypeVar("R2")
+R3 = TypeVar("R3")
+R4 = TypeVar("R4")
+R5 = TypeVar("R5")
+
+After = Mapping[str, str | Sequence[str] | Mapping[str, str]]
+"""What ``after=`` takes: name → the name or names of nodes that it follows, or argument → name."""
+
+
+@overload
+def chain(first: Iterable[Flow[Any, Any]], /) -> Chain[Any, Any]: ...
+@overload
+def chain(first: Flow[A, R1], /) -> Chain[A, R1]: ...
+@overload
+def chain(first: Flow[A, R1], second: Flow[R1, R2], /) -> Chain[A, R2]: ...
+@overload
+def chain(first: Flow[A, R1], second: Flow[R1, R2], third: Flow[R2, R3], /) -> Chain[A, R3]: ...
+@overload
+def chain(first: Flow[A, R1], second: Flow[R1, R2], third: Flow[R2, R3], fourth: Flow[R3, R4], /) -> Chain[A, R4]: ...
+@overload
+def chain(
+    first: Flow[A, R1],
+    second: Flow[R1, R2],
+    third: Flow[R2, R3],
+    fourth: Flow[R3, R4],
+    fifth: Flow[R4, R5],
+    /,
+    *more: Flow[Any, Any],
+) -> Chain[A, Any]: ...
+@overload
+def chain() -> Chain[Any, None]: ...
+def chain(*steps: Any) -> Chain[Any, Any]:
+    """One after the other: each is given what the one before has come to as its first argument; a ``.si(…)`` is not.
+
+    A group in it is given to what follows as a list. An empty one comes to None.
+
+    Args:
+        *steps: tasks with arguments (``task.s(…)``), or workflows; or one iterable of them.
+
+    Raises:
+        WorkflowError: something else.
+    """
+    return Chain(steps=_flows("chain", steps))
+
+
+def group(*members: Flow[Any, R1] | Iterable[Flow[Any, R1]]) -> Group[Any, list[R1]]:
+    """Side by side: it comes to the list of what they have come to, in their order. An empty one comes to ``[]``.
+
+    Args:
+        *members: tasks with arguments, or workflows; or one iterable of them.
+
+    Raises:
+        WorkflowError: something else.
+    """
+    return Group(members=_flows("group", members))
+
+
+def chord(header: Flow[A, R1] | Iterable[Flow[Any, Any]], body: Flow[Any, R2]) -> Chain[A, R2]:
+    """A group, and then a task or workflow that is given the list of what the group has come to.
+
+    With an empty header the body runs at once, with an empty list.
+
+    Args:
+        header: a group, or an iterable of its members.
+        body: what follows.
+
+    Raises:
+        WorkflowError: something else.
+    """
+    first = header if isinstance(header, Flow) else Group(members=_flows("chord", (header,)))
+    return Chain(steps=_flows("chord", (first, body)))
+
+
+def map(task: Signed[..., R1], items: Iterable[Any]) -> Group[Any, list[R1]]:
+    """A group of one job for each item, which is its first argument."""
+    return Group(members=tuple(task.s(item) for item in items))
+
+
+def starmap(task: Signed[..., R1], rows: Iterable[Sequence[Any]]) -> Group[Any, list[R1]]:
+    """A group of one job for each row, whose values are its arguments."""
+    return Group(members=tuple(task.s(*row) for row in rows))
+
+
+def chunks(task: Signed[..., R1], rows: Iterable[Sequence[Any]], size: int) -> Group[Any, list[list[R1]]]:
+    """`starmap` in groups of so many: it comes to a list of lists.
+
+    Args:
+        task: the task.
+        rows: of arguments.
+        size: how many of them in each group; the last may have fewer.
+
+    Raises:
+        WorkflowError: ``size`` is no whole number, or below 1.
+    """
+    if not is_whole(size, 1):
+        raise WorkflowError(f"chunks(size={brief(size)}): must be a whole number of jobs, at least 1")
+    all_rows = list(rows)
+    return Group(members=tuple(starmap(task, all_rows[at : at + size]) for at in range(0, len(all_rows), size)))
+
+
+def graph(
+    nodes: Mapping[str, Flow[Any, Any]] | Iterable[tuple[str, Flow[Any, Any]]], after: After | None = None
+) -> Graph[Any, dict[str, Any]]:
+    """Nodes by names, each after those that it follows. It comes to what those come to that nobody follows, by name.
+
+    A task takes what it follows by the names of its arguments: ``graph({"a": a.s(), "b": b.s(), "c": c.s()}, after=
+    {"c": ["a", "b"]})`` calls ``c(a=…, b=…)``. What follows one node alone, and has no argument of its name, takes it
+    as the first one. ``after={"c": {"left": "a", "right": "b"}}`` says other names; a ``.si(…)`` takes nothing. A
+    workflow that follows several is given the list of what they have come to.
+
+    Args:
+        nodes: tasks with arguments, or workflows, by name.
+        after: name → the names of nodes that it follows.
+
+    Raises:
+        WorkflowError: a name twice, one that is unknown, or a circle.
+    """
+    pairs = list(nodes.items()) if isinstance(nodes, Mapping) else list(nodes)
+    known: dict[str, Flow[Any, Any]] = {}
+    for name, node in pairs:
+        if not isinstance(name, str) or not name:
+            raise WorkflowError(f"graph: the name {brief(name)} of a node must be a non-empty string")
+        if name in known:
+            raise WorkflowError(f"graph: the node {name!r} is named twice; give one of them another name")
+        known[name] = _flows("graph", (node,))[0]
+    made: Graph[Any, dict[str, Any]] = Graph(
+        nodes=known, after={name: _names(of) for name, of in (after or {}).items()}
+    )
+    from workrow.workflows.plan import order_of
+
+    order_of(made)
+    return made
+
+
+def _names(of: str | Sequence[str] | Mapping[str, str]) -> Mapping[str, str] | tuple[str, ...]:
+    if isinstance(of, str):
+        return (of,)
+    return dict(of) if isinstance(of, Mapping) else tuple(of)
+
+
+def _flows(what: str, given: Sequence[Any]) -> tuple[Flow[Any, Any], ...]:
+    if len(given) == 1 and not isinstance(given[0], Flow) and isinstance(given[0], Iterable):
+        given = tuple(given[0])
+    for each in given:
+        if not isinstance(each, Flow):
+            hint = f"; did you mean {each.name}.s()?" if isinstance(each, Signed) and hasattr(each, "name") else ""
+            raise WorkflowError(
+                f"{what}: {brief(each)} is no part of a workflow: give a task with its arguments, such as task.s(…), "
+                f"or a workflow{hint}"
+            )
+    return tuple(given)

@@ -1,0 +1,232 @@
+"""Write a workflow down: one statement, in the caller's transaction or in one of its own."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import Any
+
+from procrastinate.exceptions import AppNotOpen
+
+from workrow.arguments.jsonb import dump_arguments
+from workrow.arguments.secrets import Sealed
+from workrow.database import clock
+from workrow.declare.hooks import Enqueue, entered
+from workrow.declare.unique import check_seconds, keys_of
+from workrow.enqueue import transaction
+from workrow.enqueue.call import Call
+from workrow.errors import QueueFull, WorkflowError
+from workrow.workflows.handle import Workflow
+from workrow.workflows.plan import Node, Plan
+from workrow.workflows.values import Chain, Flow, Signature, tasks_in
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+MAX_SIZE = 100_000
+
+
+def start(flow: Flow[Any, Any], on: Any) -> Any:
+    """See `workrow.workflows.values.Flow.enqueue`."""
+    loops = on is None or transaction.is_async(on)
+    if (alone := _alone(flow)) is not None:
+        return _start_job_async(alone, on) if loops else Workflow(None, job=_job(alone, on))
+    prepared = Prepared(flow)
+    if loops:
+        return prepared.write_async(on)
+    with prepared.hooked(on):
+        prepared.hide(lambda params: transaction.run(on, "hide_arguments", params))
+        return prepared.started(transaction.run(on, "start_workflow", prepared.params()))
+
+
+def _alone(flow: Flow[Any, Any]) -> Signature[Any, Any] | None:
+    """The one task that it is, with nothing to do before or after."""
+    if flow.calls:
+        return None
+    if isinstance(flow, Chain) and len(flow.steps) == 1:
+        return _alone(flow.steps[0])
+    return flow if isinstance(flow, Signature) and flow.undo is None else None
+
+
+def _job(alone: Signature[Any, Any], on: Any) -> Any:
+    return alone.call.enqueue(on, *alone.args, **alone.kwargs)
+
+
+async def _start_job_async(alone: Signature[Any, Any], on: Any) -> Workflow[Any]:
+    return Workflow(None, job=await _job(alone, on))
+
+
+class Prepared:
+    """A workflow that is ready to be written.
+
+    Args:
+        flow: the workflow.
+
+    Raises:
+        WorkflowError, ArgumentError, OptionError: it cannot be.
+    """
+
+    def __init__(self, flow: Flow[Any, Any]) -> None:
+        tasks = list(tasks_in(flow))
+        if not tasks:
+            raise WorkflowError(f"{flow!r:.80}: a workflow without a task has nothing to do")
+        self._home = tasks[0].call._task
+        most = getattr(getattr(self._home, "blueprint", None), "max_workflow_size", MAX_SIZE)
+        if len(tasks) > most:
+            raise WorkflowError(
+                f"{flow!r:.80}: has {len(tasks):,} tasks, more than max_workflow_size={most:,}: let its tasks append "
+                "what comes later, or raise workrow.App(max_workflow_size=…)"
+            )
+        self._flow = flow
+        self.plan = Plan(flow)
+        self._specs: dict[int, dict[str, Any]] = {}
+
+    def hooked(self, on: Any) -> ExitStack:
+        """Inside of the hooks around an enqueue, which may change the arguments and options of its tasks."""
+        stack = ExitStack()
+        batches: dict[int, list[Node]] = {}
+        for node in self.plan.nodes:
+            if node.signature is not None and node.signature.call._task.enqueue_hooks():
+                batches.setdefault(id(node.signature.call), []).append(node)
+        for nodes in batches.values():
+            call: Call[..., Any] = _call(nodes[0])
+            task = call._task
+            enqueue = Enqueue(task.name, call._options, [node.arguments for node in nodes], on)
+            stack.enter_context(entered(task.enqueue_hooks(), enqueue))
+            task.check_rule(enqueue.options)
+            changed: Call[..., Any] = Call(task, enqueue.options)
+            self._specs[id(call)] = _spec(changed)
+            for node, arguments in zip(nodes, enqueue.arguments, strict=True):
+                node.arguments = arguments
+        return stack
+
+    def hide(self, run: Any) -> Any:
+        """Note what is not to be shown, if anything is."""
+        hidden = {
+            task.name: sorted(task.hidden)
+            for task in {
+                id(_call(node)._task): _call(node)._task for node in self.plan.nodes if node.signature
+            }.values()
+            if task.hidden
+        }
+        return run({"hidden": json.dumps(hidden)}) if hidden else None
+
+    async def write_async(self, on: Any) -> Workflow[Any]:
+        """Write it; on None in a transaction of its own."""
+        if on is None:
+            try:
+                async with self._home.producer.job_manager.own_connection_async() as connection:
+                    return await self.write_async(connection)
+            except AppNotOpen:
+                raise AppNotOpen(
+                    "a workflow's enqueue(None) uses the app's own connections: open it first with "
+                    "`async with app.open_async():`"
+                ) from None
+        with self.hooked(on):
+            noting = self.hide(lambda params: transaction.run_async(on, "hide_arguments", params))
+            if noting is not None:
+                await noting
+            return self.started(await transaction.run_async(on, "start_workflow", self.params()))
+
+    def started(self, rows: transaction.Rows) -> Workflow[Any]:
+        """The handle of what was written."""
+        ((workflow_id,),) = rows
+        if workflow_id is None:
+            raise QueueFull(
+                f"{self._flow!r:.80}: a queue has no room for what would start at once; nothing was enqueued; try "
+                "again later, or raise its cap with workrow.set_queue_v1"
+            )
+        load = getattr(_root_task(self._flow), "load_result", None)
+        return Workflow(workflow_id, self._home, load)
+
+    def params(self) -> dict[str, Any]:
+        """Of ``start_workflow.sql``."""
+        plan, flow = self.plan, self._flow
+        head = {
+            "name": flow.name or _title(flow),
+            "on_failure": flow.failing or ("compensate" if plan.compensates else "cancel"),
+            "root": plan.root,
+            "size": plan.size,
+            "callbacks": plan.calls or None,
+        }
+        first = [node for node in plan.nodes if node.kind == "task" and not node.pending]
+        queues = Counter(_call(node)._options.queue for node in first)
+        return {"flow": _ENCODE(head), "args": self.nodes(plan.nodes), "queues": _ENCODE(queues)}
+
+    def nodes(self, nodes: Iterable[Node], base: int = 0) -> str:
+        """The rows as JSON text; the numbers start from ``base``."""
+        hidden = False
+        texts = []
+        for node in nodes:
+            row: dict[str, Any] = {"number": node.number + base, "kind": node.kind, "pending": node.pending}
+            if node.dependents:
+                row["dependents"] = [each + base for each in node.dependents]
+            if node.parents is not None:
+                row["parents"] = [each + base for each in node.parents]
+            if node.takes:
+                row["takes"] = {name: number + base for name, number in node.takes.items()}
+            if node.callbacks:
+                row["callbacks"] = [each + base for each in node.callbacks]
+            said = {"name": node.name, "fires": node.fires, "on_failure": node.failing}
+            row |= {name: value for name, value in said.items() if value is not None}
+            if node.kept:
+                row["kept"] = True
+            args = "{}" if node.names is None else _ENCODE(node.names)
+            if node.signature is not None:
+                args = self._job(node, row)
+                hidden = hidden or bool(_call(node)._task.hidden)
+            texts.append(f'{_ENCODE(row)[:-1]},"args":{args}}}')
+        text = f"[{','.join(texts)}]"
+        return Sealed(text) if hidden else text
+
+    def _job(self, node: Node, row: dict[str, Any]) -> str:
+        call = _call(node)
+        task = call._task
+        spec = self._specs.get(id(call))
+        if spec is None:
+            spec = self._specs[id(call)] = _spec(call)
+        row["spec"] = spec
+        if task.line is not None:
+            row["line"] = task.line.of(spec["queue"], node.arguments, task.payload.stored_version)
+        if (rule := call._options.rule) is not None:
+            [key] = keys_of(task.name, rule, task.signature, [node.arguments], task.hidden)
+            unique = {"queueing_lock": f"unique:{key}"} if rule.waiting_only else {"unique_key": key}
+            row["spec"] = {**spec, **unique}
+        return dump_arguments(task.name, node.arguments, task.max_payload, task.hidden)
+
+
+def _call(node: Node) -> Call[..., Any]:
+    assert node.signature is not None
+    return node.signature.call
+
+
+def _spec(call: Call[..., Any]) -> dict[str, Any]:
+    """What its jobs have, but for their arguments; without what is as always."""
+    task, options = call._task, call._options
+    at, delay = clock.parted(options.scheduled_at)
+    spec: dict[str, Any] = {
+        "priority": options.priority or None,
+        "lock": options.lock,
+        "queueing_lock": options.queueing_lock,
+        "at": at and at.isoformat(),
+        "delay": delay,
+        "version": task.payload.stored_version,
+    }
+    if (expires := options.expires) is not None:
+        name = "expires_at" if hasattr(expires, "isoformat") else "lifetime"
+        spec[name] = expires.isoformat() if hasattr(expires, "isoformat") else check_seconds("expires", expires)
+    return {
+        "task": task.name,
+        "queue": options.queue,
+        **{name: value for name, value in spec.items() if value is not None},
+    }
+
+
+def _title(flow: Flow[Any, Any]) -> str:
+    """What a workflow without a name is called: its shape and its first task."""
+    return f"{type(flow).__name__.lower()} of {next(tasks_in(flow)).task}"
+
+
+def _root_task(flow: Flow[Any, Any]) -> Any:
+    """The task whose result is the workflow's, if it is one's."""
+    while isinstance(flow, Chain) and flow.steps:
+        flow = flow.steps[-1]
+    return flow.call._task if isinstance(flow, Signature) else None

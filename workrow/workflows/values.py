@@ -1,0 +1,254 @@
+"""Workflows as values: immutable, comparable, printable. Nothing here knows a database."""
+
+import copy
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Generic, Literal, Self, cast, overload
+
+from typing_extensions import TypeVar
+
+from workrow.enqueue.call import FORGOTTEN, Call
+from workrow.enqueue.transaction import AsyncTransaction, SyncTransaction
+from workrow.errors import OptionError, brief
+from workrow.workflows.handle import Workflow
+
+A_contra = TypeVar("A_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
+
+IfFailed = Literal["cancel", "continue", "compensate"]
+Fires = Literal["success", "failure", "end"]
+POLICIES = ("cancel", "continue", "compensate")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Flow(Generic[A_contra, R_co]):
+    """A task or several, in an order. ``A_contra`` is what it is given by what it follows, ``R_co`` what it comes to.
+
+    Attributes:
+        name: what it is called in views and logs; None: what it is made of.
+        calls: its callbacks, and when each is called.
+        failing: what a failed task of it does to the rest of its workflow; None: what is around it says.
+    """
+
+    name: str | None = None
+    calls: tuple[tuple[Fires, "Signature[Any, Any]"], ...] = ()
+    failing: IfFailed | None = None
+
+    def named(self, name: str) -> Self:
+        """The same under a name.
+
+        Raises:
+            OptionError: it is no string, or empty.
+        """
+        if not isinstance(name, str) or not name or "\x00" in name:
+            raise OptionError(f"named({brief(name)}): must be a non-empty string without NUL characters")
+        return replace(self, name=name)
+
+    def if_failed(self, policy: IfFailed) -> Self:
+        """The same, and when a task of it has failed for good, its workflow does so.
+
+        Args:
+            policy: "cancel": what waits never runs, what runs goes on to its end, and the workflow has failed; the
+                default. "continue": the rest goes on, and gets None for what the failed task would have returned; the
+                workflow has failed in the end. "compensate": as "cancel", and then what had succeeded is undone; the
+                default where a task says how.
+
+        Raises:
+            OptionError: something else.
+        """
+        if policy not in POLICIES:
+            raise OptionError(f"if_failed({brief(policy)}): must be one of {', '.join(map(repr, POLICIES))}")
+        return replace(self, failing=policy)
+
+    def on_success(self, callback: "Signature[Any, Any]") -> Self:
+        """The same, and this task is enqueued when it has succeeded; given its result, unless it is a ``.si(…)``."""
+        return self._calling("success", callback)
+
+    def on_failure(self, callback: "Signature[Any, Any]") -> Self:
+        """The same, and this task is enqueued when it has failed; given a `workrow.Failure`, unless it is a ``.si(…)``.
+
+        Of a whole workflow once, with the first task that failed; of a part of one for each task in it that fails.
+        """
+        return self._calling("failure", callback)
+
+    def on_complete(self, callback: "Signature[Any, Any]") -> Self:
+        """The same, and this task is enqueued when it has ended, however.
+
+        Of a whole workflow it is given ``{"workflow_id": …, "state": …}``, of a part of one the result, or None; and
+        nothing if it is a ``.si(…)``.
+        """
+        return self._calling("end", callback)
+
+    link, link_error = on_success, on_failure
+
+    def _calling(self, fires: Fires, callback: "Signature[Any, Any]") -> Self:
+        if not isinstance(callback, Signature):
+            raise OptionError(f"{brief(callback)}: a callback is one task, such as notify.s()")
+        return replace(self, calls=(*self.calls, (fires, callback)))
+
+    @overload
+    def enqueue(self, on: AsyncTransaction | None, /) -> Awaitable[Workflow[R_co]]: ...
+    @overload
+    def enqueue(self, on: SyncTransaction, /) -> Workflow[R_co]: ...
+    def enqueue(
+        self, on: AsyncTransaction | SyncTransaction | None = FORGOTTEN, /
+    ) -> Awaitable[Workflow[R_co]] | Workflow[R_co]:
+        """Write down the whole of it, in one statement. It exists exactly if the transaction of ``on`` commits.
+
+        Enqueued twice, it is two workflows. One task alone, without callbacks, is a plain job.
+
+        Args:
+            on: as for ``task.enqueue()``; None for a transaction of its own on the opened app of the first task.
+
+        Returns:
+            Its handle; an awaitable of it when ``on`` is async or None.
+
+        Raises:
+            WorkflowError: it cannot be: it is empty, goes in a circle, or has more tasks than ``max_workflow_size``.
+            ArgumentError: arguments, or a result that is handed on, do not fit a task.
+            OptionError: an option that cannot be kept for later.
+            QueueFull: a queue has no room for what would start at once.
+            TransactionError: the transaction cannot take it.
+        """
+        from workrow.workflows.start import start
+
+        return cast("Awaitable[Workflow[R_co]] | Workflow[R_co]", start(self, on))
+
+    def to_json(self) -> dict[str, Any]:
+        """It as a JSON value; `workrow.from_json` reads it.
+
+        Raises:
+            ArgumentError: an argument cannot be stored as JSON.
+        """
+        from workrow.workflows.wire import to_json
+
+        return to_json(self)
+
+    def _said(self) -> str:
+        """What follows its parts where it is printed."""
+        words = [f".named({self.name!r})"] if self.name else []
+        words += [f".if_failed({self.failing!r})"] if self.failing else []
+        method = {"success": "on_success", "failure": "on_failure", "end": "on_complete"}
+        return "".join([*words, *(f".{method[fires]}({callback!r})" for fires, callback in self.calls)])
+
+
+@dataclass(frozen=True, repr=False)
+class Signature(Flow[A_contra, R_co]):
+    """A task with its arguments, or all but the first: ``task.s(…)``, ``task.si(…)``.
+
+    Attributes:
+        call: the task, with its options.
+        args: by position.
+        kwargs: by name.
+        immutable: it takes nothing of what it follows.
+        undo: what undoes it.
+    """
+
+    call: Call[..., Any] = field(compare=False)
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    immutable: bool = False
+    undo: "Signature[Any, Any] | None" = None
+    _what: tuple[Any, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kwargs", MappingProxyType(_own(dict(self.kwargs))))
+        object.__setattr__(self, "args", _own(tuple(self.args)))
+        object.__setattr__(self, "_what", (self.task, self.call._options))
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return self.call._task.name
+
+    def compensate(self, undo: "Signature[Any, Any]") -> Self:
+        """The same, and this task undoes it when its workflow has failed after it had succeeded.
+
+        It is given what the task had returned, unless it is a ``.si(…)``. Compensations run one after the other, what
+        succeeded last first; one that fails does not keep the others.
+        """
+        if not isinstance(undo, Signature):
+            raise OptionError(f"compensate({brief(undo)}): must be one task, such as refund.s()")
+        return replace(self, undo=undo)
+
+    def __repr__(self) -> str:
+        hidden = self.call._task.hidden
+        shown = ["***"] if hidden else [repr(each) for each in self.args]
+        shown += [] if hidden else [f"{name}={value!r}" for name, value in self.kwargs.items()]
+        undo = f".compensate({self.undo!r})" if self.undo else ""
+        return f"{self.task}.{'si' if self.immutable else 's'}({', '.join(shown)}){undo}{self._said()}"
+
+
+@dataclass(frozen=True, repr=False)
+class Chain(Flow[A_contra, R_co]):
+    """One after the other, each given what the one before has come to."""
+
+    steps: tuple[Flow[Any, Any], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"chain({', '.join(map(repr, self.steps))}){self._said()}"
+
+
+@dataclass(frozen=True, repr=False)
+class Group(Flow[A_contra, R_co]):
+    """Side by side; it comes to the list of what they have come to, in their order."""
+
+    members: tuple[Flow[Any, Any], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"group({', '.join(map(repr, self.members))}){self._said()}"
+
+
+@dataclass(frozen=True, repr=False)
+class Graph(Flow[A_contra, R_co]):
+    """Nodes by names; it comes to what those have come to that nobody follows, by their names.
+
+    Attributes:
+        nodes: by name.
+        after: name → the nodes that it follows, each by the argument that takes what it has come to; an argument of ""
+            is the first one.
+    """
+
+    nodes: Mapping[str, Flow[Any, Any]] = field(default_factory=dict)
+    after: Mapping[str, Mapping[str, str] | Sequence[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes", MappingProxyType(dict(self.nodes)))
+        object.__setattr__(self, "after", MappingProxyType(dict(self.after)))
+
+    def __repr__(self) -> str:
+        return f"graph({dict(self.nodes)!r}, after={dict(self.after)!r}){self._said()}"
+
+
+def tasks_in(flow: Flow[Any, Any]) -> Iterator[Signature[Any, Any]]:
+    """Every task of it, callbacks and compensations too."""
+    for _, callback in flow.calls:
+        yield from tasks_in(callback)
+    if isinstance(flow, Signature):
+        yield flow
+        if flow.undo is not None:
+            yield from tasks_in(flow.undo)
+        return
+    for part in parts_of(flow):
+        yield from tasks_in(part)
+
+
+def parts_of(flow: Flow[Any, Any]) -> Sequence[Flow[Any, Any]]:
+    """What it is made of."""
+    if isinstance(flow, Chain):
+        return flow.steps
+    if isinstance(flow, Group):
+        return flow.members
+    return tuple(flow.nodes.values()) if isinstance(flow, Graph) else ()
+
+
+_PLAIN: frozenset[type] = frozenset({str, int, float, bool, type(None)})
+T = TypeVar("T")
+
+
+def _own(values: T) -> T:
+    """A copy that nobody else can change."""
+    each: Any = values.values() if isinstance(values, dict) else values
+    deep: Callable[[T], T] = copy.deepcopy
+    return values if all(type(value) in _PLAIN for value in each) else deep(values)
