@@ -10,7 +10,7 @@ WHERE
             WHERE free.id = ANY(CAST(%(ids)s AS bigint[]))
             FOR UPDATE SKIP LOCKED
         ))
-        OR workflow_id <> ALL(ARRAY(
+        OR workflow_id IS NOT NULL AND workflow_id <> ALL(ARRAY(
             SELECT flow.id
             FROM workrow.flows AS flow
             WHERE flow.id IN (
