@@ -47,9 +47,7 @@ if TYPE_CHECKING:
         SoftTimeLimitExceeded,
         StepError,
         TransactionError,
-        WorkflowCancelled,
         WorkflowError,
-        WorkflowFailed,
         WorkrowError,
     )
     from workrow.job import Job
@@ -57,6 +55,8 @@ if TYPE_CHECKING:
     from workrow.workflows import (
         Signature,
         Workflow,
+        WorkflowCancelled,
+        WorkflowFailed,
         chain,
         chord,
         chunks,
@@ -172,9 +172,7 @@ _HOMES = {
         "SoftTimeLimitExceeded",
         "StepError",
         "TransactionError",
-        "WorkflowCancelled",
         "WorkflowError",
-        "WorkflowFailed",
         "WorkrowError",
     ),
     "workrow.job": ("Job",),
@@ -182,6 +180,8 @@ _HOMES = {
     "workrow.workflows": (
         "Signature",
         "Workflow",
+        "WorkflowCancelled",
+        "WorkflowFailed",
         "chain",
         "chord",
         "chunks",

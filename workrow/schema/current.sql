@@ -146,6 +146,34 @@ CREATE TABLE workrow.installed_objects (
     CONSTRAINT installed_objects_pkey PRIMARY KEY (name)
 );
 
+CREATE TABLE workrow.job_signals (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    job_id bigint NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    value jsonb,
+    sent_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    taken_by text COLLATE "C",
+    CONSTRAINT job_signals_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE workrow.job_steps (
+    job_id bigint NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    kind text NOT NULL,
+    token integer NOT NULL,
+    noted_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    due_at timestamp with time zone,
+    signal text COLLATE "C",
+    child_id bigint,
+    ended_at timestamp with time zone,
+    result jsonb,
+    error jsonb,
+    failed_before text[],
+    unwoken boolean NOT NULL DEFAULT false,
+    CONSTRAINT job_steps_kind_check CHECK ((kind = ANY (ARRAY['step'::text, 'sleep'::text, 'wait'::text, 'call'::text]))),
+    CONSTRAINT job_steps_pkey PRIMARY KEY (job_id, name)
+);
+
 CREATE TABLE workrow.limit_buckets (
     bucket text COLLATE "C" NOT NULL,
     name text COLLATE "C" NOT NULL,
@@ -385,6 +413,16 @@ CREATE INDEX history_unique_key_idx ON ONLY workrow.history USING btree (unique_
 CREATE INDEX flows_open_idx ON workrow.flows USING btree (state) WHERE (state = ANY (ARRAY['stopping'::text, 'cancelling'::text, 'compensating'::text]));
 
 CREATE INDEX hidden_arguments_task_name_idx ON workrow.hidden_arguments USING btree (task_name);
+
+CREATE INDEX job_signals_job_idx ON workrow.job_signals USING btree (job_id, name, id);
+
+CREATE INDEX job_signals_sent_idx ON workrow.job_signals USING btree (sent_at);
+
+CREATE INDEX job_steps_child_idx ON workrow.job_steps USING btree (child_id) WHERE ((child_id IS NOT NULL) AND (ended_at IS NULL));
+
+CREATE INDEX job_steps_noted_idx ON workrow.job_steps USING btree (noted_at);
+
+CREATE INDEX job_steps_unwoken_idx ON workrow.job_steps USING btree (job_id) WHERE unwoken;
 
 CREATE INDEX limit_holds_idx ON workrow.limit_holds USING btree (bucket, until);
 
@@ -1899,6 +1937,35 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.end_call_v1()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    call workrow.job_steps;
+    why CONSTANT jsonb := NEW.errors -> -1;
+BEGIN
+    UPDATE workrow.job_steps
+    SET
+        ended_at = clock_timestamp(),
+        result = NEW.result,
+        error = CASE
+            WHEN NEW.status <> 'succeeded' OR NEW.result IS NULL AND why ->> 'type' = 'workrow.ResultNotKept'
+                THEN jsonb_build_object(
+                    'status', NEW.status, 'task', NEW.task_name, 'attempts', NEW.attempts,
+                    'type', why ->> 'type', 'message', why ->> 'message', 'traceback', why ->> 'traceback'
+                )
+        END
+    WHERE child_id = NEW.id AND ended_at IS NULL
+    RETURNING * INTO call;
+    IF FOUND AND NOT workrow.wake_job_v1(call.job_id, call.token) THEN
+        UPDATE workrow.job_steps SET unwoken = true WHERE job_id = call.job_id AND name = call.name;
+    END IF;
+    RETURN NULL;
+END;
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.end_job_v1(job_id bigint, from_statuses procrastinate_job_status[], end_status procrastinate_job_status)
  RETURNS bigint
  LANGUAGE sql
@@ -2427,6 +2494,23 @@ END;
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.hold_claim_v1(job_id bigint, owner bigint, token integer, fenced boolean)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    IF fenced THEN
+        PERFORM FROM procrastinate_jobs
+        WHERE id = job_id AND status = 'doing' AND worker_id = owner AND claims = token
+        FOR SHARE SKIP LOCKED;
+    ELSE
+        PERFORM FROM procrastinate_jobs WHERE id = job_id AND status = 'doing' AND worker_id = owner AND claims = token;
+    END IF;
+    RETURN FOUND;
+END;
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.insert_once_v1(same procrastinate_jobs, rule jsonb, args jsonb, keys text[], lines text[], wanted integer[], lifetime interval)
  RETURNS TABLE(place integer, id bigint)
  LANGUAGE plpgsql
@@ -2847,6 +2931,7 @@ AS $function$
         ('set_limit_v1', ARRAY['operator', 'worker']),
         ('reset_limit_v1', ARRAY['operator', 'worker']),
         ('set_queue_v1', ARRAY['operator', 'worker']),
+        ('signal_v1', ARRAY['producer', 'worker', 'operator']),
         ('cancel_workflow_v1', ARRAY['operator', 'worker']),
         ('pause_workflow_v1', ARRAY['operator', 'worker']),
         ('resume_workflow_v1', ARRAY['operator', 'worker']),
@@ -3027,6 +3112,31 @@ AS $function$
         DELETE FROM workrow.limit_buckets WHERE bucket IN (SELECT idle.bucket FROM idle) RETURNING bucket
     )
     SELECT CAST(count(*) AS integer) FROM gone
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.prune_steps_v1(keep interval)
+ RETURNS integer
+ LANGUAGE sql
+AS $function$
+    WITH gone AS MATERIALIZED (
+        SELECT old.job_id
+        FROM (
+            SELECT job_id FROM workrow.job_steps WHERE noted_at < now() - keep
+            UNION
+            SELECT job_id FROM workrow.job_signals WHERE sent_at < now() - keep
+        ) AS old
+        WHERE
+            NOT EXISTS (SELECT FROM procrastinate_jobs AS live WHERE live.id = old.job_id)
+            AND NOT EXISTS (SELECT FROM workrow.history AS ended WHERE ended.id = old.job_id)
+    ),
+    signals AS (
+        DELETE FROM workrow.job_signals WHERE job_id IN (SELECT gone.job_id FROM gone) RETURNING id
+    ),
+    steps AS (
+        DELETE FROM workrow.job_steps WHERE job_id IN (SELECT gone.job_id FROM gone) RETURNING job_id
+    )
+    SELECT CAST((SELECT count(*) FROM signals) + (SELECT count(*) FROM steps) AS integer)
 $function$
 ;
 
@@ -3735,6 +3845,44 @@ END;
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.signal_v1(job_id bigint, name text, value jsonb DEFAULT NULL::jsonb)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    job procrastinate_jobs;
+BEGIN
+    -- it may come and go between the look and the lock
+    FOR _ IN 1..10 LOOP
+        SELECT * INTO job FROM procrastinate_jobs AS own WHERE own.id = signal_v1.job_id;
+        EXIT WHEN NOT FOUND OR job.status NOT IN ('todo', 'doing');
+        IF job.status = 'doing' THEN
+            PERFORM FROM procrastinate_jobs AS own WHERE own.id = signal_v1.job_id AND own.status = 'doing' FOR SHARE;
+        ELSE
+            SELECT * INTO job
+            FROM procrastinate_jobs AS own
+            WHERE own.id = signal_v1.job_id AND own.status = 'todo'
+            FOR NO KEY UPDATE;
+        END IF;
+        CONTINUE WHEN NOT FOUND;
+        INSERT INTO workrow.job_signals (job_id, name, value) VALUES (signal_v1.job_id, signal_v1.name, signal_v1.value);
+        IF job.status = 'todo' AND EXISTS (
+            SELECT FROM workrow.job_steps AS step
+            WHERE
+                step.job_id = signal_v1.job_id AND step.signal = signal_v1.name AND step.ended_at IS NULL
+                AND step.token = job.claims
+        ) THEN
+            PERFORM workrow.wake_job_v1(job.id, job.claims);
+        END IF;
+        RETURN 'sent';
+    END LOOP;
+    RETURN (SELECT 'ended' FROM workrow.all_jobs AS own WHERE own.id = signal_v1.job_id LIMIT 1);
+END;
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.stamp_job_times_v1()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -3847,6 +3995,99 @@ BEGIN
         NULL
     );
 END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.suspend_job_v1(job_id bigint, owner bigint, token integer, waits jsonb, progress jsonb, patient boolean)
+ RETURNS text
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    job procrastinate_jobs;
+    wake timestamptz;
+    moment timestamptz;
+BEGIN
+    IF patient THEN
+        SELECT * INTO job
+        FROM procrastinate_jobs AS own
+        WHERE own.id = suspend_job_v1.job_id AND own.status = 'doing' AND own.worker_id = owner AND own.claims = suspend_job_v1.token
+        FOR NO KEY UPDATE;
+    ELSE
+        SELECT * INTO job
+        FROM procrastinate_jobs AS own
+        WHERE own.id = suspend_job_v1.job_id AND own.status = 'doing' AND own.worker_id = owner AND own.claims = suspend_job_v1.token
+        FOR NO KEY UPDATE SKIP LOCKED;
+    END IF;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    ELSIF job.abort_requested THEN
+        RETURN 'aborting';
+    ELSIF job.queueing_lock IS NOT NULL AND EXISTS (
+        SELECT FROM procrastinate_jobs AS newer WHERE newer.status = 'todo' AND newer.queueing_lock = job.queueing_lock
+    ) THEN
+        RETURN 'superseded';
+    END IF;
+    INSERT INTO workrow.job_steps AS known (job_id, name, kind, token, due_at, signal)
+    SELECT job.id, wait.name, wait.kind, job.claims, clock_timestamp() + wait.seconds * INTERVAL '1 second', wait.signal
+    FROM jsonb_to_recordset(waits) AS wait (name text, kind text, seconds double precision, signal text)
+    ORDER BY wait.name
+    ON CONFLICT ON CONSTRAINT job_steps_pkey DO UPDATE SET token = excluded.token
+    WHERE known.ended_at IS NULL;
+    moment := clock_timestamp();
+    SELECT min(
+        CASE
+            WHEN
+                step.ended_at IS NOT NULL
+                OR EXISTS (
+                    SELECT FROM workrow.job_signals AS sent
+                    WHERE sent.job_id = step.job_id AND sent.name = step.signal AND sent.taken_by IS NULL
+                )
+                THEN moment
+            ELSE step.due_at
+        END
+    )
+    INTO wake
+    FROM workrow.job_steps AS step
+    WHERE step.job_id = job.id AND step.name IN (SELECT each ->> 'name' FROM jsonb_array_elements(waits) AS each);
+    wake := least(wake, '9000-01-01 00:00:00+00');
+    UPDATE procrastinate_jobs AS own
+    SET
+        status = 'todo',
+        worker_id = NULL,
+        -- it has started in time
+        expires_at = NULL,
+        scheduled_at = CASE WHEN own.line IS NULL THEN wake ELSE '9000-01-01 00:00:00+00' END,
+        due_at = CASE WHEN own.line IS NULL THEN NULL ELSE wake END,
+        staged_at = NULL,
+        progress = coalesce(suspend_job_v1.progress || jsonb_build_object('at', clock_timestamp()), own.progress)
+    WHERE own.id = job.id;
+    IF wake <= moment THEN
+        PERFORM workrow.wake_job_v1(job.id, job.claims);
+    END IF;
+    RETURN 'waits';
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.sweep_calls_v1()
+ RETURNS integer
+ LANGUAGE sql
+AS $function$
+    WITH lost AS (
+        UPDATE workrow.job_steps AS step
+        SET
+            ended_at = clock_timestamp(),
+            unwoken = true,
+            error = jsonb_build_object('status', 'deleted', 'task', step.name, 'attempts', 0)
+        WHERE
+            step.child_id IS NOT NULL
+            AND step.ended_at IS NULL
+            AND step.noted_at < clock_timestamp() - INTERVAL '1 minute'
+            AND NOT EXISTS (SELECT FROM procrastinate_jobs AS live WHERE live.id = step.child_id)
+            AND NOT EXISTS (SELECT FROM workrow.history AS ended WHERE ended.id = step.child_id)
+        RETURNING step.job_id
+    )
+    SELECT CAST(count(*) AS integer) FROM lost
 $function$
 ;
 
@@ -4141,6 +4382,39 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.wake_job_v1(job_id bigint, token integer)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    job procrastinate_jobs;
+    moment CONSTANT timestamptz := clock_timestamp();
+BEGIN
+    SELECT * INTO job
+    FROM procrastinate_jobs
+    WHERE id = job_id AND status = 'todo' AND claims = token
+    FOR NO KEY UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN NOT EXISTS (SELECT FROM procrastinate_jobs WHERE id = job_id AND status = 'todo' AND claims = token);
+    END IF;
+    IF job.line IS NULL THEN
+        UPDATE procrastinate_jobs
+        SET scheduled_at = moment, staged_at = moment
+        WHERE id = job_id AND staged_at IS DISTINCT FROM scheduled_at;
+    ELSE
+        UPDATE procrastinate_jobs SET due_at = NULL, staged_at = moment WHERE id = job_id AND due_at IS NOT NULL;
+        IF FOUND THEN
+            INSERT INTO workrow.line_arrivals (line, priority) VALUES (job.line, job.priority);
+        END IF;
+    END IF;
+    IF FOUND THEN
+        PERFORM workrow.notify_queue_v1(job.queue_name, 'job_inserted', job_id);
+    END IF;
+    RETURN true;
+END;
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.wake_lines_v1(names text[], counts integer[])
  RETURNS void
  LANGUAGE plpgsql
@@ -4163,6 +4437,31 @@ BEGIN
             FOR UPDATE SKIP LOCKED
         ) AS first
     );
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.wake_missed_v1()
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    woken integer;
+BEGIN
+    WITH missed AS (
+        SELECT step.job_id, step.name, step.token
+        FROM workrow.job_steps AS step
+        WHERE step.unwoken
+        ORDER BY step.job_id
+        LIMIT 1000
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE workrow.job_steps AS step
+    SET unwoken = false
+    FROM missed
+    WHERE step.job_id = missed.job_id AND step.name = missed.name AND workrow.wake_job_v1(missed.job_id, missed.token);
+    GET DIAGNOSTICS woken = ROW_COUNT;
+    RETURN woken;
 END;
 $function$
 ;
@@ -4683,6 +4982,46 @@ SELECT
     created_at
 FROM workrow.timetable;
 
+CREATE OR REPLACE VIEW workrow.steps AS
+SELECT
+    step.job_id,
+    job.task_name AS task,
+    job.queue_name AS queue,
+    step.name,
+    step.kind,
+    CASE
+        WHEN step.error ->> 'type' = 'workrow.SignalTimeout' THEN 'timed out'
+        WHEN step.error ->> 'status' <> 'succeeded' THEN 'failed'
+        WHEN step.ended_at IS NOT NULL OR step.kind = 'sleep' AND step.due_at <= clock_timestamp() THEN 'done'
+        WHEN job.status IN ('todo', 'doing') THEN 'waiting'
+        ELSE 'left'
+    END AS state,
+    step.noted_at,
+    -- within the years that every client can read, in any zone
+    CASE
+        WHEN step.due_at > '9999-12-30 00:00:00+00' THEN '9999-12-30 00:00:00+00'
+        WHEN step.due_at < '0001-01-02 00:00:00+00' THEN '0001-01-02 00:00:00+00'
+        ELSE step.due_at
+    END AS due_at,
+    step.signal,
+    step.child_id,
+    step.ended_at,
+    CASE
+        WHEN
+            step.result IS NOT NULL
+            AND EXISTS (SELECT FROM workrow.hidden_arguments AS hidden WHERE hidden.task_name = job.task_name)
+            THEN CAST('"***"' AS jsonb)
+        ELSE step.result
+    END AS result,
+    step.error ->> 'message' AS error,
+    step.error ->> 'type' AS error_type
+FROM workrow.job_steps AS step
+INNER JOIN LATERAL (
+    SELECT live.task_name, live.queue_name, live.status FROM procrastinate_jobs AS live WHERE live.id = step.job_id
+    UNION ALL
+    SELECT ended.task_name, ended.queue_name, ended.status FROM workrow.history AS ended WHERE ended.id = step.job_id
+) AS job ON true;
+
 CREATE OR REPLACE VIEW workrow.tasks AS
 SELECT
     stats.task,
@@ -4812,6 +5151,8 @@ LEFT JOIN LATERAL (
 LEFT JOIN workrow.flow_nodes AS failed_node ON failed_node.flow_id = flow.id AND failed_node.number = flow.failed_node;
 
 CREATE TRIGGER workrow_call_failure_hook AFTER INSERT ON workrow.history FOR EACH ROW WHEN ((new.status = ANY (ARRAY['failed'::procrastinate_job_status, 'cancelled'::procrastinate_job_status]))) EXECUTE FUNCTION workrow.call_failure_hook_v1();
+
+CREATE TRIGGER workrow_end_call AFTER INSERT ON workrow.history FOR EACH ROW WHEN (starts_with(new.unique_key, 'workrow.call:'::text)) EXECUTE FUNCTION workrow.end_call_v1();
 
 CREATE TRIGGER workrow_notify_ended AFTER INSERT ON workrow.history FOR EACH STATEMENT EXECUTE FUNCTION workrow.notify_ended_v1();
 
@@ -5095,5 +5436,25 @@ BEGIN
     COMMENT ON COLUMN workrow.workflows.expected_end IS 'when it will have ended, at the pace so far; NULL: nobody can tell';
     COMMENT ON COLUMN workrow.workflows.error_type IS 'of the first node that failed';
     COMMENT ON COLUMN workrow.workflows.error IS 'what that said';
+END
+$comment$;
+
+DO $comment$
+BEGIN
+    COMMENT ON VIEW workrow.steps IS 'What the steps of jobs have done, and what jobs with steps wait for.';
+    COMMENT ON COLUMN workrow.steps.job_id IS 'the job';
+    COMMENT ON COLUMN workrow.steps.task IS 'its task''s name';
+    COMMENT ON COLUMN workrow.steps.queue IS 'its queue''s name';
+    COMMENT ON COLUMN workrow.steps.name IS 'the step''s name, once in a job';
+    COMMENT ON COLUMN workrow.steps.kind IS 'step, sleep, wait (for a signal) or call (of another task)';
+    COMMENT ON COLUMN workrow.steps.state IS 'done, waiting, timed out (a wait), failed (the job that was called), or left: the job ended before';
+    COMMENT ON COLUMN workrow.steps.noted_at IS 'when it was written down: a step''s end, or when the job began to wait';
+    COMMENT ON COLUMN workrow.steps.due_at IS 'a sleep''s end, a wait''s timeout; NULL: none';
+    COMMENT ON COLUMN workrow.steps.signal IS 'the signal that it waits for';
+    COMMENT ON COLUMN workrow.steps.child_id IS 'the job that was called';
+    COMMENT ON COLUMN workrow.steps.ended_at IS 'when it was done';
+    COMMENT ON COLUMN workrow.steps.result IS 'what it returned, or the signal''s value';
+    COMMENT ON COLUMN workrow.steps.error IS 'why there is no result';
+    COMMENT ON COLUMN workrow.steps.error_type IS 'its type';
 END
 $comment$;

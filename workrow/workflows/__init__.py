@@ -1,5 +1,6 @@
 """Workflows: tasks that follow each other, as values; once enqueued, rows that are no jobs before their turn."""
 
+from workrow.workflows.errors import WorkflowCancelled, WorkflowFailed
 from workrow.workflows.handle import Workflow, WorkflowStatus
 from workrow.workflows.shapes import chain, chord, chunks, graph, group, map, starmap
 from workrow.workflows.values import Chain, Flow, Graph, Group, Signature
@@ -12,6 +13,8 @@ __all__ = [
     "Group",
     "Signature",
     "Workflow",
+    "WorkflowCancelled",
+    "WorkflowFailed",
     "WorkflowStatus",
     "chain",
     "chord",

@@ -14,12 +14,11 @@ from workrow.errors import (
     OptionError,
     ResultInTask,
     ResultTimeout,
-    WorkflowCancelled,
-    WorkflowFailed,
     brief,
     seconds_in,
 )
 from workrow.job import Job, Origin, Question, Results, at_work
+from workrow.workflows.errors import WorkflowCancelled, WorkflowFailed
 
 R_co = TypeVar("R_co", covariant=True)
 
