@@ -52,20 +52,11 @@ if TYPE_CHECKING:
     )
     from workrow.job import Job
     from workrow.tasks import Task
-    from workrow.workflows import (
-        Signature,
-        Workflow,
-        WorkflowCancelled,
-        WorkflowFailed,
-        chain,
-        chord,
-        chunks,
-        from_json,
-        graph,
-        group,
-        map,
-        starmap,
-    )
+    from workrow.workflows.errors import WorkflowCancelled, WorkflowFailed
+    from workrow.workflows.handle import Workflow
+    from workrow.workflows.shapes import chain, chord, chunks, graph, group, map, starmap
+    from workrow.workflows.values import Signature
+    from workrow.workflows.wire import from_json
 
 __version__ = "0.1.0"
 
@@ -177,20 +168,11 @@ _HOMES = {
     ),
     "workrow.job": ("Job",),
     "workrow.tasks": ("Task",),
-    "workrow.workflows": (
-        "Signature",
-        "Workflow",
-        "WorkflowCancelled",
-        "WorkflowFailed",
-        "chain",
-        "chord",
-        "chunks",
-        "from_json",
-        "graph",
-        "group",
-        "map",
-        "starmap",
-    ),
+    "workrow.workflows.errors": ("WorkflowCancelled", "WorkflowFailed"),
+    "workrow.workflows.handle": ("Workflow",),
+    "workrow.workflows.shapes": ("chain", "chord", "chunks", "graph", "group", "map", "starmap"),
+    "workrow.workflows.values": ("Signature",),
+    "workrow.workflows.wire": ("from_json",),
 }
 _MODULES = {
     "clock": "workrow.database.clock",

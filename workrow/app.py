@@ -22,7 +22,6 @@ from workrow.configuration import (
     check_import_paths,
     check_keep_history,
     check_max_crashes,
-    check_max_workflow_size,
     check_sessions,
     check_sizes,
     lease_seconds,
@@ -105,8 +104,7 @@ class App(Provides, Tasks, Controls, Connected):
         check_keep_history(keep_history)
         check_sessions(sessions=sessions, sync_sessions=sync_sessions)
         check_max_crashes(max_crashes)
-        check_sizes(max_payload, max_result)
-        check_max_workflow_size(max_workflow_size)
+        check_sizes(max_payload, max_result, max_workflow_size)
         if not callable(lease):
             lease_seconds(lease)
         super().__init__(

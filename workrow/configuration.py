@@ -98,21 +98,17 @@ def check_max_crashes(crashes: int) -> None:
         )
 
 
-def check_sizes(max_payload: int, max_result: int) -> None:
-    """Raise ConfigurationError unless arguments and results may have these sizes."""
+def check_sizes(max_payload: int, max_result: int, max_workflow_size: int) -> None:
+    """Raise ConfigurationError unless arguments, results and workflows may have these sizes."""
+    if not is_whole(max_workflow_size, 1, WORKFLOW_MOST):
+        raise ConfigurationError(
+            f"max_workflow_size={brief(max_workflow_size)}: must be a number of tasks, from 1 to {WORKFLOW_MOST:,}"
+        )
     try:
         check_max_payload(max_payload)
         check_max_result(max_result)
     except OptionError as error:
         raise ConfigurationError(str(error)) from None
-
-
-def check_max_workflow_size(size: int) -> None:
-    """Raise ConfigurationError unless a workflow may have so many tasks."""
-    if not is_whole(size, 1, WORKFLOW_MOST):
-        raise ConfigurationError(
-            f"max_workflow_size={brief(size)}: must be a whole number of tasks, from 1 to {WORKFLOW_MOST:,}"
-        )
 
 
 def lease_seconds(lease: Lease) -> float:

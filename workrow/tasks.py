@@ -223,10 +223,9 @@ class Task(Signed[P, R], upstream_tasks.Task[P, Any, P]):
 
     def check_rule(self, options: Options) -> None:
         """Raise OptionError if the rule of these options names no argument of this task."""
-        if options.rule is None:
-            return
         try:
-            check_names(options.rule, self.signature)
+            if options.rule is not None:
+                check_names(options.rule, self.signature)
         except OptionError as error:
             raise OptionError(f"task {self.name}: {error}") from None
 

@@ -1,12 +1,14 @@
 """Tasks as parts of workflows: ``task.s(…)`` and ``task.si(…)``."""
 
-from typing import Any, Concatenate, ParamSpec, Unpack, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Unpack, overload
 
 from typing_extensions import TypeVar
 
 from workrow.declare.options import EnqueueOptions
 from workrow.enqueue.call import Call
-from workrow.workflows.values import Signature
+
+if TYPE_CHECKING:  # who has no workflows never loads them
+    from workrow.workflows.values import Signature
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -27,10 +29,10 @@ class Signed(Call[P, R]):
         return Signed(call._task, call._options)
 
     @overload
-    def s(self, *args: P.args, **kwargs: P.kwargs) -> Signature[Any, R]: ...
+    def s(self, *args: P.args, **kwargs: P.kwargs) -> "Signature[Any, R]": ...
     @overload
-    def s(self: "Signed[Concatenate[A, Q], R]", *args: Q.args, **kwargs: Q.kwargs) -> Signature[A, R]: ...
-    def s(self, *args: Any, **kwargs: Any) -> Signature[Any, R]:
+    def s(self: "Signed[Concatenate[A, Q], R]", *args: Q.args, **kwargs: Q.kwargs) -> "Signature[A, R]": ...
+    def s(self, *args: Any, **kwargs: Any) -> "Signature[Any, R]":
         """The task with its arguments, as a part of a workflow. After something, what that has come to is its first
         argument, before these. They are checked when the workflow is enqueued.
 
@@ -38,8 +40,12 @@ class Signed(Call[P, R]):
             *args: the task's own arguments, without the context; after something without the first.
             **kwargs: the same by name.
         """
+        from workrow.workflows.values import Signature
+
         return Signature(self, args, kwargs)
 
-    def si(self, *args: P.args, **kwargs: P.kwargs) -> Signature[Any, R]:
+    def si(self, *args: P.args, **kwargs: P.kwargs) -> "Signature[Any, R]":
         """The same, and it takes nothing of what it follows."""
+        from workrow.workflows.values import Signature
+
         return Signature(self, args, kwargs, immutable=True)
