@@ -216,7 +216,9 @@ def test_workers_do_not_outlive_their_parent(module: Path, conn: Any) -> None:
         until(lambda: not workers(conn))
         until(lambda: not [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"])
         assert process.stderr is not None
-        assert process.stderr.read().count("the parent of this worker is gone: it stops, as at a SIGTERM") == 2
+        told = process.stderr.read()
+    assert told.count("the parent of this worker is gone: it stops, as at a SIGTERM") == 2
+    assert {*re.findall(r" (w-\d), worker \d+ stopped", told)} == {"w-1", "w-2"}
     # in order: what ran could end
     ended = conn.execute("SELECT status, result, crashes FROM workrow.jobs WHERE id = %s", [slow]).fetchone()
     assert ended == ("succeeded", "done", 0)

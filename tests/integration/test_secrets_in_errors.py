@@ -51,8 +51,20 @@ def test_each_way_to_write_a_value_is_found(secret: str) -> None:
         assert said.endswith(" after")
 
 
-def test_a_short_line_is_none() -> None:
-    assert concealed("an end, a BEGIN", values_of({"key": "BEGIN\nlong enough\nend"}, {"key"})()) == "an end, a BEGIN"
+def test_a_short_line_is_hidden_beside_the_others_and_nowhere_else() -> None:
+    values = values_of({"key": "BEGIN\nlong enough\na1==\nend"}, {"key"})()
+    assert concealed("an end, a BEGIN, a1==", values) == "an end, a BEGIN, a1=="
+    for lines in ("BEGIN\nlong enough\na1==\nend", "long enough\na1==\nend", "BEGIN\nlong enough"):
+        indented = "\n".join(f"    | {line}" for line in lines.split("\n"))
+        said = concealed(f"an end:\n{indented}\n    | other BEGIN\nend", values)
+        assert not [each for each in ("long", "a1==", "| end", "| BEGIN") if each in said]
+        assert said.startswith("an end:\n    | ***")
+        assert said.endswith("\n    | other BEGIN\nend")
+
+
+def test_a_value_of_short_lines_is_hidden_where_they_follow_each_other() -> None:
+    values = values_of({"key": "pin: 1\nid: 2"}, {"key"})()
+    assert concealed("  | pin: 1\n  | id: 2\n\nno id: 2", values) == "  | ***\n\nno id: 2"
 
 
 @pytest.mark.parametrize("where", ["loop", "process"])

@@ -50,6 +50,25 @@ async def test_drain_runs_what_can_run_and_what_that_enqueues(
     assert await workrow_jobs.drain() == []
 
 
+async def test_reports_show_no_hidden_argument(workrow_jobs: testing.Harness, workrow_app: workrow.App) -> None:
+    @workrow_app.task(name="hide", hide=("token", "return"))
+    async def hide(n: int, token: str) -> str:
+        return token
+
+    await hide.enqueue(None, n=7, token="c4n4ry")
+    (waits,) = await workrow_jobs.waiting()
+    (ran,) = await workrow_jobs.drain()
+    with testing.inline() as inline:
+        await hide.enqueue(None, n=7, token="c4n4ry")
+    assert ran.result == "c4n4ry"
+    for report in (waits, ran, *inline):
+        assert report.args == {"n": 7, "token": "c4n4ry"}
+        for said in (str(report), repr(report)):
+            assert "c4n4ry" not in said
+            assert "***" in said
+            assert "7" in said
+
+
 async def test_run_next_runs_one_in_the_queues_order(workrow_jobs: testing.Harness, tasks: Any) -> None:
     await tasks["send"].enqueue(None, user_id=1)
     await tasks["send"].options(priority=5).enqueue(None, user_id=2)

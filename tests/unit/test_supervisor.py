@@ -103,13 +103,23 @@ def test_workers_that_never_do_a_job_are_given_up(tmp_path: Path, caplog: pytest
     assert errors == ["giving up: 10 starts of each worker, and no job done; the last ended with 3"]
 
 
+@pytest.mark.parametrize(("lease", "silent", "told"), [(2, 4, True), (5, 4, False), (60, 9, False), (60, 11, True)])
+def test_who_is_silent_for_a_lease_is_not_well(lease: float, silent: float, told: bool) -> None:
+    one = child.Child("w-1", process=subprocess.Popen([sys.executable, "-S", "-c", ""]))
+    one.said = {"started": True, "lease": lease, "jobs": 0, "problems": [], "warnings": []}
+    one._said_at = time.monotonic() - silent
+    assert one.problems() == ([f"w-1 has told nothing for {silent} s"] if told else [])
+    assert one.process
+    one.process.wait()
+
+
 TALKER = """
 import os, socket, sys, time
 number, line = sys.argv[2][-1], socket.socket(fileno=int(sys.argv[4]))
 with open(sys.argv[5] if len(sys.argv) > 5 else os.environ["LOG"], "a") as log:
     log.write(number)
 if number == "1":
-    line.sendall(b'{"started": true, "jobs": %d, "problems": [], "warnings": []}\\n')
+    line.sendall(b'{"started": true, "lease": 20, "jobs": %d, "problems": [], "warnings": []}\\n')
     time.sleep(0.1)
 sys.exit(3)
 """

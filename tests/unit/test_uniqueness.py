@@ -2,6 +2,7 @@
 
 import inspect
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -46,6 +47,20 @@ def test_equal_sets_and_dicts_have_equal_keys() -> None:
     given = {"names": sorted("fedcba"), "counts": {"a": 3, "1": 2}}
     keys = keys_of("tag", by, inspect.signature(tag), [{}, given])
     assert keys[0] == keys[1]
+
+
+def test_numbers_are_one_key_where_they_are_stored_as_one() -> None:
+    app = workrow.App("postgresql://nobody@127.0.0.1:1/none")
+    keys = []
+    for annotation, values in ((float, (1, 1.0)), (int | float, (1, 1.0)), (Decimal, (Decimal("1"), Decimal("1.0")))):
+
+        def task(x: Any) -> None: ...
+
+        task.__annotations__["x"] = annotation
+        made = app.task(name=f"t{len(keys)}")(task)
+        bound = [made.bind((value,), {}) for value in values]
+        keys.append(len({*keys_of("t", Unique(), made.signature, bound)}))
+    assert keys == [1, 2, 2]
 
 
 def test_values_of_other_types_are_other_keys() -> None:

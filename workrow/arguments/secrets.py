@@ -27,6 +27,8 @@ SHORTEST = 4
 """Characters of a value that is looked for in messages of errors; a shorter one would be found in any word."""
 _LINE = 8
 """Characters of a line of a value that is looked for by itself: tracebacks of groups indent each line anew."""
+_BETWEEN = r"[^\S\n]*\n[\s|]*"
+"""Between two lines: what was before the line end, and how a traceback indents the next."""
 _PART = 12
 """Characters of the start, or of the end, of a long value that are enough to know it by, where somebody cut it."""
 
@@ -195,6 +197,23 @@ def concealed(text: str, values: tuple[str, ...] | None = None) -> str:
         if len(value) >= 2 * _PART:
             text = _without_start(text, value)
             text = _without_start(text[::-1], value[::-1])[::-1]
+        if "\n" in value:
+            text = _without_short_lines(text, value)
+    return text
+
+
+def _without_short_lines(text: str, value: str) -> str:
+    """The text without those lines of a value that are too short to be looked for everywhere: where all of its lines
+    follow each other, and beside one that was found already."""
+    lines = [line for each in value.splitlines() if (line := each.strip())]
+    if all(line in text for line in lines):
+        text = re.sub(_BETWEEN.join(map(re.escape, lines)), MASK, text)
+    short = [rf"(?<!\w){re.escape(line)}(?!\w)" for line in lines if len(line) < _LINE and line in text]
+    mask = re.escape(MASK)
+    for line in short:
+        text = re.sub(f"({mask}{_BETWEEN}){line}", rf"\1{MASK}", text)
+    for line in reversed(short):
+        text = re.sub(f"{line}(?={_BETWEEN}{mask})", MASK, text)
     return text
 
 

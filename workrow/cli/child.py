@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-SILENT_SECONDS = 10.0
-"""A worker tells how it is once a second; one that has not for so long is not well."""
+SILENT_LEAST, SILENT_MOST = 3.0, 10.0
+"""A worker tells how it is once a second; one that has not for a lease is not well, within these bounds of seconds."""
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ class Child:
         if self.said is None or not self.said["started"]:
             return [f"{self.name} is starting"]
         silent = time.monotonic() - self._said_at
-        if silent > SILENT_SECONDS:
+        if silent > min(SILENT_MOST, max(SILENT_LEAST, self.said["lease"])):
             return [f"{self.name} has told nothing for {silent:.0f} s"]
         return [f"{self.name}: {problem}" for problem in self.said["problems"]]
 

@@ -7,6 +7,7 @@ import psycopg
 
 from workrow.database.privileges import refused
 from workrow.errors import WorkrowError
+from workrow.logs import printable
 
 
 class OneLineErrors(click.Group):
@@ -17,10 +18,14 @@ class OneLineErrors(click.Group):
         try:
             return super().invoke(context)
         except WorkrowError as error:
-            raise click.ClickException(str(error)) from error
+            raise _one_line(str(error)) from error
         except psycopg.errors.InsufficientPrivilege as error:
             said = str(error.diag.message_primary)
             kind = "viewer" if " view " in said else "operator" if " function " in said else "worker"
-            raise click.ClickException(str(refused(error, kind))) from error
+            raise _one_line(str(refused(error, kind))) from error
         except psycopg.Error as error:
-            raise click.ClickException(f"the database says: {error.diag.message_primary or error}") from error
+            raise _one_line(f"the database says: {error.diag.message_primary or error}") from error
+
+
+def _one_line(text: str) -> click.ClickException:
+    return click.ClickException(printable(" ".join(text.split())))

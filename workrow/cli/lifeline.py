@@ -55,6 +55,7 @@ def _tell(line: socket.socket, workers: "Callable[[], Iterable[Worker]]") -> Non
         told = {
             "started": any(worker.worker_id is not None for worker in running),
             "jobs": sum(worker.jobs_ended for worker in running),
+            "lease": min((worker.lease for worker in running), default=None),
             "problems": [problem for worker in running for problem in worker.problems()],
             "warnings": [warning for worker in running for warning in worker.warnings()],
         }
@@ -69,10 +70,10 @@ def _tell(line: socket.socket, workers: "Callable[[], Iterable[Worker]]") -> Non
 def _hurry(workers: "Callable[[], Iterable[Worker]]") -> None:
     answered_at = time.monotonic()
     while True:
-        lease = max((worker.lease_over for worker in workers()), default=0.0)
-        if not lease:
+        leases = [worker.lease for worker in workers() if worker.lease_is_over]
+        if not leases:
             answered_at = time.monotonic()
-        elif time.monotonic() - answered_at > ORPHANS_LEASES * lease:
+        elif time.monotonic() - answered_at > ORPHANS_LEASES * max(leases):
             break
         time.sleep(TELL_SECONDS)
     logger.error("parent and database are gone: this worker waits no longer, as at a second SIGTERM")

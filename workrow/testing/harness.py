@@ -9,6 +9,7 @@ from typing import Any, Self
 import psycopg
 
 from workrow.app import App
+from workrow.arguments.secrets import NOTHING
 from workrow.enqueue import transaction
 from workrow.enqueue.call import Call
 from workrow.enqueue.transaction import AsyncTransaction, SyncTransaction
@@ -133,7 +134,7 @@ class Harness:
             rows = await transaction.run_async(on, "list_waiting_jobs", {})  # type: ignore[arg-type]
         else:
             rows = transaction.run(on, "list_waiting_jobs", {})  # type: ignore[arg-type]
-        return [Waiting(*row) for row in rows]
+        return [Waiting(*row, getattr(self.app.tasks.get(row[1]), "hidden", NOTHING)) for row in rows]
 
     async def assert_enqueued(
         self,

@@ -128,7 +128,9 @@ class Inline:
         if isinstance(result, Outcome):
             # of a task whose result has a type: as it would come back from its row
             result = task.load_result(result.result and read(result.result))
-        self.ran.append(Ran(claimed.id, task.name, options.queue, json.loads(text), 1, "succeeded", result))
+        self.ran.append(
+            Ran(claimed.id, task.name, options.queue, json.loads(text), 1, "succeeded", result, hidden=task.hidden)
+        )
         return Job(claimed.id, task.name, options.queue, _Ended(result))
 
 

@@ -1,10 +1,11 @@
 """What ran and what waits, as a test sees it."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
+from workrow.arguments.secrets import MASK, NOTHING, RESULT, masked
 from workrow.errors import WorkrowError
 from workrow.worker.outcome import Outcome
 
@@ -12,7 +13,16 @@ SHOWN = 20
 """Jobs that a message lists."""
 
 
-@dataclass(frozen=True, slots=True)
+def _shown(report: Any) -> str:
+    """A report without what is hidden, as pytest shows it."""
+    values = {each.name: getattr(report, each.name) for each in fields(report) if each.name != "hidden"}
+    values["args"] = masked(report.args, report.hidden)
+    if RESULT in report.hidden and "result" in values:
+        values["result"] = MASK
+    return f"{type(report).__name__}({_call(values)})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Ran:
     """One attempt that ran.
 
@@ -27,6 +37,7 @@ class Ran:
         result: what the task returned, as it is stored.
         error: what it raised, as ``workrow.jobs.errors`` tells it: ``type``, ``message``, ``traceback``; or why
             its result is not kept.
+        hidden: the names of the arguments that are not shown.
     """
 
     id: int
@@ -37,6 +48,7 @@ class Ran:
     status: str
     result: Any = None
     error: dict[str, Any] | None = None
+    hidden: frozenset[str] = field(default=NOTHING, compare=False)
 
     @property
     def failed(self) -> bool:
@@ -44,10 +56,12 @@ class Ran:
         return self.error is not None and self.status != "succeeded"
 
     def __str__(self) -> str:
-        return f"{self.task}({_call(self.args)})"
+        return f"{self.task}({_call(masked(self.args, self.hidden))})"
+
+    __repr__ = _shown
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Waiting:
     """A job that waits.
 
@@ -59,6 +73,7 @@ class Waiting:
         args: the arguments, as they are stored.
         at: when it may start; None for at once.
         attempts: how often it was tried.
+        hidden: the names of the arguments that are not shown.
     """
 
     id: int
@@ -68,10 +83,13 @@ class Waiting:
     args: dict[str, Any]
     at: datetime | None
     attempts: int
+    hidden: frozenset[str] = field(default=NOTHING, compare=False)
 
     def __str__(self) -> str:
         when = "" if self.at is None else f", at {self.at.isoformat()}"
-        return f"{self.task}({_call(self.args)}) in queue {self.queue}{when}"
+        return f"{self.task}({_call(masked(self.args, self.hidden))}) in queue {self.queue}{when}"
+
+    __repr__ = _shown
 
 
 class AttemptFailed(WorkrowError, AssertionError):
@@ -105,6 +123,7 @@ def as_ran(outcome: Outcome) -> Ran:
         outcome.status,
         None if outcome.result is None else json.loads(outcome.result),
         None if outcome.error is None else json.loads(outcome.error),
+        claimed.hidden,
     )
 
 

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
 
+from procrastinate.worker import WORKER_NAME
+
 from workrow.database import forks
 from workrow.database.held import Held
 from workrow.database.link import Link
@@ -77,7 +79,7 @@ class Worker(Assembly):
         loop = self._loop
         # in a fork the worker is the parent's, and its loop does not run
         if loop is not None and not loop.is_closed() and self._generation == forks.generation:
-            logger.warning("worker %s stops at once: %s", self.worker_id, why)
+            logger.warning("%s stops at once: %s", self._shown, why)
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._end(), loop))
 
     async def _end(self) -> None:
@@ -91,9 +93,20 @@ class Worker(Assembly):
         return sum(lane.ended for lane in self._lanes)
 
     @property
-    def lease_over(self) -> float:
-        """The seconds of its lease, if that is over for want of heartbeats; else 0."""
-        return 0.0 if self._lease.valid else self._lease.seconds
+    def lease(self) -> float:
+        """Seconds of its lease."""
+        return self._lease.seconds
+
+    @property
+    def lease_is_over(self) -> bool:
+        """Whether its heartbeats have not arrived for a lease, as far as its own clock knows."""
+        return not self._lease.valid
+
+    @property
+    def _shown(self) -> str:
+        """By the name that its records have, and the id that its rows have."""
+        named = self.worker_name not in (None, WORKER_NAME)
+        return f"{self.worker_name}, worker {self.worker_id}" if named else f"worker {self.worker_id}"
 
     def problems(self) -> list[str]:
         """What is wrong with this worker now, in words; nothing if all is well."""
@@ -123,9 +136,7 @@ class Worker(Assembly):
             self._scheduler.works_for(self.worker_id)
             self._lanes[:] = [self._lane(each, slots) for each, slots in self._shares()]
             sides = [asyncio.create_task(loop, name=name) for name, loop in self._side_loops().items()]
-            logger.info(
-                "worker %s started, %s slots on %s", self.worker_id, self.concurrency, self._queues or "all queues"
-            )
+            logger.info("%s started, %s slots on %s", self._shown, self.concurrency, self._queues or "all queues")
             try:
                 await self._lanes.run(self._stop_event, self._chores.outage, forever=self.wait)
             finally:
@@ -174,7 +185,7 @@ class Worker(Assembly):
             async with asyncio.timeout(GOODBYE_SECONDS):
                 await self._chores.run("unregister_worker", worker_id=self._lease.worker_id)
         await self._connections.close()
-        logger.info("worker %s stopped", self.worker_id)
+        logger.info("%s stopped", self._shown)
         self.worker_id = None
 
     def _leave(self) -> None:
@@ -187,11 +198,11 @@ class Worker(Assembly):
         while True:
             await self._lease_lost.wait()
             async with self._claims.turn:
-                logger.error("worker %s was taken for dead: it drops its jobs and registers anew", self.worker_id)
+                logger.error("%s was taken for dead: it drops its jobs and registers anew", self._shown)
                 self._lanes.drop()
                 await self._lease.register()
                 self.worker_id = self._lease.worker_id
                 self._scheduler.works_for(self.worker_id)
                 self._sleep.forget()
                 self._lease_lost.clear()
-            logger.warning("worker %s goes on", self.worker_id)
+            logger.warning("%s goes on", self._shown)
