@@ -134,7 +134,8 @@ class Harness:
             rows = await transaction.run_async(on, "list_waiting_jobs", {})  # type: ignore[arg-type]
         else:
             rows = transaction.run(on, "list_waiting_jobs", {})  # type: ignore[arg-type]
-        return [Waiting(*row, getattr(self.app.tasks.get(row[1]), "hidden", NOTHING)) for row in rows]
+        waiting = [Waiting(*row) for row in rows]
+        return [replace(each, hidden=getattr(self.app.tasks.get(each.task), "hidden", NOTHING)) for each in waiting]
 
     async def assert_enqueued(
         self,
