@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import psycopg
 import pytest
 
 import workrow
@@ -222,3 +223,72 @@ async def test_cancel_pause_resume_and_retry(flow_app: workrow.App, conn: Any) -
     assert await other.retry() == "running"
     await run(flow_app)
     assert await other.result(timeout=5) == 3
+
+
+async def test_a_task_returns_a_workflow_that_takes_its_place(flow_app: workrow.App, conn: Any) -> None:
+    add, total, wrap = (flow_app.tasks[name] for name in ("add", "total", "wrap"))
+
+    @flow_app.task(name="split")
+    async def split(x: int) -> Any:
+        return workrow.chain(workrow.group(add.s(each) for each in range(x)), total.s())
+
+    @flow_app.task(name="again")
+    async def again(x: int) -> Any:
+        return again.s(x - 1) if x else "done"
+
+    @flow_app.task(name="inside", transactional=True)
+    async def inside(on: psycopg.AsyncConnection[Any], x: int) -> Any:
+        return workrow.chain(add.s(x), wrap.s()).on_success(add.si(0))
+
+    @flow_app.task(name="wrong")
+    async def wrong() -> Any:
+        return workrow.chain(add.s("no number"))
+
+    @flow_app.task(name="nothing")
+    async def nothing() -> Any:
+        return workrow.chord([], wrap.s())
+
+    header = await workrow.chord([split.s(3), add.s(1), inside.s(5), nothing.s()], wrap.s()).enqueue(None)
+    nested = await workrow.chain(again.s(4), wrap.s()).enqueue(None)
+    bad = await workrow.chain(wrong.s(), wrap.s()).enqueue(None)
+    alone = await split.enqueue(None, 2)
+    await run(flow_app)
+    assert await header.result(timeout=5) == [[6, 2, [6], [[]]]]
+    assert await nested.result(timeout=5) == ["done"]
+    with pytest.raises(workrow.WorkflowFailed, match=r"ArgumentError: add: argument x='no number'"):
+        await bad.result(timeout=5)
+    started = await alone.result(timeout=5)
+    assert conn.execute(
+        "SELECT state, size FROM workrow.workflows WHERE id = %s", [started["workflow_id"]]
+    ).fetchone() == ("succeeded", 3)
+
+
+async def test_a_running_task_appends_to_its_workflow(flow_app: workrow.App, conn: Any) -> None:
+    add = flow_app.tasks["add"]
+    order: list[str] = []
+
+    @flow_app.task(name="later")
+    async def later(what: str) -> None:
+        order.append(what)
+
+    @flow_app.task(name="pages")
+    async def pages(ctx: workrow.JobContext, count: int) -> int:
+        for page in range(count):
+            await workrow.chain(later.si(f"page {page}"), later.si("stored")).append(None, ctx)
+        return count
+
+    @flow_app.task(name="inside", transactional=True)
+    async def inside(on: psycopg.AsyncConnection[Any], ctx: workrow.JobContext) -> int:
+        await workrow.group(later.s("in"), later.s("out")).append(on, ctx)
+        return 7
+
+    workflow = await workrow.chain(pages.s(2), add.s(), inside.si(), later.si("last")).enqueue(None)
+    await run(flow_app)
+    assert (await workflow.status()).state == "succeeded"
+    assert sorted(order[:4]) == ["page 0", "page 1", "stored", "stored"]
+    assert (sorted(order[4:6]), order[6:]) == (["in", "out"], ["last"])
+    alone = await pages.enqueue(None, count=1)
+    await run(flow_app)
+    assert conn.execute("SELECT error FROM workrow.jobs WHERE id = %s", [alone.id]).fetchone() == (
+        f"append: job {alone.id} runs as no part of a workflow; nothing was enqueued; enqueue() begins one",
+    )

@@ -19,6 +19,7 @@ _ENQUEUE = {
     "hide_arguments",
     "signal_job",
     "start_workflow",
+    "append_nodes",
 }
 _WAIT = {"start_waiting", "stop_waiting", "read_ends", "read_job_state", "read_workflow"}
 _ACT = {

@@ -779,6 +779,7 @@ CREATE OR REPLACE FUNCTION workrow.add_nodes_v1(in_flow bigint, nodes jsonb, app
  LANGUAGE plpgsql
 AS $function$
 DECLARE
+    open CONSTANT boolean := (SELECT flow.state = 'running' AND NOT flow.paused FROM workrow.flows AS flow WHERE flow.id = in_flow);
     missing integer[];
     empty integer[];
 BEGIN
@@ -786,7 +787,7 @@ BEGIN
         SELECT
             in_flow AS flow_id, node.*,
             CASE
-                WHEN node.kind = 'task' AND node.pending = 0 AND node.fires IS NULL
+                WHEN node.kind = 'task' AND node.pending = 0 AND node.fires IS NULL AND open
                     THEN nextval(pg_get_serial_sequence('procrastinate_jobs', 'id'))
             END AS job_id
         FROM jsonb_to_recordset(nodes) AS node (
@@ -801,7 +802,11 @@ BEGIN
         )
         SELECT
             given.flow_id, given.number, given.name, given.kind,
-            CASE WHEN given.job_id IS NULL THEN 'waiting' ELSE 'enqueued' END,
+            CASE
+                WHEN given.job_id IS NOT NULL THEN 'enqueued'
+                WHEN given.kind = 'task' AND given.pending = 0 AND given.fires IS NULL THEN 'ready'
+                ELSE 'waiting'
+            END,
             given.pending, given.dependents, given.parents, given.takes, coalesce(given.kept, false), given.fires,
             given.callbacks, given.on_failure, given.spec,
             -- those of a job are in its row
@@ -1061,6 +1066,38 @@ SELECT
             PERFORM workrow.call_back_v1(ended_flows, ended_numbers);
         END IF;
     END LOOP;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.append_nodes_v1(in_job bigint, nodes jsonb)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    job record;
+BEGIN
+    SELECT own.workflow_id, own.workflow_node INTO job
+    FROM procrastinate_jobs AS own
+    WHERE own.id = in_job AND own.status = 'doing' AND own.workflow_id IS NOT NULL
+    FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    PERFORM workrow.add_nodes_v1(
+        job.workflow_id,
+        workrow.renumber_nodes_v1(
+            nodes,
+            ARRAY(
+                SELECT CAST(nextval('workrow.flow_numbers') AS integer)
+                FROM generate_series(1, jsonb_array_length(nodes))
+            )
+        ),
+        job.workflow_node
+    );
+    RETURN job.workflow_id;
 END;
 $function$
 ;
@@ -2050,12 +2087,16 @@ BEGIN
                 WHEN given.status IN ('cancelled', 'aborted') THEN 'cancelled'
                 WHEN given.status <> 'succeeded' THEN 'failed'
                 -- somebody needs a result that is not there
-                WHEN node.kept AND given.error ->> 'type' IN ('workrow.ResultNotKept', 'workrow.StockWorker') THEN 'failed'
+                WHEN node.kept AND node.replaced_by IS NULL AND given.error ->> 'type' IN ('workrow.ResultNotKept', 'workrow.StockWorker') THEN 'failed'
                 WHEN expanding AND workrow.appended_v1(node) > 0 THEN 'expanded'
                 ELSE 'succeeded'
             END,
             pending = CASE WHEN expanding AND given.status = 'succeeded' THEN workrow.appended_v1(node) ELSE 0 END,
-            result = CASE WHEN node.kept THEN CAST(given.result AS jsonb) END,
+            result = CASE
+                WHEN NOT node.kept THEN NULL
+                WHEN node.replaced_by IS NULL THEN CAST(given.result AS jsonb)
+                ELSE workrow.value_of_node_v1(node)
+            END,
             error = CASE WHEN given.status <> 'succeeded' OR node.kept THEN given.error END,
             ended_at = clock_timestamp()
         FROM (
@@ -2918,6 +2959,7 @@ AS $function$
         VALUES
         ('enqueue_once_v1', ARRAY['producer', 'worker']),
         ('start_workflow_v1', ARRAY['producer', 'worker']),
+        ('append_nodes_v1', ARRAY['producer', 'worker']),
         ('extend_history_v1', ARRAY['worker']),
         ('prune_history_v1', ARRAY['worker']),
         ('cancel_job_v1', ARRAY['operator', 'worker']),
@@ -3208,6 +3250,69 @@ BEGIN
         RAISE 'job % stays in quarantine: a newer job waits under its queueing lock, or has its unique key', job_id USING ERRCODE = 'unique_violation';
     END IF;
     RETURN job_id;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.renumber_nodes_v1(nodes jsonb, numbers integer[])
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+    SELECT
+        jsonb_agg(
+            node || jsonb_build_object('number', numbers[1 + CAST(node ->> 'number' AS integer)])
+            || jsonb_strip_nulls(jsonb_build_object(
+                'dependents', (
+                    SELECT jsonb_agg(numbers[1 + CAST(old AS integer)]) FROM jsonb_array_elements_text(node -> 'dependents') AS old
+                ),
+                'callbacks', (
+                    SELECT jsonb_agg(numbers[1 + CAST(old AS integer)]) FROM jsonb_array_elements_text(node -> 'callbacks') AS old
+                ),
+                'parents', (
+                    SELECT jsonb_agg(numbers[1 + CAST(old.number AS integer)] ORDER BY old.place)
+                    FROM jsonb_array_elements_text(node -> 'parents') WITH ORDINALITY AS old (number, place)
+                ),
+                'takes', (
+                    SELECT jsonb_object_agg(old.key, numbers[1 + CAST(old.value AS integer)])
+                    FROM jsonb_each_text(node -> 'takes') AS old
+                )
+            ))
+        )
+    FROM jsonb_array_elements(nodes) AS node
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.replace_job_v1(in_job bigint, owner bigint, token integer, in_worker text, flow jsonb, nodes jsonb)
+ RETURNS bigint
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    job procrastinate_jobs;
+    numbers integer[];
+BEGIN
+    SELECT * INTO job
+    FROM procrastinate_jobs AS own
+    WHERE own.id = in_job AND own.status = 'doing' AND own.worker_id = owner AND own.claims = token
+    FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND OR job.workflow_id IS NOT NULL AND NOT workrow.lock_workflow_v1(job.workflow_id) THEN
+        RETURN NULL;
+    END IF;
+    IF job.workflow_id IS NULL THEN
+        UPDATE procrastinate_jobs
+        SET worker = in_worker, result = jsonb_build_object('workflow_id', workrow.start_workflow_v1(flow, nodes, '{}'))
+        WHERE id = in_job;
+    ELSE
+        numbers := ARRAY(
+            SELECT CAST(nextval('workrow.flow_numbers') AS integer) FROM generate_series(1, jsonb_array_length(nodes))
+        );
+        PERFORM workrow.add_nodes_v1(job.workflow_id, workrow.renumber_nodes_v1(nodes, numbers), job.workflow_node);
+        UPDATE workrow.flow_nodes
+        SET replaced_by = numbers[1 + CAST(flow ->> 'root' AS integer)]
+        WHERE flow_id = job.workflow_id AND number = job.workflow_node;
+        UPDATE procrastinate_jobs SET worker = in_worker WHERE id = in_job;
+    END IF;
+    RETURN workrow.end_job_v1(in_job, ARRAY['doing']::procrastinate_job_status[], 'succeeded');
 END;
 $function$
 ;

@@ -171,6 +171,7 @@ class Outcome:
         at: the same time, where the task named it and not how much later.
         hold: its limit is to let nothing start for a time.
         waits: of one that has "snoozed": it waits for these steps, as JSON text, and not for a time alone.
+        flow: of one that succeeded: what ``replace_job.sql`` writes of the workflow that takes its place.
         cause: why it crashed, or is quarantined.
         written: the transaction of the task has done so.
         ended_at: seconds of the monotonic clock.
@@ -184,6 +185,7 @@ class Outcome:
     at: datetime | None = None
     hold: Hold | None = None
     waits: str | None = None
+    flow: dict[str, Any] | None = None
     cause: str | None = None
     written: bool = False
     ended_at: float = 0.0

@@ -41,6 +41,7 @@ class Plan:
 
     Args:
         flow: the whole.
+        part: it becomes a part of a workflow that runs, and its callbacks are those of its last node.
 
     Attributes:
         nodes: by number.
@@ -51,13 +52,12 @@ class Plan:
         WorkflowError, ArgumentError, OptionError: it cannot be.
     """
 
-    def __init__(self, flow: Flow[Any, Any]) -> None:
+    def __init__(self, flow: Flow[Any, Any], *, part: bool = False) -> None:
         self.nodes: list[Node] = []
-        whole: Calls = () if isinstance(flow, Signature) and not flow.calls else flow.calls
-        self._whole = flow
+        self._whole = None if part else flow
         self.root = self._place(flow, (), None, (), None)
         self.nodes[self.root].kept = True
-        self.calls = [self._callback(fires, callback, ()) for fires, callback in whole]
+        self.calls = [self._callback(fires, callback, ()) for fires, callback in (() if part else flow.calls)]
         for node in reversed(self.nodes):
             if node.kept and node.kind in ("gather", "object"):
                 for parent in node.parents or ():

@@ -54,17 +54,36 @@ async def _start_job_async(alone: Signature[Any, Any], on: Any) -> Workflow[Any]
     return Workflow(None, job=await _job(alone, on))
 
 
+def append(flow: Flow[Any, Any], on: Any, job_id: int) -> Any:
+    """See `workrow.workflows.values.Flow.append`."""
+    prepared = Prepared(flow, part=True)
+    return prepared.append_async(on, job_id) if on is None or transaction.is_async(on) else prepared.append(on, job_id)
+
+
+def replacing(flow: Flow[Any, Any]) -> dict[str, Any]:
+    """What ``replace_job.sql`` asks for of a workflow that takes the place of a job.
+
+    Raises:
+        WorkflowError, ArgumentError, OptionError: it cannot be.
+    """
+    prepared = Prepared(flow, part=True)
+    with prepared.hooked(None):
+        params = prepared.params()
+    return {name: params[name] for name in ("flow", "args")}
+
+
 class Prepared:
     """A workflow that is ready to be written.
 
     Args:
         flow: the workflow.
+        part: it becomes a part of one that runs.
 
     Raises:
         WorkflowError, ArgumentError, OptionError: it cannot be.
     """
 
-    def __init__(self, flow: Flow[Any, Any]) -> None:
+    def __init__(self, flow: Flow[Any, Any], *, part: bool = False) -> None:
         tasks = list(tasks_in(flow))
         if not tasks:
             raise WorkflowError(f"{flow!r:.80}: a workflow without a task has nothing to do")
@@ -76,7 +95,8 @@ class Prepared:
                 "what comes later, or raise workrow.App(max_workflow_size=…)"
             )
         self._flow = flow
-        self.plan = Plan(flow)
+        self._part = part
+        self.plan = Plan(flow, part=part)
         self._specs: dict[int, dict[str, Any]] = {}
 
     def hooked(self, on: Any) -> ExitStack:
@@ -126,6 +146,34 @@ class Prepared:
                 await noting
             return self.started(await transaction.run_async(on, "start_workflow", self.params()))
 
+    def append(self, on: Any, job_id: int) -> None:
+        """Write it as a part of the workflow of a job that runs."""
+        with self.hooked(on):
+            self.hide(lambda params: transaction.run(on, "hide_arguments", params))
+            self._appended(transaction.run(on, "append_nodes", self._part_params(job_id)), job_id)
+
+    async def append_async(self, on: Any, job_id: int) -> None:
+        """The same; on None in a transaction of its own."""
+        if on is None:
+            async with self._home.producer.job_manager.own_connection_async() as connection:
+                await self.append_async(connection, job_id)
+                return
+        with self.hooked(on):
+            noting = self.hide(lambda params: transaction.run_async(on, "hide_arguments", params))
+            if noting is not None:
+                await noting
+            self._appended(await transaction.run_async(on, "append_nodes", self._part_params(job_id)), job_id)
+
+    def _part_params(self, job_id: int) -> dict[str, Any]:
+        return {"id": job_id, "args": self.params()["args"]}
+
+    @staticmethod
+    def _appended(rows: transaction.Rows, job_id: int) -> None:
+        if rows[0][0] is None:
+            raise WorkflowError(
+                f"append: job {job_id} runs as no part of a workflow; nothing was enqueued; enqueue() begins one"
+            )
+
     def started(self, rows: transaction.Rows) -> Workflow[Any]:
         """The handle of what was written."""
         ((workflow_id,),) = rows
@@ -151,24 +199,26 @@ class Prepared:
         queues = Counter(_call(node)._options.queue for node in first)
         return {"flow": _ENCODE(head), "args": self.nodes(plan.nodes), "queues": _ENCODE(queues)}
 
-    def nodes(self, nodes: Iterable[Node], base: int = 0) -> str:
-        """The rows as JSON text; the numbers start from ``base``."""
+    def nodes(self, nodes: Iterable[Node]) -> str:
+        """The rows as JSON text."""
         hidden = False
         texts = []
         for node in nodes:
-            row: dict[str, Any] = {"number": node.number + base, "kind": node.kind, "pending": node.pending}
+            row: dict[str, Any] = {"number": node.number, "kind": node.kind, "pending": node.pending}
             if node.dependents:
-                row["dependents"] = [each + base for each in node.dependents]
+                row["dependents"] = node.dependents
             if node.parents is not None:
-                row["parents"] = [each + base for each in node.parents]
+                row["parents"] = node.parents
             if node.takes:
-                row["takes"] = {name: number + base for name, number in node.takes.items()}
+                row["takes"] = node.takes
             if node.callbacks:
-                row["callbacks"] = [each + base for each in node.callbacks]
+                row["callbacks"] = node.callbacks
             said = {"name": node.name, "fires": node.fires, "on_failure": node.failing}
             row |= {name: value for name, value in said.items() if value is not None}
             if node.kept:
                 row["kept"] = True
+            if self._part and node.number == self.plan.root:
+                row["last"] = True
             args = "{}" if node.names is None else _ENCODE(node.names)
             if node.signature is not None:
                 args = self._job(node, row)

@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, Self, cast, overload
 
 from typing_extensions import TypeVar
 
+from workrow.context import JobContext
 from workrow.enqueue.call import FORGOTTEN, Call
 from workrow.enqueue.transaction import AsyncTransaction, SyncTransaction
 from workrow.errors import OptionError, brief
@@ -114,6 +115,27 @@ class Flow(Generic[A_contra, R_co]):
         from workrow.workflows.start import start
 
         return cast("Awaitable[Workflow[R_co]] | Workflow[R_co]", start(self, on))
+
+    @overload
+    def append(self, on: AsyncTransaction | None, to: JobContext | int, /) -> Awaitable[None]: ...
+    @overload
+    def append(self, on: SyncTransaction, to: JobContext | int, /) -> None: ...
+    def append(self, on: AsyncTransaction | SyncTransaction | None, to: JobContext | int, /) -> Awaitable[None] | None:
+        """Append it to the workflow that a running task is a part of: what follows that task waits for it, too.
+
+        It begins at once; what it comes to is not handed on, and its failure is the workflow's.
+
+        Args:
+            on: as for `enqueue`.
+            to: the task's context, or the id of its job.
+
+        Raises:
+            WorkflowError: that job does not run, or is part of no workflow.
+            As `enqueue`.
+        """
+        from workrow.workflows.start import append
+
+        return cast("Awaitable[None] | None", append(self, on, to if isinstance(to, int) else cast("int", to.job.id)))
 
     def to_json(self) -> dict[str, Any]:
         """It as a JSON value; `workrow.from_json` reads it.

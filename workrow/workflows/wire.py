@@ -62,7 +62,7 @@ def _signature_to_json(signature: Signature[Any, Any]) -> dict[str, Any]:
 
 def _option(value: Any) -> Any:
     if isinstance(value, timedelta):
-        return value.total_seconds()
+        return {"seconds": value.total_seconds()}
     if isinstance(value, Unique):
         return {each.name: getattr(value, each.name) for each in fields(Unique)}
     return value.isoformat() if isinstance(value, datetime) else value
@@ -126,4 +126,6 @@ def _read_option(name: str, value: Any) -> Any:
     if name == "unique" and isinstance(value, Mapping):
         by = value.get("by")
         return Unique(**{**value, "by": tuple(by) if isinstance(by, list) else by})
+    if isinstance(value, Mapping):
+        return timedelta(seconds=value["seconds"])
     return datetime.fromisoformat(value) if name in TIMES and isinstance(value, str) else value

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from workrow.database.held import Held
 from workrow.database.link import Link
 from workrow.logs import get_logger
 from workrow.worker.arrays import literal, seconds_until, unless_all_null
@@ -58,6 +59,8 @@ class Writer:
                 (again if outcome.retry else back).append(outcome)
             elif outcome.status == "snoozed":
                 snoozed.append(outcome)
+            elif outcome.flow is not None:
+                done |= await self._replace(outcome)
             elif outcome.status == "crashed":
                 done |= await self._crash(outcome)
             elif outcome.status == "expired":
@@ -88,6 +91,15 @@ class Writer:
         if back:
             await self._send_back(back, partial(self._ids, "release_jobs"))
             await self._link.run("notify_queues", queues=sorted({each.claimed.queue for each in back}))
+
+    async def _replace(self, outcome: Outcome) -> set[int]:
+        """A workflow takes its place; where somebody holds its row, later."""
+        claimed = outcome.claimed
+        whose = {"id": claimed.id, "worker_id": claimed.owner, "token": claimed.token, "worker": self._worker}
+        rows = await self._link.run("replace_job", **whose, **(outcome.flow or {}))
+        if not rows and await self._link.run("probe_jobs", ids=literal([str(claimed.id)])):
+            raise Held("an open transaction holds its row")
+        return {row[0] for row in rows}
 
     async def _delete(self, outcomes: list[Outcome]) -> set[int]:
         """Those that other jobs wait for are kept all the same."""

@@ -158,6 +158,7 @@ class Executor:
             forks.leave_worker(claimed, self._generation)
             if isinstance(result, Outcome):
                 return await self._parted(result) if result.status == "parted" else result
+            return succeeded(claimed, result, self.runners.limits[claimed.task])
         except asyncio.CancelledError as error:
             return self._interrupted(claimed, error)
         except BaseException as error:  # SystemExit and its kin in a task are that task's failure, not the worker's
@@ -171,7 +172,6 @@ class Executor:
             if claimed.id in self.stops:
                 return self._interrupted(claimed, error)
             return failed(self._tasks.get(claimed.task), claimed, error, asked=False)
-        return succeeded(claimed, result, self.runners.limits[claimed.task])
 
     def _suspended(self, claimed: Claimed, error: BaseException) -> Outcome | None:
         """The outcome where it gives its slot away; a worker that stops is no reason not to."""

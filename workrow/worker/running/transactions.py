@@ -30,7 +30,7 @@ from workrow.worker.running.transaction_watch import CAUSE_MAX, Watch, conflicts
 
 logger = get_logger(__name__)
 
-FINISH, SUSPEND = "finish_transactional_job", "suspend_transactional_job"
+FINISH, SUSPEND, REPLACE = "finish_transactional_job", "suspend_transactional_job", "replace_job"
 CONFLICT_TRIES = 3
 CONFLICT_PAUSE = 0.1
 """A serialization failure or a deadlock is nobody's fault: the attempt is repeated so often, after up to so many
@@ -148,6 +148,7 @@ class Transactions:
     def _params(self, outcome: Outcome) -> dict[str, Any]:
         claimed = outcome.claimed
         return {
+            **(outcome.flow or {}),
             "id": claimed.id,
             "worker_id": claimed.owner,
             "token": claimed.token,
@@ -163,7 +164,7 @@ class Transactions:
     async def _end_async(self, on: Any, outcome: Outcome, watch: Watch) -> None:
         """Write the end, as soon as nobody else's open transaction holds the job's row."""
         params, until = self._params(outcome), time.monotonic() + HELD_SECONDS
-        statement = SUSPEND if outcome.waits else FINISH
+        statement = SUSPEND if outcome.waits else REPLACE if outcome.flow else FINISH
         while not (rows := await transaction.run_async(on, statement, params, watch.explained)):
             ours = {name: params[name] for name in ("id", "worker_id", "token")}
             self._fence(outcome.claimed, await transaction.run_async(on, "check_claim", ours, watch.explained), until)
@@ -173,7 +174,7 @@ class Transactions:
     def _end_sync(self, on: Any, outcome: Outcome, watch: Watch) -> None:
         """The same, in this thread."""
         params, until = self._params(outcome), time.monotonic() + HELD_SECONDS
-        statement = SUSPEND if outcome.waits else FINISH
+        statement = SUSPEND if outcome.waits else REPLACE if outcome.flow else FINISH
         while not (rows := transaction.run(on, statement, params, watch.explained)):
             ours = {name: params[name] for name in ("id", "worker_id", "token")}
             self._fence(outcome.claimed, transaction.run(on, "check_claim", ours, watch.explained), until)

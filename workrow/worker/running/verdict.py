@@ -23,6 +23,8 @@ from workrow.tasks import Task
 from workrow.worker.job_logs import Unsaid, message_of, report, shown
 from workrow.worker.outcome import Claimed, Hold, Outcome, Suspended, describe, entry
 from workrow.worker.running.children.loading import result_of
+from workrow.workflows.start import replacing
+from workrow.workflows.values import Flow
 
 logger = get_logger(__name__)
 
@@ -171,7 +173,12 @@ def succeeded(claimed: Claimed, result: Any, limit: int, kind: Kind | None = Non
         result: what it returned.
         limit: bytes that the result's JSON may take.
         kind: what the task says that it returns.
+
+    Raises:
+        WorkrowError: it is a workflow that cannot be.
     """
+    if isinstance(result, Flow):
+        return Outcome(claimed, "succeeded", flow=replacing(result))
     try:
         return Outcome(claimed, "succeeded", dump_result(kind.dump(result) if kind else result, limit))
     except Unsaid as error:
@@ -193,7 +200,7 @@ def finisher_of(claimed: Claimed, task: procrastinate.tasks.Task[Any, Any, Any])
     def finish(returned: Any) -> Outcome:
         if isinstance(returned, Outcome):
             return returned
-        return dump(returned) if kept else Outcome(claimed, "succeeded")
+        return dump(returned) if kept or isinstance(returned, Flow) else Outcome(claimed, "succeeded")
 
     return finish
 
@@ -208,7 +215,7 @@ def forgetting(runner: Runner) -> Runner:
 
     async def run(claimed: Claimed) -> Any:
         result = await runner(claimed)
-        return result if isinstance(result, Outcome) else None
+        return result if isinstance(result, Outcome | Flow) else None
 
     return run
 

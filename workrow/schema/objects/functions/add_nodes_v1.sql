@@ -1,9 +1,10 @@
 -- Write down nodes of a workflow and enqueue those that wait for nobody. "appended": the node that the last one is appended
--- to. The numbers of all are of the caller's making.
+-- to. The numbers of all are of the caller's making. Those of a workflow that is held, or comes to its end, are ready, and no jobs.
 CREATE OR REPLACE FUNCTION workrow.add_nodes_v1(in_flow bigint, nodes jsonb, appended integer) RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
+    open CONSTANT boolean := (SELECT flow.state = 'running' AND NOT flow.paused FROM workrow.flows AS flow WHERE flow.id = in_flow);
     missing integer[];
     empty integer[];
 BEGIN
@@ -11,7 +12,7 @@ BEGIN
         SELECT
             in_flow AS flow_id, node.*,
             CASE
-                WHEN node.kind = 'task' AND node.pending = 0 AND node.fires IS NULL
+                WHEN node.kind = 'task' AND node.pending = 0 AND node.fires IS NULL AND open
                     THEN nextval(pg_get_serial_sequence('procrastinate_jobs', 'id'))
             END AS job_id
         FROM jsonb_to_recordset(nodes) AS node (
@@ -26,7 +27,11 @@ BEGIN
         )
         SELECT
             given.flow_id, given.number, given.name, given.kind,
-            CASE WHEN given.job_id IS NULL THEN 'waiting' ELSE 'enqueued' END,
+            CASE
+                WHEN given.job_id IS NOT NULL THEN 'enqueued'
+                WHEN given.kind = 'task' AND given.pending = 0 AND given.fires IS NULL THEN 'ready'
+                ELSE 'waiting'
+            END,
             given.pending, given.dependents, given.parents, given.takes, coalesce(given.kept, false), given.fires,
             given.callbacks, given.on_failure, given.spec,
             -- those of a job are in its row

@@ -26,12 +26,16 @@ BEGIN
                 WHEN given.status IN ('cancelled', 'aborted') THEN 'cancelled'
                 WHEN given.status <> 'succeeded' THEN 'failed'
                 -- somebody needs a result that is not there
-                WHEN node.kept AND given.error ->> 'type' IN ('workrow.ResultNotKept', 'workrow.StockWorker') THEN 'failed'
+                WHEN node.kept AND node.replaced_by IS NULL AND given.error ->> 'type' IN ('workrow.ResultNotKept', 'workrow.StockWorker') THEN 'failed'
                 WHEN expanding AND workrow.appended_v1(node) > 0 THEN 'expanded'
                 ELSE 'succeeded'
             END,
             pending = CASE WHEN expanding AND given.status = 'succeeded' THEN workrow.appended_v1(node) ELSE 0 END,
-            result = CASE WHEN node.kept THEN CAST(given.result AS jsonb) END,
+            result = CASE
+                WHEN NOT node.kept THEN NULL
+                WHEN node.replaced_by IS NULL THEN CAST(given.result AS jsonb)
+                ELSE workrow.value_of_node_v1(node)
+            END,
             error = CASE WHEN given.status <> 'succeeded' OR node.kept THEN given.error END,
             ended_at = clock_timestamp()
         FROM (

@@ -14,6 +14,7 @@ AS $$
         VALUES
         ('enqueue_once_v1', ARRAY['producer', 'worker']),
         ('start_workflow_v1', ARRAY['producer', 'worker']),
+        ('append_nodes_v1', ARRAY['producer', 'worker']),
         ('extend_history_v1', ARRAY['worker']),
         ('prune_history_v1', ARRAY['worker']),
         ('cancel_job_v1', ARRAY['operator', 'worker']),

@@ -1,6 +1,7 @@
 DROP FUNCTION
     workrow.add_nodes_v1,
     workrow.advance_nodes_v1,
+    workrow.append_nodes_v1,
     workrow.appended_v1,
     workrow.call_back_v1,
     workrow.cancel_node_jobs_v1,
@@ -10,6 +11,8 @@ DROP FUNCTION
     workrow.failure_of_node_v1,
     workrow.lock_workflow_v1,
     workrow.pause_workflow_v1,
+    workrow.renumber_nodes_v1,
+    workrow.replace_job_v1,
     workrow.resume_nodes_v1,
     workrow.resume_workflow_v1,
     workrow.retry_workflow_v1,

@@ -1,0 +1,166 @@
+"""Workflows are values; what cannot be one is told at the call."""
+
+import copy
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+import workrow
+from workrow.workflows.plan import Plan
+from workrow.workflows.start import Prepared
+
+app = workrow.App("postgresql:///nowhere", max_workflow_size=50)
+
+
+@app.task(name="fetch")
+async def fetch(url: str) -> int:
+    return len(url)
+
+
+@app.task(name="add")
+async def add(x: int, y: int = 0) -> int:
+    return x + y
+
+
+@app.task(name="total")
+async def total(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+@app.task(name="silent", results=False)
+async def silent() -> None: ...
+
+
+@app.task(name="limited", limits=workrow.Limit(1, key="x"))
+async def limited(x: int) -> None: ...
+
+
+@app.task(name="secret", hide=("token",))
+async def secret(token: str) -> None: ...
+
+
+WHOLE = (
+    workrow.chain(
+        fetch.s("a"),
+        workrow.group(add.s(), add.options(queue="q", delay=timedelta(seconds=5), unique=("y",)).s(2)).if_failed(
+            "continue"
+        ),
+        total.s().link(add.s(1)).compensate(add.si(0)),
+        workrow.graph({"a": add.s(), "b": add.si(1), "c": add.s()}, after={"c": {"x": "a", "y": "b"}}),
+        add.options(at=datetime(2026, 12, 1, tzinfo=UTC)).si(3).named("last"),
+    )
+    .named("whole")
+    .on_success(add.si(1))
+    .on_failure(silent.si())
+    .on_complete(silent.si())
+)
+
+
+def test_values_are_equal_printed_and_come_back_from_json() -> None:
+    assert workrow.from_json(app, WHOLE.to_json()) == WHOLE
+    assert repr(workrow.from_json(app, WHOLE.to_json())) == repr(WHOLE)
+    assert repr(workrow.chord([fetch.s("a"), add.s(1, y=2)], total.s()).named("n").if_failed("cancel")) == (
+        "chain(group(fetch.s('a'), add.s(1, y=2)), total.s()).named('n').if_failed('cancel')"
+    )
+    assert add.s(1) == add.s(1) != add.s(2)
+    assert add.s(1) != add.si(1)
+    assert add.options(queue="q").s(1) != add.s(1)
+    assert repr(secret.s("hunter2")) == "secret.s(***)"
+    assert workrow.chord([], total.s()) == workrow.chain(workrow.group(), total.s())
+    assert copy.copy(WHOLE) == WHOLE
+
+
+def test_nobody_changes_a_value_from_outside() -> None:
+    numbers = [1, 2]
+    one = total.s(numbers)
+    numbers.append(3)
+    assert one.args == ([1, 2],)
+    with pytest.raises(AttributeError):
+        one.args = ()  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        one.kwargs["x"] = 1  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: workrow.graph({"a": add.s(1), "b": add.s()}, after={"a": ["b"], "b": ["a"]}), "go in a circle: .*a"),
+        (lambda: workrow.graph({"a": add.s(1)}, after={"a": "b"}), "'a' follows 'b', which is no node; known are a"),
+        (lambda: workrow.graph({"a": add.s(1)}, after={"b": "a"}), "names no node; known are a"),
+        (lambda: workrow.graph([("a", add.s(1)), ("a", add.s(2))]), "the node 'a' is named twice"),
+        (lambda: workrow.chain(add.s(1), add), r"is no part of a workflow: .*did you mean add.s\(\)"),
+        (lambda: workrow.group(7), "7 is no part of a workflow"),
+        (lambda: workrow.group().enqueue(None), "a workflow without a task has nothing to do"),
+        (
+            lambda: workrow.group(add.s(n) for n in range(51)).enqueue(None),
+            "has 51 tasks, more than max_workflow_size=50",
+        ),
+        (lambda: workrow.chain(silent.s(), total.s()).enqueue(None), r"declared with results=False .*total.si\("),
+        (lambda: workrow.chunks(add, [(1, 2)], 0), r"chunks\(size=0\)"),
+        (lambda: workrow.from_json(app, {"task": "gone"}), "the app has no task 'gone'"),
+        (lambda: workrow.from_json(app, [1]), "is no workflow"),
+        (
+            lambda: add.s(1).on_success(add.s().on_success(silent.si())).on_failure(silent.si()).enqueue(None),
+            "no callbacks",
+        ),
+    ],
+)
+def test_what_cannot_be_is_told(make: Any, message: str) -> None:
+    with pytest.raises(workrow.WorkflowError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: workrow.chain(fetch.s("a"), silent.s()), "silent.*too many positional arguments"),
+        (lambda: workrow.chain(add.s(1), add.s(2, 3)), "too many positional arguments"),
+        (lambda: workrow.chain(add.s("one")), "argument x='one'"),
+        (lambda: workrow.group(add.s()), "missing a required argument: 'x'"),
+        (lambda: workrow.group(add.s(object())), "argument x="),
+        (
+            lambda: workrow.graph({"a": add.s(1), "b": add.s(2), "c": total.s()}, after={"c": ["a", "b"]}),
+            "missing a required argument: 'numbers'",
+        ),
+    ],
+)
+def test_arguments_that_do_not_fit_are_told_at_the_call(make: Any, message: str) -> None:
+    with pytest.raises(workrow.ArgumentError, match=message):
+        workrow.group(make()).enqueue(None)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: workrow.chain(add.s(1), limited.s()), "x makes a key .* and is the result of another task"),
+        (lambda: workrow.chain(add.s(1), add.options(unique=("x",)).s()), "x makes a key"),
+        (lambda: workrow.group(add.options(debounce=5).s(1)), "debounce and workflows do not go together"),
+        (lambda: workrow.group(add.s(1)).if_failed("explode"), "must be one of 'cancel', 'continue', 'compensate'"),  # type: ignore[arg-type]
+        (lambda: add.s(1).named(""), "must be a non-empty string"),
+        (lambda: add.s(1).link(workrow.group()), "a callback is one task"),  # type: ignore[arg-type]
+        (lambda: add.s(1).compensate(None), "must be one task"),  # type: ignore[arg-type]
+    ],
+)
+def test_options_that_cannot_be_kept_for_later_are_told(make: Any, message: str) -> None:
+    with pytest.raises(workrow.OptionError, match=message):
+        make().enqueue(None)
+
+
+def test_a_bad_max_workflow_size_is_told() -> None:
+    with pytest.raises(workrow.ConfigurationError, match="max_workflow_size=0: must be a number of tasks"):
+        workrow.App("postgresql:///nowhere", max_workflow_size=0)
+
+
+def test_large_groups_count_down_in_stripes() -> None:
+    plan = Plan(workrow.group(add.s(n) for n in range(2500)))
+    stripes = [node for node in plan.nodes if node.kind == "stripe"]
+    assert [stripe.pending for stripe in stripes] == [1000, 1000, 500]
+    root = plan.nodes[plan.root]
+    assert (root.kind, root.pending, root.parents) == ("gather", 3, list(range(2500)))
+
+
+def test_one_statement_has_all_of_it() -> None:
+    params = Prepared(WHOLE).params()
+    assert set(params) == {"flow", "args", "queues"}
+    assert params["queues"] == '{"default":1}'
