@@ -57,6 +57,9 @@ SEED = (
     "INSERT INTO procrastinate_periodic_defers (task_name, defer_timestamp, periodic_id) VALUES ('odd', 1, 'odd')",
     "INSERT INTO workrow.hidden_arguments (task_name, name) VALUES ('odd', 'odd')",
     "INSERT INTO workrow.granted_roles (role_name, kind) VALUES ('odd', 'odd')",
+    "INSERT INTO workrow.job_steps (job_id, name, kind, token, child_id, unwoken) "
+    "SELECT id, 'odd', 'call', 0, id, true FROM procrastinate_jobs LIMIT 1",
+    "INSERT INTO workrow.job_signals (job_id, name) SELECT id, 'odd' FROM procrastinate_jobs LIMIT 1",
     "INSERT INTO procrastinate_events (job_id, type) SELECT id, 'deferred' FROM procrastinate_jobs LIMIT 1",
 )
 NUMBERS = st.sampled_from(["NaN", "Infinity", "-Infinity", "1e308", "-1e308", "5e-324", "0", "-1", "1e18"])
