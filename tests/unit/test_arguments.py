@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import enum
 import ipaddress
@@ -170,7 +171,6 @@ def test_what_comes_back_equals_what_was_given(annotation: Any, data: st.DataObj
         (frozenset[Frozen], frozenset([Frozen(password=pydantic.SecretStr("x"))]), "come back from JSON"),
         (dict[str, Any], {"at": date(2026, 1, 1)}, "come back from JSON"),
         (datetime, datetime(1800, 1, 1, tzinfo=timezone(timedelta(minutes=1, seconds=28))), "come back from JSON"),
-        (dict[tuple[int, int], int], {(1, 2): 3}, "valid array"),
         (dict[str, Any], {"x": Opaque()}, "Unable to serialize"),
         # equal, and of another type
         (Literal["a", 1], True, "come back from JSON as 1"),
@@ -219,6 +219,36 @@ def test_a_time_in_the_repeated_hour() -> None:
     assert round_trip(datetime, value).isoformat() == value.isoformat() == "2026-10-25T02:30:00+01:00"
 
 
+Dated = enum.Enum("Made", {"NOW": date(2026, 1, 2), "PAIR": (1, 2), "BYTES": b"a"})
+Number = enum.Enum("Number", {"ONE": 1})
+NO_KEYS: list[Any] = [
+    *(tuple[int, int], tuple[str], frozenset[int], None, Literal[1, 2], Number, enum.Flag("Bits", "A B")),
+    *(Point, Money, Frozen, Number | None, tuple[int, int] | Frozen),
+]
+
+
+def read_pair(written: Any) -> Any:
+    return ast.literal_eval(written) if isinstance(written, str) else written
+
+
+KEYS: list[tuple[Any, Any]] = [
+    *((Color, Color.RED), (Level, Level.LOW), (Literal["a", 1], "a"), (int | None, 1), (float, 1.5), (bool, True)),
+    *(
+        (uuid.UUID, uuid.UUID(int=1)),
+        (date, date(2026, 1, 2)),
+        (Decimal, Decimal("1.5")),
+        (bytes, b"a"),
+        (Path, Path("a")),
+    ),
+    (Annotated[tuple[int, ...], pydantic.BeforeValidator(read_pair), pydantic.PlainSerializer(str)], (1, 2)),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), KEYS)
+def test_what_is_written_as_a_text_is_a_key(key: Any, value: Any) -> None:
+    assert round_trip(dict[key, int], {value: 1}) == {value: 1}
+
+
 class TestDeclaration:
     @pytest.mark.parametrize(
         ("annotation", "shown"),
@@ -230,6 +260,10 @@ class TestDeclaration:
             (Literal[Color.RED], r"Literal.* cannot be rebuilt from JSON \(nothing in JSON is a literal <Color.RED"),
             (dict[str, Literal["a", b"b"]] | None, r"nothing in JSON is a literal b'b'"),
             (Iterable[int], r"Iterable\[int\] cannot be rebuilt from JSON \(generator\)"),
+            *((kind, r"\(nothing in JSON is such an object\)") for kind in (type, list[type[int]], type(...))),
+            *((each, r"\(no member of Made has a value that is in JSON\)") for each in (Dated, list[Dated])),
+            *((dict[key, int], r"\(a dict whose keys are no texts, nor written as such\)") for key in NO_KEYS),  # type: ignore[valid-type]
+            (dict[str, dict[Number, Number]], "keys are no texts"),
         ],
     )
     def test_an_annotation_without_a_way_to_json(self, annotation: Any, shown: str) -> None:

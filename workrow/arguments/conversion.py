@@ -15,6 +15,7 @@ import pydantic_core
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
+from workrow.arguments.fillable import why_never
 from workrow.arguments.kinds import shown
 from workrow.arguments.secrets import is_secret, revealed
 from workrow.errors import OptionError, brief
@@ -64,6 +65,8 @@ class Conversion:
         self._has_sets = not kinds.isdisjoint(("set", "frozenset"))
         if one_way := kinds & ONE_WAY:
             raise OptionError(f"{shown(annotation)} cannot be rebuilt from JSON ({', '.join(sorted(one_way))})")
+        if why := why_never(schema):
+            raise OptionError(f"{shown(annotation)} cannot be rebuilt from JSON ({why})")
         values = [value for each in schemas if each["type"] == "literal" for value in each["expected"]]
         if (value := next((value for value in values if not isinstance(value, str | int | None)), self)) is not self:
             raise OptionError(
@@ -88,7 +91,7 @@ class Conversion:
                 again = self.from_json(stored)
         except ValidationError as error:
             raise ValueError(reason(error)) from None
-        except (pydantic_core.PydanticSerializationError, PydanticUserError) as error:
+        except (pydantic_core.PydanticSerializationError, PydanticUserError, TypeError) as error:
             raise ValueError(_first_sentence(error)) from None
         if retyped(value, checked):
             raise ValueError(f"it would come back from JSON as {brief(again)}")
