@@ -677,3 +677,17 @@ def test_every_kind_is_described_in_the_docs() -> None:
     text = (Path(__file__).parents[2] / "docs" / "privileges.md").read_text()
     kinds: tuple[Kind, ...] = KINDS
     assert all(f'"{kind}"' in text for kind in kinds)
+
+
+def test_an_upgrade_grants_anew_only_where_not_everybody_may_create(url: str) -> None:
+    schema.grant(url, "workrow_viewer", "viewer")
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+        owner.execute("DROP VIEW workrow.unroutable")
+    with pytest.raises(SchemaError, match="granted roles .* REVOKE CREATE ON SCHEMA public FROM PUBLIC first"):
+        schema.upgrade(url)
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    schema.upgrade(url)
+    with psycopg.connect(of(url, "viewer")) as viewer:
+        viewer.execute("SELECT * FROM workrow.unroutable")

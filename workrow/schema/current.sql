@@ -1591,7 +1591,7 @@ BEGIN
     END IF;
     -- it could put functions there that those with the owner's rights would call
     IF has_schema_privilege('public', tables, 'CREATE') THEN
-        RAISE 'everybody may create in schema %, where the tables are: REVOKE CREATE ON SCHEMA % FROM PUBLIC first',
+        RAISE 'everybody may create in schema %, where the tables are, and what they put there would run with the owner''s rights when granted roles call our functions: REVOKE CREATE ON SCHEMA % FROM PUBLIC first',
             CAST(tables AS regnamespace), CAST(tables AS regnamespace)
             USING ERRCODE = 'WR002';
     END IF;

@@ -69,8 +69,8 @@ def upgrade(target: Target, to: int | None = None, *, lock_timeout: float | None
 
     Raises:
         SchemaError: ``to`` is unknown or below the installed version, ``lock_timeout`` is no positive number, the
-            tables of this database's instance are not on the connection's ``search_path``, or (at a URL) somebody
-            holds a lock for too long.
+            tables of this database's instance are not on the connection's ``search_path``, roles are granted and
+            everybody may create in the tables' schema, or (at a URL) somebody holds a lock for too long.
         SchemaTooNew: the database is newer than this package.
         UpstreamMismatch: the installed procrastinate, or the database's, is one that this package does not know.
         DatabaseUnavailable: nothing answers at the URL.
