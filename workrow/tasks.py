@@ -85,7 +85,7 @@ class Task(Signed[P, R], upstream_tasks.Task[P, Any, P]):
         if options.rule is not None:
             check_names(options.rule, self.signature)
         if hasattr(self.blueprint, "codec"):
-            self.check_annotations(self.blueprint)
+            self.check_annotations(self.codec)
         self.schedules = self._named(schedules)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -97,9 +97,9 @@ class Task(Signed[P, R], upstream_tasks.Task[P, Any, P]):
         """The connector's own functions for JSON, if its app has such."""
         return getattr(self.blueprint, "codec", None)
 
-    def check_annotations(self, home: Any) -> None:
-        """Raise OptionError if neither pydantic nor the connector of the app ``home`` has a way to JSON for one."""
-        if self.parameters.unknown is not None and home.codec is None:
+    def check_annotations(self, codec: Codec | None) -> None:
+        """Raise OptionError if neither pydantic nor the ``codec`` of an app's connector has a way to JSON for one."""
+        if self.parameters.unknown is not None and codec is None:
             raise OptionError(f"task {self.name}: {self.parameters.unknown}")
 
     @property
@@ -171,26 +171,26 @@ class Task(Signed[P, R], upstream_tasks.Task[P, Any, P]):
         own = self.execution.max_result
         return getattr(self.blueprint, "max_result", MAX_RESULT) if own is None else own
 
-    def load(self, arguments: Arguments, version: int | None) -> Arguments:
-        """The arguments of a row as the function takes them, upcast if they are of an older version.
+    def load(self, arguments: Arguments, version: int | None, codec: Codec | None = None) -> Arguments:
+        """The arguments of a row, as the app that runs the job has read them with its ``codec``, as the function takes
+        them; upcast if they are of an older version.
 
         Raises:
             Misfit: they do not fit.
         """
-        return self.loads(self.payload.upcasted(arguments, version))
+        return self.loads(codec)(self.payload.upcasted(arguments, version))
 
-    @property
-    def loads(self) -> Callable[[Arguments], Arguments]:
+    def loads(self, codec: Codec | None) -> Callable[[Arguments], Arguments]:
         """The same of arguments of this version."""
-        return self.parameters.load if self.codec is None else self.parameters.load_read
+        return self.parameters.load if codec is None else self.parameters.load_read
 
-    def load_result(self, stored: Any) -> R:
-        """What the task returned, from the value of the JSON that is stored of it, as the app reads that.
+    def load_result(self, stored: Any, codec: Codec | None = None) -> R:
+        """What the task returned, from the value of the JSON that is stored of it, as an app has read it.
 
         Raises:
             ResultError: it does not fit the return annotation.
         """
-        return cast("R", self.returns.load(stored) if self.codec is None else self.returns.load_read(stored))
+        return cast("R", self.returns.load(stored) if codec is None else self.returns.load_read(stored))
 
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any], *, json_too: bool = False) -> Arguments:
         """The arguments by name, as they are stored: JSON values.

@@ -186,3 +186,50 @@ def test_a_class_that_nobody_knows_is_refused_when_the_app_is_known() -> None:
         with pytest.raises(workrow.OptionError, match="task pay: parameter money: Money cannot be stored as JSON"):
             register()
     assert not [name for name in plain.tasks if name.endswith("pay")]
+
+
+def reads_of(home: Any, got: list[Any]) -> None:
+    """Tasks that give back what they got."""
+
+    @home.task(name="plain")
+    async def plain(amount: Decimal, rest: Any) -> Any:
+        got.append((amount, rest))
+        return rest
+
+    @home.task(name="transactional", transactional=True)
+    async def transactional(on: psycopg.AsyncConnection[Any], amount: Decimal, rest: Any) -> Any:
+        return await plain(amount, rest)
+
+
+@pytest.mark.parametrize("task", ["plain", "transactional"])
+@pytest.mark.parametrize("knows", [True, False])
+async def test_who_runs_a_job_reads_and_writes_it_with_the_functions_of_its_own_connector(
+    database_url: str, conn: psycopg.Connection, knows: bool, task: str
+) -> None:
+    got: list[Any] = []
+    some, none = ({"conninfo": database_url, **each} for each in (OPTIONS, {}))
+    first = workrow.App(connector=procrastinate.PsycopgConnector(**(none if knows else some)))
+    reads_of(first, got)
+    other = first.with_connector(procrastinate.PsycopgConnector(**(some if knows else none)))
+    money = {"type": "money", "amount": "2"}
+    (job_id,) = conn.execute(
+        "INSERT INTO procrastinate_jobs (task_name, queue_name, args) VALUES (%s, 'default', %s) RETURNING id",
+        [task, json.dumps({"amount": "1.50", "rest": money})],
+    ).fetchone() or (0,)
+    async with other.open_async():
+        await drain(other)
+        assert got == [(Decimal("1.50"), Money("2") if knows else money)]
+        assert await other.job(job_id).result(timeout=10) == got[0][1]
+    assert conn.execute("SELECT result FROM workrow.jobs").fetchone() == (money,)
+
+
+def test_a_connector_that_cannot_read_what_the_tasks_take_is_refused() -> None:
+    app = workrow.App(connector=procrastinate.PsycopgConnector(**OPTIONS))
+    pay_of(app, [])
+    unable = procrastinate.PsycopgConnector()
+    for put in (app.with_connector, app.replace_connector):
+        with pytest.raises(workrow.OptionError, match="task pay: parameter money: Money cannot be stored as JSON"):
+            put(unable)
+        put(InMemoryConnector())
+    with app.replace_connector(procrastinate.PsycopgConnector(**OPTIONS)) as same:
+        assert same is app

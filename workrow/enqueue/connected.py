@@ -1,7 +1,8 @@
 """What an app has of the connector that it was given, whichever it is, and of another in its place."""
 
 import copy
-from typing import Any, Self
+from contextlib import AbstractContextManager
+from typing import Any, Self, cast
 
 import procrastinate
 from procrastinate.connector import BaseAsyncConnector, BaseConnector
@@ -43,11 +44,29 @@ class Connected(procrastinate.App):
         """Another app with the same tasks and options, and this connector. Its tasks go on enqueueing on this one's.
 
         procrastinate's `replace_connector` keeps the app, for as long as a block runs.
+
+        Raises:
+            OptionError: a parameter of a task is annotated with what only this one's ``json_loads`` can make.
         """
+        self._check_reads(connector)
         other = copy.copy(self)
         other.connector = connector
         other._start_anew()
         return other
+
+    def replace_connector(self, connector: BaseConnector) -> AbstractContextManager[Self]:  # type: ignore[override]
+        """See procrastinate.
+
+        Raises:
+            OptionError: as `with_connector`.
+        """
+        self._check_reads(connector)
+        return cast("AbstractContextManager[Self]", super().replace_connector(connector))
+
+    def _check_reads(self, connector: BaseConnector) -> None:
+        if tells_url(connector):  # in memory, arguments stay what they are
+            for task in self.tasks.values():
+                _check_annotations(task, codec_of(connector))
 
     def _start_anew(self) -> None:
         """Make what belongs to one connector."""
@@ -64,8 +83,7 @@ class Connected(procrastinate.App):
             OptionError: a parameter of a task is annotated with what has no way to JSON; nothing was registered.
         """
         for task in blueprint.tasks.values():
-            if (check := getattr(task, "check_annotations", None)) is not None:
-                check(self)
+            _check_annotations(task, self.codec)
         super().add_tasks_from(blueprint, namespace=namespace)
 
     def _register_builtin_tasks(self) -> None:
@@ -87,3 +105,8 @@ class Connected(procrastinate.App):
         """See procrastinate."""
         close_beside(self.connector)
         super().close()
+
+
+def _check_annotations(task: Any, codec: Codec | None) -> None:
+    if hasattr(task, "check_annotations"):  # one of ours
+        task.check_annotations(codec)

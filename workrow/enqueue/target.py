@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from workrow.arguments.codec import Codec
 from workrow.arguments.payload import Payload
 from workrow.declare.limits import Line
 from workrow.declare.options import Options
@@ -53,5 +54,5 @@ class Target(Protocol):
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any], *, json_too: bool = False) -> Arguments:
         """The arguments by name, as they are stored."""
 
-    def load_result(self, stored: Any) -> Any:
-        """What the task returned, from the JSON value that is stored of it."""
+    def load_result(self, stored: Any, codec: Codec | None = None) -> Any:
+        """What the task returned, from the value of the JSON that is stored of it."""

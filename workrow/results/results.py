@@ -172,7 +172,7 @@ class Results:
         codec = self._app.codec
         value = None if result is None else (codec.read if codec else pydantic_core.from_json)(result)
         load = getattr(task, "load_result", None)
-        return load(value) if load else value
+        return load(value, codec) if load else value
 
 
 def check_place(job_id: int, seconds: float | None, within_task: bool) -> None:

@@ -127,7 +127,7 @@ class Inline:
             await executor.close()
         if isinstance(result, Outcome):
             # of a task whose result has a type: as it would come back from its row
-            result = task.load_result(result.result and read(result.result))
+            result = task.load_result(result.result and read(result.result), app.codec)
         self.ran.append(
             Ran(claimed.id, task.name, options.queue, json.loads(text), 1, "succeeded", result, hidden=task.hidden)
         )

@@ -10,6 +10,7 @@ import procrastinate
 from procrastinate import exceptions, middleware
 from procrastinate.job_context import AbortReason
 
+from workrow.arguments.codec import Codec
 from workrow.arguments.results import Coded
 from workrow.context import JobContext, Step, SyncJobContext
 from workrow.declare.execution import PLAIN, Execution
@@ -69,6 +70,8 @@ class Runners:
     ) -> None:
         self._worker = worker
         self._tasks = worker.app.tasks
+        self._codec: Codec | None = getattr(worker.app, "codec", None)
+        self._finisher_of = partial(finisher_of, self._codec)
         self._threads = threads
         self._processes = processes
         self.transactions = transactions
@@ -105,7 +108,7 @@ class Runners:
         around_task = self._worker._resolve_task_middlewares(task, is_async)
         around_job = [*self._worker.worker_middleware, *(task.run_hooks() if isinstance(task, Task) else ())]
         wanted = self._provision.wanted(task.func)
-        load, kind = loader(task), result_of(task)
+        load, kind = loader(task, self._codec), result_of(task, self._codec)
         # a child has no app, and so none of its connector's functions for JSON
         whole = bool(around_job) or isinstance(kind, Coded)
         if is_async and execution.plain and not (task.pass_context or around_task or around_job or wanted or kind):
@@ -150,7 +153,7 @@ class Runners:
         work = (
             call()
             if execution.transaction is None
-            else self.transactions.run_async(claimed, execution.transaction, call, finisher_of(claimed, task))
+            else self.transactions.run_async(claimed, execution.transaction, call, self._finisher_of(claimed, task))
         )
         soft, hard = execution.soft_seconds, execution.hard_seconds
         if soft is None and hard is None:
@@ -176,7 +179,13 @@ class Runners:
         work = (
             call
             if execution.transaction is None
-            else partial(self.transactions.run_sync, claimed, execution.transaction, call, finisher_of(claimed, task))
+            else partial(
+                self.transactions.run_sync,
+                claimed,
+                execution.transaction,
+                call,
+                self._finisher_of(claimed, task),
+            )
         )
         result = await self._threads.run(
             claimed.id,

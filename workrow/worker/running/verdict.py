@@ -10,6 +10,7 @@ import procrastinate
 from procrastinate import exceptions
 from procrastinate.retry import RetryDecision
 
+from workrow.arguments.codec import Codec
 from workrow.arguments.jsonb import dump_result
 from workrow.arguments.payload import MAX_RESULT, Arguments, Misfit
 from workrow.arguments.results import Kind
@@ -192,10 +193,13 @@ def unkept(claimed: Claimed, why: str) -> Outcome:
     return Outcome(claimed, "succeeded", error=entry(claimed, UNKEPT, why))
 
 
-def finisher_of(claimed: Claimed, task: procrastinate.tasks.Task[Any, Any, Any]) -> Callable[[Any], Outcome]:
-    """What makes an outcome of what a transactional task returned, if it is none yet."""
+def finisher_of(
+    codec: Codec | None, claimed: Claimed, task: procrastinate.tasks.Task[Any, Any, Any]
+) -> Callable[[Any], Outcome]:
+    """What makes an outcome of what a transactional task returned, if it is none yet; ``codec`` is of the worker's
+    app."""
     kept = not isinstance(task, Task) or task.execution.results
-    dump = partial(succeeded, claimed, limit=limit_of(task), kind=result_of(task))
+    dump = partial(succeeded, claimed, limit=limit_of(task), kind=result_of(task, codec))
 
     def finish(returned: Any) -> Outcome:
         if isinstance(returned, Outcome):

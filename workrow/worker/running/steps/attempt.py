@@ -273,7 +273,7 @@ class Steps:
         """What a child returned, or the error that tells how it ended."""
         error = record.error
         if error is None:
-            return task.load_result(self._values.read(record.result))
+            return task.load_result(self._values.read(record.result), self._values.codec)
         child = record.child_id or 0
         if error["status"] == "failed":
             told = (error.get(key) for key in ("type", "message", "traceback"))

@@ -67,7 +67,7 @@ class Values:
     """
 
     def __init__(self, codec: Codec | None, limit: int) -> None:
-        self._codec = codec
+        self.codec = codec
         self._limit = limit
 
     def dump(self, value: Any, function: Callable[..., Any] | None = None) -> str | None:
@@ -77,14 +77,14 @@ class Values:
             ValueError: it is none, or too much of it.
         """
         kind = _declared(function)
-        plain = Coded(self._codec, kind) if self._codec else kind
+        plain = Coded(self.codec, kind) if self.codec else kind
         return dump_result(plain.dump(value) if plain else value, self._limit)
 
     def read(self, text: str | None) -> Any:
         """The JSON value, as the app reads it."""
         if text is None:
             return None
-        return self._codec.read(text) if self._codec else pydantic_core.from_json(text)
+        return self.codec.read(text) if self.codec else pydantic_core.from_json(text)
 
     def load(self, text: str | None, function: Callable[..., Any]) -> Any:
         """The value, as the type that the function says it returns.
@@ -95,7 +95,7 @@ class Values:
         value, kind = self.read(text), _declared(function)
         if kind is None:
             return value
-        return kind.load_read(value) if self._codec else kind.load(value)
+        return kind.load_read(value) if self.codec else kind.load(value)
 
 
 def _declared(function: Callable[..., Any] | None) -> Result | None:
