@@ -12,6 +12,8 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
+from procrastinate.exceptions import ConnectorException
+from procrastinate.utils import causes
 from psycopg import sql
 
 import workrow
@@ -191,6 +193,9 @@ async def test_what_a_producer_may_not(url: str) -> None:
                 lambda: app.schedules.create_async("s", app.tasks["plain"], every=timedelta(hours=1), args={"n": 1}),
                 "worker",
             ),
+            (lambda: app.job_manager.list_jobs_async(), "viewer"),
+            (lambda: asyncio.to_thread(app.job_manager.list_queues), "viewer"),
+            (lambda: app.job_manager.cancel_job_by_id_async(job.id), "worker"),
         ):
             with pytest.raises(InsufficientPrivilege) as caught:
                 await ask()
@@ -198,6 +203,10 @@ async def test_what_a_producer_may_not(url: str) -> None:
             assert "permission denied for" in told
             assert f"workrow.schema.grant(url, role, '{kind}')" in told
             assert "\n" not in told
+    async with app.open_async():
+        with pytest.raises(ConnectorException, match="'viewer'") as raised:
+            await app.job_manager.list_jobs_async()
+    assert [*causes(raised.value)] == [raised.value], "procrastinate's command prints each"
     with pytest.raises(
         InsufficientPrivilege, match=r"the role workrow_producer may not run workers, it lacks .*'worker'"
     ):

@@ -1,7 +1,8 @@
-"""Any of procrastinate's connectors that an app was given: where it leads to, and its reads with history."""
+"""Any of procrastinate's connectors that an app was given: where it leads to, and how its job manager asks it."""
 
 import functools
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 from urllib.parse import quote, urlencode
 from weakref import WeakKeyDictionary
@@ -9,13 +10,15 @@ from weakref import WeakKeyDictionary
 import procrastinate
 import psycopg_pool
 from procrastinate.connector import BaseConnector
+from procrastinate.exceptions import ConnectorException
 from procrastinate.testing import InMemoryConnector
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
 from workrow.database.connector import Connector, SyncConnector
-from workrow.database.upstream_queries import ours
-from workrow.errors import ConfigurationError
+from workrow.database.privileges import refused
+from workrow.database.upstream_queries import kind_for, ours
+from workrow.errors import ConfigurationError, InsufficientPrivilege
 
 _beside: WeakKeyDictionary[BaseConnector, Connector] = WeakKeyDictionary()
 
@@ -147,8 +150,13 @@ def close_beside(connector: BaseConnector) -> None:
         _beside[connector].get_sync_connector().close()
 
 
-class WithHistory:
-    """A connector whose reads see history too; all else is its own.
+class NotGranted(InsufficientPrivilege, ConnectorException):
+    """A grant is missing, told to those who expect what procrastinate raises."""
+
+
+class Asked:
+    """A connector as job managers ask it: its reads see history too, and a missing grant is told in one line. All else
+    is its own.
 
     Args:
         connector: what it stands for.
@@ -159,25 +167,47 @@ class WithHistory:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._connector, name)
-        return _with_history(found) if name.startswith("execute_query") else found
+        return _asking(found) if name.startswith("execute_query") else found
 
     def get_sync_connector(self) -> BaseConnector:
         """See procrastinate."""
-        return with_history(self._connector.get_sync_connector())
+        return asked(self._connector.get_sync_connector())
 
 
-def with_history(connector: BaseConnector) -> BaseConnector:
-    """The same connector, or one that stands for it, whose reads see history too."""
-    if isinstance(connector, Connector | SyncConnector | InMemoryConnector):
-        return connector  # ours do; and that one knows procrastinate's queries by their text
-    return cast("BaseConnector", WithHistory(connector))
+def asked(connector: BaseConnector) -> BaseConnector:
+    """One that stands for this connector, see `Asked`; itself in memory, for that knows queries by their text."""
+    return connector if isinstance(connector, InMemoryConnector) else cast("BaseConnector", Asked(connector))
 
 
-def _with_history(execute: Callable[..., Any]) -> Callable[..., Any]:
+def _asking(execute: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(execute)
     def run(*args: Any, **arguments: Any) -> Any:
         if "query" in arguments:
-            return execute(*args, **{**arguments, "query": ours(arguments["query"])})
-        return execute(*args[:-1], ours(args[-1]), **arguments)
+            query = arguments["query"]
+            arguments["query"] = ours(query)
+        else:
+            query = args[-1]
+            args = (*args[:-1], ours(query))
+        try:
+            result = execute(*args, **arguments)
+        except ConnectorException as error:
+            problem = _told(error, query)
+        else:
+            return _awaited(result, query) if inspect.isawaitable(result) else result
+        raise problem
 
     return run
+
+
+async def _awaited(result: Awaitable[Any], query: str) -> Any:
+    try:
+        return await result
+    except ConnectorException as error:
+        problem = _told(error, query)
+    # outside the except clause, so that procrastinate's CLI prints this line and not its whole ancestry
+    raise problem
+
+
+def _told(error: ConnectorException, query: str) -> ConnectorException:
+    missing = refused(error, kind_for(query))
+    return error if missing is None else NotGranted(str(missing))

@@ -24,3 +24,10 @@ def replaced() -> dict[str, LiteralString]:
 def ours(query: LiteralString) -> LiteralString:
     """The query to run instead of ``query``; most are their own."""
     return replaced().get(query, query)
+
+
+def kind_for(query: str) -> str:
+    """The kind of role that may run one of procrastinate's queries, or what stands for it."""
+    if query == queries["defer_jobs"]:
+        return "producer"
+    return "viewer" if query in {queries[name] for name in READS} else "worker"

@@ -17,7 +17,7 @@ from workrow.arguments.codec import codec_of
 from workrow.arguments.jsonb import dump_arguments
 from workrow.arguments.secrets import NOTHING, Sealed
 from workrow.database import clock
-from workrow.database.given import pool_of, sync_pool_of, tells_url, with_history
+from workrow.database.given import asked, pool_of, sync_pool_of, tells_url
 from workrow.declare.limits import Line
 from workrow.declare.options import Options, check_lock
 from workrow.enqueue import transaction
@@ -45,7 +45,7 @@ class JobManager(upstream_manager.JobManager):
     @property
     def connector(self) -> BaseConnector:
         """Where its statements run; what they read is with history, whatever connector it was given."""
-        return with_history(self._given)
+        return asked(self._given)
 
     @connector.setter
     def connector(self, given: BaseConnector) -> None:
