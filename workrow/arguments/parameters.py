@@ -63,6 +63,11 @@ class Parameters:
         return self._hidden
 
     @property
+    def pending(self) -> bool:
+        """Whether annotations name what does not exist, or not yet."""
+        return bool(self._pending)
+
+    @property
     def perhaps_hidden(self) -> frozenset[str]:
         """The same while annotations may still name what comes later: with those that these would hide."""
         pending = (EVERYTHING if each.name == self._others else each.name for each in self._pending)

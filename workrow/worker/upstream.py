@@ -12,12 +12,13 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.periodic import MARGIN, PeriodicDeferrer, PeriodicRegistry, PeriodicTask, TaskAtTime
 from procrastinate.worker import Worker
 
-from workrow.arguments.secrets import NOTHING, masked
+from workrow.arguments.secrets import masked
 from workrow.configuration import check_worker
 from workrow.database.held import AGAIN_SECONDS
 from workrow.database.outage import is_lost, is_passing, told
 from workrow.enqueue.hiding import OurJob
 from workrow.logs import get_logger
+from workrow.tasks import Task
 
 logger = get_logger(__name__)
 
@@ -81,7 +82,7 @@ class Deferrer(PeriodicDeferrer):
                 continue
             with self._alone(task):
                 try:
-                    await super().defer_jobs([(_discreet(task), each[1])])
+                    await super().defer_jobs([(_checked(task), each[1])])
                 except ConnectorException as error:
                     if error.__cause__ is None or not is_passing(error.__cause__):
                         raise
@@ -118,8 +119,9 @@ class Deferrer(PeriodicDeferrer):
             await self.defer_jobs(each for each in held if each[1] >= oldest)
 
 
-class _Discreet:
-    """A task with hidden arguments, as procrastinate's ticking takes it: what that logs of the job does not tell them.
+class _Checked:
+    """A task as procrastinate's ticking takes it: the job's arguments are stored as those of any other call, and what
+    is logged of it does not tell hidden ones.
 
     Args:
         task: the task.
@@ -134,17 +136,17 @@ class _Discreet:
     def configure(self, *, task_kwargs: dict[str, Any], **options: Any) -> Any:
         """See procrastinate; of ``task_kwargs``, which may be shown, only the due time is new."""
         kwargs = {**self._kwargs, "timestamp": task_kwargs["timestamp"]}
-        deferrer = self._task.configure(task_kwargs=kwargs, **options)
-        deferrer.job = OurJob.of(deferrer.job, hidden=self._task.hidden)
+        deferrer = self._task.configure(**options)
+        bound = self._task.bind((), kwargs, json_too=True)
+        deferrer.job = OurJob.of(deferrer.job, task_kwargs=bound, hidden=self._task.hidden)
         return deferrer
 
 
-def _discreet(periodic: PeriodicTask[Any, Any, Any]) -> PeriodicTask[Any, Any, Any]:
-    hidden = getattr(periodic.task, "hidden", NOTHING)
-    if not hidden:
+def _checked(periodic: PeriodicTask[Any, Any, Any]) -> PeriodicTask[Any, Any, Any]:
+    if not isinstance(periodic.task, Task):
         return periodic
     options: Any = {**periodic.configure_kwargs}
     kwargs = options.get("task_kwargs") or {}
-    options["task_kwargs"] = masked(kwargs, hidden)
-    task: Any = _Discreet(periodic.task, kwargs)
+    options["task_kwargs"] = masked(kwargs, periodic.task.hidden)
+    task: Any = _Checked(periodic.task, kwargs)
     return attr.evolve(periodic, task=task, configure_kwargs=options)
