@@ -33,7 +33,6 @@ from workrow.declare.failure import Hook
 from workrow.declare.resources import Provides
 from workrow.enqueue import upstream_cli
 from workrow.enqueue.connected import Connected
-from workrow.enqueue.deferrer import counted_later
 from workrow.errors import InsufficientPrivilege, SchemaError
 from workrow.job import Job
 from workrow.operate.controls import Controls
@@ -246,10 +245,6 @@ class App(Provides, Tasks, Controls, Connected):
         if isinstance(self.connector, Connector):
             await self.connector.keep_none()
         await super().run_worker_async(**kwargs)
-
-    def configure_task(self, name: str, **options: Any) -> procrastinate.jobs.JobDeferrer:
-        """See procrastinate; ``schedule_in`` counts by the database's clock."""
-        return super().configure_task(name, **counted_later(options))
 
     def _worker(self, **kwargs: Unpack[WorkerOptions]) -> "UpstreamWorker":
         from workrow import __version__

@@ -121,6 +121,24 @@ def test_a_stop_while_the_app_is_imported_is_in_order(tmp_path: Path) -> None:
         (tmp_path / "importing").unlink()
 
 
+def test_procrastinates_own_command_is_stopped_in_order_once_the_app_is_made(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(
+        "import pathlib, time, workrow\napp = workrow.App('postgresql://nowhere')\n"
+        "pathlib.Path('importing').touch()\ntime.sleep(60)\n"
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        words = [sys.executable, "-m", "procrastinate", "--app", "shop.app", "worker"]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))}
+        with subprocess.Popen(words, cwd=tmp_path, env=environment) as process:
+            try:
+                until((tmp_path / "importing").exists)
+                process.send_signal(number)
+                assert process.wait(20) == 0
+            finally:
+                process.kill()
+        (tmp_path / "importing").unlink()
+
+
 def free_port() -> int:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,22 +63,45 @@ def kk(key: SecretStr, pin: int = 1, n: int = 1): ...
 """
 
 
-def test_procrastinates_command_prints_none(database_url: str, conn: Any, tmp_path: Path) -> None:
+@pytest.fixture
+def defer(database_url: str, tmp_path: Path) -> Callable[..., str]:
     (tmp_path / "secret_app.py").write_text(APP)
 
-    def defer(args: str) -> str:
-        program = [str(Path(sys.executable).with_name("procrastinate")), "-v", "--app=secret_app.app", "defer", "kk"]
+    def defer(*words: str) -> str:
+        program = [str(Path(sys.executable).with_name("procrastinate")), "-v", "--app=secret_app.app", "defer", *words]
         env = {**os.environ, "URL": database_url, "PYTHONPATH": str(tmp_path)}
-        done = subprocess.run([*program, args], env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(program, env=env, capture_output=True, text=True, check=False)
         return done.stdout + done.stderr
 
-    said = defer(f'{{"key": "{SEEN}", "pin": 9, "n": 17}}')
+    return defer
+
+
+def test_procrastinates_command_prints_none(defer: Callable[..., str], conn: Any) -> None:
+    said = defer("kk", f'{{"key": "{SEEN}", "pin": 9, "n": 17}}')
     assert "Launching a job: kk(key='***', pin='***', n=17)" in said
     nowhere(said)
     assert stored(conn, 1) == {"key": SEEN, "pin": 9, "n": 17}
     for unfit in (f'{{"key": ["{SEEN}"]}}', f'{{"key": "k", "pin": "{SEEN}"}}', f'{{"key": "{SEEN}", "odd": 1}}'):
-        said = defer(unfit)
+        said = defer("kk", unfit)
         assert "kk" in said
         assert "Launching" in said
         nowhere(said)
         assert "input_value" not in said
+
+
+def test_nor_any_of_a_task_that_the_app_does_not_know(defer: Callable[..., str], conn: Any) -> None:
+    said = defer("--unknown", "elsewhere", f'{{"key": "{SEEN}", "n": 17}}')
+    assert "Launching a job: elsewhere(key='***', n='***')" in said
+    nowhere(said)
+    assert stored(conn, 1) == {"key": SEEN, "n": 17}
+    assert not conn.execute("SELECT * FROM workrow.hidden_arguments").fetchall()
+
+
+@pytest.mark.parametrize("batch", [False, True])
+async def test_nor_are_those_logged(open_app: workrow.App, conn: Any, records: list[str], batch: bool) -> None:  # noqa: F811
+    elsewhere = open_app.configure_task("elsewhere", priority=3)
+    await (elsewhere.batch_defer_async({"key": SEEN}, {"key": SEEN}) if batch else elsewhere.defer_async(key=SEEN))
+    assert stored(conn, 1) == {"key": SEEN}
+    assert any("elsewhere[1](key='***')" in each for each in records)
+    for each in records:
+        nowhere(each)

@@ -10,6 +10,8 @@ from procrastinate.connector import BaseAsyncConnector, BaseConnector
 from workrow.arguments.codec import Codec, codec_of
 from workrow.database.given import close_beside, close_beside_async, tells_url, url_of
 from workrow.declare.limits import Line
+from workrow.enqueue.deferrer import counted_later
+from workrow.enqueue.hiding import OurJob
 from workrow.enqueue.insert import JobManager
 
 
@@ -71,6 +73,14 @@ class Connected(procrastinate.App):
     def _start_anew(self) -> None:
         """Make what belongs to one connector."""
         self.job_manager = JobManager(self.connector, self._line_of)
+
+    def configure_task(self, name: str, **options: Any) -> procrastinate.jobs.JobDeferrer:
+        """See procrastinate; ``schedule_in`` counts by the database's clock, and no argument of a task that this app
+        does not know is logged."""
+        deferrer = super().configure_task(name, **counted_later(options))
+        if name not in self.tasks:
+            deferrer.job = OurJob.of(deferrer.job, known=False)
+        return deferrer
 
     def _line_of(self, task: str) -> Line | None:
         """The line that the jobs of a task queue in for its limits."""

@@ -9,7 +9,7 @@ from procrastinate import jobs
 from procrastinate.connector import BaseConnector
 from procrastinate.testing import InMemoryConnector
 
-from workrow.arguments.secrets import NOTHING, masked
+from workrow.arguments.secrets import EVERYTHING, NOTHING, masked
 from workrow.enqueue import transaction
 from workrow.enqueue.transaction import AsyncTransaction, Params, SyncTransaction
 
@@ -21,10 +21,12 @@ class OurJob(jobs.Job):
     Attributes:
         version: of the signature that its arguments fit.
         hidden: the names of the arguments that are not to be shown.
+        known: whether its task is; of one that is not, any argument may be hidden, and none is shown.
     """
 
     version: int | None = None
     hidden: frozenset[str] = NOTHING
+    known: bool = True
 
     @classmethod
     def of(cls, job: jobs.Job, **others: Any) -> "OurJob":
@@ -46,7 +48,7 @@ class OurJob(jobs.Job):
 
     def _shown(self) -> jobs.Job:
         values = {field.name: getattr(self, field.name) for field in attr.fields(jobs.Job)}
-        kwargs = masked(self.task_kwargs, self.hidden)
+        kwargs = masked(self.task_kwargs, self.hidden if self.known else {EVERYTHING})
         return jobs.Job(**{**values, "task_kwargs": kwargs if isinstance(kwargs, Mapping) else {}})
 
 
