@@ -47,6 +47,7 @@ HOMES: dict[str, Callable[[], Any]] = {
         (no_time, None, {}, "unexpected keyword argument 'timestamp'"),
         (plain, {"n": 1}, {"unique": ("n",)}, "nothing of unique, .* write @task"),
         (plain, {"n": 1}, {"expires": 60}, "nothing of unique, .* write @task"),
+        (plain, {"n": 1}, {"limits": [workrow.Limit(1, name="one")]}, "nothing of unique, .* write @task"),
         (plain, {"n": 1}, {"version": 2, "upcast": lambda version, args: args}, "nothing of unique, .* write @task"),
     ],
 )

@@ -44,10 +44,10 @@ class Registry(PeriodicRegistry):
 
 
 def _check_task(task: Any) -> None:
-    if task.declared.conditional or task.payload.version > 1:
+    if task.declared.conditional or task.payload.version > 1 or task.line is not None:
         raise OptionError(
-            "the jobs of @app.periodic are procrastinate's, which know nothing of unique, debounce, throttle, expires "
-            "and version: write @task(cron=…), or drop the option"
+            "the jobs of @app.periodic are procrastinate's, which know nothing of unique, debounce, throttle, expires, "
+            "limits and version: write @task(cron=…), or drop the option"
         )
 
 
