@@ -16,13 +16,14 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Results
 from benchmarks.peers import OURS, PEERS, RAW, choose
 from benchmarks.server import Server
-from benchmarks.workloads import drain, enqueue, features, growth, idle, latency, upkeep
+from benchmarks.workloads import drain, enqueue, features, growth, idle, latency, upkeep, workflows
 
 WORKLOADS: dict[str, Callable[[Bench], None]] = {
     "enqueue": enqueue.run,
     "latency": latency.run,
     "growth": growth.run,
     "features": features.run,
+    "workflows": workflows.run,
     "idle": idle.run,
     "wal": upkeep.wal,
     "prune": upkeep.prune,
@@ -60,7 +61,7 @@ def main(
     json_file: Path | None,
     database_url: str | None,
 ) -> None:
-    """Measure ours and the peers side by side: drain, enqueue, latency, growth, features, idle, wal, prune, start."""
+    """Measure ours and the peers side by side: the workloads above, or all of them."""
     console, errors = Console(width=None if sys.stdout.isatty() else 140), Console(stderr=True)
     # a SIGTERM unwinds like Ctrl-C does: every process that was started is stopped
     signal.signal(signal.SIGTERM, _interrupt)

@@ -1,5 +1,5 @@
--- The nodes of workflows. One that waits is no job yet: no claim sees it. No index but the key, so that a change of a state
--- is an update in place.
+-- The nodes of workflows. One that waits is no job yet: no claim sees it. No index but the key, and room in
+-- each page, so that the end of a node is an update in place.
 CREATE TABLE workrow.flow_nodes (
     flow_id bigint NOT NULL,
     number integer NOT NULL,
@@ -39,4 +39,4 @@ CREATE TABLE workrow.flow_nodes (
     held_at timestamptz,
     ended_at timestamptz,
     PRIMARY KEY (flow_id, number)
-) WITH (fillfactor = 60)
+) WITH (fillfactor = 45)
