@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from workrow.declare import retry_rules as retries
     from workrow.declare import schedule as schedule
     from workrow.declare.backoff import exponential, fixed, linear
+    from workrow.declare.batch import Batch
     from workrow.declare.failure import Failure
     from workrow.declare.hooks import Enqueue
     from workrow.declare.limits import Limit, Rate
@@ -64,6 +65,7 @@ __all__ = [
     "AlreadyEnqueued",
     "App",
     "ArgumentError",
+    "Batch",
     "Blueprint",
     "ConfigurationError",
     "Cron",
@@ -134,6 +136,7 @@ _HOMES = {
     "workrow.arguments.secrets": ("Secret",),
     "workrow.blueprint": ("Blueprint", "TaskNameTaken"),
     "workrow.context": ("JobContext", "SyncJobContext"),
+    "workrow.declare.batch": ("Batch",),
     "workrow.declare.failure": ("Failure",),
     "workrow.declare.hooks": ("Enqueue",),
     "workrow.declare.limits": ("Limit", "Rate"),

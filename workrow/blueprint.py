@@ -1,8 +1,8 @@
 """Declaring tasks: the ``task`` decorator, on a blueprint or an app."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import update_wrapper
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeAlias, Unpack, cast, overload
 
 import procrastinate
 import psycopg
@@ -11,7 +11,9 @@ from typing_extensions import TypeVar
 
 from workrow.arguments.payload import Payload
 from workrow.context import JobContext, SyncJobContext
+from workrow.declare.batch import Batch
 from workrow.declare.declaration import (
+    AllTaskOptions,
     TaskDefaults,
     TaskOptions,
     check_known,
@@ -33,6 +35,9 @@ from workrow.tasks import Task
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
+B = TypeVar("B")
+C = TypeVar("C")
 
 
 class TaskNameTaken(OptionError, TaskAlreadyRegistered):
@@ -68,6 +73,44 @@ class Decorator(Protocol):
     def __call__(self, func: Callable[P, R], /) -> Task[P, R]: ...
 
 
+Nothing: TypeAlias = Coroutine[Any, Any, None] | None
+Answers: TypeAlias = Coroutine[Any, Any, Sequence[R | BaseException]] | Sequence[R | BaseException]
+
+
+class BatchDecorator(Protocol[P, T]):
+    """Turns a function that takes a list of ``T`` into a task; its jobs have the arguments that ``T`` is made of."""
+
+    @overload
+    def __call__(self, func: Callable[[list[T]], Nothing], /) -> Task[P, None]: ...
+    @overload
+    def __call__(self, func: Callable[[list[T]], Answers[R]], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, func: Callable[[B, list[T]], Nothing], /) -> Task[P, None]: ...
+    @overload
+    def __call__(self, func: Callable[[B, list[T]], Answers[R]], /) -> Task[P, R]: ...
+
+
+class TupleDecorator(Protocol):
+    """The same of tuples. Of more than three, and of what `Batch` does not name, the types are not told."""
+
+    @overload
+    def __call__(self, func: Callable[[list[tuple[T]]], Nothing], /) -> Task[[T], None]: ...
+    @overload
+    def __call__(self, func: Callable[[list[tuple[T]]], Answers[R]], /) -> Task[[T], R]: ...
+    @overload
+    def __call__(self, func: Callable[[list[tuple[T, B]]], Nothing], /) -> Task[[T, B], None]: ...
+    @overload
+    def __call__(self, func: Callable[[list[tuple[T, B]]], Answers[R]], /) -> Task[[T, B], R]: ...
+    @overload
+    def __call__(self, func: Callable[[list[tuple[T, B, C]]], Nothing], /) -> Task[[T, B, C], None]: ...
+    @overload
+    def __call__(self, func: Callable[[list[tuple[T, B, C]]], Answers[R]], /) -> Task[[T, B, C], R]: ...
+    @overload
+    def __call__(self, func: Callable[..., Nothing], /) -> Task[..., None]: ...
+    @overload
+    def __call__(self, func: Callable[..., Answers[R]], /) -> Task[..., R]: ...
+
+
 class Tasks(Hooked, procrastinate.Blueprint):
     """The ``task`` decorator, shared by `Blueprint` and ``workrow.App``."""
 
@@ -80,6 +123,10 @@ class Tasks(Hooked, procrastinate.Blueprint):
 
     # more options than procrastinate's, hence the override
     @overload  # type: ignore[override]
+    def task(self, *, batch: Batch[..., None], **options: Unpack[TaskOptions]) -> TupleDecorator: ...
+    @overload
+    def task(self, *, batch: Batch[P, T], **options: Unpack[TaskOptions]) -> BatchDecorator[P, T]: ...
+    @overload
     def task(self, **options: Unpack[TaskOptions]) -> Decorator: ...
     @overload
     def task(self, func: Callable[Concatenate[JobContext, P], Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
@@ -137,6 +184,7 @@ class Tasks(Hooked, procrastinate.Blueprint):
             version: of the signature; raise it by one when arguments of queued jobs do not fit any more. Workers that
                 know only older versions leave such jobs to those that know this one.
             upcast: ``upcast(version, args)`` returns the stored arguments of an older version as those of this one.
+            batch: a `Batch`: the function gets a list of jobs at once, and may answer for each.
             hide: the names of arguments that are stored as they are and shown as ``***``; "return" for what the task
                 returns. Those that are annotated ``SecretStr`` or ``Annotated[…, Secret]`` are hidden without it.
 
@@ -144,14 +192,14 @@ class Tasks(Hooked, procrastinate.Blueprint):
             OptionError: an option is unknown or cannot work.
             TaskNameTaken: the name, or an alias, is in use.
         """
-        check_known(options, TaskOptions)
+        check_known(options, AllTaskOptions)
         defaults = self._defaults
         if options.keys() & set(RULES):  # a rule of its own replaces the shared one
             defaults = cast("TaskDefaults", {name: value for name, value in defaults.items() if name not in RULES})
-        decorate = self._decorator({**defaults, **cast("TaskOptions", options)})
+        decorate = self._decorator({**defaults, **cast("AllTaskOptions", options)})
         return decorate if func is None else decorate(func)
 
-    def _decorator(self, options: TaskOptions) -> Callable[[Callable[..., Any]], Task[Any, Any]]:
+    def _decorator(self, options: AllTaskOptions) -> Callable[[Callable[..., Any]], Task[Any, Any]]:
         def decorate(func: Callable[..., Any]) -> Task[Any, Any]:
             own = getattr(func, "__name__", None)
             name = options.get("name") or (f"{self._name}.{own}" if self._name and own else None)

@@ -179,7 +179,7 @@ class JobContext(procrastinate.JobContext):
         if self.durable is None:
             raise StepError(
                 f"ctx.{what}(…) of job {self.job.id}: no worker's loop or thread is behind this context, which steps "
-                "need: leave run_in='process' away, and call a task with run_in='process' by ctx.call(task, …)"
+                "need: leave run_in='process' (or batch=…) away, and call a task that has it by ctx.call(task, …)"
             )
         return self.durable
 

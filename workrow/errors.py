@@ -165,7 +165,11 @@ class ScheduleNotFound(WorkrowError, LookupError):
 
 
 class LeaseLost(WorkrowError):
-    """The worker no longer holds the job that it ran."""
+    """The worker no longer holds the job that it ran; ``job_id`` says which of several."""
+
+    def __init__(self, message: str = "", job_id: int | None = None) -> None:
+        super().__init__(message)
+        self.job_id = job_id
 
 
 class SoftTimeLimitExceeded(WorkrowError):

@@ -63,15 +63,8 @@ class Task(Signed[P, R], upstream_tasks.Task[P, Any, P]):
     ):
         # mypy infers the type parameters of a base class's __init__ in some orders of checking, and not in others
         init: Any = upstream_tasks.Task.__init__
-        init(
-            self,
-            func,
-            queue=options.queue,
-            priority=options.priority,
-            lock=options.lock,
-            queueing_lock=options.queueing_lock,
-            **kwargs,
-        )
+        own = {name: getattr(options, name) for name in ("queue", "priority", "lock", "queueing_lock")}
+        init(self, func, **own, **kwargs)
         Call.__init__(self, self, options)
         self._hooks = self.blueprint.hooks if isinstance(self.blueprint, Hooked) else Hooks()
         self.execution = execution
@@ -80,7 +73,7 @@ class Task(Signed[P, R], upstream_tasks.Task[P, Any, P]):
         self._check_signature()
         hidden = check_hide(hide, self.signature, older=payload.version > 1)
         self.parameters = Parameters(func, self.signature, hidden)
-        self.returns = Result(func, hidden)
+        self.returns = Result(execution.batch.job if execution.batch else func, hidden)
         self.line = Line(self.name, self.queue, limits, self.signature, lambda: self.hidden) if limits else None
         if options.rule is not None:
             check_names(options.rule, self.signature)
@@ -126,6 +119,8 @@ class Task(Signed[P, R], upstream_tasks.Task[P, Any, P]):
     @cached_property
     def signature(self) -> inspect.Signature:
         """The arguments that a job carries: the function's own without the transaction, the context and resources."""
+        if self.execution.batch:
+            return self.execution.batch.signature
         first = bool(self.execution.transaction) + bool(self.pass_context)
         return without(inspect.signature(self.func), first, injected_names(self.func))
 
@@ -205,6 +200,9 @@ class Task(Signed[P, R], upstream_tasks.Task[P, Any, P]):
         """
         bound = self._bound(args, kwargs)
         converted = self.parameters.dump(self.name, bound, json_too=json_too)
+        if self.execution.batch:
+            made = self.parameters.load(converted) if json_too else bound
+            self.execution.batch.check(made, lambda: self.shown, hidden=bool(self.hidden))
         codec = self.codec
         return converted if codec is None else codec.arguments(self.name, bound, converted, self.hidden)
 

@@ -41,6 +41,16 @@ async def effect(session: AsyncSession, ctx: workrow.JobContext, seconds: float,
         os.kill(os.getpid(), signal.SIGKILL)  # between the last write and the commit
 
 
+@app.task(name="batched", batch=workrow.Batch(size=3, within=0.1))
+async def batched(contexts: list[workrow.JobContext], numbers: list[tuple[int]]) -> list[int]:
+    async with engine.begin() as connection:
+        for ctx in contexts:
+            await connection.execute(text("INSERT INTO effects (job_id) VALUES (:job)"), {"job": ctx.job.id})
+    if not os.environ.get("SURVIVES"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [number for (number,) in numbers]
+
+
 @app.task(name="tick", every=timedelta(seconds=1))
 async def tick() -> None: ...
 

@@ -118,6 +118,21 @@ def test_killed_while_its_job_sleeps_and_in_a_step(database_url: str, conn: Any)
 
 
 @pytest.mark.usefixtures("effects")
+def test_each_job_of_a_killed_batch_runs_again_and_ends_once(database_url: str, conn: Any) -> None:
+    jobs = [enqueue(conn, "batched", f'{{"arg0": {number}}}') for number in range(5)]
+    with worker(database_url, "-c", "1") as first:
+        assert first.wait(30) == -signal.SIGKILL
+    assert conn.execute("SELECT job_id FROM effects ORDER BY job_id").fetchall() == [(each,) for each in jobs[:3]]
+    with worker(database_url, SURVIVES="1"):
+        wait_for(lambda: all(succeeded(conn, each) for each in jobs))
+    counts = conn.execute("SELECT job_id, count(*) FROM effects GROUP BY job_id ORDER BY job_id").fetchall()
+    assert counts == [*((each, 2) for each in jobs[:3]), *((each, 1) for each in jobs[3:])]
+    ends = conn.execute("SELECT id, result, crashes FROM workrow.jobs WHERE task = 'batched' ORDER BY id").fetchall()
+    assert [end[:2] for end in ends] == [(each, number) for number, each in enumerate(jobs)]
+    assert {end[2] for end in ends[:3]} == {1}
+
+
+@pytest.mark.usefixtures("effects")
 def test_paused_for_twice_its_lease_its_effects_stay_exactly_once(database_url: str, conn: Any) -> None:
     jobs = [enqueue(conn, "effect", '{"seconds": 0.5, "dies": false}') for _ in range(10)]
     with worker(database_url, "-c", "5") as paused:

@@ -1,8 +1,9 @@
 """Read by mypy only; see test_mypy.py."""
 
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal, assert_type
+from typing import Literal, NamedTuple, assert_type
 
 import psycopg
 from sqlalchemy.engine import Connection
@@ -128,3 +129,68 @@ def sync_steps(ctx: workrow.SyncJobContext, n: int) -> int:
 def typed_sync_steps(session: Session) -> None:
     assert_type(sync_steps.enqueue(session, 1), workrow.Job[int])
     sync_steps.enqueue(session, n="1")  # E
+
+
+class Doc(NamedTuple):
+    id: int
+    title: str = ""
+
+
+@dataclass
+class Point:
+    x: int
+    y: float = 0
+
+
+@emails.task(batch=workrow.Batch(Doc, size=100, within=0.5), queue="index")
+async def index(docs: list[Doc]) -> list[int | Exception]:
+    return [doc.id for doc in docs]
+
+
+@emails.task(batch=workrow.Batch(Point, by=("x", "y"), within=timedelta(seconds=1)))
+def draw(contexts: list[workrow.JobContext], points: list[Point], client: Client = workrow.inject()) -> None: ...
+
+
+@emails.task(batch=workrow.Batch(Doc), transactional=True)
+async def store(session: AsyncSession, docs: list[Doc]) -> list[int]:
+    return [doc.id for doc in docs]
+
+
+@app.task(batch=workrow.Batch(size=100, within=0.5))
+async def score(pairs: list[tuple[int, str]]) -> list[float | BaseException]:
+    return [len(name) / number for number, name in pairs]
+
+
+@app.task(batch=workrow.Batch(size=100))
+def forget(numbers: list[tuple[int]]) -> None: ...
+
+
+@app.task(batch=workrow.Batch())
+def untold(docs: list[Doc]) -> list[str | None]:
+    return [None for _ in docs]
+
+
+async def batches(session: AsyncSession) -> None:
+    assert_type(await index.enqueue(session, 1, "x"), workrow.Job[int])
+    assert_type(await index.enqueue(session, 1, title="x"), workrow.Job[int])
+    assert_type(await index.options(priority=3).enqueue(session, id=1), workrow.Job[int])
+    assert_type(await draw.enqueue(session, 1, 2.5), workrow.Job[None])
+    assert_type(await store.enqueue(session, 1, "x"), workrow.Job[int])
+    assert_type(await score.enqueue(session, 1, "x"), workrow.Job[float])
+    assert_type(await forget.enqueue(session, 1), workrow.Job[None])
+    assert_type(await untold.enqueue(session, 1), workrow.Job[str | None])
+    await index.enqueue(session, "1")  # E
+    await index.enqueue(session, [Doc(1)])  # E
+    await draw.enqueue(session)  # E
+    await draw.enqueue(session, 1, z=2)  # E
+    await score.enqueue(session, 1)  # E
+    await score.enqueue(session, "x", 1)  # E
+    await forget.enqueue(session, 1, 2)  # E
+
+
+@app.task(batch=workrow.Batch(Doc))  # E
+async def of_others(points: list[Point]) -> None: ...
+
+
+workrow.Batch(size="many")  # E
+workrow.Batch(lambda: 3, within="soon")  # E

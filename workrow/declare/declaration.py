@@ -9,6 +9,7 @@ from procrastinate import middleware as upstream_middleware
 from procrastinate.retry import RetryValue
 
 from workrow.arguments.payload import Upcast
+from workrow.declare.batch import Batch, BatchHandler
 from workrow.declare.execution import Execution, check_findable
 from workrow.declare.failure import Hook
 from workrow.declare.signatures import transaction_kind
@@ -66,6 +67,12 @@ class TaskOptions(TaskDefaults, total=False):
     hide: tuple[str, ...]
 
 
+class AllTaskOptions(TaskOptions, total=False):
+    """With ``batch``, of which type checkers make another signature."""
+
+    batch: Batch[..., Any] | None
+
+
 CELERY = {
     "acks_late": "the rule, without an option: a job is in the database until it has ended",
     "autoretry_for": "retry_on=(…,)",
@@ -76,6 +83,8 @@ CELERY = {
     "default_retry_delay": "retry=Retry(wait=seconds)",
     "dont_autoretry_for": "discard_on=(…,)",
     "eta": "at, in task.options(at=datetime)",
+    "flush_every": "batch=Batch(size=…)",
+    "flush_interval": "batch=Batch(within=seconds)",
     "link_error": "on_failure=a task that takes a workrow.Failure",
     "ignore_result": "results=False",
     "max_retries": "retry=Retry(max_attempts=…), which counts the first attempt too",
@@ -92,15 +101,34 @@ CELERY = {
 """Options of Celery's tasks that have another name here. https://docs.celeryq.dev/en/stable/userguide/tasks.html"""
 
 
-def read_execution(func: Callable[..., Any], options: TaskOptions) -> Execution:
+def read_execution(func: Callable[..., Any], options: AllTaskOptions) -> Execution:
     """How its jobs are run."""
     own = chosen(options, Execution)
-    if not options.get("transactional", False):
-        execution = Execution(**own)
-        if execution.run_in:
-            check_findable(func)
-        return execution
-    return Execution(transaction=transaction_kind(func), **own)
+    if options.get("transactional", False):
+        own["transaction"] = transaction_kind(func)
+    if options.get("batch") is not None:
+        own["batch"] = _read_batch(func, options)
+    execution = Execution(**own)
+    if execution.run_in:
+        check_findable(func)
+    return execution
+
+
+def _read_batch(func: Callable[..., Any], options: AllTaskOptions) -> BatchHandler:
+    """What the function takes and answers, which gets many jobs at once."""
+    batch = options["batch"]
+    if not isinstance(batch, Batch):
+        raise OptionError(f"batch={brief(batch)}: must be a workrow.Batch, such as Batch(size=100, within=0.5)")
+    refused = {
+        "pass_context": "annotate the first parameter list[JobContext]",
+        "run_in": "a batch runs on the event loop or in a thread; let it hand the work to processes itself",
+        "lock": "jobs of one lock run one at a time, so that each batch would have a single one; drop one of the two, "
+        "or give each job a lock of its own, task.options(lock=…)",
+    }
+    for name, why in refused.items():
+        if options.get(name):
+            raise OptionError(f"batch=… and {name}={options.get(name)!r} do not go together: {why}")
+    return BatchHandler(func, batch, transactional=bool(options.get("transactional")))
 
 
 def chosen(options: TaskOptions, kind: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Literal
 
 from workrow.arguments.payload import check_max_result
+from workrow.declare.batch import BatchHandler
 from workrow.errors import OptionError, brief, is_whole, seconds_in
 
 TransactionKind = Literal["AsyncSession", "Session", "AsyncConnection", "Connection"]
@@ -29,6 +30,7 @@ class Execution:
         max_memory: MiB of resident memory at which the task's process is killed; for ``run_in="process"``.
         results: what the task returns is kept; False: it is not.
         max_result: bytes of JSON that are kept of it; None: what the app says.
+        batch: the function takes many jobs at once; None: one.
 
     Raises:
         OptionError: a value that cannot work, or options that contradict each other.
@@ -41,6 +43,7 @@ class Execution:
     max_memory: int | None = None
     results: bool = True
     max_result: int | None = None
+    batch: BatchHandler | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.results, bool):

@@ -56,14 +56,21 @@ class Steps(Worker):
         """Enqueue what the schedules have due."""
         await self._scheduler.run_once()
 
-    async def step(self, queues: tuple[str, ...] | None, room: int) -> list[Outcome]:
-        """Claim up to ``room`` jobs that can run now, run them to their ends, and write those down."""
+    async def step(self, queues: tuple[str, ...] | None, room: int, most: int) -> list[Outcome]:
+        """Claim up to ``room`` jobs that can run now, run them to their ends, and write those down.
+
+        Their batches are filled as far as there are jobs, up to ``most`` in all.
+        """
         lane = self._lane_of(queues)
         self._outcomes.clear()
         self._pauses.look_again()
         lane.claimer.look_again()
-        await lane._claim(room)
-        while lane.running or lane.waiting:
+        left = most - await lane._claim(room)
+        while (more := min(lane.gathering.lacking, left)) > 0 and (got := await lane._claim(more)):
+            left -= got
+        lane.gathering.hurry()
+        lane._start()
+        while lane.running or lane.waiting or lane.gathering.ready:
             lane._changed.clear()
             await lane._changed.wait()
         await self._finisher.drained()

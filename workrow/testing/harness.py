@@ -101,7 +101,8 @@ class Harness:
         most = ENDLESS if limit is None else limit
         ran: list[Ran] = []
         while len(ran) < most and not (until and until()):
-            got = await worker.step(chosen, min(self._concurrency, most - len(ran)))
+            left = most - len(ran)
+            got = await worker.step(chosen, min(self._concurrency, left), left)
             if not got:
                 break
             ran += self._told(got)

@@ -212,6 +212,7 @@ class Assembly(UpstreamWorker):
             self._sleep,
             self._pauses,
             self._retirement.job_ended,
+            tasks,
         )
 
     def _deletes(self, status: str) -> bool:

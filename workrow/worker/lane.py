@@ -1,31 +1,23 @@
 """Some queues and so many slots: claims ahead, starts jobs as slots come free, gives back what waits too long."""
 
 import asyncio
-import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from workrow.logs import get_logger
+from workrow.worker.ahead import STALE_SECONDS, Ahead
 from workrow.worker.claiming.claimer import Claimer
 from workrow.worker.claiming.pauses import Pauses
 from workrow.worker.claiming.sleep import Sleep
 from workrow.worker.claiming.stream import Stream
 from workrow.worker.claims import Claims
 from workrow.worker.finishing.finisher import Finisher
+from workrow.worker.gathering import Gathering
 from workrow.worker.lease import Lease
 from workrow.worker.outcome import Claimed, Outcome
+from workrow.worker.pace import Pace
+from workrow.worker.running.batches import Together
 from workrow.worker.running.executor import Executor, Stop
 
-logger = get_logger(__name__)
-
-PREFETCH_SECONDS = 0.1
-"""So much work, at the pace of the last moments, is claimed ahead: enough to hide the round trip of a claim."""
-PREFETCH_MAX = 1000
-PACE_SECONDS = 0.005
-SLOWER_SECONDS = 0.05
-"""Seconds: the least to measure a pace over, and the least before it may go down."""
-STALE_SECONDS = 0.5
-"""What was claimed ahead and waits longer goes back to the table: another worker may have a free slot."""
 BACKLOG_MAX = 5000
 """Unwritten outcomes at which claiming pauses, so that a slow disk slows the claims."""
 FIRST_PAUSE, PAUSE_GROWTH = 0.005, 4
@@ -48,8 +40,10 @@ class Lane:
         sleep: tells the database whether to notify this worker.
         pauses: what is not to be started now.
         job_ended: called after each job; None: nobody counts.
+        tasks: of the app, by their names and aliases.
 
     Attributes:
+        gathering: what waits for more jobs of its batch.
         deaf: nothing is heard of new jobs.
     """
 
@@ -65,12 +59,15 @@ class Lane:
         sleep: Sleep,
         pauses: Pauses,
         job_ended: Callable[[], None] | None,
+        tasks: Mapping[str, Any],
     ) -> None:
         self.claimer = claimer
         self.running: dict[int, tuple[Claimed, asyncio.Task[None]]] = {}
-        self.waiting: deque[Claimed] = deque()
-        self._twice: list[Claimed] = []
-        self.ended = 0
+        self.gathering = Gathering(tasks, self._start)
+        self._ahead = Ahead(finisher, pauses, self.gathering)
+        self.waiting, self._twice = self._ahead.waiting, self._ahead.twice
+        self._beside = 0
+        self._pace = Pace()
         self.deaf = False
         self._executor = executor
         self._finisher = finisher
@@ -79,12 +76,8 @@ class Lane:
         self._longest_pause = longest_pause
         self._claims = claims
         self._sleep = sleep
-        self._pauses = pauses
         self._job_ended = job_ended
-        self._pauses_heeded = 0
         self._holds = 0
-        self._prefetch = 0
-        self._paced_at, self._paced_ended = time.monotonic(), 0
         self._stream = Stream()
         self._changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -93,7 +86,17 @@ class Lane:
     @property
     def known(self) -> set[int]:
         """The ids of all jobs that it has claimed and that have not ended."""
-        return {*self.running, *(claimed.id for claimed in (*self.waiting, *self._twice))}
+        return {*self.running, *(claimed.id for claimed in self._ahead.jobs)}
+
+    @property
+    def ended(self) -> int:
+        """How many jobs it has run."""
+        return self._pace.ended
+
+    @property
+    def _free(self) -> int:
+        """Slots; a batch holds one."""
+        return self._concurrency - len(self.running) + self._beside
 
     def ring(self) -> None:
         """Something may be there to claim."""
@@ -102,20 +105,20 @@ class Lane:
     def stop(self) -> None:
         """Claim and start no more, and give back what has not started."""
         self._stopping = True
-        self._give_back()
+        self._ahead.give_back()
         self._changed.set()
 
     def interrupt(self, job_id: int, stop: Stop) -> None:
-        """Make a job of this lane end, if it runs here."""
+        """Make a job of this lane end, if it is here."""
         if job_id in self.running:
             claimed, job = self.running[job_id]
             self._executor.interrupt(claimed, job, stop, lambda: self._abandon(claimed, stop))
+        else:
+            self._ahead.abort(job_id)
 
     def drop(self) -> None:
         """The lease is lost: everything here belongs to others."""
-        for claimed in self.waiting:
-            self._finisher.refuse(Outcome(claimed, "lost"))
-        self.waiting.clear()
+        self._ahead.refuse()
         for job_id in list(self.running):
             self.interrupt(job_id, Stop.LEASE)
 
@@ -133,6 +136,8 @@ class Lane:
             if await self._claim(room):
                 pause = FIRST_PAUSE
             elif not forever:
+                self.gathering.hurry()
+                self._start()
                 if await self._is_over():
                     return
             elif self._stream.flows():
@@ -166,14 +171,16 @@ class Lane:
             claimed = await self.claimer.claim(room)
             got = len(claimed)
             self.waiting.extend(claimed)
+            if self.gathering.tasks:
+                self.gathering.count(claimed)
             if holds != self._holds:
                 self.give_back_limited()  # a claim does not see what is held back while it runs
 
         await self._claims.run(claim)
         if self._stopping:
-            self._give_back()
+            self._ahead.give_back()
         else:
-            self._give_back_paused()
+            self._ahead.give_back_paused()
             self._start()
         if got and self._stream.count(got):
             await self._sleep.wake_up()
@@ -183,34 +190,53 @@ class Lane:
         """How many jobs to claim now."""
         if self._finisher.backlog > BACKLOG_MAX or not self._lease.valid:
             return 0
-        self._measure()
-        room = self._concurrency - len(self.running) + self._prefetch - len(self.waiting)
+        prefetch = self._pace.measure()
+        room = self._free + prefetch - len(self.waiting) + self.gathering.room(self._free)
         # while there is work to go on with, ask for a good batch or not at all
-        return room if not self.waiting or room >= self._prefetch // 2 else 0
-
-    def _measure(self) -> None:
-        now = time.monotonic()
-        elapsed = now - self._paced_at
-        if elapsed < PACE_SECONDS:
-            return
-        goal = int((self.ended - self._paced_ended) / elapsed * PREFETCH_SECONDS)
-        # up at once, down only after a longer time: waiting for a claim is no slower pace
-        if goal >= self._prefetch or elapsed >= SLOWER_SECONDS:
-            self._prefetch = min(goal, PREFETCH_MAX, self._prefetch * 2 + 8)
-            self._paced_at, self._paced_ended = now, self.ended
+        return room if not self.waiting or room >= prefetch // 2 else 0
 
     def _start(self) -> None:
-        if self.waiting and not self._lease.valid:
+        ready, batched = self.gathering.ready, self.gathering.tasks
+        if (self.waiting or ready) and not self._lease.valid:
             return  # others may have them by now: the next heartbeat tells
-        while self.waiting and len(self.running) < self._concurrency:
-            claimed = self.waiting.popleft()
-            if claimed.id in self.running:
-                # somebody put the job back while it runs here, and we claimed it again: the first run has lost it
-                self.interrupt(claimed.id, Stop.LEASE)
-                self._twice.append(claimed)
+        while (self.waiting or ready) and len(self.running) - self._beside < self._concurrency:
+            if ready:
+                self._start_together(ready.popleft().jobs)
                 continue
-            # not by create_task(), whose two frames in Python cost a tenth of a plain job
-            self.running[claimed.id] = (claimed, asyncio.Task(self._work(claimed), loop=self._loop))
+            claimed = self.waiting.popleft()
+            if claimed.task in batched:
+                self.gathering.add(claimed)
+            elif claimed.id in self.running:
+                self._run_anew(claimed)
+            else:
+                # not by create_task(), whose two frames in Python cost a tenth of a plain job
+                self.running[claimed.id] = (claimed, asyncio.Task(self._work(claimed), loop=self._loop))
+
+    def _start_together(self, jobs: list[Claimed]) -> None:
+        """Run a batch in one slot."""
+        new: dict[int, Claimed] = {}
+        for claimed in jobs:
+            if claimed.id in self.running or claimed.id in new:
+                self._run_anew(claimed)
+            else:
+                new[claimed.id] = claimed
+        if new:
+            batch = Together(list(new.values()), self.gathering.context)
+            self._beside += len(new) - 1
+            for claimed in new.values():
+                claimed.batch = batch
+                self.running[claimed.id] = (claimed, asyncio.Task(self._work_in(batch, claimed), loop=self._loop))
+
+    def _run_anew(self, claimed: Claimed) -> None:
+        """Somebody put the job back while it runs here, and we claimed it again: the first run has lost it."""
+        self.interrupt(claimed.id, Stop.LEASE)
+        self._twice.append(claimed)
+
+    async def _work_in(self, batch: Together, claimed: Claimed) -> None:
+        try:
+            await self._work(claimed)
+        finally:
+            batch.not_awaited(claimed)
 
     async def _work(self, claimed: Claimed) -> None:
         try:
@@ -233,18 +259,23 @@ class Lane:
         if self.running.get(claimed.id, (None, None))[0] is not claimed:
             return  # abandoned before
         del self.running[claimed.id]
+        if claimed.batch and claimed.batch.ended():
+            self._beside -= 1
         if self._twice:
-            self.waiting.extendleft(self._twice)
-            self._twice.clear()
-        self.ended += 1
+            self._ahead.release_twice()
+        self._pace.ended += 1
         self._finisher.add(outcome)
         if self._job_ended:
             self._job_ended()
         if self.waiting and not self._stopping:
             self._start()
-            if len(self.waiting) > self._prefetch // 2:
+            if len(self.waiting) > self._pace.prefetch // 2:
                 return  # nothing to claim for yet
         self._changed.set()
+
+    def _give_back_stale(self) -> None:
+        if self._ahead.give_back_stale():
+            self._pace.prefetch = 0
 
     async def _change(self, seconds: float) -> bool:
         """Wait until something changes, or for so long; whether it did."""
@@ -255,35 +286,10 @@ class Lane:
             return False
         return True
 
-    def _give_back_paused(self) -> None:
-        """What was claimed ahead before a pause goes back."""
-        pauses = self._pauses
-        if pauses.changes == self._pauses_heeded:
-            return
-        self._pauses_heeded = pauses.changes
-        self._give_back_some([claimed for claimed in self.waiting if pauses.cover(claimed)])
-
     def give_back_limited(self) -> None:
         """What was claimed ahead under any limit goes back: its next claim sees which one is held back now."""
         self._holds += 1
-        self._give_back_some([claimed for claimed in self.waiting if claimed.limited])
-
-    def _give_back_some(self, some: list[Claimed]) -> None:
-        for claimed in some:
-            self.waiting.remove(claimed)
-            self._finisher.add(Outcome(claimed, "todo"))
-
-    def _give_back_stale(self) -> None:
-        if self.waiting and time.monotonic() - self.waiting[0].claimed_at > STALE_SECONDS:
-            logger.debug("giving back %d jobs that were claimed ahead of slow ones", len(self.waiting))
-            self._prefetch = 0
-            self._give_back()
-
-    def _give_back(self) -> None:
-        self.waiting.extend(self._twice)
-        self._twice.clear()
-        while self.waiting:
-            self._finisher.add(Outcome(self.waiting.popleft(), "todo"))
+        self._ahead.give_back_limited()
 
 
 def _is_current(job: asyncio.Task[None] | None) -> bool:

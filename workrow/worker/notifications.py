@@ -67,7 +67,7 @@ class Notifications:
                 async with asyncio.timeout(self._abort_seconds):
                     await self._aborts_asked.wait()
             self._aborts_asked.clear()
-            ids = [job_id for lane in self._lanes for job_id in lane.running]
+            ids = [job_id for lane in self._lanes for job_id in lane.known]
             for job_id, terminate in await self._link.run("list_aborts", ids=ids) if ids else []:
                 for lane in self._lanes:
                     lane.interrupt(job_id, Stop.TERMINATE if terminate else Stop.ABORT)

@@ -71,6 +71,7 @@ class Claimed:
         stepped: it has asked for a step.
         hidden: the names of the arguments that are not to be shown.
         expires_in: seconds from its claim, by the database's clock, until it is too late to start it; None: never.
+        batch: the `Together` that it runs in; None: it runs by itself.
     """
 
     # in the class, because most jobs never say any
@@ -79,6 +80,7 @@ class Claimed:
     progress_due = progress_held = False
     limited = stepped = False
     hidden = NOTHING
+    batch: Any = None
 
     def __init__(self, row: Row, owner: int, *, limited: bool = False) -> None:
         (
@@ -189,6 +191,11 @@ class Outcome:
     cause: str | None = None
     written: bool = False
     ended_at: float = 0.0
+
+    @property
+    def each(self) -> tuple["Outcome", ...]:
+        """Itself: as `Outcomes` has it."""
+        return (self,)
 
 
 def describe(error: BaseException, attempt: int, *, discarded: bool, policy: BaseException | None = None) -> str:

@@ -208,8 +208,8 @@ class Executor:
         """Make a running job end.
 
         A coroutine is cancelled. A thread is asked, through its context's ``should_abort()``, and unless ``stop`` is
-        ABORT an exception is raised inside. A process is asked, or killed. Repeating a request does nothing, a stronger
-        one does.
+        ABORT an exception is raised inside. A process is asked, or killed. A job of a batch leaves it, and only the
+        last one ends the call. Repeating a request does nothing, a stronger one does.
 
         Args:
             claimed: the job.
@@ -228,7 +228,10 @@ class Executor:
         elif task is not None and not inspect.iscoroutinefunction(task.func):
             if stop is Stop.ABORT:
                 return
-            self._threads.interrupt(claimed.id, Interrupted)
+            if claimed.batch:
+                job.cancel()  # it leaves the batch, which ends the call if it was the last one
+            else:
+                self._threads.interrupt(claimed.id, Interrupted)
         else:
             job.cancel()
         insisting = asyncio.create_task(self._insist(claimed, job, stop, abandon))
@@ -239,7 +242,7 @@ class Executor:
         _, going_on = await asyncio.wait([job], timeout=1.0 if stop is Stop.SHUTDOWN else GRACE_SECONDS)
         if going_on:
             self.report_stuck(claimed, stop.value)
-            in_thread = claimed.id in self._threads.running
+            in_thread = (claimed.batch or claimed).id in self._threads.running
             if in_thread and stop is Stop.TERMINATE:
                 return  # its slot is free when its thread ends
             if in_thread:

@@ -1,5 +1,6 @@
 """How the jobs of each task are run: on the event loop, in a thread or in a child process, decided once."""
 
+import contextvars
 import inspect
 import time
 from collections.abc import Awaitable, Callable
@@ -17,14 +18,17 @@ from workrow.declare.execution import PLAIN, Execution
 from workrow.logs import JobFilter
 from workrow.tasks import Task
 from workrow.worker.outcome import Claimed, Outcome
+from workrow.worker.running.batches import Together
 from workrow.worker.running.children.loading import loader, result_of
 from workrow.worker.running.children.pool import Processes
 from workrow.worker.running.coroutines import run_limited
+from workrow.worker.running.outcomes import Ends
 from workrow.worker.running.provision import NOTHING, Given, Provision, Wanted
 from workrow.worker.running.steps.durable import Durable, stepped, stepped_sync
 from workrow.worker.running.steps.in_thread import InThread
 from workrow.worker.running.steps.on_loop import OnLoop
 from workrow.worker.running.threads import Threads
+from workrow.worker.running.time_limits import Interrupted
 from workrow.worker.running.transactions import Transactions
 from workrow.worker.running.verdict import Runner, finisher_of, forgetting, hiding, limit_of, succeeded, telling, unkept
 
@@ -121,13 +125,18 @@ class Runners:
             if load:
                 claimed.args = load(claimed)
             context = self._context(claimed, task, is_async=is_async)
-            if execution.run_in:
+            if execution.batch:
+                call = partial(self._call_together, task, execution, around_task, wanted, is_async=is_async)
+                end = None if is_async else partial(self._threads.interrupt, exception=Interrupted)
+                batch = claimed.batch or Together([claimed], contextvars.copy_context())
+                job = partial(batch.join, claimed, execution.batch, context, call, end)
+            elif execution.run_in:
                 job = partial(self._in_process, claimed, task, execution, context, whole=whole)
             elif is_async:
                 job = partial(self._on_loop, claimed, task, execution, context, around_task)
             else:
                 job = partial(self._in_thread, claimed, task, execution, context, around_task)
-            if wanted:
+            if wanted and not execution.batch:
                 job = partial(self._provided, wanted, context, job, in_thread=not is_async)
             result = await middleware.compose(around_job, job, context, self._worker)()
             if kind is None or isinstance(result, Outcome):
@@ -135,6 +144,14 @@ class Runners:
             return succeeded(claimed, result, limit_of(task), kind)
 
         return run
+
+    async def _call_together(
+        self, task: Any, execution: Execution, around: Any, wanted: Wanted, batch: Any, context: Any, *, is_async: bool
+    ) -> Any:
+        """Call the function for a batch; what is given to it is opened once."""
+        call = self._on_loop if is_async else self._in_thread
+        job: Any = partial(call, batch, task, execution, context, around)
+        return await (self._provided(wanted, context, job, in_thread=not is_async) if wanted else job())
 
     async def _provided(self, wanted: Wanted, context: JobContext, job: Any, *, in_thread: bool) -> Any:
         async with self._provision.opened(wanted, context, in_thread=in_thread) as given:
@@ -153,7 +170,7 @@ class Runners:
         work = (
             call()
             if execution.transaction is None
-            else self.transactions.run_async(claimed, execution.transaction, call, self._finisher_of(claimed, task))
+            else self.transactions.run_async(claimed, execution.transaction, call, self._ends_of(claimed, task))
         )
         soft, hard = execution.soft_seconds, execution.hard_seconds
         if soft is None and hard is None:
@@ -179,13 +196,7 @@ class Runners:
         work = (
             call
             if execution.transaction is None
-            else partial(
-                self.transactions.run_sync,
-                claimed,
-                execution.transaction,
-                call,
-                self._finisher_of(claimed, task),
-            )
+            else partial(self.transactions.run_sync, claimed, execution.transaction, call, self._ends_of(claimed, task))
         )
         result = await self._threads.run(
             claimed.id,
@@ -196,6 +207,12 @@ class Runners:
         )
         # a sync function may return an awaitable, as procrastinate has it
         return await result if inspect.isawaitable(result) else result
+
+    def _ends_of(self, claimed: Claimed | Together, task: Any) -> Callable[[Any], Ends]:
+        """What makes the outcome, or those of a batch, of what a transactional task returned."""
+        if isinstance(claimed, Together):
+            return partial(claimed.ends, lambda job: self._finisher_of(job, task))
+        return self._finisher_of(claimed, task)
 
     async def _in_process(self, claimed: Claimed, task: Any, execution: Execution, context: Any, *, whole: bool) -> Any:
         returned = await self._processes.run(

@@ -23,9 +23,9 @@ from workrow.database.outage import told
 from workrow.declare.execution import TransactionKind
 from workrow.enqueue import transaction
 from workrow.errors import ConfigurationError, LeaseLost, TransactionError
-from workrow.job import UNKEPT
 from workrow.logs import get_logger
-from workrow.worker.outcome import Claimed, Outcome, entry, unwritten
+from workrow.worker.outcome import Claimed, Outcome, unwritten
+from workrow.worker.running.outcomes import Ends, without_results
 from workrow.worker.running.transaction_watch import CAUSE_MAX, Watch, conflicts, original, state
 
 logger = get_logger(__name__)
@@ -75,15 +75,15 @@ class Transactions:
 
     async def run_async(
         self,
-        claimed: Claimed,
+        claimed: Any,
         kind: TransactionKind,
         call: Callable[[Any], Awaitable[Any]],
-        finish: Callable[[Any], Outcome],
-    ) -> Outcome:
+        finish: Callable[[Any], Ends],
+    ) -> Ends:
         """Await ``call(session)`` in a transaction that ends with the job.
 
         Args:
-            claimed: the job.
+            claimed: the job, or the jobs of a batch: what is said of them together is said of each.
             kind: what ``call`` takes.
             call: the task with its other arguments.
             finish: from what it returns to the outcome.
@@ -98,12 +98,13 @@ class Transactions:
                 async with self.open_async(kind, watch) as on:
                     outcome = finish(await call(on))
                     watch.check()
-                    await self._end_async(on, outcome, watch)
+                    for each in outcome.each:
+                        await self._end_async(on, each, watch)
                 outcome.written = True
                 return outcome
             except Exception as error:
                 if why := self._refusal(outcome, error):
-                    finish = partial(_without_result, claimed, why)
+                    finish = partial(without_results, finish, why)
                     continue
                 pause = self._pause(claimed, error, repetition)
                 if pause is None:
@@ -112,8 +113,8 @@ class Transactions:
         raise AssertionError("the last repetition raises")
 
     def run_sync(
-        self, claimed: Claimed, kind: TransactionKind, call: Callable[[Any], Any], finish: Callable[[Any], Outcome]
-    ) -> Outcome:
+        self, claimed: Any, kind: TransactionKind, call: Callable[[Any], Any], finish: Callable[[Any], Ends]
+    ) -> Ends:
         """The same, in this thread."""
         for repetition in range(1, CONFLICT_TRIES + 2):
             watch, outcome = Watch(), None
@@ -121,12 +122,13 @@ class Transactions:
                 with self.open_sync(kind, watch) as on:
                     outcome = finish(call(on))
                     watch.check()
-                    self._end_sync(on, outcome, watch)
+                    for each in outcome.each:
+                        self._end_sync(on, each, watch)
                 outcome.written = True
                 return outcome
             except Exception as error:
                 if why := self._refusal(outcome, error):
-                    finish = partial(_without_result, claimed, why)
+                    finish = partial(without_results, finish, why)
                     continue
                 pause = self._pause(claimed, error, repetition)
                 if pause is None:
@@ -201,12 +203,12 @@ class Transactions:
                 "POLICY … ON procrastinate_jobs TO that role USING (true) WITH CHECK (true)"
             )
         if not is_ours:
-            raise LeaseLost(f"{claimed}: the job is no longer ours; what it did was rolled back")
+            raise LeaseLost(f"{claimed}: the job is no longer ours; what it did was rolled back", claimed.id)
         if time.monotonic() >= until:
             raise Held("an open transaction holds its row")
 
     @staticmethod
-    def _refusal(outcome: Outcome | None, error: Exception) -> str | None:
+    def _refusal(outcome: Ends | None, error: Exception) -> str | None:
         """Why the database does not take the result of a task that has succeeded, if that may be what it refuses.
 
         Its refusal has ended the transaction, so that the attempt has to be repeated; a savepoint before each end would
@@ -220,7 +222,7 @@ class Transactions:
         return why
 
     @staticmethod
-    def _pause(claimed: Claimed, error: Exception, repetition: int) -> float | None:
+    def _pause(claimed: Any, error: Exception, repetition: int) -> float | None:
         """Seconds until the attempt is repeated; None if it is not."""
         if not conflicts(error) or repetition >= CONFLICT_TRIES:
             return None
@@ -229,7 +231,7 @@ class Transactions:
         return random.uniform(0, CONFLICT_PAUSE * repetition)
 
     @staticmethod
-    def _interrupted(claimed: Claimed, error: Exception, *, began: bool) -> Outcome:
+    def _interrupted(claimed: Any, error: Exception, *, began: bool) -> Outcome:
         """A lost connection ended the transaction, or it is not known whether the commit arrived: the fence knows.
 
         ``began``: the task had its connection, and may itself be why that was lost.
@@ -276,10 +278,6 @@ class Transactions:
         pool = sync_pool_of(self._connector)
         with pool.connection() as connection, connection.transaction(), watch.over_connection(connection):
             yield connection
-
-
-def _without_result(claimed: Claimed, why: str, _: object) -> Outcome:
-    return Outcome(claimed, "succeeded", error=entry(claimed, UNKEPT, why))
 
 
 def connection_lost(error: BaseException) -> bool:
