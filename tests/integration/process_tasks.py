@@ -255,3 +255,7 @@ def spill(token: str, way: str) -> None:
     if way == "group":
         raise ExceptionGroup("many", [ValueError(f"refused: {token}"), KeyError(f"cannot parse {token!r}")])
     raise ValueError(f"refused: {token}")
+
+
+def ask_for_a_step(ctx: workrow.SyncJobContext) -> int:
+    return ctx.step("a", len, [])

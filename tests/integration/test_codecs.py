@@ -147,6 +147,24 @@ async def test_what_the_functions_do_not_know(
     assert "json_loads failed: ValueError(\"nothing of the type 'lira'" in caplog.text
 
 
+async def test_steps_and_signals(database_url: str, conn: psycopg.Connection) -> None:
+    got: list[Any] = []
+    async with opened(database_url) as app:
+
+        @app.task(name="steps", retry=workrow.Retry(max_attempts=2, wait=0))
+        async def steps(ctx: workrow.JobContext) -> None:
+            got.append((await ctx.step("double", double, Money("1")), await ctx.wait_for("money")))
+            if ctx.attempt == 1:
+                raise OSError
+
+        job = await steps.enqueue(None)
+        await workrow.signal(None, job, "money", Money("2"))
+        await drain(app)
+    assert got == [(Money("11"), Money("2"))] * 2
+    stored = conn.execute("SELECT result FROM workrow.steps ORDER BY name").fetchall()
+    assert stored == [({"type": "money", "amount": amount},) for amount in ("11", "2")]
+
+
 async def test_in_a_child_process(database_url: str, conn: psycopg.Connection) -> None:
     async with opened(database_url) as app:
         job = await app.task(name="double", run_in="process")(double).enqueue(None, Money("1"))

@@ -100,6 +100,13 @@ def tasks_of(app: workrow.App) -> None:
     async def fails() -> None:
         raise ValueError("no")
 
+    @app.task(name="stepping")
+    async def stepping(ctx: workrow.JobContext) -> int:
+        one = await ctx.step("one", lambda: 1)
+        value = await ctx.wait_for("go")
+        await ctx.sleep(0)
+        return one + await ctx.call(plain, value)
+
 
 def app_of(url: str, role: str) -> workrow.App:
     app = workrow.App(of(url, role))
@@ -179,6 +186,22 @@ async def test_a_producer_enqueues_in_all_ways_and_waits_for_results(url: str) -
             ended = dict(seen.fetchall())
         assert sum(ended.values()) == len(ids)
         assert ended["succeeded"] >= len(ids) - 2, "those that are debounced may wait"
+
+
+async def test_a_producer_signals_a_job_whose_steps_a_worker_runs(url: str) -> None:
+    app = app_of(url, "producer")
+    async with app.open_async():
+        job: Any = await app.tasks["stepping"].enqueue(None)  # type: ignore[attr-defined]
+        await work(url)
+        await workrow.signal(None, job, "go", 40)
+        await work(url)  # what it calls
+        await work(url)
+        assert await job.result(timeout=10) == 42
+        with pytest.raises(workrow.JobEnded):
+            await workrow.signal(None, job, "go")
+    with psycopg.connect(of(url, "viewer")) as viewer:
+        seen = viewer.execute("SELECT name, state FROM workrow.steps ORDER BY name").fetchall()
+    assert seen == [("call plain", "done"), ("go", "done"), ("one", "done"), ("sleep", "done")]
 
 
 async def test_what_a_producer_may_not(url: str) -> None:

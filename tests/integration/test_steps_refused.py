@@ -5,7 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import workrow
+from tests.integration import process_tasks
+from tests.integration.test_worker import row, run
 from workrow import testing
+from workrow.database.connector import Connector
 
 
 async def nothing() -> None: ...
@@ -163,3 +166,18 @@ async def test_a_coroutine_function_in_a_sync_task(workrow_jobs: testing.Harness
     (ran,) = await workrow_jobs.drain(raise_on_failure=False)
     assert ran.error is not None
     assert "step 'a' is a coroutine function, and its task is not async" in ran.error["message"]
+
+
+children = workrow.App("postgresql://in-each-test-another-one")
+"""Child processes find their app as an attribute of a module."""
+in_process = children.task(name="in_process", run_in="process")(process_tasks.ask_for_a_step)
+
+
+async def test_a_step_in_a_child_process(database_url: str, conn: Any) -> None:
+    with children.replace_connector(Connector(database_url)):
+        async with children.open_async():
+            job = await in_process.enqueue(None)
+            await run(children)
+    error = row(conn, job)["error"]
+    assert error.startswith(f"ctx.step(…) of job {job.id}: no worker's loop or thread is behind this context")
+    assert "\n" not in error

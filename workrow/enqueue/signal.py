@@ -53,7 +53,7 @@ def signal(
     if not is_whole(job_id, 1, 2**63 - 1):
         raise OptionError(f"signal(job={brief(job)}): must be a job, or the id of one")
     check_word("signal: name", name)
-    params = {"id": job_id, "name": name, "value": _dumped(job_id, name, value)}
+    params = {"id": job_id, "name": name, "value": _dumped(job, name, value)}
     if on is None:
         return _on_its_own(job, params)
     if transaction.is_async(on):
@@ -83,12 +83,14 @@ def _on_its_own(job: Job[Any] | int, params: Mapping[str, Any]) -> Awaitable[Non
     return send()
 
 
-def _dumped(job_id: int, name: str, value: Any) -> str | None:
+def _dumped(job: Job[Any] | int, name: str, value: Any) -> str | None:
+    origin = getattr(job, "_origin", None)
+    codec = origin and getattr(origin.producer, "codec", None)
     try:
-        return dump_result(value, MAX_RESULT)
+        return dump_result(codec.plain(value) if codec and value is not None else value, MAX_RESULT)
     except (TypeError, ValueError, RecursionError) as error:
         raise ArgumentError(
-            f"signal {name!r} to job {job_id}: value={brief(value)} cannot be stored as JSON ({error})"
+            f"signal {name!r} to job {getattr(job, 'id', job)}: value={brief(value)} cannot be stored as JSON ({error})"
         ) from None
 
 

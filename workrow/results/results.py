@@ -181,8 +181,8 @@ def check_place(job_id: int, seconds: float | None, within_task: bool) -> None:
     if waiting is not None and not within_task and seconds != 0:
         raise ResultInTask(
             f"{waiting} would wait for job {job_id}: a task that waits for a job keeps its slot, and if no other is "
-            "free they wait for ever; enqueue what comes next when that job ends, or raise Snooze(in_=…) and look with "
-            "result(timeout=0); result(within_task=True) where that job has slots of its own"
+            "free they wait for ever; await ctx.call(task, …), or enqueue what comes next when that job ends, or raise "
+            "Snooze(in_=…) and look with result(timeout=0); result(within_task=True) where that job has its own slots"
         )
 
 
