@@ -19,6 +19,7 @@ from psycopg import sql
 
 import workrow
 import workrow.schema
+from workrow.testing.databases import drop
 
 ROOT = Path(__file__).parent.parent
 READABLE = "-c DateStyle=ISO"
@@ -49,7 +50,7 @@ def new_database(cluster_url: str, template: str = "template0", encoding: str | 
         try:
             yield re.sub(r"^(\w+://[^/?]*)[^?]*", rf"\1/{name}", cluster_url)
         finally:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            drop(connection, name)
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +61,7 @@ def workrow_migrate() -> Callable[[str], None]:
         config = Config(ROOT / "alembic.ini")
         config.cmd_opts = Namespace(x=[f"url={url}"])
         command.upgrade(config, "head")
-        if role := os.environ.get("WORKROW_TEST_WORKER_ROLE"):
+        if role := os.environ.get("TEST_WORKER_ROLE"):
             for kind in ("producer", "worker", "operator", "viewer"):
                 workrow.schema.grant(url, role, kind)
 
@@ -92,9 +93,9 @@ def empty_database_url(cluster_url: str) -> Iterator[str]:
 def app(database_url: str) -> workrow.App:
     """An app without tasks on the migrated database, not opened.
 
-    With WORKROW_TEST_WORKER_ROLE it connects as this role, which owns nothing and has been granted what ours have.
+    With TEST_WORKER_ROLE it connects as this role, which owns nothing and has been granted what ours have.
     """
-    role = os.environ.get("WORKROW_TEST_WORKER_ROLE")
+    role = os.environ.get("TEST_WORKER_ROLE")
     return workrow.App(re.sub(r"//\w+@", f"//{role}@", database_url) if role else database_url)
 
 
@@ -110,6 +111,21 @@ def conn(database_url: str) -> Iterator[psycopg.Connection]:
     """A psycopg connection in autocommit mode, to look at what is committed."""
     with psycopg.connect(database_url, autocommit=True, options=READABLE) as connection:
         yield connection
+
+
+@pytest.fixture
+def new_role(database_url: str) -> Iterator[str]:
+    """A role without any rights, for as long as the test runs."""
+    name = f"workrow_{uuid.uuid4().hex[:12]}"
+    role = sql.Identifier(name)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        try:
+            connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(role))
+        except psycopg.errors.InsufficientPrivilege:
+            pytest.skip("needs a role that may create roles")
+        yield name
+        connection.execute(sql.SQL("DROP OWNED BY {}").format(role))
+        connection.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
 @pytest.fixture

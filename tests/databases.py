@@ -1,4 +1,4 @@
-"""The suite on databases as other people have them: ``python -m tests.databases [VARIANT …] [-- ARGUMENTS OF PYTEST]``.
+"""The suite on databases as other people have them: ``python -m tests.databases [VARIANT …] [15] [18] [-- OF PYTEST]``.
 
 Each variant has a server of its own, for as long as its tests run: the embedded PostgreSQL, and Debian's 15 where it is
 installed.
@@ -59,8 +59,9 @@ VARIANTS = {
     "owner": Variant("app", server=OWNER),
     "worker": Variant(
         "app",
-        server=(*OWNER, "CREATE ROLE worker LOGIN"),
-        environment={"WORKROW_TEST_WORKER_ROLE": "worker"},
+        # the tests look at what the worker's connections do, and end them
+        server=(*OWNER, "CREATE ROLE worker LOGIN", "GRANT worker TO app"),
+        environment={"TEST_WORKER_ROLE": "worker"},
     ),
     "latin1": Variant(encoding="LATIN1"),
     "habits": Variant(
@@ -102,8 +103,10 @@ def main(arguments: list[str]) -> int:
     """Run the tests on each variant; the exit code is 0 if all have passed."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     failed = []
-    for name in arguments[:end] or VARIANTS:
-        for version, programs in SERVERS.items():
+    named = arguments[:end]
+    for name in [word for word in named if word not in SERVERS] or VARIANTS:
+        for version in [word for word in named if word in SERVERS] or SERVERS:
+            programs = SERVERS[version]
             if not (programs / "postgres").exists():
                 click.echo(f"{name}: not on PostgreSQL {version}: there is none in {programs}")
                 continue

@@ -108,34 +108,29 @@ def test_status_of_an_idle_database(database_url: str) -> None:
     assert "Workers" in succeeds("--database-url", database_url, "status")
 
 
-def test_status_reads_the_views_and_nothing_else(filled: str) -> None:
-    role = sql.Identifier(f"workrow_test_reader_{os.getpid()}")
+def test_status_reads_the_views_and_nothing_else(filled: str, new_role: str) -> None:
+    role = sql.Identifier(new_role)
     with psycopg.connect(filled, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE ROLE {}").format(role))
-        try:
-            connection.execute(sql.SQL("GRANT USAGE ON SCHEMA workrow TO {}").format(role))
-            shown = (
-                "jobs",
-                "queues",
-                "tasks",
-                "workers",
-                "pauses",
-                "caps",
-                "quarantine",
-                "unroutable",
-                "held",
-                "notifications",
-                "schema_version",
-            )
-            for name in shown:
-                connection.execute(sql.SQL("GRANT SELECT ON workrow.{} TO {}").format(sql.Identifier(name), role))
-            only_reader = {"PGOPTIONS": f"-c role={role.as_string().strip(chr(34))}"}
-            assert json.loads(succeeds("--database-url", filled, "status", "--json", **only_reader))["failures"]
-            downgrade = ("--database-url", filled, "schema", "downgrade", "--to=0")
-            assert fails(*downgrade, **only_reader).startswith("Error: permission denied for table")
-        finally:
-            connection.execute(sql.SQL("DROP OWNED BY {}").format(role))
-            connection.execute(sql.SQL("DROP ROLE {}").format(role))
+        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA workrow TO {}").format(role))
+        shown = (
+            "jobs",
+            "queues",
+            "tasks",
+            "workers",
+            "pauses",
+            "caps",
+            "quarantine",
+            "unroutable",
+            "held",
+            "notifications",
+            "schema_version",
+        )
+        for name in shown:
+            connection.execute(sql.SQL("GRANT SELECT ON workrow.{} TO {}").format(sql.Identifier(name), role))
+        only_reader = {"PGOPTIONS": f"-c role={new_role}"}
+        assert json.loads(succeeds("--database-url", filled, "status", "--json", **only_reader))["failures"]
+        downgrade = ("--database-url", filled, "schema", "downgrade", "--to=0")
+        assert fails(*downgrade, **only_reader).startswith("Error: permission denied for table")
 
 
 @pytest.mark.parametrize("option", ["argument", "environment"])

@@ -64,7 +64,7 @@ class Facts:
 
 
 def clock_table(facts: Facts) -> str:
-    """What the server's clock showed, as a table."""
+    """What the server's clock showed, as a table, to be followed by a name."""
     rows = ", ".join(
         f"({number}, to_timestamp({began}), to_timestamp({ended}), interval '{ahead} s')"
         for number, (began, ended, ahead) in enumerate(facts.clock, 1)

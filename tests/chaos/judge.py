@@ -49,7 +49,7 @@ def not_done(conn: Connection, facts: Facts) -> Finding:
             FROM workrow.jobs
             WHERE task LIKE 'chaos.%%' AND status <> 'succeeded'
               AND NOT (task = 'chaos.tick' AND status = 'todo' AND EXISTS (
-                  SELECT FROM {clock_table(facts)}
+                  SELECT FROM {clock_table(facts)} AS shown
                   WHERE created_at - ahead BETWEEN began AND ended
                     AND created_at - ahead > to_timestamp({facts.ended - YOUNG_SECONDS})))
               AND NOT (status = 'failed' AND quarantine LIKE 'crashed%%' AND crashes >= 3)""",

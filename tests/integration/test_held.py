@@ -18,8 +18,8 @@ from workrow.database.link import Link, connect
 from workrow.maintenance.rescuer import Rescuer
 
 HELD = 20
-SECONDS = 1.0
-"""How late an end may be written while others' transactions are open."""
+SECONDS = HELD * PATIENCE_MS / 1000
+"""How late an end may be written while others' transactions are open: who waited for each of them would be later."""
 
 
 @pytest.fixture

@@ -49,7 +49,11 @@ def test_procrastinates_words_are_understood() -> None:
 
 
 async def test_a_role_without_rights_stops_no_worker(
-    open_app: workrow.App, conn: psycopg.Connection[Any], database_url: str, caplog: pytest.LogCaptureFixture
+    open_app: workrow.App,
+    conn: psycopg.Connection[Any],
+    database_url: str,
+    new_role: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     done: asyncio.Queue[int] = asyncio.Queue()
 
@@ -57,15 +61,12 @@ async def test_a_role_without_rights_stops_no_worker(
     async def note(n: int) -> None:
         done.put_nowait(n)
 
-    conn.autocommit = True
-    conn.execute("DROP ROLE IF EXISTS workrow_nobody")
-    conn.execute("CREATE ROLE workrow_nobody LOGIN")
     worker = asyncio.create_task(open_app.run_worker_async(install_signal_handlers=False))
     try:
         async with asyncio.timeout(30):
             while not conn.execute("SELECT FROM workrow.sleepers").fetchall():
                 await asyncio.sleep(0.01)
-            whose = psycopg.conninfo.make_conninfo(database_url, user="workrow_nobody")
+            whose = psycopg.conninfo.make_conninfo(database_url, user=new_role)
             async with await psycopg.AsyncConnection.connect(whose, autocommit=True) as nobody:
                 for payload in NONSENSE:
                     await nobody.execute("SELECT pg_notify('procrastinate_any_queue_v1', %s)", [payload])
@@ -74,7 +75,6 @@ async def test_a_role_without_rights_stops_no_worker(
     finally:
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
-        conn.execute("DROP ROLE workrow_nobody")
     assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
 
 

@@ -2,8 +2,6 @@
 
 import logging
 import re
-import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -28,13 +26,9 @@ def task(app: workrow.App) -> Any:
 
 
 @pytest.fixture
-def role(conn: psycopg.Connection) -> Iterator[str]:
+def role(new_role: str) -> str:
     """A role without any rights."""
-    name = f"workrow_{uuid.uuid4().hex[:12]}"
-    conn.execute(f"CREATE ROLE {name}")
-    yield name
-    conn.execute(f"DROP OWNED BY {name}")
-    conn.execute(f"DROP ROLE {name}")
+    return new_role
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
--- All jobs that wait, oldest first, and when each may start.
+-- All jobs that wait, oldest first, and when each may start: in seconds since 1970, for a session of any DateStyle.
 SELECT
     id,
     task_name,
     queue_name,
     priority,
     args,
-    CASE WHEN line IS NULL THEN scheduled_at ELSE due_at END AS at,
+    CAST(extract(EPOCH FROM CASE WHEN line IS NULL THEN scheduled_at ELSE due_at END) AS double precision) AS at,
     attempts
 FROM procrastinate_jobs
 WHERE status = 'todo'

@@ -131,6 +131,7 @@ class DatabaseClock:
     def _run(self, statement: str, **params: Any) -> list[tuple[Any, ...]]:
         if self._connection is None or self._connection.closed:
             self._connection = psycopg.connect(self._url(), autocommit=True)
+            self._connection.execute("SET DateStyle = ISO")  # psycopg reads times in no other style
         cursor = self._connection.execute(load(statement), params)
         return cursor.fetchall() if cursor.description else []
 

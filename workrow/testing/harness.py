@@ -10,6 +10,7 @@ import psycopg
 
 from workrow.app import App
 from workrow.arguments.secrets import NOTHING
+from workrow.database.clock import as_time
 from workrow.enqueue import transaction
 from workrow.enqueue.call import Call
 from workrow.enqueue.transaction import AsyncTransaction, SyncTransaction
@@ -135,8 +136,13 @@ class Harness:
             rows = await transaction.run_async(on, "list_waiting_jobs", {})  # type: ignore[arg-type]
         else:
             rows = transaction.run(on, "list_waiting_jobs", {})  # type: ignore[arg-type]
-        waiting = [Waiting(*row) for row in rows]
-        return [replace(each, hidden=getattr(self.app.tasks.get(each.task), "hidden", NOTHING)) for each in waiting]
+        return [self._waiting(*row) for row in rows]
+
+    def _waiting(
+        self, id_: int, task: str, queue: str, priority: int, args: dict[str, Any], at: float | None, attempts: int
+    ) -> Waiting:
+        hidden = getattr(self.app.tasks.get(task), "hidden", NOTHING)
+        return Waiting(id_, task, queue, priority, args, as_time(at), attempts, hidden)
 
     async def assert_enqueued(
         self,

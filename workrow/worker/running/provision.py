@@ -3,9 +3,9 @@
 import asyncio
 import contextvars
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from typing import Any, TypeVar
 
 from workrow.context import JobContext
 from workrow.declare.resources import Provider, Providers, injected_kinds
@@ -14,6 +14,8 @@ from workrow.logs import get_logger
 from workrow.worker.job_logs import carried
 
 logger = get_logger(__name__)
+
+T = TypeVar("T")
 
 CLOSE_SECONDS = 5.0
 """What a resource may take to close when the worker stops."""
@@ -98,19 +100,21 @@ class Given:
         self.later: dict[str, Provider] = {}
         self._context = context
 
-    @contextmanager
-    def here(self) -> Iterator[dict[str, Any]]:
-        """All of it, the rest opened in this thread."""
-        failed: BaseException | None = None
+    def here(self, call: Callable[[dict[str, Any]], T]) -> T:
+        """Call this with all of it, the rest opened in this thread and closed when the call has ended.
+
+        No context manager: contextlib's set the traceback of what passes through, which a frozen dataclass refuses.
+        """
+        if not self.later:
+            return call(self.values)
         with ExitStack() as stack:
             values = {name: self._enter(stack, provider) for name, provider in self.later.items()}
             try:
-                yield {**self.values, **values}
+                return call({**self.values, **values})
             except BaseException as error:
                 failed = error
                 raise
-        if failed is not None:
-            raise failed
+        raise failed  # though a resource keeps silent about it
 
     def _enter(self, stack: ExitStack, provider: Provider) -> Any:
         made = provider.make(self._context) if provider.takes_context else provider.make()

@@ -188,10 +188,13 @@ class Runners:
     ) -> Any:
         def call(*injected: Any) -> Any:
             arguments = [*injected, context] if task.pass_context else injected
-            with given.here() as values:
+
+            def call_with(values: dict[str, Any]) -> Any:
                 bound = partial(task, *arguments, **claimed.args, **values)
                 run = middleware.compose(around, bound, context, self._worker)
                 return stepped_sync(claimed, context, run, injected) if task.pass_context else run()
+
+            return given.here(call_with)
 
         work = (
             call
