@@ -65,6 +65,7 @@ class Results(Protocol):
     def progress(self, job_id: int) -> Question[Progress | None]: ...
     def cancel(self, job_id: int, terminate: bool) -> Question[str | None]: ...
     def retry(self, job_id: int) -> Question[str | None]: ...
+    def relatives(self, job_id: int, which: str) -> Question[list[tuple[int, str, str]]]: ...
 
 
 class Home(Protocol):
@@ -222,3 +223,34 @@ class Job(_Handle, Generic[R_co]):
     def retry_sync(self) -> str | None:
         """`retry`, blocking."""
         return self._results.ask_sync(self._results.retry(self.id))
+
+    @_named
+    async def parents(self) -> "list[Job[Any]]":
+        """The jobs that it follows in its workflow, or the one that called it with ``ctx.call``; oldest first.
+
+        Raises:
+            JobNotFound: as `status`.
+        """
+        return self._jobs(await self._results.ask(self._results.relatives(self.id, "parents")))
+
+    def parents_sync(self) -> "list[Job[Any]]":
+        """`parents`, blocking."""
+        return self._jobs(self._results.ask_sync(self._results.relatives(self.id, "parents")))
+
+    @_named
+    async def children(self) -> "list[Job[Any]]":
+        """The jobs that follow it in its workflow, its callbacks, and those that it called; oldest first.
+
+        What waits for it is no job yet, and is not there: the view ``workrow.workflow_nodes`` has it.
+
+        Raises:
+            JobNotFound: as `status`.
+        """
+        return self._jobs(await self._results.ask(self._results.relatives(self.id, "children")))
+
+    def children_sync(self) -> "list[Job[Any]]":
+        """`children`, blocking."""
+        return self._jobs(self._results.ask_sync(self._results.relatives(self.id, "children")))
+
+    def _jobs(self, found: list[tuple[int, str, str]]) -> "list[Job[Any]]":
+        return [Job(*each, self._origin) for each in found]

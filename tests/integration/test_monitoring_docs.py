@@ -39,6 +39,8 @@ def test_every_column_is_told(conn: psycopg.Connection) -> None:
         "caps",
         "held",
         "steps",
+        "workflows",
+        "workflow_nodes",
         "notifications",
     ):
         section = TEXT.partition(f"\n## workrow.{view}\n")[2].partition("\n## ")[0]

@@ -22,6 +22,8 @@ INTERVAL = timedelta(minutes=5)
 AFTER_ERROR = timedelta(seconds=15)
 """How soon to try again what failed, or what somebody's open transaction holds."""
 SWEEP = 1000
+WORKFLOWS = 100
+"""So many that are too old are deleted at a time, with all of their nodes."""
 
 
 class Historian:
@@ -79,6 +81,8 @@ class Historian:
             if dropped:
                 logger.info("dropped %s partitions of the history, older than %s", dropped, self._keep)
             await self._call("prune_steps", keep=self._keep)
+            while await self._call("prune_workflows", keep=self._keep, max_rows=WORKFLOWS) >= WORKFLOWS:
+                pass
         return AFTER_ERROR if self._held else INTERVAL
 
     async def _call(self, statement: str, **params: object) -> int:

@@ -123,6 +123,15 @@ class Results:
         """See `workrow.job.Job.retry`."""
         return Question("requeue_job", {"id": job_id}, _verdict)
 
+    def relatives(self, job_id: int, which: str) -> Question[list[tuple[int, str, str]]]:
+        """See `workrow.job.Job.parents` and its ``children``."""
+
+        def read(row: dict[str, Any] | None) -> list[tuple[int, str, str]]:
+            found = _found(job_id, row)[which] or []
+            return [(each["id"], each["task"], each["queue"]) for each in found if each]
+
+        return Question("read_relatives", {"id": job_id}, read)
+
     async def close_async(self) -> None:
         """Close what waits."""
         if self._waiters:

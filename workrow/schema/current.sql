@@ -2998,7 +2998,7 @@ AS $function$
         (
             'procrastinate_jobs',
             'id, status, queueing_lock, queue_name, lock, scheduled_at, staged_at, line, due_at, '
-            'task_name, attempts, worker, result, errors'
+            'task_name, attempts, worker, result, errors, workflow_id, workflow_node, unique_key'
         ),
         ('procrastinate_workers', 'id, last_heartbeat'),
         ('workrow.worker_details', 'worker_id'),
@@ -3006,12 +3006,19 @@ AS $function$
         ('workrow.queue_caps', 'queue_name, declared_depth, max_depth'),
         ('workrow.hidden_arguments', 'task_name, name'),
         ('workrow.waiters', 'listener, until'),
-        ('workrow.history', 'id, status, task_name, attempts, worker, result, errors'),
+        (
+            'workrow.history',
+            'id, status, queue_name, task_name, attempts, worker, result, errors, workflow_id, workflow_node, unique_key'
+        ),
+        ('workrow.job_steps', 'job_id, child_id'),
         ('workrow.jobs', 'id, status, progress'),
         ('workrow.all_jobs', 'id, status'),
         ('workrow.caps', 'queue, max_depth, depth'),
         ('workrow.flows', 'id, name, state, root, size, failed_node, paused, created_at, ended_at'),
-        ('workrow.flow_nodes', 'flow_id, number, state, kind, result, error, job_id, spec')
+        (
+            'workrow.flow_nodes',
+            'flow_id, number, state, kind, fires, parents, dependents, callbacks, appended_to, result, error, job_id, spec'
+        )
     )
     SELECT 'SCHEMA', 'workrow', 'USAGE', CAST(NULL AS text[])
     UNION ALL
@@ -3085,10 +3092,25 @@ DECLARE
     old regclass[];
     partition regclass;
     dropped integer := 0;
+    kept bigint[];
+    staying workrow.history[];
 BEGIN
+    kept := ARRAY(
+        SELECT past.id
+        FROM workrow.flows AS flow
+        INNER JOIN workrow.flow_nodes AS node ON node.flow_id = flow.id
+        INNER JOIN workrow.history AS past ON past.id = node.job_id
+        WHERE
+            flow.created_at < now() - keep
+            AND (flow.ended_at IS NULL OR flow.ended_at >= now() - keep)
+            AND past.finished_at < now() - keep
+    );
     DELETE FROM workrow.history_default
     WHERE ctid = ANY(ARRAY(
-        SELECT late.ctid FROM workrow.history_default AS late WHERE late.finished_at < now() - keep FOR UPDATE SKIP LOCKED
+        SELECT late.ctid
+        FROM workrow.history_default AS late
+        WHERE late.finished_at < now() - keep AND NOT EXISTS (SELECT FROM unnest(kept) AS each (id) WHERE each.id = late.id)
+        FOR UPDATE SKIP LOCKED
     ));
     old := ARRAY(
         SELECT CAST(child.oid AS regclass)
@@ -3113,12 +3135,23 @@ BEGIN
     FOREACH partition IN ARRAY old LOOP
         BEGIN
             EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE NOWAIT', partition);
+            IF cardinality(kept) > 0 THEN
+                staying := staying || ARRAY(
+                    SELECT past FROM workrow.history AS past WHERE past.id = ANY(kept) AND past.tableoid = partition
+                );
+            END IF;
             EXECUTE format('DROP TABLE %s', partition);
             dropped := dropped + 1;
         EXCEPTION WHEN lock_not_available THEN
             CONTINUE;
         END;
     END LOOP;
+    IF cardinality(staying) > 0 THEN
+        -- they do not end a second time
+        ALTER TABLE workrow.history_default DISABLE TRIGGER USER;
+        INSERT INTO workrow.history_default SELECT each.* FROM unnest(staying) AS each;
+        ALTER TABLE workrow.history_default ENABLE TRIGGER USER;
+    END IF;
     RETURN dropped;
 END;
 $function$
@@ -3184,6 +3217,26 @@ AS $function$
         DELETE FROM workrow.job_steps WHERE job_id IN (SELECT gone.job_id FROM gone) RETURNING job_id
     )
     SELECT CAST((SELECT count(*) FROM signals) + (SELECT count(*) FROM steps) AS integer)
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.prune_workflows_v1(keep interval, max_rows integer DEFAULT 100)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    old CONSTANT bigint[] := ARRAY(
+        SELECT flow.id FROM workrow.flows AS flow
+        WHERE flow.ended_at < now() - keep
+        ORDER BY flow.id
+        LIMIT max_rows
+        FOR UPDATE SKIP LOCKED
+    );
+BEGIN
+    DELETE FROM workrow.flow_nodes WHERE flow_id = ANY(old);
+    DELETE FROM workrow.flows WHERE id = ANY(old);
+    RETURN cardinality(old);
+END;
 $function$
 ;
 
@@ -5218,7 +5271,8 @@ SELECT
     job.progress,
     node.error ->> 'type' AS error_type,
     node.error ->> 'message' AS error,
-    node.ended_at
+    node.ended_at,
+    node.appended_to
 FROM workrow.flow_nodes AS node
 INNER JOIN workrow.flows AS flow ON flow.id = node.flow_id
 LEFT JOIN procrastinate_jobs AS job ON job.id = node.job_id
@@ -5241,11 +5295,14 @@ SELECT
     CASE WHEN nodes.size > 0 THEN CAST(nodes.done AS double precision) / nodes.size ELSE 1 END AS progress,
     flow.on_failure,
     flow.created_at,
-    flow.created_at AS started_at,
+    least(first_job.started_at, nodes.first_end) AS started_at,
     flow.ended_at,
     CASE
         WHEN flow.ended_at IS NULL AND NOT flow.paused AND nodes.done > 0 AND flow.state = 'running'
-            THEN flow.created_at + (clock_timestamp() - flow.created_at) * (CAST(nodes.size AS double precision) / nodes.done)
+            THEN
+                coalesce(least(first_job.started_at, nodes.first_end), flow.created_at)
+                + (clock_timestamp() - coalesce(least(first_job.started_at, nodes.first_end), flow.created_at))
+                * (CAST(nodes.size AS double precision) / nodes.done)
     END AS expected_end,
     failed_node.error ->> 'type' AS error_type,
     failed_node.error ->> 'message' AS error
@@ -5254,10 +5311,27 @@ LEFT JOIN LATERAL (
     SELECT
         CAST(count(*) AS integer) AS size,
         CAST(count(*) FILTER (WHERE node.state IN ('succeeded', 'skipped', 'failed', 'cancelled')) AS integer) AS done,
-        CAST(count(*) FILTER (WHERE node.state = 'failed') AS integer) AS failed
+        CAST(count(*) FILTER (WHERE node.state = 'failed') AS integer) AS failed,
+        min(node.ended_at) AS first_end
     FROM workrow.flow_nodes AS node
     WHERE node.flow_id = flow.id AND node.kind = 'task' AND node.fires IS NULL
 ) AS nodes ON true
+LEFT JOIN LATERAL (
+    SELECT job.started_at
+    FROM (
+        SELECT node.job_id
+        FROM workrow.flow_nodes AS node
+        WHERE node.flow_id = flow.id AND node.job_id IS NOT NULL
+        ORDER BY node.number
+        LIMIT 1
+    ) AS first_node
+    CROSS JOIN LATERAL (
+        SELECT live.started_at FROM procrastinate_jobs AS live WHERE live.id = first_node.job_id
+        UNION ALL
+        SELECT past.started_at FROM workrow.history AS past WHERE past.id = first_node.job_id
+    ) AS job
+    LIMIT 1
+) AS first_job ON true
 LEFT JOIN workrow.flow_nodes AS failed_node ON failed_node.flow_id = flow.id AND failed_node.number = flow.failed_node;
 
 CREATE TRIGGER workrow_call_failure_hook AFTER INSERT ON workrow.history FOR EACH ROW WHEN ((new.status = ANY (ARRAY['failed'::procrastinate_job_status, 'cancelled'::procrastinate_job_status]))) EXECUTE FUNCTION workrow.call_failure_hook_v1();
@@ -5526,6 +5600,7 @@ BEGIN
     COMMENT ON COLUMN workrow.workflow_nodes.error_type IS 'why it failed: the errors class';
     COMMENT ON COLUMN workrow.workflow_nodes.error IS 'what that said';
     COMMENT ON COLUMN workrow.workflow_nodes.ended_at IS 'when it ended';
+    COMMENT ON COLUMN workrow.workflow_nodes.appended_to IS 'the node that it, with what it follows, was appended to, or took the place of';
 END
 $comment$;
 
@@ -5541,7 +5616,7 @@ BEGIN
     COMMENT ON COLUMN workrow.workflows.progress IS 'done / size';
     COMMENT ON COLUMN workrow.workflows.on_failure IS 'what a failed node does to the rest: cancel, continue or compensate';
     COMMENT ON COLUMN workrow.workflows.created_at IS 'when it was enqueued';
-    COMMENT ON COLUMN workrow.workflows.started_at IS 'the same';
+    COMMENT ON COLUMN workrow.workflows.started_at IS 'when its first job was started; NULL: not yet';
     COMMENT ON COLUMN workrow.workflows.ended_at IS 'when it ended; NULL: not yet';
     COMMENT ON COLUMN workrow.workflows.expected_end IS 'when it will have ended, at the pace so far; NULL: nobody can tell';
     COMMENT ON COLUMN workrow.workflows.error_type IS 'of the first node that failed';

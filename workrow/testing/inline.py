@@ -207,6 +207,9 @@ class _Ended:
     def retry(self, job_id: int) -> Question[str | None]:
         return Question("", {}, lambda _: None)
 
+    def relatives(self, job_id: int, which: str) -> Question[list[tuple[int, str, str]]]:
+        return Question("", {}, lambda _: [])
+
 
 def _executor(app: App, on: Any) -> Executor:
     """The executor of a worker that never starts."""

@@ -17,5 +17,6 @@ BEGIN
     COMMENT ON COLUMN workrow.workflow_nodes.error_type IS 'why it failed: the errors class';
     COMMENT ON COLUMN workrow.workflow_nodes.error IS 'what that said';
     COMMENT ON COLUMN workrow.workflow_nodes.ended_at IS 'when it ended';
+    COMMENT ON COLUMN workrow.workflow_nodes.appended_to IS 'the node that it, with what it follows, was appended to, or took the place of';
 END
 $comment$

@@ -10,7 +10,7 @@ BEGIN
     COMMENT ON COLUMN workrow.workflows.progress IS 'done / size';
     COMMENT ON COLUMN workrow.workflows.on_failure IS 'what a failed node does to the rest: cancel, continue or compensate';
     COMMENT ON COLUMN workrow.workflows.created_at IS 'when it was enqueued';
-    COMMENT ON COLUMN workrow.workflows.started_at IS 'the same';
+    COMMENT ON COLUMN workrow.workflows.started_at IS 'when its first job was started; NULL: not yet';
     COMMENT ON COLUMN workrow.workflows.ended_at IS 'when it ended; NULL: not yet';
     COMMENT ON COLUMN workrow.workflows.expected_end IS 'when it will have ended, at the pace so far; NULL: nobody can tell';
     COMMENT ON COLUMN workrow.workflows.error_type IS 'of the first node that failed';

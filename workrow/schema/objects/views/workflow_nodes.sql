@@ -19,7 +19,8 @@ SELECT
     job.progress,
     node.error ->> 'type' AS error_type,
     node.error ->> 'message' AS error,
-    node.ended_at
+    node.ended_at,
+    node.appended_to
 FROM workrow.flow_nodes AS node
 INNER JOIN workrow.flows AS flow ON flow.id = node.flow_id
 LEFT JOIN procrastinate_jobs AS job ON job.id = node.job_id

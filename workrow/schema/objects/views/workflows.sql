@@ -9,11 +9,14 @@ SELECT
     CASE WHEN nodes.size > 0 THEN CAST(nodes.done AS double precision) / nodes.size ELSE 1 END AS progress,
     flow.on_failure,
     flow.created_at,
-    flow.created_at AS started_at,
+    least(first_job.started_at, nodes.first_end) AS started_at,
     flow.ended_at,
     CASE
         WHEN flow.ended_at IS NULL AND NOT flow.paused AND nodes.done > 0 AND flow.state = 'running'
-            THEN flow.created_at + (clock_timestamp() - flow.created_at) * (CAST(nodes.size AS double precision) / nodes.done)
+            THEN
+                coalesce(least(first_job.started_at, nodes.first_end), flow.created_at)
+                + (clock_timestamp() - coalesce(least(first_job.started_at, nodes.first_end), flow.created_at))
+                * (CAST(nodes.size AS double precision) / nodes.done)
     END AS expected_end,
     failed_node.error ->> 'type' AS error_type,
     failed_node.error ->> 'message' AS error
@@ -22,8 +25,25 @@ LEFT JOIN LATERAL (
     SELECT
         CAST(count(*) AS integer) AS size,
         CAST(count(*) FILTER (WHERE node.state IN ('succeeded', 'skipped', 'failed', 'cancelled')) AS integer) AS done,
-        CAST(count(*) FILTER (WHERE node.state = 'failed') AS integer) AS failed
+        CAST(count(*) FILTER (WHERE node.state = 'failed') AS integer) AS failed,
+        min(node.ended_at) AS first_end
     FROM workrow.flow_nodes AS node
     WHERE node.flow_id = flow.id AND node.kind = 'task' AND node.fires IS NULL
 ) AS nodes ON true
+LEFT JOIN LATERAL (
+    SELECT job.started_at
+    FROM (
+        SELECT node.job_id
+        FROM workrow.flow_nodes AS node
+        WHERE node.flow_id = flow.id AND node.job_id IS NOT NULL
+        ORDER BY node.number
+        LIMIT 1
+    ) AS first_node
+    CROSS JOIN LATERAL (
+        SELECT live.started_at FROM procrastinate_jobs AS live WHERE live.id = first_node.job_id
+        UNION ALL
+        SELECT past.started_at FROM workrow.history AS past WHERE past.id = first_node.job_id
+    ) AS job
+    LIMIT 1
+) AS first_job ON true
 LEFT JOIN workrow.flow_nodes AS failed_node ON failed_node.flow_id = flow.id AND failed_node.number = flow.failed_node
