@@ -20,7 +20,15 @@ import pytest
 
 import workrow
 
-PAGES = ("tasks", "batches", "schedules", "limits", "queues", "steps", "workflows")  # testing: tests/acceptance/test_testing_docs.py
+PAGES = (
+    "tasks",
+    "batches",
+    "schedules",
+    "limits",
+    "queues",
+    "steps",
+    "workflows",
+)  # testing: tests/acceptance/test_testing_docs.py
 DOCS = Path(__file__).parents[2] / "docs"
 HEADING = re.compile(r"^## +(.+)$", re.MULTILINE)
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)

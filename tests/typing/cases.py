@@ -194,3 +194,28 @@ async def of_others(points: list[Point]) -> None: ...
 
 workrow.Batch(size="many")  # E
 workrow.Batch(lambda: 3, within="soon")  # E
+
+
+def workflows(session: Session, async_session: AsyncSession) -> None:
+    @app.task(name="size")
+    def size(url: str) -> int:
+        return len(url)
+
+    @app.task(name="double")
+    def double(n: int, times: int = 2) -> int:
+        return n * times
+
+    @app.task(name="total")
+    def total(numbers: list[int], label: str) -> str:
+        return label
+
+    assert_type(workrow.chain(size.s("a"), double.si(1)).enqueue(session), workrow.Workflow[int])
+    assert_type(workrow.group(size.s("a"), size.s("b")).enqueue(session), workrow.Workflow[list[int]])
+    assert_type(workrow.chain(size.s("a"), size.si("b")).enqueue(async_session), Awaitable[workrow.Workflow[int]])
+    assert_type(workrow.chord([size.s("a")], total.s("x")).enqueue(session), workrow.Workflow[str])
+    assert_type(workrow.map(size, ["a"]).enqueue(session), workrow.Workflow[list[int]])
+    workrow.chain(size.si("a"), double.options(priority=1).s())
+    workrow.chain(size.s("a"), total.s("x"))  # E
+    size.si(1)  # E
+    size.s("a", "b", "c")  # E
+    workrow.chain(size)  # E

@@ -1,11 +1,12 @@
 """Tasks as parts of workflows: ``task.s(…)`` and ``task.si(…)``."""
 
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Unpack, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Unpack, overload
 
 from typing_extensions import TypeVar
 
 from workrow.declare.options import EnqueueOptions
 from workrow.enqueue.call import Call
+from workrow.job import Job
 
 if TYPE_CHECKING:  # who has no workflows never loads them
     from workrow.workflows.values import Signature
@@ -14,6 +15,15 @@ P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
 A = TypeVar("A")
+A_contra = TypeVar("A_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Taking(Protocol[A_contra, Q, R_co]):
+    """A call whose first argument is left for what it follows; mypy finds it in no ``Concatenate`` of a class."""
+
+    def delay(self, first: A_contra, /, *args: Q.args, **kwargs: Q.kwargs) -> Job[R_co]:
+        """See `workrow.enqueue.celery_words.CeleryWords.delay`."""
 
 
 class Signed(Call[P, R]):
@@ -31,7 +41,7 @@ class Signed(Call[P, R]):
     @overload
     def s(self, *args: P.args, **kwargs: P.kwargs) -> "Signature[Any, R]": ...
     @overload
-    def s(self: "Signed[Concatenate[A, Q], R]", *args: Q.args, **kwargs: Q.kwargs) -> "Signature[A, R]": ...
+    def s(self: "Taking[A, Q, R]", *args: Q.args, **kwargs: Q.kwargs) -> "Signature[A, R]": ...
     def s(self, *args: Any, **kwargs: Any) -> "Signature[Any, R]":
         """The task with its arguments, as a part of a workflow. After something, what that has come to is its first
         argument, before these. They are checked when the workflow is enqueued.
