@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import random
@@ -193,6 +194,38 @@ async def tick(session: AsyncSession, ctx: workrow.JobContext, timestamp: int) -
         text("INSERT INTO chaos.ticks (due, job_id) VALUES (to_timestamp(:due), :job)"),
         {"due": timestamp, "job": ctx.job.id},
     )
+
+
+async def step_once(session: AsyncSession, job_id: int) -> None:
+    """The effect of a step, in the transaction of its record."""
+    await session.execute(text("INSERT INTO chaos.stepped (job_id) VALUES (:job)"), {"job": job_id})
+    await asyncio.sleep(slowness())
+
+
+@app.task(name="chaos.called", retry=ALWAYS)
+async def called(key: str) -> str:
+    """What a task with steps calls."""
+    await asyncio.sleep(slowness())
+    return key
+
+
+@app.task(name="chaos.steps", retry=ALWAYS)
+async def steps(ctx: workrow.JobContext, key: str) -> None:
+    """A task that gives its slot away three times, between two steps."""
+    await ctx.transactional_step("once", step_once, ctx.job.id)
+    await ctx.sleep(slowness())
+    told = [await ctx.wait_for("go"), await ctx.call(called, key)]
+    if told != [key, key]:
+        raise workrow.Discard(f"job {ctx.job.id} of {key} was told {told}")
+    await ctx.step("effect", write_effect_async, ctx, key)
+
+
+@app.task(name="chaos.signal", transactional=True, retry=ALWAYS)
+async def send_signal(session: AsyncSession, job_id: int, key: str) -> None:
+    """Who signals it, exactly once."""
+    with contextlib.suppress(workrow.JobEnded):  # in quarantine
+        await workrow.signal(session, job_id, "go", key)
+    await asyncio.sleep(slowness())
 
 
 if os.environ.get("CHAOS_PROCESSES", "1") == "1":

@@ -8,7 +8,7 @@ from tests.chaos.ticks import ticks_at_a_wrong_time, ticks_missing, ticks_twice
 
 YOUNG_SECONDS = 10
 """A tick enqueued so long before the workers were told to stop may be left."""
-ORDERED = "task LIKE 'chaos.%%' AND task NOT IN ('chaos.tick', 'chaos.born')"
+ORDERED = "task LIKE 'chaos.%%' AND task NOT IN ('chaos.tick', 'chaos.born', 'chaos.signal', 'chaos.called')"
 TRANSACTIONAL = "task IN ('chaos.transactional', 'chaos.locked', 'chaos.limited', 'chaos.unique')"
 
 
@@ -157,6 +157,31 @@ def over_rate(conn: Connection, facts: Facts) -> Finding:
     )
 
 
+def steps_wrong(conn: Connection, facts: Facts) -> Finding:
+    """Steps whose effect is not there once for their record; jobs that have not taken the one signal sent to them."""
+    return told(
+        conn,
+        """SELECT 'job ' || job_id || ' has run its step ' || coalesce(times, 0) || ' times, and recorded it '
+                  || coalesce(records, 0)
+           FROM (SELECT job_id, count(*) AS times FROM chaos.stepped GROUP BY job_id) AS written
+           FULL JOIN (
+               SELECT job_id, count(*) AS records FROM workrow.job_steps WHERE name = 'once' GROUP BY job_id
+           ) AS noted USING (job_id)
+           WHERE coalesce(times, 0) <> coalesce(records, 0)
+           UNION ALL
+           SELECT 'job ' || id || ' has taken ' || taken || ' signals'
+           FROM (
+               SELECT job.id, (
+                   SELECT count(*) FROM workrow.job_signals AS sent
+                   WHERE sent.job_id = job.id AND sent.taken_by = 'go' AND sent.value = job.args -> 'key'
+               ) AS taken
+               FROM workrow.jobs AS job
+               WHERE job.task = 'chaos.steps' AND job.status = 'succeeded'
+           ) AS each
+           WHERE taken <> 1""",
+    )
+
+
 def history_incomplete(conn: Connection, facts: Facts) -> Finding:
     """Jobs with two rows, or with times that are missing or out of order, whatever the clock showed.
 
@@ -218,6 +243,7 @@ INVARIANTS: dict[str, Invariant] = {
     "every job is done": not_done,
     "transactional effects exactly once": transactional_effects,
     "other effects once for each claim at most": plain_effects,
+    "a step's effect once for its record, no signal lost": steps_wrong,
     "one holder of a lock at any time": lock_holders,
     "no more at a time than limits and unique keys allow": over_limit,
     "no more in a second than a rate admits": over_rate,

@@ -21,6 +21,7 @@ from tests.chaos.judge import (
     over_limit,
     over_rate,
     plain_effects,
+    steps_wrong,
     stuck,
     transactional_effects,
 )
@@ -36,6 +37,8 @@ TOTALS = {
     "jobs that lived through a crash": "SELECT count(*) FROM workrow.jobs WHERE crashes > 0 OR claims > attempts",
     "locks held": "SELECT count(*) FROM chaos.holds",
     "stays under limits and unique keys": "SELECT count(*) FROM chaos.stays",
+    "transactional steps": "SELECT count(*) FROM chaos.stepped",
+    "signals": "SELECT count(*) FROM workrow.job_signals",
     "ticks": "SELECT count(*) FROM chaos.ticks",
 }
 
@@ -55,6 +58,7 @@ JUDGED: dict[Invariant, str] = {
     not_done: "SELECT count(*) FROM workrow.jobs",
     transactional_effects: "SELECT (SELECT count(*) FROM chaos.ledger) + (SELECT count(*) FROM chaos.ticks)",
     plain_effects: "SELECT count(*) FROM chaos.effects",
+    steps_wrong: "SELECT (SELECT count(*) FROM chaos.stepped) + (SELECT count(*) FROM workrow.job_signals)",
     lock_holders: "SELECT count(*) FROM chaos.holds",
     over_limit: "SELECT count(*) FROM chaos.stays",
     over_rate: "SELECT count(*) FROM chaos.stays WHERE place LIKE 'tenant %'",

@@ -11,5 +11,7 @@ CREATE TABLE chaos.holds (lock text NOT NULL, job_id bigint NOT NULL, began time
 CREATE TABLE chaos.stays (place text NOT NULL, most int NOT NULL, job_id bigint NOT NULL, began timestamptz NOT NULL, ended timestamptz NOT NULL);
 -- which due times ran
 CREATE TABLE chaos.ticks (due timestamptz NOT NULL, job_id bigint NOT NULL, at timestamptz NOT NULL DEFAULT now());
+-- what a step has done, in the transaction of its record
+CREATE TABLE chaos.stepped (job_id bigint NOT NULL, at timestamptz NOT NULL DEFAULT now());
 CREATE INDEX ON chaos.ledger (job_id);
 CREATE INDEX ON chaos.effects (job_id)

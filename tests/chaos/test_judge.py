@@ -22,6 +22,7 @@ JOBS = {
     4: "chaos.locked",
     5: "chaos.locked",
     6: "chaos.flaky",
+    7: "chaos.steps",
 }
 
 
@@ -57,6 +58,16 @@ def write(conn: psycopg.Connection) -> None:
             conn.execute("INSERT INTO chaos.ledger (job_id, key) VALUES (%s, %s)", [number, key])
         else:
             conn.execute("INSERT INTO chaos.effects VALUES (%s, 0, %s, 1)", [number, key])
+        if kind == "steps":
+            conn.execute("INSERT INTO chaos.stepped (job_id) VALUES (%s)", [number])
+            conn.execute(
+                "INSERT INTO workrow.job_steps (job_id, name, kind, token) VALUES (%s, 'once', 'step', 1)", [number]
+            )
+            conn.execute(
+                "INSERT INTO workrow.job_signals (job_id, name, value, taken_by) "
+                "VALUES (%s, 'go', to_jsonb(%s::text), 'go')",
+                [number, key],
+            )
         if kind == "locked":
             conn.execute(
                 """INSERT INTO chaos.holds
@@ -122,6 +133,13 @@ CORRUPTIONS: list[tuple[str, tuple[str, ...]]] = [
         ("transactional effects exactly once",),
     ),
     ("INSERT INTO chaos.ledger (job_id, key) VALUES (3, 'k3')", ("transactional effects exactly once",)),
+    ("INSERT INTO chaos.stepped (job_id) VALUES (7)", ("a step's effect once for its record, no signal lost",)),
+    ("DELETE FROM chaos.stepped", ("a step's effect once for its record, no signal lost",)),
+    ("DELETE FROM workrow.job_steps", ("a step's effect once for its record, no signal lost",)),
+    (
+        "UPDATE workrow.job_signals SET taken_by = NULL",
+        ("a step's effect once for its record, no signal lost",),
+    ),
     ("DELETE FROM chaos.ledger WHERE job_id = 4", ("transactional effects exactly once",)),
     ("INSERT INTO chaos.ledger (job_id, key) VALUES (999, 'k999')", ("transactional effects exactly once",)),
     ("UPDATE chaos.ledger SET key = 'k4' WHERE job_id = 3", ("transactional effects exactly once",)),

@@ -34,6 +34,7 @@ KINDS = {
     "process": 1,
     "limited": 2,
     "unique": 1,
+    "steps": 1,
 }
 """How often each task is enqueued, compared with the others."""
 
@@ -91,7 +92,9 @@ class Producer:
         keys = [f"{self._number}-{os.getpid()}-{next(self._keys)}" for _ in range(count)]
         try:
             with connection.transaction():
-                if kind == "unique":
+                if kind == "steps":
+                    self._enqueue_steps(connection, keys)
+                elif kind == "unique":
                     # a call that finds a job makes none: no order either
                     keys = self._enqueue_unique(connection, keys)
                 else:
@@ -128,6 +131,13 @@ class Producer:
             call.enqueue_many(connection, rows)
         else:
             call.enqueue_copy(connection, rows)
+
+    def _enqueue_steps(self, connection: psycopg.Connection, keys: list[str]) -> None:
+        """Jobs that wait for a signal, and who sends it, sooner or later than they do."""
+        for key in keys:
+            job = self._tasks["steps"].enqueue(connection, key=key)
+            delay = self._random.choice((0.0, self._random.uniform(0.5, 5)))
+            chaos.send_signal.options(delay=delay).enqueue(connection, job_id=job.id, key=key)
 
     def _enqueue_unique(self, connection: psycopg.Connection, keys: list[str]) -> list[str]:
         rows = [{"key": key, "group": self._random.randrange(GROUPS)} for key in keys]
