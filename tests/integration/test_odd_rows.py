@@ -136,6 +136,7 @@ async def prepare(database_url: str, conn: psycopg.Connection[Any]) -> None:
         await app.schedules.create_async("healthy", healthy, every=timedelta(seconds=1))
         await app.pause_queue_async("odd", actor="odd", reason="odd")
         await odd.enqueue_many(None, [{"n": n} for n in range(1, 4)])
+        await workrow.chain(odd.s(8), odd.si(9)).enqueue(None)
         await until(lambda: conn.execute("SELECT FROM workrow.lines").fetchall())
     register(conn, "odd", 2)
     for statement in SEED:
