@@ -14,6 +14,7 @@ from workrow.cli.schema import schema
 from workrow.cli.status import status
 from workrow.cli.where import Database
 from workrow.cli.worker import worker
+from workrow.cli.workflows.commands import workflow
 
 
 @click.group(cls=OneLineErrors)
@@ -38,3 +39,4 @@ main.add_command(pause)
 main.add_command(resume)
 main.add_command(schedules)
 main.add_command(limits)
+main.add_command(workflow)

@@ -110,7 +110,7 @@ class Plan:
             end = self._graph(flow, after, value, failed, failing)
         else:
             raise WorkflowError(f"{flow!r:.80} is no part of a workflow")
-        if flow.name and self.nodes[end].name is None:
+        if flow.name and flow is not self._whole and self.nodes[end].name is None:
             self.nodes[end].name = flow.name
         if flow is not self._whole:
             for fires, callback in flow.calls:

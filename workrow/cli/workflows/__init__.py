@@ -1,0 +1,1 @@
+"""``workrow workflow``: workflows as they are seen from outside, and what is done to them."""
