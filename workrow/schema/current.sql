@@ -785,15 +785,35 @@ DECLARE
 BEGIN
     WITH given AS MATERIALIZED (
         SELECT
-            in_flow AS flow_id, node.*,
+            in_flow AS flow_id, node.name, node.kind, node.pending, node.kept, node.fires, node.callbacks, node.on_failure,
+            node.spec, node.last, call.args,
+            CAST(node.number + call.place - 1 AS integer) AS number,
+            node.lines ->> CAST(call.place - 1 AS integer) AS line,
+            CASE
+                WHEN node.steps THEN ARRAY(SELECT before + call.place - 1 FROM unnest(node.dependents) AS before)
+                ELSE node.dependents
+            END AS dependents,
+            CASE
+                WHEN node.steps THEN ARRAY(SELECT before + call.place - 1 FROM unnest(node.parents) AS before)
+                ELSE node.parents
+            END AS parents,
+            CASE
+                WHEN node.steps AND node.takes IS NOT NULL THEN (
+                    SELECT jsonb_object_agg(taken.key, CAST(taken.value AS integer) + call.place - 1)
+                    FROM jsonb_each_text(node.takes) AS taken
+                )
+                ELSE node.takes
+            END AS takes,
             CASE
                 WHEN node.kind = 'task' AND node.pending = 0 AND node.fires IS NULL AND open
                     THEN nextval(pg_get_serial_sequence('procrastinate_jobs', 'id'))
             END AS job_id
         FROM jsonb_to_recordset(nodes) AS node (
             number integer, name text, kind text, pending integer, dependents integer[], parents integer[], takes jsonb,
-            kept boolean, fires text, callbacks integer[], on_failure text, spec jsonb, args jsonb, line text, last boolean
+            kept boolean, fires text, callbacks integer[], on_failure text, spec jsonb, args jsonb, lines jsonb,
+            steps boolean, last boolean
         )
+        CROSS JOIN LATERAL jsonb_array_elements(node.args) WITH ORDINALITY AS call (args, place)
     ),
     written AS (
         INSERT INTO workrow.flow_nodes (

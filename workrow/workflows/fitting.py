@@ -1,6 +1,8 @@
 """Whether a task's arguments fit where some are the results of others, and its options where its job comes later."""
 
 from collections.abc import Collection, Sequence
+from functools import cache
+from inspect import Parameter
 from typing import Any
 
 from workrow.errors import ArgumentError, OptionError
@@ -34,6 +36,8 @@ def bound(signature: Signature[Any, Any], *, first: bool, names: Sequence[str]) 
 def check_later(signature: Signature[Any, Any], takes: Collection[str]) -> None:
     """Raise OptionError for options that need arguments which nobody knows before others have ended, or the caller."""
     task, options = signature.call._task, signature.call._options
+    if not options.conditional and task.line is None:
+        return
     for name in ("debounce", "throttle"):
         if getattr(options, name) is not None:
             raise OptionError(f"{task.name}: {name} and workflows do not go together: its job might never come to be")
@@ -50,11 +54,26 @@ def check_later(signature: Signature[Any, Any], takes: Collection[str]) -> None:
 
 
 def _bound(task: Any, signature: Signature[Any, Any], first: bool, names: Sequence[str]) -> tuple[dict[str, Any], str]:
+    plain = None if first or names or signature.kwargs else by_position(task)
+    if plain is not None and len(signature.args) == len(plain):
+        known = dict(zip(plain, signature.args, strict=True))  # the common case: a tenth of the time
+        return _stored(task, known), ""
     later: Any = object()
     args = (later, *signature.args) if first else signature.args
     all_of_them = task._bound(args, {**signature.kwargs, **dict.fromkeys(names, later)})
     taken = [name for name, value in all_of_them.items() if value is later and name not in names]
     known = {name: value for name, value in all_of_them.items() if value is not later}
-    converted = task.parameters.dump(task.name, known, json_too=True)
-    stored = converted if task.codec is None else task.codec.arguments(task.name, known, converted, task.hidden)
-    return stored, taken[0] if taken else ""
+    return _stored(task, known), taken[0] if taken else ""
+
+
+@cache
+def by_position(task: Any) -> tuple[str, ...] | None:
+    """The names of its arguments, if each of them can be given by its position."""
+    parameters = task.signature.parameters
+    plain = all(each.kind is Parameter.POSITIONAL_OR_KEYWORD for each in parameters.values())
+    return tuple(parameters) if plain else None
+
+
+def _stored(task: Any, known: dict[str, Any]) -> dict[str, Any]:
+    converted: dict[str, Any] = task.parameters.dump(task.name, known, json_too=True)
+    return converted if task.codec is None else task.codec.arguments(task.name, known, converted, task.hidden)

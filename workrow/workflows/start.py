@@ -2,22 +2,18 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import Any
 
 from procrastinate.exceptions import AppNotOpen
 
-from workrow.arguments.jsonb import dump_arguments
-from workrow.arguments.secrets import Sealed
-from workrow.database import clock
 from workrow.declare.hooks import Enqueue, entered
-from workrow.declare.unique import check_seconds, keys_of
 from workrow.enqueue import transaction
 from workrow.enqueue.call import Call
 from workrow.errors import QueueFull, WorkflowError
 from workrow.workflows.handle import Workflow
 from workrow.workflows.plan import Node, Plan
+from workrow.workflows.rows import rows_of, spec_of
 from workrow.workflows.values import Chain, Flow, Signature, tasks_in
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -113,7 +109,7 @@ class Prepared:
             stack.enter_context(entered(task.enqueue_hooks(), enqueue))
             task.check_rule(enqueue.options)
             changed: Call[..., Any] = Call(task, enqueue.options)
-            self._specs[id(call)] = _spec(changed)
+            self._specs[id(call)] = spec_of(changed)
             for node, arguments in zip(nodes, enqueue.arguments, strict=True):
                 node.arguments = arguments
         return stack
@@ -197,77 +193,16 @@ class Prepared:
         }
         first = [node for node in plan.nodes if node.kind == "task" and not node.pending]
         queues = Counter(_call(node)._options.queue for node in first)
-        return {"flow": _ENCODE(head), "args": self.nodes(plan.nodes), "queues": _ENCODE(queues)}
-
-    def nodes(self, nodes: Iterable[Node]) -> str:
-        """The rows as JSON text."""
-        hidden = False
-        texts = []
-        for node in nodes:
-            row: dict[str, Any] = {"number": node.number, "kind": node.kind, "pending": node.pending}
-            if node.dependents:
-                row["dependents"] = node.dependents
-            if node.parents is not None:
-                row["parents"] = node.parents
-            if node.takes:
-                row["takes"] = node.takes
-            if node.callbacks:
-                row["callbacks"] = node.callbacks
-            said = {"name": node.name, "fires": node.fires, "on_failure": node.failing}
-            row |= {name: value for name, value in said.items() if value is not None}
-            if node.kept:
-                row["kept"] = True
-            if self._part and node.number == self.plan.root:
-                row["last"] = True
-            args = "{}" if node.names is None else _ENCODE(node.names)
-            if node.signature is not None:
-                args = self._job(node, row)
-                hidden = hidden or bool(_call(node)._task.hidden)
-            texts.append(f'{_ENCODE(row)[:-1]},"args":{args}}}')
-        text = f"[{','.join(texts)}]"
-        return Sealed(text) if hidden else text
-
-    def _job(self, node: Node, row: dict[str, Any]) -> str:
-        call = _call(node)
-        task = call._task
-        spec = self._specs.get(id(call))
-        if spec is None:
-            spec = self._specs[id(call)] = _spec(call)
-        row["spec"] = spec
-        if task.line is not None:
-            row["line"] = task.line.of(spec["queue"], node.arguments, task.payload.stored_version)
-        if (rule := call._options.rule) is not None:
-            [key] = keys_of(task.name, rule, task.signature, [node.arguments], task.hidden)
-            unique = {"queueing_lock": f"unique:{key}"} if rule.waiting_only else {"unique_key": key}
-            row["spec"] = {**spec, **unique}
-        return dump_arguments(task.name, node.arguments, task.max_payload, task.hidden)
+        return {
+            "flow": _ENCODE(head),
+            "args": rows_of(plan.nodes, self._specs, plan.root if self._part else None),
+            "queues": _ENCODE(queues),
+        }
 
 
 def _call(node: Node) -> Call[..., Any]:
     assert node.signature is not None
     return node.signature.call
-
-
-def _spec(call: Call[..., Any]) -> dict[str, Any]:
-    """What its jobs have, but for their arguments; without what is as always."""
-    task, options = call._task, call._options
-    at, delay = clock.parted(options.scheduled_at)
-    spec: dict[str, Any] = {
-        "priority": options.priority or None,
-        "lock": options.lock,
-        "queueing_lock": options.queueing_lock,
-        "at": at and at.isoformat(),
-        "delay": delay,
-        "version": task.payload.stored_version,
-    }
-    if (expires := options.expires) is not None:
-        name = "expires_at" if hasattr(expires, "isoformat") else "lifetime"
-        spec[name] = expires.isoformat() if hasattr(expires, "isoformat") else check_seconds("expires", expires)
-    return {
-        "task": task.name,
-        "queue": options.queue,
-        **{name: value for name, value in spec.items() if value is not None},
-    }
 
 
 def _title(flow: Flow[Any, Any]) -> str:

@@ -1,7 +1,7 @@
 """Workflows as values: immutable, comparable, printable. Nothing here knows a database."""
 
 import copy
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Generic, Literal, Self, cast, overload
@@ -19,6 +19,7 @@ R_co = TypeVar("R_co", covariant=True)
 
 IfFailed = Literal["cancel", "continue", "compensate"]
 Fires = Literal["success", "failure", "end"]
+NONE_GIVEN: Mapping[str, Any] = MappingProxyType({})
 POLICIES = ("cancel", "continue", "compensate")
 
 
@@ -175,7 +176,8 @@ class Signature(Flow[A_contra, R_co]):
     _what: tuple[Any, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "kwargs", MappingProxyType(_own(dict(self.kwargs))))
+        kwargs = MappingProxyType(_own(dict(self.kwargs))) if self.kwargs else NONE_GIVEN
+        object.__setattr__(self, "kwargs", kwargs)
         object.__setattr__(self, "args", _own(tuple(self.args)))
         object.__setattr__(self, "_what", (self.task, self.call._options))
 
@@ -272,5 +274,7 @@ T = TypeVar("T")
 def _own(values: T) -> T:
     """A copy that nobody else can change."""
     each: Any = values.values() if isinstance(values, dict) else values
-    deep: Callable[[T], T] = copy.deepcopy
-    return values if all(type(value) in _PLAIN for value in each) else deep(values)
+    for value in each:
+        if type(value) not in _PLAIN:
+            return copy.deepcopy(values)
+    return values
