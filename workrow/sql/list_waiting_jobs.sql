@@ -6,7 +6,8 @@ SELECT
     priority,
     args,
     CAST(extract(EPOCH FROM CASE WHEN line IS NULL THEN scheduled_at ELSE due_at END) AS double precision) AS at,
-    attempts
+    attempts,
+    workflow_id AS workflow
 FROM procrastinate_jobs
 WHERE status = 'todo'
 ORDER BY id

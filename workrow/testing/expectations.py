@@ -65,6 +65,8 @@ class Expected:
         )
 
     def _matches_time(self, job: Waiting) -> bool:
+        if not job.id:  # when its turn comes nobody knows
+            return self.at is None and self.within is None
         if self.at is not None:
             return abs((job.at or clock.now()) - self.at) <= (self.within or NEAR)
         return self.within is None or job.at is None or job.at <= clock.now() + self.within

@@ -17,9 +17,11 @@ from workrow.enqueue.transaction import AsyncTransaction, SyncTransaction
 from workrow.testing.databases import TestingError
 from workrow.testing.engine import Steps
 from workrow.testing.expectations import Expected, check, check_none
+from workrow.testing.expected_workflows import alike, check_flow
 from workrow.testing.reports import AttemptFailed, Ran, Waiting, as_ran
 from workrow.testing.travel import Clock
 from workrow.worker.outcome import Outcome
+from workrow.workflows.values import Flow
 
 ENDLESS = 10_000
 """So many jobs in one drain without a limit are taken for a task that enqueues itself for ever."""
@@ -128,25 +130,41 @@ class Harness:
         Args:
             on: as ``on`` sees them, its own uncommitted ones too; None: as everybody does.
         """
+        return [self._waiting(*row) for row in await self._look("list_waiting_jobs", on)]
+
+    async def _expected_of(self, on: AsyncTransaction | SyncTransaction | None) -> list[Waiting]:
+        """Jobs that wait, and tasks of workflows whose turn has not come."""
+        return [
+            *await self.waiting(on=on),
+            *(self._waiting(*row) for row in await self._look("list_waiting_nodes", on)),
+        ]
+
+    async def _look(self, statement: str, on: AsyncTransaction | SyncTransaction | None) -> transaction.Rows:
         if on is None:
             # not the app's pool: a test may count its connections, or hold the only one
             async with await psycopg.AsyncConnection.connect(self.app.database_url, autocommit=True) as own:
-                rows = await transaction.run_async(own, "list_waiting_jobs", {})
-        elif transaction.is_async(on):
-            rows = await transaction.run_async(on, "list_waiting_jobs", {})  # type: ignore[arg-type]
-        else:
-            rows = transaction.run(on, "list_waiting_jobs", {})  # type: ignore[arg-type]
-        return [self._waiting(*row) for row in rows]
+                return await transaction.run_async(own, statement, {})
+        if transaction.is_async(on):
+            return await transaction.run_async(on, statement, {})  # type: ignore[arg-type]
+        return transaction.run(on, statement, {})  # type: ignore[arg-type]
 
     def _waiting(
-        self, id_: int, task: str, queue: str, priority: int, args: dict[str, Any], at: float | None, attempts: int
+        self,
+        id_: int,
+        task: str,
+        queue: str,
+        priority: int,
+        args: Any,
+        at: float | None,
+        attempts: int,
+        flow: int | None,
     ) -> Waiting:
         hidden = getattr(self.app.tasks.get(task), "hidden", NOTHING)
-        return Waiting(id_, task, queue, priority, args, as_time(at), attempts, hidden)
+        return Waiting(id_, task, queue, priority, args, as_time(at), attempts, flow, hidden)
 
     async def assert_enqueued(
         self,
-        task: TaskLike | None = None,
+        task: TaskLike | Flow[Any, Any] | None = None,
         *,
         args: Mapping[str, Any] | None = None,
         queue: str | None = None,
@@ -155,10 +173,11 @@ class Harness:
         count: int | None = None,
         on: AsyncTransaction | SyncTransaction | None = None,
     ) -> list[Waiting]:
-        """The jobs that wait and are like this.
+        """The jobs that wait and are like this, and tasks of workflows whose turn has not come.
 
         Args:
-            task: the task, or its name.
+            task: the task, or its name; or a workflow: one of the same tasks and arguments, whatever their options,
+                and whether or not it has ended.
             args: some of the arguments; of an object in them, some of the keys.
             queue: the queue's name.
             at: when it may start, to the second, or ``within`` of it.
@@ -170,7 +189,12 @@ class Harness:
             AssertionError: there are none, or not so many; the message lists what waits.
         """
         __tracebackhide__ = True
-        return check(Expected(task, args, queue, at, within), await self.waiting(on=on), count)
+        waiting = await self._expected_of(on)
+        if isinstance(task, Flow):
+            found = alike(task, await self._look("list_workflow_tasks", on))
+            check_flow(task, found, waiting, count)
+            return [each for each in waiting if each.workflow in found]
+        return check(Expected(task, args, queue, at, within), waiting, count)
 
     async def refute_enqueued(
         self,
@@ -189,7 +213,7 @@ class Harness:
             TestingError: no job could be like this: the app has no such task, or the task no such argument.
         """
         __tracebackhide__ = True
-        check_none(Expected(task, args, queue, at, within), await self.waiting(on=on), self.app.tasks)
+        check_none(Expected(task, args, queue, at, within), await self._expected_of(on), self.app.tasks)
 
     async def worker(self) -> Steps:
         """The worker that runs the jobs; it takes its lease when it is first needed."""

@@ -4,10 +4,11 @@ import asyncio
 import contextvars
 import itertools
 import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any, cast
 from unittest import mock
 
@@ -23,12 +24,17 @@ from workrow.enqueue.call import FORGOTTEN, Call
 from workrow.job import Job, Progress, Question, at_work
 from workrow.results.results import check_place, seconds_of
 from workrow.testing.inline_steps import InlineInThread, InlineOnLoop
+from workrow.testing.inline_workflows import InlineWorkflow
 from workrow.testing.reports import Ran
 from workrow.worker import Worker
 from workrow.worker.outcome import Claimed, Outcome
+from workrow.worker.running import verdict
 from workrow.worker.running.executor import Executor
 from workrow.worker.running.transaction_watch import Watch
 from workrow.worker.running.transactions import Transactions
+from workrow.workflows import start
+from workrow.workflows.handle import Workflow
+from workrow.workflows.values import Flow
 
 KINDS: dict[TransactionKind, type[Any]] = {
     "AsyncSession": AsyncSession,
@@ -47,16 +53,23 @@ def inline() -> Iterator[list[Ran]]:
     transactional task works in the transaction that is given to ``enqueue``, if that is of the kind it takes, and else
     in one of its own.
 
+    Of a workflow the tasks run one after the other, each given what it follows; when one has failed, the callbacks and
+    compensations run, and then the call raises what it raised.
+
     Yields:
         What ran, in the order of the ends.
     """
     mode = Inline()
-    with mock.patch.multiple(
-        Call,
-        _insert_async=_hooked(Call._insert_async, mode.run_all),
-        _insert=_hooked(Call._insert, mode.blocking),
-        _insert_own=_hooked(Call._insert_own, mode.own),
-        enqueue_copy=mode.enqueue_copy,
+    with (
+        mock.patch.multiple(
+            Call,
+            _insert_async=_hooked(Call._insert_async, mode.run_all),
+            _insert=_hooked(Call._insert, mode.blocking),
+            _insert_own=_hooked(Call._insert_own, mode.own),
+            enqueue_copy=mode.enqueue_copy,
+        ),
+        mock.patch.multiple(start, start=partial(mode.start, start.start), append=mode.append),
+        mock.patch.object(verdict, "replacing", lambda flow: {"flow": flow}),
     ):
         yield mode.ran
 
@@ -107,11 +120,49 @@ class Inline:
 
     def blocking(self, call: Call[..., Any], on: Any, arguments: list[dict[str, Any]]) -> list[Job[Any]]:
         """Run to the end; where an event loop runs already, in another thread."""
-        with ThreadPoolExecutor(1, thread_name_prefix="workrow-inline") as threads:
-            context = contextvars.copy_context()
-            return threads.submit(context.run, asyncio.run, self.run_all(call, on, arguments)).result()
+        done: list[Job[Any]] = _in_thread(self.run_all(call, on, arguments))
+        return done
+
+    def start(self, original: Callable[..., Any], flow: Flow[Any, Any], on: Any) -> Any:
+        """As ``Flow.enqueue``; one task alone is a job."""
+        if start._alone(flow) is not None:
+            return original(flow, on)
+        return self._now(on, self.workflow(flow, on))
+
+    def append(self, flow: Flow[Any, Any], on: Any, job_id: int) -> Any:
+        """As ``Flow.append``."""
+
+        async def run() -> None:
+            await InlineWorkflow(self, flow, on, part=True).run()
+
+        return self._now(on, run())
+
+    async def workflow(self, flow: Flow[Any, Any], on: Any) -> Workflow[Any]:
+        """Run it to its end."""
+        made = InlineWorkflow(self, flow, on)
+        return made.handle(await made.run())
+
+    def _now(self, on: Any, work: Coroutine[Any, Any, Any]) -> Any:
+        return work if on is None or transaction.is_async(on) else _in_thread(work)
+
+    def next_id(self) -> int:
+        """Of a job or a workflow: below 0."""
+        return next(self._ids)
 
     async def _run(self, call: Call[..., Any], on: Any, arguments: dict[str, Any]) -> Job[Any]:
+        job_id, result = await self.attempt(call, on, arguments)
+        if isinstance(result, Flow):  # which takes its place
+            result = {"workflow_id": (await self.workflow(result, on)).id}
+        elif isinstance(result, Outcome):
+            result = self.ran[-1].result
+        return Job(job_id, call._task.name, call._options.queue, _Ended(result))
+
+    async def attempt(self, call: Call[..., Any], on: Any, arguments: dict[str, Any]) -> tuple[int, Any]:
+        """Run one job; its id, and what its task returned: also an Outcome, or a workflow.
+
+        Raises:
+            What the task raises.
+        """
         task, options = call._task, call._options
         text = dump_arguments(task.name, arguments, task.max_payload)
         row = (next(self._ids), options.queue, task.name, options.priority, options.lock, options.queueing_lock)
@@ -125,13 +176,22 @@ class Inline:
         finally:
             at_work.reset(outer)
             await executor.close()
+        if isinstance(result, Outcome) and result.flow:
+            result = result.flow["flow"]
+        shown = None if isinstance(result, Flow) else result
         if isinstance(result, Outcome):
             # of a task whose result has a type: as it would come back from its row
-            result = task.load_result(result.result and read(result.result), app.codec)
+            shown = task.load_result(result.result and read(result.result), app.codec)
         self.ran.append(
-            Ran(claimed.id, task.name, options.queue, json.loads(text), 1, "succeeded", result, hidden=task.hidden)
+            Ran(claimed.id, task.name, options.queue, json.loads(text), 1, "succeeded", shown, hidden=task.hidden)
         )
-        return Job(claimed.id, task.name, options.queue, _Ended(result))
+        return claimed.id, result
+
+
+def _in_thread(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run to the end in another thread: here an event loop may run already."""
+    with ThreadPoolExecutor(1, thread_name_prefix="workrow-inline") as threads:
+        return threads.submit(contextvars.copy_context().run, asyncio.run, work).result()
 
 
 class Joined(Transactions):

@@ -63,16 +63,17 @@ class Ran:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Waiting:
-    """A job that waits.
+    """A job that waits, or a task of a workflow whose turn has not come.
 
     Attributes:
-        id: the job's id.
+        id: the job's id; 0 of a task whose turn has not come.
         task: the task's name.
         queue: the queue's name.
         priority: a higher one runs first.
         args: the arguments, as they are stored.
         at: when it may start; None for at once.
         attempts: how often it was tried.
+        workflow: the id of the workflow that it is a part of.
         hidden: the names of the arguments that are not shown.
     """
 
@@ -83,10 +84,13 @@ class Waiting:
     args: dict[str, Any]
     at: datetime | None
     attempts: int
+    workflow: int | None = None
     hidden: frozenset[str] = field(default=NOTHING, compare=False)
 
     def __str__(self) -> str:
         when = "" if self.at is None else f", at {self.at.isoformat()}"
+        when += "" if self.workflow is None else f", of workflow {self.workflow}"
+        when += "" if self.id else ", whose turn has not come"
         return f"{self.task}({_call(masked(self.args, self.hidden))}) in queue {self.queue}{when}"
 
     __repr__ = _shown
