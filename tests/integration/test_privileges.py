@@ -307,6 +307,7 @@ async def test_what_a_producer_sees_and_changes_of_others(url: str) -> None:
         assert "not to be read" not in keys
         assert result == (42,)
         await mine.tasks["note"].enqueue(None, key="readable", text="mine")  # type: ignore[attr-defined]
+        assert await mine.job(waiting.id).parents() == []
     with psycopg.connect(url) as owner:
         found = owner.execute("SELECT args ->> 'text' FROM procrastinate_jobs WHERE id = %s", [waiting.id]).fetchone()
     assert found == ("mine",)

@@ -21,7 +21,7 @@ _ENQUEUE = {
     "start_workflow",
     "append_nodes",
 }
-_WAIT = {"start_waiting", "stop_waiting", "read_ends", "read_job_state", "read_workflow"}
+_WAIT = {"start_waiting", "stop_waiting", "read_ends", "read_job_state", "read_workflow", "read_relatives"}
 _ACT = {
     "cancel_job", "requeue_job", "release_quarantined", "pause", "resume", "set_limit", "reset_limit",
     "pause_schedule", "resume_schedule", "delete_schedule",

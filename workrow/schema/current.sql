@@ -2999,6 +2999,7 @@ AS $function$
         ('reset_limit_v1', ARRAY['operator', 'worker']),
         ('set_queue_v1', ARRAY['operator', 'worker']),
         ('signal_v1', ARRAY['producer', 'worker', 'operator']),
+        ('relatives_v1', ARRAY['producer', 'worker', 'operator']),
         ('cancel_workflow_v1', ARRAY['operator', 'worker']),
         ('pause_workflow_v1', ARRAY['operator', 'worker']),
         ('resume_workflow_v1', ARRAY['operator', 'worker']),
@@ -3018,7 +3019,7 @@ AS $function$
         (
             'procrastinate_jobs',
             'id, status, queueing_lock, queue_name, lock, scheduled_at, staged_at, line, due_at, '
-            'task_name, attempts, worker, result, errors, workflow_id, workflow_node, unique_key'
+            'task_name, attempts, worker, result, errors'
         ),
         ('procrastinate_workers', 'id, last_heartbeat'),
         ('workrow.worker_details', 'worker_id'),
@@ -3026,19 +3027,12 @@ AS $function$
         ('workrow.queue_caps', 'queue_name, declared_depth, max_depth'),
         ('workrow.hidden_arguments', 'task_name, name'),
         ('workrow.waiters', 'listener, until'),
-        (
-            'workrow.history',
-            'id, status, queue_name, task_name, attempts, worker, result, errors, workflow_id, workflow_node, unique_key'
-        ),
-        ('workrow.job_steps', 'job_id, child_id'),
+        ('workrow.history', 'id, status, task_name, attempts, worker, result, errors'),
         ('workrow.jobs', 'id, status, progress'),
         ('workrow.all_jobs', 'id, status'),
         ('workrow.caps', 'queue, max_depth, depth'),
         ('workrow.flows', 'id, name, state, root, size, failed_node, paused, created_at, ended_at'),
-        (
-            'workrow.flow_nodes',
-            'flow_id, number, state, kind, fires, parents, dependents, callbacks, appended_to, result, error, job_id, spec'
-        )
+        ('workrow.flow_nodes', 'flow_id, number, state, kind, result, error, job_id, spec')
     )
     SELECT 'SCHEMA', 'workrow', 'USAGE', CAST(NULL AS text[])
     UNION ALL
@@ -3311,6 +3305,98 @@ AS $function$
         )
         LIMIT up_to
     ) AS waiting
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.relatives_v1(job_id bigint)
+ RETURNS TABLE(parents jsonb, children jsonb)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+    WITH RECURSIVE own AS (
+        SELECT live.id, live.workflow_id, live.workflow_node, live.unique_key
+        FROM procrastinate_jobs AS live
+        WHERE live.id = relatives_v1.job_id
+        UNION ALL
+        SELECT past.id, past.workflow_id, past.workflow_node, past.unique_key
+        FROM workrow.history AS past
+        WHERE past.id = relatives_v1.job_id
+    ),
+
+    node AS (
+        SELECT
+            mine.flow_id, mine.number, mine.appended_to,
+            array_append(mine.parents, mine.appended_to) AS before,
+            mine.dependents || mine.callbacks AS after
+        FROM own
+        INNER JOIN workrow.flow_nodes AS mine ON mine.flow_id = own.workflow_id AND mine.number = own.workflow_node
+    ),
+
+    before (flow_id, number) AS (
+        SELECT node.flow_id, given.number
+        FROM node
+        CROSS JOIN LATERAL unnest(node.before) AS given (number)
+        UNION
+        SELECT between_them.flow_id, given.number
+        FROM before
+        INNER JOIN workrow.flow_nodes AS between_them
+            ON between_them.flow_id = before.flow_id AND between_them.number = before.number AND between_them.kind <> 'task'
+        CROSS JOIN LATERAL unnest(between_them.parents) AS given (number)
+    ),
+
+    after (flow_id, number) AS (
+        SELECT node.flow_id, given.number
+        FROM node
+        CROSS JOIN LATERAL unnest(node.after) AS given (number)
+        UNION
+        SELECT between_them.flow_id, given.number
+        FROM after
+        INNER JOIN workrow.flow_nodes AS between_them
+            ON between_them.flow_id = after.flow_id AND between_them.number = after.number AND between_them.kind <> 'task'
+        CROSS JOIN LATERAL unnest(between_them.dependents) AS given (number)
+    ),
+
+    relative (is_parent, job_id) AS (
+        SELECT true, other.job_id
+        FROM before
+        INNER JOIN workrow.flow_nodes AS other ON other.flow_id = before.flow_id AND other.number = before.number
+        UNION
+        SELECT false, other.job_id
+        FROM after
+        INNER JOIN workrow.flow_nodes AS other ON other.flow_id = after.flow_id AND other.number = after.number
+        WHERE NOT EXISTS (SELECT FROM node WHERE node.appended_to = other.number)
+        UNION
+        SELECT false, other.job_id
+        FROM node
+        INNER JOIN workrow.flow_nodes AS other ON other.flow_id = node.flow_id
+        WHERE other.appended_to = node.number OR other.fires = 'undo' AND other.parents[1] = node.number
+        UNION
+        SELECT true, CAST(split_part(own.unique_key, ':', 2) AS bigint)
+        FROM own
+        WHERE own.unique_key ~ '^workrow\.call:[0-9]{1,18}:'
+        UNION
+        SELECT false, call.child_id
+        FROM own
+        INNER JOIN workrow.job_steps AS call ON call.job_id = own.id
+    )
+
+    SELECT
+        jsonb_agg(to_jsonb(job) ORDER BY job.id) FILTER (WHERE relative.is_parent) AS parents,
+        jsonb_agg(to_jsonb(job) ORDER BY job.id) FILTER (WHERE NOT relative.is_parent) AS children
+    FROM own
+    LEFT JOIN relative ON relative.job_id IS NOT NULL
+    LEFT JOIN LATERAL (
+        SELECT live.id, live.task_name AS task, live.queue_name AS queue
+        FROM procrastinate_jobs AS live
+        WHERE live.id = relative.job_id
+        UNION ALL
+        SELECT past.id, past.task_name AS task, past.queue_name AS queue
+        FROM workrow.history AS past
+        WHERE past.id = relative.job_id
+    ) AS job ON true
+    WHERE job.id IS NOT NULL OR relative.job_id IS NULL
+    GROUP BY own.id
 $function$
 ;
 

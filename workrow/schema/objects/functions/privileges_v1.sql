@@ -29,6 +29,7 @@ AS $$
         ('reset_limit_v1', ARRAY['operator', 'worker']),
         ('set_queue_v1', ARRAY['operator', 'worker']),
         ('signal_v1', ARRAY['producer', 'worker', 'operator']),
+        ('relatives_v1', ARRAY['producer', 'worker', 'operator']),
         ('cancel_workflow_v1', ARRAY['operator', 'worker']),
         ('pause_workflow_v1', ARRAY['operator', 'worker']),
         ('resume_workflow_v1', ARRAY['operator', 'worker']),
@@ -48,7 +49,7 @@ AS $$
         (
             'procrastinate_jobs',
             'id, status, queueing_lock, queue_name, lock, scheduled_at, staged_at, line, due_at, '
-            'task_name, attempts, worker, result, errors, workflow_id, workflow_node, unique_key'
+            'task_name, attempts, worker, result, errors'
         ),
         ('procrastinate_workers', 'id, last_heartbeat'),
         ('workrow.worker_details', 'worker_id'),
@@ -56,19 +57,12 @@ AS $$
         ('workrow.queue_caps', 'queue_name, declared_depth, max_depth'),
         ('workrow.hidden_arguments', 'task_name, name'),
         ('workrow.waiters', 'listener, until'),
-        (
-            'workrow.history',
-            'id, status, queue_name, task_name, attempts, worker, result, errors, workflow_id, workflow_node, unique_key'
-        ),
-        ('workrow.job_steps', 'job_id, child_id'),
+        ('workrow.history', 'id, status, task_name, attempts, worker, result, errors'),
         ('workrow.jobs', 'id, status, progress'),
         ('workrow.all_jobs', 'id, status'),
         ('workrow.caps', 'queue, max_depth, depth'),
         ('workrow.flows', 'id, name, state, root, size, failed_node, paused, created_at, ended_at'),
-        (
-            'workrow.flow_nodes',
-            'flow_id, number, state, kind, fires, parents, dependents, callbacks, appended_to, result, error, job_id, spec'
-        )
+        ('workrow.flow_nodes', 'flow_id, number, state, kind, result, error, job_id, spec')
     )
     SELECT 'SCHEMA', 'workrow', 'USAGE', CAST(NULL AS text[])
     UNION ALL

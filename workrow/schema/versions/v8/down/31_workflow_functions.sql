@@ -12,6 +12,7 @@ DROP FUNCTION
     workrow.lock_workflow_v1,
     workrow.pause_workflow_v1,
     workrow.prune_workflows_v1,
+    workrow.relatives_v1,
     workrow.renumber_nodes_v1,
     workrow.replace_job_v1,
     workrow.resume_nodes_v1,
