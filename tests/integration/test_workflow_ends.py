@@ -28,7 +28,10 @@ BAD = {
     "quarantine": "SELECT workrow.crash_job_v1(%(id)s, true, 1, 'killed') FROM procrastinate_jobs WHERE id = %(id)s",
     "somebody's DELETE": "DELETE FROM procrastinate_jobs WHERE id = %(id)s",
 }
-SWEEPS = "SELECT workrow.sweep_finished_v1(), workrow.sweep_expired_v1(), workrow.sweep_workflows_v1()"
+SWEEPS = """
+SELECT
+    workrow.sweep_workflows_v1(), workrow.sweep_finished_v1(), workrow.sweep_expired_v1(), workrow.sweep_workflows_v1()
+"""
 
 
 @pytest.fixture

@@ -1521,7 +1521,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    PERFORM workrow.cancel_node_jobs_v1(in_flow, 1000);
+    PERFORM workrow.cancel_node_jobs_v1(in_flow, 100000);
     FOR running IN
         -- who ends in this moment is not waited for: its end waits for the workflow
         SELECT job.id
@@ -4490,14 +4490,23 @@ BEGIN
                         THEN '{"type": "workrow.Deleted", "message": "its job was deleted", "discarded": false}'
                     ELSE CAST(past.errors -> -1 AS text)
                 END AS error
-            FROM workrow.flow_nodes AS node
-            LEFT JOIN procrastinate_jobs AS job ON job.id = node.job_id AND job.status IN ('todo', 'doing')
-            LEFT JOIN workrow.history AS past ON past.id = node.job_id
-            WHERE node.flow_id = flow.id AND node.state = 'enqueued' AND job.id IS NULL
+            FROM (
+                -- first who is lost, for hardly anybody is: to look into history for each would read all of it
+                SELECT missing.number, missing.job_id
+                FROM workrow.flow_nodes AS missing
+                WHERE
+                    missing.flow_id = flow.id AND missing.state = 'enqueued'
+                    -- one that has ended in the live table is told of when it is swept
+                    AND NOT EXISTS (SELECT FROM procrastinate_jobs AS job WHERE job.id = missing.job_id)
+                OFFSET 0
+            ) AS node
+            LEFT JOIN LATERAL (
+                SELECT old.status, old.result, old.errors FROM workrow.history AS old WHERE old.id = node.job_id LIMIT 1
+            ) AS past ON true
         ) AS lost
         HAVING count(*) > 0;
         IF flow.state IN ('stopping', 'cancelling') THEN
-            PERFORM workrow.cancel_node_jobs_v1(flow.id, 1000);
+            PERFORM workrow.cancel_node_jobs_v1(flow.id, 5000);
             PERFORM workrow.settle_workflows_v1(ARRAY[flow.id]);
         END IF;
     END LOOP;

@@ -12,7 +12,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    PERFORM workrow.cancel_node_jobs_v1(in_flow, 1000);
+    PERFORM workrow.cancel_node_jobs_v1(in_flow, 100000);
     FOR running IN
         -- who ends in this moment is not waited for: its end waits for the workflow
         SELECT job.id
