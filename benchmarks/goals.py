@@ -6,7 +6,7 @@ from typing import Literal
 
 from benchmarks.figures import Results, ratio, short
 from benchmarks.peers import OURS, PEERS, RAW
-from benchmarks.workloads import drain, enqueue, features, growth, idle, upkeep
+from benchmarks.workloads import drain, enqueue, features, growth, idle, upkeep, workflows
 
 Verdict = Literal["reached", "not reached", "not measured"]
 STOCK, PGQUEUER, GRAPHILE = "procrastinate", ("pgqueuer", "pgqueuer-defaults"), "graphile-worker"
