@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     )
     from workrow.job import Job
     from workrow.tasks import Task
+    from workrow.workflows.batches import batch
     from workrow.workflows.errors import WorkflowCancelled, WorkflowFailed
     from workrow.workflows.handle import Workflow
     from workrow.workflows.shapes import chain, chord, chunks, graph, group, map, starmap
@@ -112,6 +113,7 @@ __all__ = [
     "WorkflowFailed",
     "WorkrowError",
     "__version__",
+    "batch",
     "chain",
     "chord",
     "chunks",
@@ -171,6 +173,7 @@ _HOMES = {
     ),
     "workrow.job": ("Job",),
     "workrow.tasks": ("Task",),
+    "workrow.workflows.batches": ("batch",),
     "workrow.workflows.errors": ("WorkflowCancelled", "WorkflowFailed"),
     "workrow.workflows.handle": ("Workflow",),
     "workrow.workflows.shapes": ("chain", "chord", "chunks", "graph", "group", "map", "starmap"),

@@ -44,6 +44,17 @@ class Durable(Protocol):
     def call(self, task: Any, args: Any, kwargs: Any) -> Any: ...
 
 
+class Batch(Protocol):
+    """The batch that a job is a member of: a `workrow.Workflow`."""
+
+    id: int | None
+
+    @property
+    def status(self) -> Callable[[], Awaitable[Any]]: ...
+    @property
+    def cancel(self) -> Callable[[], Awaitable[str | None]]: ...
+
+
 class Callee(Protocol[P, R_co]):
     """A task that `JobContext.call` can call, or a call of it with options."""
 
@@ -57,10 +68,14 @@ class JobContext(procrastinate.JobContext):
     A task that asks for steps is run again from its start after each pause, crash or failed attempt: what is recorded
     answers from its record. See docs/steps.md for the rules. In a sync task these methods block and return the values
     themselves; annotate the context `SyncJobContext` there.
+
+    Attributes:
+        batch: the batch that the job is a member of, if it is; what the task enqueues joins it.
     """
 
     on_progress: Callable[[Step], None] = attr.field(default=_unheard, repr=False, eq=False)
     durable: Durable | None = attr.field(default=None, repr=False, eq=False)
+    batch: Batch | None = attr.field(default=None, repr=False, eq=False)
 
     @overload
     def step(

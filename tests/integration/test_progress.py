@@ -279,7 +279,7 @@ def test_words_from_many_threads_lose_no_last_one() -> None:
 
     async def write() -> None:
         told = progress.ProgressWriter(execute)
-        claims = [Claimed((n, "q", "t", 0, None, None, {}, None, 0, 1, 0, None, None), 1) for n in range(8)]
+        claims = [Claimed((n, "q", "t", 0, None, None, {}, None, 0, 1, 0, None, None, None), 1) for n in range(8)]
         task = asyncio.create_task(told.run())
         await asyncio.sleep(0)
 

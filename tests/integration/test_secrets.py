@@ -340,7 +340,7 @@ def test_hide_names_arguments(app: workrow.App) -> None:
 
 
 def test_a_job_says_of_itself_what_may_be_said(app: workrow.App) -> None:
-    row = (1, "q", "t", 0, None, None, {"token": CANARY, "n": 1}, None, 0, 1, 0, None, None)
+    row = (1, "q", "t", 0, None, None, {"token": CANARY, "n": 1}, None, 0, 1, 0, None, None, None)
     claimed = Claimed(row, 1)
     claimed.hidden = frozenset({"token"})
     nowhere(f"{claimed} {claimed!r} {claimed.job} {claimed.job!r} {claimed.job.log_context()}")

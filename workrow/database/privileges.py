@@ -20,6 +20,9 @@ _ENQUEUE = {
     "signal_job",
     "start_workflow",
     "append_nodes",
+    "join_batch",
+    "end_batch",
+    "newest_job",
 }
 _WAIT = {"start_waiting", "stop_waiting", "read_ends", "read_job_state", "read_workflow", "read_relatives"}
 _ACT = {

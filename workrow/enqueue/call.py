@@ -13,6 +13,7 @@ from workrow.declare.hooks import Enqueue, entered
 from workrow.declare.options import EnqueueOptions, Options
 from workrow.enqueue import transaction
 from workrow.enqueue.celery_words import CeleryWords
+from workrow.enqueue.collecting import collected, collected_async, collecting
 from workrow.enqueue.hiding import hidden_params
 from workrow.enqueue.insert import (
     Arguments,
@@ -165,6 +166,9 @@ class Call(CeleryWords[P, R]):
         task = self._task
         if not arguments:
             return []
+        if (batch := collecting.get()) is not None:
+            manager = task.producer.job_manager
+            return await collected_async(batch, on, manager, lambda own: self._insert_async(own, arguments), task)
         if (hooks := task.enqueue_hooks()) and not self._hooked:
             enqueue = Enqueue(task.name, self._options, arguments, on)
             with entered(hooks, enqueue):
@@ -195,6 +199,9 @@ class Call(CeleryWords[P, R]):
     def _insert(self, on: SyncTransaction, arguments: list[Arguments]) -> list[Job[R]]:
         if not arguments:
             return []
+        if (batch := collecting.get()) is not None:
+            task, manager = self._task, self._task.producer.job_manager
+            return collected(batch, on, manager, lambda own: self._insert(own, arguments), task)
         if (hooks := self._task.enqueue_hooks()) and not self._hooked:
             enqueue = Enqueue(self._task.name, self._options, arguments, on)
             with entered(hooks, enqueue):
@@ -211,6 +218,8 @@ class Call(CeleryWords[P, R]):
     def _insert_own(self, arguments: Arguments) -> Job[R]:
         """One job in a transaction of its own, blocking."""
         task, manager = self._task, self._task.producer.job_manager
+        if (batch := collecting.get()) is not None:
+            return collected(batch, None, manager, lambda own: self._insert(own, [arguments]), task)[0]
         if (hooks := task.enqueue_hooks()) and not self._hooked:
             enqueue = Enqueue(task.name, self._options, [arguments])
             with entered(hooks, enqueue):

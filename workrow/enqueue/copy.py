@@ -9,6 +9,7 @@ from workrow.database import clock
 from workrow.declare.limits import HELD, Line
 from workrow.declare.options import Options
 from workrow.enqueue import transaction
+from workrow.enqueue.collecting import collecting
 from workrow.enqueue.insert import Arguments
 from workrow.enqueue.transaction import AsyncTransaction, Params, Rows, SyncTransaction
 from workrow.errors import OptionError, QueueFull, TransactionError
@@ -81,6 +82,12 @@ async def copy_async(
     Raises:
         QueueFull: it was full before the first line.
     """
+    if (batch := collecting.get()) is not None:
+        async with batch.inside_async(on, None) as (_, join):
+            ((newest,),) = await transaction.run_async(on, "newest_job", {})
+            count = await copy_async(on, options, lines, hidden)
+            await join([], newest)
+        return count
     if hidden:
         await transaction.run_async(on, "hide_arguments", hidden)
     _check_room(options.queue, await transaction.run_async(on, "read_queue_cap", {"queue": options.queue, "more": 1}))
@@ -92,6 +99,12 @@ async def copy_async(
 
 def copy(on: SyncTransaction, options: Options, lines: Callable[..., Iterable[str]], hidden: Params | None) -> int:
     """The same in a sync transaction."""
+    if (batch := collecting.get()) is not None:
+        with batch.inside(on, None) as (_, join):
+            ((newest,),) = transaction.run(on, "newest_job", {})
+            count = copy(on, options, lines, hidden)
+            join([], newest)
+        return count
     if hidden:
         transaction.run(on, "hide_arguments", hidden)
     _check_room(options.queue, transaction.run(on, "read_queue_cap", {"queue": options.queue, "more": 1}))

@@ -21,6 +21,7 @@ from workrow.database.given import asked, pool_of, sync_pool_of, tells_url
 from workrow.declare.limits import Line
 from workrow.declare.options import Options, check_lock
 from workrow.enqueue import transaction
+from workrow.enqueue.collecting import collected, collected_async, collecting
 from workrow.enqueue.hiding import OurJob, hidden_of, hidden_params, hide, hide_async, notes
 from workrow.enqueue.not_inserted import cap_params, refusal
 from workrow.enqueue.transaction import AsyncTransaction, Params, Rows, SyncTransaction
@@ -92,6 +93,8 @@ class JobManager(upstream_manager.JobManager):
     ) -> list[upstream_jobs.Job]:
         """See procrastinate; ``connection``: any of `workrow.enqueue.transaction.AsyncTransaction`."""
         _check_jobs(jobs)
+        if (batch := collecting.get()) is not None:
+            return await collected_async(batch, connection, self, lambda own: self.batch_defer_jobs_async(jobs, own))
         if connection is None:
             if not self._needs_columns(jobs):
                 for hidden in notes(self._given, jobs):
@@ -109,6 +112,8 @@ class JobManager(upstream_manager.JobManager):
     def batch_defer_jobs(self, jobs: list[upstream_jobs.Job], connection: Any | None = None) -> list[upstream_jobs.Job]:
         """See procrastinate; ``connection``: any of `workrow.enqueue.transaction.SyncTransaction`."""
         _check_jobs(jobs)
+        if (batch := collecting.get()) is not None:
+            return collected(batch, connection, self, lambda own: self.batch_defer_jobs(jobs, own))
         if connection is None:
             if not self._needs_columns(jobs):
                 for hidden in notes(self._given, jobs):

@@ -62,7 +62,8 @@ claimed AS (
     ))
     RETURNING
         id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, claims, crashes,
-        CAST(extract(EPOCH FROM expires_at - clock_timestamp()) AS double precision) AS expires_in, version
+        CAST(extract(EPOCH FROM expires_at - clock_timestamp()) AS double precision) AS expires_in, version,
+        CASE WHEN workflow_node < 0 THEN workflow_id END AS batch
 )
 
 SELECT
@@ -79,7 +80,8 @@ SELECT
     claimed.claims,
     claimed.crashes,
     claimed.expires_in,
-    claimed.version
+    claimed.version,
+    claimed.batch
 FROM (
     -- the recursion is lazy: with enough heads found, nobody asks for its end
     SELECT

@@ -168,7 +168,7 @@ class Inline:
         row = (next(self._ids), options.queue, task.name, options.priority, options.lock, options.queueing_lock)
         app = cast("App", task.producer)
         read = app.codec.read if app.codec else json.loads
-        claimed = Claimed((*row, read(text), None, 0, 0, 0, None, task.payload.stored_version), owner=0)
+        claimed = Claimed((*row, read(text), None, 0, 0, 0, None, task.payload.stored_version, None), owner=0)
         executor = _executor(app, on)
         outer = at_work.set(claimed)
         try:

@@ -185,7 +185,8 @@ class Workflow(Generic[R_co]):
     def _results(self) -> Results:
         if self.job is not None:
             raise OptionError(f"{self!r}: one task alone is a plain job: ask its job")
-        assert self._origin is not None
+        if self._origin is None:
+            raise OptionError(f"{self!r}: nobody knows its app: no callback, and no task enqueued in it yet")
         return self._origin.producer.results
 
     def _question(self, statement: str, read: Callable[[dict[str, Any]], Any], **params: Any) -> Question[Any]:

@@ -10,6 +10,7 @@ from procrastinate.exceptions import AppNotOpen
 from workrow.declare.hooks import Enqueue, entered
 from workrow.enqueue import transaction
 from workrow.enqueue.call import Call
+from workrow.enqueue.collecting import collecting
 from workrow.errors import QueueFull, WorkflowError
 from workrow.workflows.handle import Workflow
 from workrow.workflows.plan import Node, Plan
@@ -25,12 +26,12 @@ def start(flow: Flow[Any, Any], on: Any) -> Any:
     loops = on is None or transaction.is_async(on)
     if (alone := _alone(flow)) is not None:
         return _start_job_async(alone, on) if loops else Workflow(None, job=_job(alone, on))
+    if (batch := collecting.get()) is not None and batch.in_block:
+        raise WorkflowError(
+            f"{flow!r:.80}: a workflow is no member of a batch: enqueue it outside of the block, or let a member return it"
+        )
     prepared = Prepared(flow)
-    if loops:
-        return prepared.write_async(on)
-    with prepared.hooked(on):
-        prepared.hide(lambda params: transaction.run(on, "hide_arguments", params))
-        return prepared.started(transaction.run(on, "start_workflow", prepared.params()))
+    return prepared.write_async(on) if loops else prepared.write(on)
 
 
 def _alone(flow: Flow[Any, Any]) -> Signature[Any, Any] | None:
@@ -74,16 +75,17 @@ class Prepared:
     Args:
         flow: the workflow.
         part: it becomes a part of one that runs.
+        batch: it is a group whose members come later.
 
     Raises:
         WorkflowError, ArgumentError, OptionError: it cannot be.
     """
 
-    def __init__(self, flow: Flow[Any, Any], *, part: bool = False) -> None:
+    def __init__(self, flow: Flow[Any, Any], *, part: bool = False, batch: bool = False) -> None:
         tasks = list(tasks_in(flow))
-        if not tasks:
+        if not tasks and not batch:
             raise WorkflowError(f"{flow!r:.80}: a workflow without a task has nothing to do")
-        self._home = tasks[0].call._task
+        self._home: Any = tasks[0].call._task if tasks else None
         most = getattr(getattr(self._home, "blueprint", None), "max_workflow_size", MAX_SIZE)
         if len(tasks) > most:
             raise WorkflowError(
@@ -93,6 +95,9 @@ class Prepared:
         self._flow = flow
         self._part = part
         self.plan = Plan(flow, part=part)
+        if batch:
+            root = self.plan.nodes[self.plan.root]
+            root.kind, root.pending = "batch", -1
         self._specs: dict[int, dict[str, Any]] = {}
 
     def hooked(self, on: Any) -> ExitStack:
@@ -125,11 +130,22 @@ class Prepared:
         }
         return run({"hidden": json.dumps(hidden)}) if hidden else None
 
+    @property
+    def manager(self) -> Any:
+        """The job manager of the app of its first task."""
+        return self._home.producer.job_manager
+
+    def write(self, on: Any) -> Workflow[Any]:
+        """Write it."""
+        with self.hooked(on):
+            self.hide(lambda params: transaction.run(on, "hide_arguments", params))
+            return self.started(transaction.run(on, "start_workflow", self.params()))
+
     async def write_async(self, on: Any) -> Workflow[Any]:
         """Write it; on None in a transaction of its own."""
         if on is None:
             try:
-                async with self._home.producer.job_manager.own_connection_async() as connection:
+                async with self.manager.own_connection_async() as connection:
                     return await self.write_async(connection)
             except AppNotOpen:
                 raise AppNotOpen(
@@ -151,7 +167,7 @@ class Prepared:
     async def append_async(self, on: Any, job_id: int) -> None:
         """The same; on None in a transaction of its own."""
         if on is None:
-            async with self._home.producer.job_manager.own_connection_async() as connection:
+            async with self.manager.own_connection_async() as connection:
                 await self.append_async(connection, job_id)
                 return
         with self.hooked(on):

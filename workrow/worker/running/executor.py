@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from procrastinate import exceptions
 from procrastinate.job_context import AbortReason
@@ -17,6 +17,7 @@ from workrow.database import forks
 from workrow.database.held import Held
 from workrow.declare.backoff import exponential
 from workrow.declare.resources import Providers
+from workrow.enqueue.collecting import collecting
 from workrow.errors import LeaseLost, TransactionError
 from workrow.job import at_work
 from workrow.logs import get_logger
@@ -29,6 +30,8 @@ from workrow.worker.running.threads import Threads
 from workrow.worker.running.time_limits import Interrupted
 from workrow.worker.running.transactions import Transactions
 from workrow.worker.running.verdict import Runner, failed, succeeded, suspended
+from workrow.workflows.batches import Members
+from workrow.workflows.handle import Workflow
 
 if TYPE_CHECKING:
     from procrastinate.worker import Worker as UpstreamWorker
@@ -128,6 +131,8 @@ class Executor:
     async def run(self, claimed: Claimed) -> Outcome:
         """Run one attempt. Never raises: whatever happens is an outcome."""
         at_work.set(claimed)  # a job has an asyncio task, and so a context, of its own
+        if claimed.batch is not None:
+            collecting.set(Members(Workflow(claimed.batch, cast("Any", self._worker.app)), claimed.id))
         claimed.started_at = time.monotonic()
         if claimed.expires_in is not None and claimed.stale:
             logger.warning("%s: not started: it has expired", claimed)

@@ -15,6 +15,7 @@ from workrow.arguments.codec import Codec
 from workrow.arguments.results import Coded
 from workrow.context import JobContext, Step, SyncJobContext
 from workrow.declare.execution import PLAIN, Execution
+from workrow.enqueue.collecting import collecting
 from workrow.logs import JobFilter
 from workrow.tasks import Task
 from workrow.worker.outcome import Claimed, Outcome
@@ -230,6 +231,7 @@ class Runners:
             max_memory=execution.max_memory,
             limit=limit_of(task) if execution.results else None,
             whole=whole,
+            batch=claimed.batch,
         )
         if whole and returned.value is not None:
             return returned.value  # middleware looks at it, and may return something else
@@ -247,6 +249,7 @@ class Runners:
             job=claimed.job,
             abort_reason=partial(self._abort_reason, claimed.id),
             on_progress=partial(self._say, claimed),
+            batch=getattr(collecting.get(), "batch", None),
             durable=self.durable(claimed, task, is_async=is_async) if task.pass_context else None,
             start_timestamp=time.time(),
         )

@@ -15,6 +15,8 @@ AS $$
         ('enqueue_once_v1', ARRAY['producer', 'worker']),
         ('start_workflow_v1', ARRAY['producer', 'worker']),
         ('append_nodes_v1', ARRAY['producer', 'worker']),
+        ('join_batch_v1', ARRAY['producer', 'worker']),
+        ('end_batch_v1', ARRAY['producer', 'worker']),
         ('extend_history_v1', ARRAY['worker']),
         ('prune_history_v1', ARRAY['worker']),
         ('cancel_job_v1', ARRAY['operator', 'worker']),

@@ -60,6 +60,9 @@ BEGIN
             OR later.fires = 'undo'
             OR later.number = ANY(calls)
         );
+    -- a batch looks at all of its members again
+    UPDATE workrow.flow_nodes SET state = 'waiting', pending = -1, ended_at = NULL
+    WHERE flow_id = in_flow AND number = 0 AND kind = 'batch';
     FOR node IN
         SELECT failed.number, failed.job_id, failed.args FROM workrow.flow_nodes AS failed
         WHERE failed.flow_id = in_flow AND failed.number = ANY(bad)

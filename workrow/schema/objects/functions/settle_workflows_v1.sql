@@ -8,6 +8,7 @@ DECLARE
     verdict text;
     undone integer;
 BEGIN
+    PERFORM workrow.settle_batches_v1(flow_ids);
     FOR flow IN
         SELECT each.id, each.state, each.on_failure, each.failed_node, each.callbacks, each.root
         FROM workrow.flows AS each

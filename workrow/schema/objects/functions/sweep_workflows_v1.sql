@@ -48,8 +48,9 @@ BEGIN
         HAVING count(*) > 0;
         IF flow.state IN ('stopping', 'cancelling') THEN
             PERFORM workrow.cancel_node_jobs_v1(flow.id, 5000);
-            PERFORM workrow.settle_workflows_v1(ARRAY[flow.id]);
         END IF;
+        -- also a batch whose members were all rolled back to a savepoint
+        PERFORM workrow.settle_workflows_v1(ARRAY[flow.id]);
     END LOOP;
     RETURN CASE WHEN looked < max_rows THEN 0 ELSE after_id END;
 END;

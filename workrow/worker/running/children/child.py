@@ -25,11 +25,14 @@ from procrastinate.jobs import Job
 from workrow.arguments.parameters import Parameters, without
 from workrow.context import JobContext
 from workrow.database import forks
+from workrow.enqueue.collecting import collecting
 from workrow.errors import SoftTimeLimitExceeded
 from workrow.job import at_work
 from workrow.worker.running.children.answer import Answer, failure, returned
 from workrow.worker.running.children.outbox import Outbox
 from workrow.worker.running.coroutines import run_limited
+from workrow.workflows.batches import Members
+from workrow.workflows.handle import Workflow
 
 PR_SET_PDEATHSIG = 1
 PARENTS_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -49,6 +52,7 @@ class Call:
         soft_limit: seconds.
         limit: bytes of JSON that are kept of what it returns; None: nothing is.
         whole: somebody in the parent looks at what it returns.
+        batch: the id of the batch that the job is a member of.
     """
 
     module: str
@@ -60,6 +64,7 @@ class Call:
     soft_limit: float | None
     limit: int | None
     whole: bool
+    batch: int | None = None
 
 
 ABORT = "abort"
@@ -122,6 +127,7 @@ class _Inbox:
 def _run(call: Call, inbox: _Inbox, outbox: Outbox) -> Answer:
     made_in = forks.generation
     at_work.set(f"{call.job.task_name}[{call.job.id}]")
+    collecting.set(None if call.batch is None else Members(Workflow(call.batch), call.job.id))
     try:
         function = resolve(call.module, call.name)
         result = _result(call, function, inbox, outbox)
@@ -187,6 +193,7 @@ def _context(call: Call, inbox: _Inbox, outbox: Outbox) -> JobContext:
         job=call.job,
         abort_reason=lambda: AbortReason.USER_REQUEST if inbox.asked else None,
         on_progress=outbox.say,
+        batch=getattr(collecting.get(), "batch", None),
         start_timestamp=time.time(),
     )
 

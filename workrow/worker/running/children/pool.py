@@ -76,6 +76,7 @@ class Processes:
         max_memory: int | None = None,
         limit: int | None = None,
         whole: bool = True,
+        batch: int | None = None,
     ) -> Returned:
         """Run a task's function in a child. Cancelling this kills the child.
 
@@ -91,6 +92,7 @@ class Processes:
             max_memory: MiB of resident memory at which it is killed.
             limit: bytes that the JSON of what it returns may take; None: no JSON is wanted.
             whole: the value itself is wanted.
+            batch: the id of the batch that the job is a member of.
 
         Raises:
             TimeLimitExceeded: it was killed at its time limit.
@@ -110,6 +112,7 @@ class Processes:
             soft_time_limit,
             limit,
             whole,
+            batch,
         )
         running = self._running[job_id] = _Running()
         try:

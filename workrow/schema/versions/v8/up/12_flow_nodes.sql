@@ -4,12 +4,12 @@ CREATE TABLE workrow.flow_nodes (
     flow_id bigint NOT NULL,
     number integer NOT NULL,
     name text,
-    -- task; gather (its value is a list of values), object (of values by name), stripe (counts for a large gather)
+    -- task; gather (its value is a list of values), object (of values by name), stripe (counts for a large gather), batch
     kind text NOT NULL,
     -- waiting, ready (its turn, and the workflow is held), enqueued (a job), expanded (waits for what took its place or was
     -- appended), succeeded, failed, cancelled, skipped
     state text NOT NULL,
-    -- how many nodes it still waits for
+    -- how many nodes it still waits for; of a batch the number of a member that has not ended, see settle_batches_v1
     pending integer NOT NULL,
     -- who waits for it
     dependents integer[],

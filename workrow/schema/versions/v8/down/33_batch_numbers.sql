@@ -1,0 +1,1 @@
+DROP SEQUENCE workrow.batch_numbers
