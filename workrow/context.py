@@ -49,10 +49,8 @@ class Batch(Protocol):
 
     id: int | None
 
-    @property
-    def status(self) -> Callable[[], Awaitable[Any]]: ...
-    @property
-    def cancel(self) -> Callable[[], Awaitable[str | None]]: ...
+    def status(self) -> Awaitable[Any]: ...
+    def cancel(self) -> Awaitable[str | None]: ...
 
 
 class Callee(Protocol[P, R_co]):
@@ -67,10 +65,7 @@ class JobContext(procrastinate.JobContext):
 
     A task that asks for steps is run again from its start after each pause, crash or failed attempt: what is recorded
     answers from its record. See docs/steps.md for the rules. In a sync task these methods block and return the values
-    themselves; annotate the context `SyncJobContext` there.
-
-    Attributes:
-        batch: the batch that the job is a member of, if it is; what the task enqueues joins it.
+    themselves; annotate the context `SyncJobContext` there. ``batch``: the one that the job is a member of, if it is.
     """
 
     on_progress: Callable[[Step], None] = attr.field(default=_unheard, repr=False, eq=False)

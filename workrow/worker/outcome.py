@@ -64,7 +64,7 @@ class Claimed:
         args: the arguments; or, for a row that no task can be called with, what is there instead: other JSON, or the
             ValueError of reading it. The executor replaces them by what the task is called with.
         version: of the signature that they fit; None is 1.
-        batch: the id of the batch that it is a member of.
+        batch_id: of the `workrow.batch` that it is a member of.
         progress, progress_written: the last word of its task, and the one that is in its row.
         progress_due: somebody is about to write it.
         progress_held: nobody is, before the job's end.
@@ -98,7 +98,7 @@ class Claimed:
             self.crashes,
             self.expires_in,
             self.version,
-            self.batch,
+            self.batch_id,
         ) = row
         self.owner = owner
         self.unlocks = limited or self.lock is not None

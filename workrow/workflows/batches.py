@@ -229,7 +229,7 @@ def batch(
 
     ``async with workrow.batch(session, on_complete=report.s()) as batch:``, or ``with`` on what is sync. The block is
     one transaction, the caller's: the batch, its jobs and its callbacks exist exactly if it commits. ``batch`` is the
-    `workrow.Workflow`, with ``status()``, ``cancel()``, ``retry()`` and ``result()``. See docs/batches.md.
+    `workrow.Workflow`, with ``status()``, ``cancel()``, ``retry()`` and ``result()``. See docs/job-batches.md.
 
     Args:
         on: as for ``task.enqueue()``; None for a transaction of its own, which commits with the end of the block, on

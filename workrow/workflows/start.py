@@ -28,7 +28,7 @@ def start(flow: Flow[Any, Any], on: Any) -> Any:
         return _start_job_async(alone, on) if loops else Workflow(None, job=_job(alone, on))
     if (batch := collecting.get()) is not None and batch.in_block:
         raise WorkflowError(
-            f"{flow!r:.80}: a workflow is no member of a batch: enqueue it outside of the block, or let a member return it"
+            f"{flow!r:.80}: a workflow is no member of a batch: enqueue it outside, or let a member return it"
         )
     prepared = Prepared(flow)
     return prepared.write_async(on) if loops else prepared.write(on)

@@ -131,8 +131,8 @@ class Executor:
     async def run(self, claimed: Claimed) -> Outcome:
         """Run one attempt. Never raises: whatever happens is an outcome."""
         at_work.set(claimed)  # a job has an asyncio task, and so a context, of its own
-        if claimed.batch is not None:
-            collecting.set(Members(Workflow(claimed.batch, cast("Any", self._worker.app)), claimed.id))
+        if claimed.batch_id is not None:
+            collecting.set(Members(Workflow(claimed.batch_id, cast("Any", self._worker.app)), claimed.id))
         claimed.started_at = time.monotonic()
         if claimed.expires_in is not None and claimed.stale:
             logger.warning("%s: not started: it has expired", claimed)

@@ -231,7 +231,7 @@ class Runners:
             max_memory=execution.max_memory,
             limit=limit_of(task) if execution.results else None,
             whole=whole,
-            batch=claimed.batch,
+            batch=claimed.batch_id,
         )
         if whole and returned.value is not None:
             return returned.value  # middleware looks at it, and may return something else
