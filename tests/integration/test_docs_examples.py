@@ -23,6 +23,7 @@ import workrow
 PAGES = (
     "tasks",
     "batches",
+    "job-batches",
     "schedules",
     "limits",
     "queues",
