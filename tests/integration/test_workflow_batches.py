@@ -215,6 +215,26 @@ async def test_cancel_pause_and_one_that_does_not_go_on(batch_app: workrow.App, 
     assert [status for _, status in rows(conn, "work")][5:] == ["cancelled"] * 2
 
 
+async def test_a_member_that_adds_is_asked_to_abort(batch_app: workrow.App, conn: Any, database_url: str) -> None:
+    work, note = batch_app.tasks["work"], batch_app.tasks["note"]
+    async with workrow.batch(None, on_complete=note.si("end")) as batch:
+        job = await work.enqueue(None, 1)
+    conn.execute("UPDATE procrastinate_jobs SET status = 'doing' WHERE id = %s", [job.id])
+    with psycopg.connect(database_url) as adding:
+        [(new,)] = adding.execute(
+            "INSERT INTO procrastinate_jobs (queue_name, task_name) VALUES ('q', 'work') RETURNING id"
+        )
+        adding.execute("SELECT workrow.join_batch_v1(%s, %s, ARRAY[%s], NULL)", [batch.id, job.id, new])
+        assert await batch.cancel() == "cancelling"
+        asked = "SELECT abort_requested FROM procrastinate_jobs WHERE id = %s"
+        assert conn.execute(asked, [job.id]).fetchone() == (True,)
+    conn.execute("SELECT workrow.end_job_v1(%s, '{doing}', 'aborted')", [job.id])
+    assert notes(conn) == []  # what it added before is there, and is cancelled by the sweep
+    conn.execute(SWEEPS)
+    assert notes(conn) == ["end"]
+    assert (await batch.status()).state == "cancelled"
+
+
 async def test_a_duplicate_joins_nothing(batch_app: workrow.App, conn: Any) -> None:
     work, note = batch_app.tasks["work"].options(unique=("n",)), batch_app.tasks["note"]
     before = await work.options(delay=3600).enqueue(None, 1)

@@ -1523,12 +1523,12 @@ BEGIN
     END IF;
     PERFORM workrow.cancel_node_jobs_v1(in_flow, 100000);
     FOR running IN
-        -- who ends in this moment is not waited for: its end waits for the workflow
+        -- who ends in this moment is not waited for: its end waits for the workflow; one that adds to it is asked, too
         SELECT job.id
         FROM workrow.flow_nodes AS node
         INNER JOIN procrastinate_jobs AS job ON job.id = node.job_id
         WHERE node.flow_id = in_flow AND node.state = 'enqueued' AND node.fires IS NULL AND job.status = 'doing'
-        FOR UPDATE OF job SKIP LOCKED
+        FOR NO KEY UPDATE OF job SKIP LOCKED
     LOOP
         PERFORM workrow.cancel_job_v1(running);
     END LOOP;
