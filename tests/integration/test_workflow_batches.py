@@ -99,7 +99,6 @@ async def test_members_add_whatever_they_are_run_in(open_app: workrow.App, conn:
         await thread.enqueue(None)
         await own.enqueue(None)
     await run(open_app, concurrency=1)
-    engine.dispose()
     status = await batch.status()
     assert (status.state, status.size, status.done) == ("succeeded", 10, 10)
     assert seen == [batch.id, "end"]
@@ -108,6 +107,7 @@ async def test_members_add_whatever_they_are_run_in(open_app: workrow.App, conn:
     await run(open_app)
     assert (await batch.status()).size == 10
     assert seen[2:] == [None]
+    engine.dispose()
 
 
 @pytest.mark.parametrize("commits", [True, False])
