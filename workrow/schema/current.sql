@@ -16,6 +16,8 @@
 -- not there any more: trigger procrastinate_trigger_status_events_insert_v1
 -- not there any more: trigger procrastinate_trigger_status_events_update_v1
 
+CREATE SEQUENCE workrow.batch_numbers;
+
 CREATE SEQUENCE workrow.flow_numbers;
 
 CREATE SEQUENCE workrow.line_turns;
@@ -1994,6 +1996,27 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.end_batch_v1(in_flow bigint, raised boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    IF NOT raised THEN
+        PERFORM FROM workrow.flows AS flow WHERE flow.id = in_flow FOR NO KEY UPDATE;
+        PERFORM workrow.settle_workflows_v1(ARRAY[in_flow]);
+    ELSIF EXISTS (SELECT FROM workrow.flows AS flow WHERE flow.id = in_flow AND flow.created_at = now()) THEN
+        DELETE FROM procrastinate_jobs AS job
+        USING workrow.flow_nodes AS node
+        WHERE node.flow_id = in_flow AND job.id = node.job_id;
+        DELETE FROM workrow.flow_nodes WHERE flow_id = in_flow;
+        DELETE FROM workrow.flows WHERE id = in_flow;
+    END IF;
+END;
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.end_call_v1()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2630,6 +2653,74 @@ END;
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.join_batch_v1(in_flow bigint, in_job bigint, job_ids bigint[], after_id bigint)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    batch workrow.flows;
+    refused text;
+BEGIN
+    SELECT * INTO batch FROM workrow.flows WHERE id = in_flow;
+    refused := CASE
+        WHEN batch.id IS NULL THEN 'unseen'
+        WHEN in_job IS NULL AND batch.created_at <> now() THEN 'parted'
+        WHEN batch.state <> 'running' THEN batch.state
+    END;
+    IF refused IS NULL AND in_job IS NOT NULL THEN
+        PERFORM FROM procrastinate_jobs AS own
+        WHERE own.id = in_job AND own.status = 'doing' AND own.workflow_id = in_flow
+        FOR KEY SHARE;
+        IF NOT FOUND THEN
+            refused := 'over';
+        END IF;
+    END IF;
+    IF refused IS NOT NULL THEN
+        DELETE FROM procrastinate_jobs AS job
+        WHERE
+            (job.id = ANY(job_ids) OR job.id > after_id)
+            AND job.created_at = now() AND job.status = 'todo' AND job.workflow_id IS NULL;
+        RETURN refused;
+    END IF;
+    WITH new AS (
+        SELECT
+            job.id, CAST(nextval('workrow.batch_numbers') AS integer) AS number,
+            CASE WHEN batch.paused THEN
+                coalesce(CASE WHEN job.line IS NULL THEN job.scheduled_at ELSE job.due_at END, '-infinity')
+            END AS held_at
+        FROM (
+            SELECT inserted.id, inserted.line, inserted.scheduled_at, inserted.due_at
+            FROM procrastinate_jobs AS inserted
+            WHERE
+                (inserted.id = ANY(job_ids) OR inserted.id > after_id)
+                AND inserted.created_at = now() AND inserted.status = 'todo' AND inserted.workflow_id IS NULL
+            ORDER BY inserted.id
+        ) AS job
+    ),
+    joined AS (
+        UPDATE procrastinate_jobs AS job
+        SET
+            workflow_id = in_flow,
+            workflow_node = new.number,
+            scheduled_at = CASE WHEN batch.paused THEN '9000-01-01 00:00:00+00' ELSE job.scheduled_at END,
+            due_at = CASE WHEN batch.paused AND job.line IS NOT NULL THEN '9000-01-01 00:00:00+00' ELSE job.due_at END
+        FROM new
+        WHERE job.id = new.id
+        RETURNING job.id, new.number, new.held_at, job.task_name, job.queue_name, job.line
+    )
+    INSERT INTO workrow.flow_nodes (flow_id, number, kind, state, pending, kept, spec, line, job_id, held_at)
+    SELECT
+        in_flow, joined.number, 'task', 'enqueued', 0, false,
+        jsonb_build_object('task', joined.task_name, 'queue', joined.queue_name),
+        joined.line, joined.id, joined.held_at
+    FROM joined;
+    RETURN NULL;
+END;
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.limit_rooms_v1(names text[])
  RETURNS SETOF workrow.limit_room
  LANGUAGE plpgsql
@@ -2871,6 +2962,22 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.open_member_v1(in_flow bigint, from_number integer)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+AS $function$
+    SELECT member.number
+    FROM workrow.flow_nodes AS member
+    WHERE
+        member.flow_id = in_flow
+        AND member.number <= from_number
+        AND member.state NOT IN ('succeeded', 'failed', 'cancelled', 'skipped')
+    ORDER BY member.number DESC
+    LIMIT 1
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.orphan_jobs_v1()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2985,6 +3092,8 @@ AS $function$
         ('enqueue_once_v1', ARRAY['producer', 'worker']),
         ('start_workflow_v1', ARRAY['producer', 'worker']),
         ('append_nodes_v1', ARRAY['producer', 'worker']),
+        ('join_batch_v1', ARRAY['producer', 'worker']),
+        ('end_batch_v1', ARRAY['producer', 'worker']),
         ('extend_history_v1', ARRAY['worker']),
         ('prune_history_v1', ARRAY['worker']),
         ('cancel_job_v1', ARRAY['operator', 'worker']),
@@ -3818,6 +3927,9 @@ BEGIN
             OR later.fires = 'undo'
             OR later.number = ANY(calls)
         );
+    -- a batch looks at all of its members again
+    UPDATE workrow.flow_nodes SET state = 'waiting', pending = -1, ended_at = NULL
+    WHERE flow_id = in_flow AND number = 0 AND kind = 'batch';
     FOR node IN
         SELECT failed.number, failed.job_id, failed.args FROM workrow.flow_nodes AS failed
         WHERE failed.flow_id = in_flow AND failed.number = ANY(bad)
@@ -3984,6 +4096,47 @@ END;
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.settle_batches_v1(flow_ids bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    batch record;
+    witness integer;
+BEGIN
+    FOR batch IN
+        SELECT root.flow_id, root.pending AS seen
+        FROM workrow.flow_nodes AS root
+        WHERE root.flow_id = ANY(flow_ids) AND root.number = 0 AND root.kind = 'batch' AND root.state = 'waiting'
+    LOOP
+        witness := workrow.open_member_v1(batch.flow_id, batch.seen);
+        IF witness IS NULL THEN
+            -- before the end once over all of them: numbers start anew after 2,147,483,648, and workflows that members
+            -- returned have numbers of their own
+            SELECT node.number INTO witness
+            FROM workrow.flow_nodes AS node
+            WHERE
+                node.flow_id = batch.flow_id AND node.number <> 0 AND node.fires IS NULL
+                AND node.state NOT IN ('succeeded', 'failed', 'cancelled', 'skipped')
+            ORDER BY node.number
+            LIMIT 1;
+        END IF;
+        IF witness IS NULL THEN
+            UPDATE workrow.flow_nodes
+            SET
+                state = 'succeeded',
+                ended_at = clock_timestamp(),
+                result = jsonb_build_object('workflow_id', batch.flow_id, 'state', 'succeeded')
+            WHERE flow_id = batch.flow_id AND number = 0;
+        ELSIF witness < 0 AND abs(witness - batch.seen) > 100 THEN
+            -- not each time: an update leaves a dead row
+            UPDATE workrow.flow_nodes SET pending = witness WHERE flow_id = batch.flow_id AND number = 0;
+        END IF;
+    END LOOP;
+END;
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.settle_lines_v1(picked text[], rooms workrow.limit_room[], left_over double precision[], served text[], how_many integer, many boolean)
  RETURNS void
  LANGUAGE plpgsql
@@ -4066,6 +4219,7 @@ DECLARE
     verdict text;
     undone integer;
 BEGIN
+    PERFORM workrow.settle_batches_v1(flow_ids);
     FOR flow IN
         SELECT each.id, each.state, each.on_failure, each.failed_node, each.callbacks, each.root
         FROM workrow.flows AS each
@@ -4507,8 +4661,9 @@ BEGIN
         HAVING count(*) > 0;
         IF flow.state IN ('stopping', 'cancelling') THEN
             PERFORM workrow.cancel_node_jobs_v1(flow.id, 5000);
-            PERFORM workrow.settle_workflows_v1(ARRAY[flow.id]);
         END IF;
+        -- also a batch whose members were all rolled back to a savepoint
+        PERFORM workrow.settle_workflows_v1(ARRAY[flow.id]);
     END LOOP;
     RETURN CASE WHEN looked < max_rows THEN 0 ELSE after_id END;
 END;
