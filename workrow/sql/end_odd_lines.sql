@@ -54,7 +54,7 @@ SELECT
     (
         SELECT
             CAST(count(workrow.end_job_v2(
-                odd.id, ARRAY['todo']::procrastinate_job_status[], 'failed', NULL,
+                odd.id, CAST(ARRAY['todo'] AS procrastinate_job_status[]), 'failed', NULL,
                 'its column "line" holds a text that is no line of a limit: enqueue it again'
             )) AS integer)
         FROM odd
