@@ -22,8 +22,9 @@ import workrow.schema
 from workrow.testing.databases import drop
 
 ROOT = Path(__file__).parent.parent
-READABLE = "-c DateStyle=ISO"
-"""For connections that tests look with: psycopg reads times in no other style."""
+READABLE = "-c DateStyle=ISO -c jit=off"
+"""For connections that tests look with: psycopg reads times in no other style, and the JIT of Debian's PostgreSQL takes
+seconds for our functions, which workers run without it."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -111,6 +112,13 @@ def conn(database_url: str) -> Iterator[psycopg.Connection]:
     """A psycopg connection in autocommit mode, to look at what is committed."""
     with psycopg.connect(database_url, autocommit=True, options=READABLE) as connection:
         yield connection
+
+
+@pytest.fixture
+def all_of_unicode(conn: psycopg.Connection) -> None:
+    """For tests that write what only some encodings hold."""
+    if (encoding := conn.execute("SHOW server_encoding").fetchall()[0][0]) != "UTF8":
+        pytest.skip(f"needs a database that holds all of Unicode, this one is {encoding}")
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ TABLES = ("procrastinate_jobs", "procrastinate_events", "procrastinate_workers",
 
 
 @pytest.fixture
-async def stock(empty_database_url: str) -> AsyncIterator[procrastinate.App]:
+async def stock(empty_database_url: str, all_of_unicode: None) -> AsyncIterator[procrastinate.App]:
     """A stock procrastinate app on a stock schema."""
     app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=empty_database_url))
 

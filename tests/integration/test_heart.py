@@ -24,7 +24,9 @@ class Running:
 
     async def __aexit__(self, *_: object) -> None:
         self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
+        (ended,) = await asyncio.gather(self.task, return_exceptions=True)
+        if isinstance(ended, Exception):
+            raise ended  # the cause of what the block has waited for in vain
 
 
 async def until(what: Any, seconds: float = 10) -> None:

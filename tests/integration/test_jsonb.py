@@ -71,6 +71,7 @@ def through_jsonb(conn: psycopg.Connection[Any], text: str | None) -> Any:
     return None if row[0] is None else pydantic_core.from_json(row[0])
 
 
+@pytest.mark.usefixtures("all_of_unicode")
 @pytest.mark.parametrize("annotation", IN_JSONB, ids=str)
 @settings(
     max_examples=EXAMPLES or 30,

@@ -16,8 +16,6 @@ HELD = "9000-01-01 00:00:00+00"
 
 
 def worker(conn: psycopg.Connection[Any]) -> int:
-    """The id of a new worker, and the session as a worker's: to compile a claim takes longer than to run it."""
-    conn.execute("SET jit = off")
     row = conn.execute("INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id").fetchone()
     assert row
     return int(row[0])

@@ -18,6 +18,7 @@ def noise(size: int) -> str:
     )
 
 
+@pytest.mark.usefixtures("all_of_unicode")
 async def test_the_longest_that_are_taken_run(open_app: workrow.App, conn: Any) -> None:
     wide = "\U0001f600" * 128
 

@@ -23,7 +23,7 @@ class Midnight(threading.Thread):
     """Takes the partition of today away, so that ends go to the default one, and has it made again under load."""
 
     def __init__(self, url: str) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self.url, self.over, self.passed, self.moved = url, threading.Event(), 0, 0
         self.error: Exception | None = None
 

@@ -17,8 +17,13 @@ def test_every_query_runs(query: str, conn: psycopg.Connection) -> None:
            OVERRIDING SYSTEM VALUE VALUES (42, 'q', 't', 'failed', '[{"attempt": 1, "message": "no"}]')"""
     )
     with conn.transaction(force_rollback=True):
-        # roles belong to the server, which may have one of that name
-        conn.execute(query.replace("monitoring", "workrow_test_docs").encode())
+        try:
+            # roles belong to the server, which may have one of that name
+            conn.execute(query.replace("monitoring", "workrow_test_docs").encode())
+        except psycopg.errors.InsufficientPrivilege:
+            if "CREATE ROLE" not in query:
+                raise
+            pytest.skip("needs a role that may create roles")
 
 
 def test_there_are_queries() -> None:

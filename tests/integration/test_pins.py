@@ -100,6 +100,7 @@ def command(url: str, *words: str) -> Result:
     return CliRunner().invoke(main, ["--database-url", url, *words])
 
 
+@pytest.mark.usefixtures("all_of_unicode")
 @pytest.mark.parametrize(("name", "value"), CASES)
 async def test_work_goes_on_as_ever(
     database_url: str, conn: psycopg.Connection[Any], caplog: pytest.LogCaptureFixture, name: str, value: str

@@ -464,6 +464,16 @@ async def test_a_worker_that_lacks_a_grant_says_so_at_its_start(url: str, take: 
     assert "\n" not in str(caught.value)
 
 
+async def test_a_worker_needs_no_rights_on_days_that_were_detached(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as owner:
+        ((day,),) = owner.execute(
+            "SELECT min(CAST(oid AS regclass)::text) FROM pg_class WHERE relname ~ '^history_2' AND relkind = 'r'"
+        ).fetchall()
+        owner.execute(f"ALTER TABLE workrow.history DETACH PARTITION {day}".encode())
+        await work(url)
+        owner.execute("SELECT workrow.extend_history_v1()")
+
+
 async def test_a_worker_that_may_not_keep_the_history_in_order_says_so_once(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -55,8 +55,12 @@ async def test_a_time_is_read_as_the_nearest(database_url: str, when: str, year:
         assert found[0].year == year
 
 
+def with_options(url: str, options: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}options={quote(options)}"
+
+
 async def test_connections_pin_what_they_rely_on(database_url: str) -> None:
-    app = workrow.App(f"{database_url}&options={quote(ELSEWHERE)}")
+    app = workrow.App(with_options(database_url, ELSEWHERE))
     async with app.open_async():
         (row,) = await app.connector.execute_query_all_async(
             """SELECT current_setting('DateStyle') AS dates, current_setting('TimeZone') AS zone,
@@ -70,7 +74,7 @@ async def test_connections_pin_what_they_rely_on(database_url: str) -> None:
 async def test_schedules_are_read_in_any_interval_style(
     database_url: str, conn: psycopg.Connection[Any], style: str
 ) -> None:
-    app = workrow.App(f"{database_url}&options={quote(f'-c IntervalStyle={style}')}")
+    app = workrow.App(with_options(database_url, f"-c IntervalStyle={style}"))
     spans = {"every": timedelta(hours=30), "jitter": timedelta(seconds=0.25), "max_late": timedelta(days=3)}
 
     @app.task(name="t", schedule=workrow.Schedule(**spans))

@@ -11,6 +11,11 @@ FIXED = re.compile(
     re.IGNORECASE,
 )
 
+DIFFERENCE = re.compile(
+    r"(expires|due|scheduled|ready)_at - |\w\(\) - (\w+\.)?\w*(expires|due|scheduled|ready)_at|\n *\) - clock"
+)
+"""PostgreSQL 15 and 16 refuse it where the time is infinite: one such row would stop every claim."""
+
 
 def test_no_statement_asks_a_clock_that_cannot_be_moved() -> None:
     package = Path(workrow.__file__).parent
@@ -19,3 +24,4 @@ def test_no_statement_asks_a_clock_that_cannot_be_moved() -> None:
     texts = {path.name: re.sub(r"--.*", "", path.read_text()) for path in files}
     found = [name for name, text in texts.items() if FIXED.search(text) and "'workrow_testing'" not in text]
     assert found == []
+    assert [name for name, text in texts.items() if DIFFERENCE.search(text)] == []

@@ -1820,13 +1820,13 @@ BEGIN
                 FROM procrastinate_jobs AS job
                 WHERE job.status = 'todo' AND job.line IS NOT NULL AND job.due_at IS NOT NULL
             )
-        ) - clock_timestamp())
+        )) - extract(EPOCH FROM clock_timestamp())
     END INTO soon;
     RETURN QUERY
     SELECT
         soon, job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
         job.scheduled_at, job.attempts, job.claims, job.crashes,
-        CAST(extract(EPOCH FROM job.expires_at - clock_timestamp()) AS double precision), job.version
+        CAST(extract(EPOCH FROM job.expires_at) - extract(EPOCH FROM clock_timestamp()) AS double precision), job.version
     FROM (SELECT) AS always
     LEFT JOIN procrastinate_jobs AS job ON job.id = ANY(ids)
     ORDER BY job.priority DESC, job.id;
@@ -3085,7 +3085,15 @@ AS $function$
     WITH ours AS (
         SELECT oid, relname AS name, relkind
         FROM pg_catalog.pg_class
-        WHERE relnamespace = CAST('workrow' AS regnamespace) AND relkind IN ('r', 'p', 'v') AND NOT relispartition
+        WHERE
+            relnamespace = CAST('workrow' AS regnamespace)
+            AND (
+                relkind IN ('p', 'v')
+                -- no day of history, nor one that was detached from it and is kept
+                OR relkind = 'r' AND NOT EXISTS (
+                    SELECT FROM pg_catalog.pg_attribute WHERE attrelid = pg_class.oid AND attname = 'finished_at'
+                )
+            )
     ),
     function (name, kinds) AS (
         VALUES
@@ -5359,7 +5367,7 @@ SELECT
     coalesce(live.scheduled, 0) AS scheduled,
     coalesce(live.running, 0) AS running,
     live.oldest_ready_at,
-    CAST(extract(EPOCH FROM now() - live.oldest_ready_at) AS double precision) AS oldest_ready_seconds
+    CAST(extract(EPOCH FROM now()) - extract(EPOCH FROM live.oldest_ready_at) AS double precision) AS oldest_ready_seconds
 FROM live
 FULL JOIN workrow.queue_names AS known ON known.name = live.queue;
 

@@ -115,7 +115,7 @@ SELECT
     name,
     priority,
     id,
-    CAST(extract(EPOCH FROM clock_timestamp() - ready_at) AS double precision) AS seconds,
+    CAST(extract(EPOCH FROM clock_timestamp()) - extract(EPOCH FROM ready_at) AS double precision) AS seconds,
     was_scheduled
 FROM ready
 UNION ALL
@@ -134,7 +134,7 @@ UNION ALL
 )
 UNION ALL
 (
-    SELECT 'due', NULL, NULL, NULL, CAST(extract(EPOCH FROM scheduled_at - clock_timestamp()) AS double precision), NULL
+    SELECT 'due', NULL, NULL, NULL, CAST(extract(EPOCH FROM scheduled_at) - extract(EPOCH FROM clock_timestamp()) AS double precision), NULL
     FROM procrastinate_jobs
     WHERE status = 'todo' AND scheduled_at IS NOT NULL AND staged_at IS DISTINCT FROM scheduled_at
     ORDER BY scheduled_at

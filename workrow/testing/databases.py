@@ -126,6 +126,7 @@ def drop(connection: psycopg.Connection, name: str) -> None:
         connection.execute(statement + sql.SQL(" WITH (FORCE)"))
     except psycopg.errors.InsufficientPrivilege:
         # an autovacuum worker, which is no role's: FORCE refuses it, and DROP DATABASE alone ends it
+        connection.execute(load("end_sessions"), {"database": name})
         connection.execute(statement)
 
 

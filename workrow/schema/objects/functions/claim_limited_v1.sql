@@ -142,13 +142,13 @@ BEGIN
                 FROM procrastinate_jobs AS job
                 WHERE job.status = 'todo' AND job.line IS NOT NULL AND job.due_at IS NOT NULL
             )
-        ) - clock_timestamp())
+        )) - extract(EPOCH FROM clock_timestamp())
     END INTO soon;
     RETURN QUERY
     SELECT
         soon, job.id, job.queue_name, job.task_name, job.priority, job.lock, job.queueing_lock, job.args,
         job.scheduled_at, job.attempts, job.claims, job.crashes,
-        CAST(extract(EPOCH FROM job.expires_at - clock_timestamp()) AS double precision), job.version
+        CAST(extract(EPOCH FROM job.expires_at) - extract(EPOCH FROM clock_timestamp()) AS double precision), job.version
     FROM (SELECT) AS always
     LEFT JOIN procrastinate_jobs AS job ON job.id = ANY(ids)
     ORDER BY job.priority DESC, job.id;

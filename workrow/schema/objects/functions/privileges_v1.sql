@@ -8,7 +8,15 @@ AS $$
     WITH ours AS (
         SELECT oid, relname AS name, relkind
         FROM pg_catalog.pg_class
-        WHERE relnamespace = CAST('workrow' AS regnamespace) AND relkind IN ('r', 'p', 'v') AND NOT relispartition
+        WHERE
+            relnamespace = CAST('workrow' AS regnamespace)
+            AND (
+                relkind IN ('p', 'v')
+                -- no day of history, nor one that was detached from it and is kept
+                OR relkind = 'r' AND NOT EXISTS (
+                    SELECT FROM pg_catalog.pg_attribute WHERE attrelid = pg_class.oid AND attname = 'finished_at'
+                )
+            )
     ),
     function (name, kinds) AS (
         VALUES

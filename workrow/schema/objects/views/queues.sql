@@ -29,6 +29,6 @@ SELECT
     coalesce(live.scheduled, 0) AS scheduled,
     coalesce(live.running, 0) AS running,
     live.oldest_ready_at,
-    CAST(extract(EPOCH FROM now() - live.oldest_ready_at) AS double precision) AS oldest_ready_seconds
+    CAST(extract(EPOCH FROM now()) - extract(EPOCH FROM live.oldest_ready_at) AS double precision) AS oldest_ready_seconds
 FROM live
 FULL JOIN workrow.queue_names AS known ON known.name = live.queue
