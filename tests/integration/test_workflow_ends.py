@@ -180,3 +180,32 @@ async def test_transactional_ends_unblock_in_the_tasks_own_transaction(open_app:
     with pytest.raises(workrow.WorkflowFailed, match="roll_back"):
         await bad.result(timeout=5)
     assert seen == [list(range(20))]
+
+
+async def test_a_workflow_that_cannot_go_on_fails_alone(flow_app: workrow.App, conn: Any) -> None:
+    first, second = flow_app.tasks["first"], flow_app.tasks["second"]
+    odd, healthy = [await workrow.chain(first.si(1), second.si(5)).enqueue(None) for _ in range(2)]
+    called = await workrow.group(first.si(1), first.si(2)).on_complete(second.si(5)).enqueue(None)
+    conn.execute("UPDATE workrow.flow_nodes SET spec = NULL WHERE flow_id = %s AND state = 'waiting'", [odd.id])
+    conn.execute("UPDATE workrow.flow_nodes SET spec = NULL WHERE flow_id = %s AND fires = 'end'", [called.id])
+    await run(flow_app)
+    ends = conn.execute("SELECT id, state, error FROM workrow.workflows ORDER BY id").fetchall()
+    assert [(id, state) for id, state, _ in ends] == [
+        (odd.id, "failed"),
+        (healthy.id, "succeeded"),
+        (called.id, "failed"),
+    ]
+    assert "the workflow cannot go on after it" in ends[0][2]
+    told = "SELECT count(*) FILTER (WHERE status = 'succeeded'), count(*) FROM workrow.jobs"
+    assert conn.execute(told).fetchone() == (5, 5), "each job's own end is what it was"
+
+
+async def test_the_sweep_goes_on_after_a_workflow_that_cannot(flow_app: workrow.App, conn: Any) -> None:
+    first, second = flow_app.tasks["first"], flow_app.tasks["second"]
+    flows = [await workrow.chain(first.si(1), second.si(5)).enqueue(None) for _ in range(2)]
+    conn.execute("UPDATE workrow.flow_nodes SET on_failure = 'continue'")
+    conn.execute("UPDATE workrow.flow_nodes SET spec = NULL WHERE flow_id = %s AND state = 'waiting'", [flows[0].id])
+    conn.execute("DELETE FROM procrastinate_jobs")
+    conn.execute(SWEEPS)
+    assert (await flows[0].status()).state == "failed"
+    assert jobs(conn) == [("second", {"x": 5}, "todo")]

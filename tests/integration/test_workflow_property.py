@@ -175,7 +175,7 @@ def play_and_say_it_again(conn: psycopg.Connection[Any]) -> None:
 
 
 GUARDS = {
-    "end_nodes_v1": "AND node.state = 'enqueued'",
+    "unblock_nodes_v1": "AND node.state = 'enqueued'",
     "advance_nodes_v1": "WHEN node.pending > given.times THEN node.state",
 }
 

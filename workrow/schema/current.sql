@@ -1234,6 +1234,26 @@ END;
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.break_workflow_v1(in_flow bigint, numbers integer[], why text)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+    UPDATE workrow.flow_nodes
+    SET
+        state = CASE WHEN state = 'enqueued' THEN 'failed' ELSE 'cancelled' END,
+        error = jsonb_build_object(
+            'type', 'workrow.WorkflowBroken', 'message', 'the workflow cannot go on after it: ' || left(why, 1000), 'discarded', false
+        ),
+        ended_at = clock_timestamp()
+    WHERE
+        flow_id = in_flow
+        AND (state IN ('waiting', 'ready', 'expanded') OR state = 'enqueued' AND number = ANY(numbers));
+    UPDATE workrow.flows
+    SET state = 'failed', failed_node = coalesce(failed_node, numbers[1], root), paused = false, ended_at = clock_timestamp()
+    WHERE id = in_flow AND ended_at IS NULL;
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.call_back_v1(flow_ids bigint[], numbers integer[])
  RETURNS void
  LANGUAGE plpgsql
@@ -2111,85 +2131,24 @@ CREATE OR REPLACE FUNCTION workrow.end_nodes_v1(flow_ids bigint[], numbers integ
  LANGUAGE plpgsql
 AS $function$
 DECLARE
-    flows bigint[] := ARRAY(SELECT DISTINCT each.id FROM unnest(flow_ids) AS each (id));
-    bad boolean;
-    calling boolean;
-    expanding boolean;
-    hit_flows bigint[];
-    hit_numbers integer[];
-    hit_times integer[];
+    flow bigint;
 BEGIN
-    PERFORM FROM workrow.flows AS flow WHERE flow.id = ANY(flows) ORDER BY flow.id FOR NO KEY UPDATE;
-    expanding := EXISTS (
-        SELECT FROM workrow.flow_nodes AS node WHERE node.flow_id = ANY(flows) AND node.number >= 10000000
-    );
-    WITH ended AS (
-        UPDATE workrow.flow_nodes AS node
-        SET
-            state = CASE
-                WHEN given.status IN ('cancelled', 'aborted') THEN 'cancelled'
-                WHEN given.status <> 'succeeded' THEN 'failed'
-                -- somebody needs a result that is not there
-                WHEN node.kept AND node.replaced_by IS NULL AND given.error ->> 'type' IN ('workrow.ResultNotKept', 'workrow.StockWorker') THEN 'failed'
-                WHEN expanding AND workrow.appended_v1(node) > 0 THEN 'expanded'
-                ELSE 'succeeded'
-            END,
-            pending = CASE WHEN expanding AND given.status = 'succeeded' THEN workrow.appended_v1(node) ELSE 0 END,
-            result = CASE
-                WHEN NOT node.kept THEN NULL
-                WHEN node.replaced_by IS NULL THEN CAST(given.result AS jsonb)
-                ELSE workrow.value_of_node_v1(node)
-            END,
-            error = CASE WHEN given.status <> 'succeeded' OR node.kept THEN given.error END,
-            ended_at = clock_timestamp()
-        FROM (
-            SELECT each.flow_id, each.number, each.status, each.result, CAST(each.error AS jsonb) AS error
-            FROM unnest(flow_ids, numbers, statuses, results, errors) AS each (flow_id, number, status, result, error)
-        ) AS given
-        INNER JOIN workrow.flows AS flow ON flow.id = given.flow_id
-        WHERE node.flow_id = given.flow_id AND node.number = given.number AND node.state = 'enqueued'
-        RETURNING
-            node.flow_id, node.state, node.fires, node.dependents, node.callbacks,
-            coalesce(node.on_failure, flow.on_failure) = 'continue' AS tolerated
-    ),
-    hits AS (
-        SELECT alike.flow_id, dependent.number, CAST(sum(alike.times) AS integer) AS times
-        FROM (
-            -- members of a group have the same ones: to unnest each would cost a microsecond
-            SELECT ended.flow_id, ended.dependents, count(*) AS times
-            FROM ended
-            WHERE ended.state = 'succeeded' OR ended.state <> 'expanded' AND (ended.tolerated OR ended.fires IS NOT NULL)
-            GROUP BY ended.flow_id, ended.dependents
-        ) AS alike
-        CROSS JOIN LATERAL unnest(alike.dependents) AS dependent (number)
-        GROUP BY alike.flow_id, dependent.number
-    )
-    SELECT
-        (SELECT bool_or(ended.state NOT IN ('succeeded', 'expanded') AND ended.fires IS NULL) FROM ended),
-        (SELECT bool_or(ended.callbacks IS NOT NULL AND ended.state <> 'expanded') FROM ended),
-        array_agg(hits.flow_id), array_agg(hits.number), array_agg(hits.times)
-    INTO bad, calling, hit_flows, hit_numbers, hit_times
-    FROM hits;
-    IF bad THEN
-        PERFORM workrow.stop_workflows_v1(flow_ids, numbers);
+    PERFORM workrow.unblock_nodes_v1(flow_ids, numbers, statuses, results, errors);
+EXCEPTION WHEN OTHERS THEN
+    IF workrow.is_passing_v1(SQLSTATE) THEN
+        RAISE;
     END IF;
-    IF expanding THEN
-        UPDATE workrow.flow_nodes AS appended
-        SET dependents = ARRAY[node.number]
-        FROM workrow.flow_nodes AS node
-        WHERE
-            node.flow_id = ANY(flows)
-            AND node.state = 'expanded'
-            AND appended.flow_id = node.flow_id
-            AND appended.number >= 10000000
-            AND appended.appended_to = node.number
-            AND appended.state NOT IN ('succeeded', 'skipped');
+    IF flow_ids[1] = ALL(flow_ids) THEN
+        PERFORM workrow.break_workflow_v1(flow_ids[1], numbers, SQLERRM);
+        RETURN;
     END IF;
-    PERFORM workrow.advance_nodes_v1(hit_flows, hit_numbers, hit_times);
-    IF calling THEN
-        PERFORM workrow.call_back_v1(flow_ids, numbers);
-    END IF;
-    PERFORM workrow.settle_workflows_v1(flows);
+    FOR flow IN SELECT DISTINCT each.id FROM unnest(flow_ids) AS each (id) ORDER BY each.id LOOP
+        PERFORM workrow.end_nodes_v1(
+            array_agg(given.flow_id), array_agg(given.number), array_agg(given.status), array_agg(given.result), array_agg(given.error)
+        )
+        FROM unnest(flow_ids, numbers, statuses, results, errors) AS given (flow_id, number, status, result, error)
+        WHERE given.flow_id = flow;
+    END LOOP;
 END;
 $function$
 ;
@@ -2650,6 +2609,15 @@ BEGIN
     FROM numbered
     INNER JOIN inserted ON inserted.id = numbered.id;
 END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.is_passing_v1(state text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+    SELECT state IN ('40001', '40P01', '55P03') OR left(state, 2) IN ('08', '53', '57', '58', 'XX')
 $function$
 ;
 
@@ -4639,39 +4607,46 @@ BEGIN
     LOOP
         looked := looked + 1;
         after_id := flow.id;
-        PERFORM workrow.end_nodes_v1(
-            array_agg(flow.id), array_agg(lost.number), array_agg(lost.status), array_agg(lost.result), array_agg(lost.error)
-        )
-        FROM (
-            SELECT
-                node.number,
-                coalesce(CAST(past.status AS text), 'cancelled') AS status,
-                CAST(past.result AS text) AS result,
-                CASE
-                    WHEN past.status IS NULL
-                        THEN '{"type": "workrow.Deleted", "message": "its job was deleted", "discarded": false}'
-                    ELSE CAST(past.errors -> -1 AS text)
-                END AS error
+        BEGIN
+            PERFORM workrow.end_nodes_v1(
+                array_agg(flow.id), array_agg(lost.number), array_agg(lost.status), array_agg(lost.result), array_agg(lost.error)
+            )
             FROM (
-                -- first who is lost, for hardly anybody is: to look into history for each would read all of it
-                SELECT missing.number, missing.job_id
-                FROM workrow.flow_nodes AS missing
-                WHERE
-                    missing.flow_id = flow.id AND missing.state = 'enqueued'
-                    -- one that has ended in the live table is told of when it is swept
-                    AND NOT EXISTS (SELECT FROM procrastinate_jobs AS job WHERE job.id = missing.job_id)
-                OFFSET 0
-            ) AS node
-            LEFT JOIN LATERAL (
-                SELECT old.status, old.result, old.errors FROM workrow.history AS old WHERE old.id = node.job_id LIMIT 1
-            ) AS past ON true
-        ) AS lost
-        HAVING count(*) > 0;
-        IF flow.state IN ('stopping', 'cancelling') THEN
-            PERFORM workrow.cancel_node_jobs_v1(flow.id, 5000);
-        END IF;
-        -- also a batch whose members were all rolled back to a savepoint
-        PERFORM workrow.settle_workflows_v1(ARRAY[flow.id]);
+                SELECT
+                    node.number,
+                    coalesce(CAST(past.status AS text), 'cancelled') AS status,
+                    CAST(past.result AS text) AS result,
+                    CASE
+                        WHEN past.status IS NULL
+                            THEN '{"type": "workrow.Deleted", "message": "its job was deleted", "discarded": false}'
+                        ELSE CAST(past.errors -> -1 AS text)
+                    END AS error
+                FROM (
+                    -- first who is lost, for hardly anybody is: to look into history for each would read all of it
+                    SELECT missing.number, missing.job_id
+                    FROM workrow.flow_nodes AS missing
+                    WHERE
+                        missing.flow_id = flow.id AND missing.state = 'enqueued'
+                        -- one that has ended in the live table is told of when it is swept
+                        AND NOT EXISTS (SELECT FROM procrastinate_jobs AS job WHERE job.id = missing.job_id)
+                    OFFSET 0
+                ) AS node
+                LEFT JOIN LATERAL (
+                    SELECT old.status, old.result, old.errors FROM workrow.history AS old WHERE old.id = node.job_id LIMIT 1
+                ) AS past ON true
+            ) AS lost
+            HAVING count(*) > 0;
+            IF flow.state IN ('stopping', 'cancelling') THEN
+                PERFORM workrow.cancel_node_jobs_v1(flow.id, 5000);
+            END IF;
+            -- also a batch whose members were all rolled back to a savepoint
+            PERFORM workrow.settle_workflows_v1(ARRAY[flow.id]);
+        EXCEPTION WHEN OTHERS THEN
+            IF workrow.is_passing_v1(SQLSTATE) THEN
+                RAISE;
+            END IF;
+            PERFORM workrow.break_workflow_v1(flow.id, NULL, SQLERRM);
+        END;
     END LOOP;
     RETURN CASE WHEN looked < max_rows THEN 0 ELSE after_id END;
 END;
@@ -4791,6 +4766,94 @@ BEGIN ATOMIC
     FROM ended
     GROUP BY ended.task;
 END;
+
+CREATE OR REPLACE FUNCTION workrow.unblock_nodes_v1(flow_ids bigint[], numbers integer[], statuses text[], results text[], errors text[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    flows bigint[] := ARRAY(SELECT DISTINCT each.id FROM unnest(flow_ids) AS each (id));
+    bad boolean;
+    calling boolean;
+    expanding boolean;
+    hit_flows bigint[];
+    hit_numbers integer[];
+    hit_times integer[];
+BEGIN
+    PERFORM FROM workrow.flows AS flow WHERE flow.id = ANY(flows) ORDER BY flow.id FOR NO KEY UPDATE;
+    expanding := EXISTS (
+        SELECT FROM workrow.flow_nodes AS node WHERE node.flow_id = ANY(flows) AND node.number >= 10000000
+    );
+    WITH ended AS (
+        UPDATE workrow.flow_nodes AS node
+        SET
+            state = CASE
+                WHEN given.status IN ('cancelled', 'aborted') THEN 'cancelled'
+                WHEN given.status <> 'succeeded' THEN 'failed'
+                -- somebody needs a result that is not there
+                WHEN node.kept AND node.replaced_by IS NULL AND given.error ->> 'type' IN ('workrow.ResultNotKept', 'workrow.StockWorker') THEN 'failed'
+                WHEN expanding AND workrow.appended_v1(node) > 0 THEN 'expanded'
+                ELSE 'succeeded'
+            END,
+            pending = CASE WHEN expanding AND given.status = 'succeeded' THEN workrow.appended_v1(node) ELSE 0 END,
+            result = CASE
+                WHEN NOT node.kept THEN NULL
+                WHEN node.replaced_by IS NULL THEN CAST(given.result AS jsonb)
+                ELSE workrow.value_of_node_v1(node)
+            END,
+            error = CASE WHEN given.status <> 'succeeded' OR node.kept THEN given.error END,
+            ended_at = clock_timestamp()
+        FROM (
+            SELECT each.flow_id, each.number, each.status, each.result, CAST(each.error AS jsonb) AS error
+            FROM unnest(flow_ids, numbers, statuses, results, errors) AS each (flow_id, number, status, result, error)
+        ) AS given
+        INNER JOIN workrow.flows AS flow ON flow.id = given.flow_id
+        WHERE node.flow_id = given.flow_id AND node.number = given.number AND node.state = 'enqueued'
+        RETURNING
+            node.flow_id, node.state, node.fires, node.dependents, node.callbacks,
+            coalesce(node.on_failure, flow.on_failure) = 'continue' AS tolerated
+    ),
+    hits AS (
+        SELECT alike.flow_id, dependent.number, CAST(sum(alike.times) AS integer) AS times
+        FROM (
+            -- members of a group have the same ones: to unnest each would cost a microsecond
+            SELECT ended.flow_id, ended.dependents, count(*) AS times
+            FROM ended
+            WHERE ended.state = 'succeeded' OR ended.state <> 'expanded' AND (ended.tolerated OR ended.fires IS NOT NULL)
+            GROUP BY ended.flow_id, ended.dependents
+        ) AS alike
+        CROSS JOIN LATERAL unnest(alike.dependents) AS dependent (number)
+        GROUP BY alike.flow_id, dependent.number
+    )
+    SELECT
+        (SELECT bool_or(ended.state NOT IN ('succeeded', 'expanded') AND ended.fires IS NULL) FROM ended),
+        (SELECT bool_or(ended.callbacks IS NOT NULL AND ended.state <> 'expanded') FROM ended),
+        array_agg(hits.flow_id), array_agg(hits.number), array_agg(hits.times)
+    INTO bad, calling, hit_flows, hit_numbers, hit_times
+    FROM hits;
+    IF bad THEN
+        PERFORM workrow.stop_workflows_v1(flow_ids, numbers);
+    END IF;
+    IF expanding THEN
+        UPDATE workrow.flow_nodes AS appended
+        SET dependents = ARRAY[node.number]
+        FROM workrow.flow_nodes AS node
+        WHERE
+            node.flow_id = ANY(flows)
+            AND node.state = 'expanded'
+            AND appended.flow_id = node.flow_id
+            AND appended.number >= 10000000
+            AND appended.appended_to = node.number
+            AND appended.state NOT IN ('succeeded', 'skipped');
+    END IF;
+    PERFORM workrow.advance_nodes_v1(hit_flows, hit_numbers, hit_times);
+    IF calling THEN
+        PERFORM workrow.call_back_v1(flow_ids, numbers);
+    END IF;
+    PERFORM workrow.settle_workflows_v1(flows);
+END;
+$function$
+;
 
 CREATE OR REPLACE FUNCTION workrow.value_of_node_v1(node workrow.flow_nodes)
  RETURNS jsonb

@@ -3,6 +3,7 @@ DROP FUNCTION
     workrow.advance_nodes_v1,
     workrow.append_nodes_v1,
     workrow.appended_v1,
+    workrow.break_workflow_v1,
     workrow.call_back_v1,
     workrow.cancel_node_jobs_v1,
     workrow.cancel_workflow_v1,
@@ -10,6 +11,7 @@ DROP FUNCTION
     workrow.end_batch_v1,
     workrow.end_nodes_v1,
     workrow.failure_of_node_v1,
+    workrow.is_passing_v1,
     workrow.join_batch_v1,
     workrow.lock_workflow_v1,
     workrow.open_member_v1,
@@ -27,4 +29,5 @@ DROP FUNCTION
     workrow.start_workflow_v1,
     workrow.stop_workflows_v1,
     workrow.sweep_workflows_v1,
+    workrow.unblock_nodes_v1,
     workrow.value_of_node_v1
