@@ -94,12 +94,13 @@ def test_nobody_changes_a_value_from_outside() -> None:
         (lambda: workrow.group().enqueue(None), "a workflow without a task has nothing to do"),
         (
             lambda: workrow.group(add.s(n) for n in range(51)).enqueue(None),
-            "has 51 tasks, more than max_workflow_size=50",
+            "^group of add has 51 tasks, more than max_workflow_size=50",
         ),
         (lambda: workrow.chain(silent.s(), total.s()).enqueue(None), r"declared with results=False .*total.si\("),
         (lambda: workrow.chunks(add, [(1, 2)], 0), r"chunks\(size=0\)"),
         (lambda: workrow.from_json(app, {"task": "gone"}), "the app has no task 'gone'"),
         (lambda: workrow.from_json(app, [1]), "is no workflow"),
+        (lambda: workrow.from_json(app, '{"task": "add"}'), r"no workflow: .* a dict; of a text give json.loads\(text"),
         (
             lambda: add.s(1).on_success(add.s().on_success(silent.si())).on_failure(silent.si()).enqueue(None),
             "no callbacks",
@@ -164,3 +165,8 @@ def test_one_statement_has_all_of_it() -> None:
     params = Prepared(WHOLE).params()
     assert set(params) == {"flow", "args", "queues"}
     assert params["queues"] == '{"default":1}'
+
+
+def test_a_workflow_without_a_name_is_called_its_shape_and_its_first_task() -> None:
+    called = workrow.chain(fetch.s("a").on_success(add.s()), total.si([1])).on_failure(silent.si())
+    assert '"name":"chain of fetch"' in Prepared(called).params()["flow"]

@@ -28,7 +28,7 @@ def start(flow: Flow[Any, Any], on: Any) -> Any:
         return _start_job_async(alone, on) if loops else Workflow(None, job=_job(alone, on))
     if (batch := collecting.get()) is not None and batch.in_block:
         raise WorkflowError(
-            f"{flow!r:.80}: a workflow is no member of a batch: enqueue it outside, or let a member return it"
+            f"{_title(flow)}: a workflow is no member of a batch: enqueue it outside, or let a member return it"
         )
     prepared = Prepared(flow)
     return prepared.write_async(on) if loops else prepared.write(on)
@@ -89,7 +89,7 @@ class Prepared:
         most = getattr(getattr(self._home, "blueprint", None), "max_workflow_size", MAX_SIZE)
         if len(tasks) > most:
             raise WorkflowError(
-                f"{flow!r:.80}: has {len(tasks):,} tasks, more than max_workflow_size={most:,}: let its tasks append "
+                f"{_title(flow)} has {len(tasks):,} tasks, more than max_workflow_size={most:,}: let its tasks append "
                 "what comes later, or raise workrow.App(max_workflow_size=…)"
             )
         self._flow = flow
@@ -191,7 +191,7 @@ class Prepared:
         ((workflow_id,),) = rows
         if workflow_id is None:
             raise QueueFull(
-                f"{self._flow!r:.80}: a queue has no room for what would start at once; nothing was enqueued; try "
+                f"{_title(self._flow)}: a queue has no room for what would start at once; nothing was enqueued; try "
                 "again later, or raise its cap with workrow.set_queue_v1"
             )
         load = getattr(_root_task(self._flow), "load_result", None)
@@ -223,7 +223,8 @@ def _call(node: Node) -> Call[..., Any]:
 
 def _title(flow: Flow[Any, Any]) -> str:
     """What a workflow without a name is called: its shape and its first task."""
-    return f"{type(flow).__name__.lower()} of {next(tasks_in(flow)).task}"
+    first = next(tasks_in(flow), None)
+    return f"{type(flow).__name__.lower()} of {first.task if first else 'nothing'}"
 
 
 def _root_task(flow: Flow[Any, Any]) -> Any:

@@ -246,16 +246,15 @@ class Graph(Flow[A_contra, R_co]):
 
 
 def tasks_in(flow: Flow[Any, Any]) -> Iterator[Signature[Any, Any]]:
-    """Every task of it, callbacks and compensations too."""
-    for _, callback in flow.calls:
-        yield from tasks_in(callback)
+    """Every task of it, in its order; callbacks and compensations too, each after what it belongs to."""
     if isinstance(flow, Signature):
         yield flow
         if flow.undo is not None:
             yield from tasks_in(flow.undo)
-        return
     for part in parts_of(flow):
         yield from tasks_in(part)
+    for _, callback in flow.calls:
+        yield from tasks_in(callback)
 
 
 def parts_of(flow: Flow[Any, Any]) -> Sequence[Flow[Any, Any]]:

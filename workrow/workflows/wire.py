@@ -80,7 +80,8 @@ def from_json(app: Any, said: Any) -> Flow[Any, Any]:
         OptionError: an option is unknown or out of range.
     """
     if not isinstance(said, Mapping):
-        raise WorkflowError(f"from_json: {brief(said)} is no workflow: it must be what to_json() has said")
+        hint = ", a dict; of a text give json.loads(text)" if isinstance(said, str | bytes) else ", a dict"
+        raise WorkflowError(f"from_json: {brief(said)} is no workflow: it must be what to_json() returns{hint}")
     made = _shape(app, said)
     for fires, callback in said.get("calls", ()):
         methods: dict[str, Callable[[Any], Flow[Any, Any]]]
