@@ -1,5 +1,6 @@
 """Workflows end as they say: each node once, with what it follows, whoever ends their jobs."""
 
+import asyncio
 from typing import Any
 
 import psycopg
@@ -223,6 +224,20 @@ async def test_cancel_pause_resume_and_retry(flow_app: workrow.App, conn: Any) -
     assert await other.retry() == "running"
     await run(flow_app)
     assert await other.result(timeout=5) == 3
+
+
+@pytest.mark.parametrize("call", ["status", "result", "cancel", "retry", "pause", "resume"])
+async def test_a_workflow_that_is_not_there_can_be_asked_nothing(
+    flow_app: workrow.App, database_url: str, call: str
+) -> None:
+    add = flow_app.tasks["add"]
+    async with await psycopg.AsyncConnection.connect(database_url) as session:
+        workflow = await workrow.chain(add.s(1), add.s()).enqueue(session)
+        await session.rollback()
+    with pytest.raises(workrow.JobNotFound, match=f"there is no workflow {workflow.id}: .* was rolled back"):
+        await getattr(workflow, call)()
+    with pytest.raises(workrow.JobNotFound, match=f"there is no workflow {workflow.id}: .* was rolled back"):
+        await asyncio.to_thread(getattr(workflow, f"{call}_sync"))
 
 
 async def test_a_task_returns_a_workflow_that_takes_its_place(flow_app: workrow.App, conn: Any) -> None:

@@ -1,2 +1,4 @@
--- Cancel a workflow.
-SELECT workrow.cancel_workflow_v1(CAST(%(id)s AS bigint)) AS verdict
+-- Cancel a workflow; no row, if there is none.
+SELECT workrow.cancel_workflow_v1(flow.id) AS verdict
+FROM workrow.flows AS flow
+WHERE flow.id = CAST(%(id)s AS bigint)

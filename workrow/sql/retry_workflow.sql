@@ -1,2 +1,4 @@
--- Let a workflow that has failed go on.
-SELECT workrow.retry_workflow_v1(CAST(%(id)s AS bigint)) AS verdict
+-- Let a workflow that has failed go on; no row, if there is none.
+SELECT workrow.retry_workflow_v1(flow.id) AS verdict
+FROM workrow.flows AS flow
+WHERE flow.id = CAST(%(id)s AS bigint)

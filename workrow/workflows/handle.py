@@ -135,6 +135,9 @@ class Workflow(Generic[R_co]):
 
         Returns:
             "cancelled"; "cancelling", while something of it runs; None if it has ended already.
+
+        Raises:
+            JobNotFound: there is no such workflow, or its transaction has not committed yet.
         """
         return await self._results.ask(self._verdict("cancel_workflow"))
 
@@ -147,6 +150,9 @@ class Workflow(Generic[R_co]):
 
         Returns:
             "paused"; None if it has ended already.
+
+        Raises:
+            JobNotFound: there is no such workflow, or its transaction has not committed yet.
         """
         return await self._results.ask(self._verdict("pause_workflow"))
 
@@ -159,6 +165,9 @@ class Workflow(Generic[R_co]):
 
         Returns:
             "running"; None if it was not held.
+
+        Raises:
+            JobNotFound: there is no such workflow, or its transaction has not committed yet.
         """
         return await self._results.ask(self._verdict("resume_workflow"))
 
@@ -174,6 +183,9 @@ class Workflow(Generic[R_co]):
         Returns:
             "running"; "blocked", when a newer job waits under a key of one of its jobs; None if it has not failed, or
             was compensated.
+
+        Raises:
+            JobNotFound: there is no such workflow, or its transaction has not committed yet.
         """
         return await self._results.ask(self._verdict("retry_workflow"))
 
