@@ -57,6 +57,20 @@ WHOLE = (
 )
 
 
+def nested(levels: int) -> Any:
+    made: Any = add.s(1)
+    for _ in range(levels - 1):
+        made = workrow.group(made)
+    return made
+
+
+def json_nested(levels: int) -> Any:
+    made: Any = {"task": "add", "args": [1]}
+    for _ in range(levels - 1):
+        made = {"group": [made]}
+    return made
+
+
 def test_values_are_equal_printed_and_come_back_from_json() -> None:
     assert workrow.from_json(app, WHOLE.to_json()) == WHOLE
     assert repr(workrow.from_json(app, WHOLE.to_json())) == repr(WHOLE)
@@ -69,6 +83,20 @@ def test_values_are_equal_printed_and_come_back_from_json() -> None:
     assert repr(secret.s("hunter2")) == "secret.s(***)"
     assert workrow.chord([], total.s()) == workrow.chain(workrow.group(), total.s())
     assert copy.copy(WHOLE) == WHOLE
+
+
+def test_values_hash_whatever_their_arguments_are() -> None:
+    one = workrow.graph({"a": total.s([1]), "b": add.s(1, y=2).link(add.s())}, after={"b": ["a"]})
+    assert {one, workrow.from_json(app, one.to_json()), workrow.group(one)} == {one, workrow.group(one)}
+    assert len({add.s(1), add.s(1.0), add.s(True), add.si(1)}) == 2
+
+
+def test_parts_nest_a_hundred_deep() -> None:
+    deep = nested(100)
+    assert workrow.from_json(app, deep.to_json()) == deep == copy.copy(deep)
+    assert repr(deep).count("group") == 99
+    assert len({deep, nested(100)}) == 1
+    assert Prepared(deep).plan.size == 1
 
 
 def test_nobody_changes_a_value_from_outside() -> None:
@@ -98,6 +126,23 @@ def test_nobody_changes_a_value_from_outside() -> None:
         ),
         (lambda: workrow.chain(silent.s(), total.s()).enqueue(None), r"declared with results=False .*total.si\("),
         (lambda: workrow.chunks(add, [(1, 2)], 0), r"chunks\(size=0\)"),
+        (lambda: workrow.chunks(add, [{"x": 1}], 1), "chunks: the row {'x': 1} must be the arguments of one job"),
+        (lambda: workrow.starmap(add, [1, 2]), r"^starmap: the row 1 must .* say map\(add, …\)"),  # type: ignore[list-item]
+        (lambda: workrow.starmap(add, ["ab"]), "^starmap: the row 'ab' must be the arguments of one job"),
+        (lambda: workrow.starmap(None, []), "^starmap: None is no task"),  # type: ignore[arg-type]
+        (lambda: workrow.map(add, None), "^map: None is no iterable"),  # type: ignore[arg-type]
+        (lambda: workrow.map(add.s(), [1]), r"^map: add.s\(\) is no task: give the task itself"),  # type: ignore[arg-type]
+        (lambda: workrow.graph({"a": add.s(1)}, after=["a"]), r"^graph\(after=\['a'\]\): must say who follows whom"),  # type: ignore[arg-type]
+        (lambda: workrow.graph({"a": add.s(1)}, after={"a": 5}), "^graph: after={'a': 5}: must be names"),  # type: ignore[dict-item]
+        (lambda: workrow.graph(["a"]), r"^graph\(\['a'\]\): must be nodes by their names"),  # type: ignore[list-item]
+        (lambda: workrow.graph({"a\0": add.s(1)}), "without NUL characters"),
+        (
+            lambda: workrow.graph({"a": add.s(1), "b": add.s()}, after={"b": ["a", "a"]}),
+            "^graph: 'b' follows 'a' twice: name it once",
+        ),
+        (lambda: nested(101), "^group: nested 101 levels deep, more than 100"),
+        (lambda: workrow.from_json(app, json_nested(101)), "^group: nested 101 levels deep"),
+        (lambda: workrow.from_json(app, json_nested(5000)), "^from_json: nested more than 100 levels deep"),
         (lambda: workrow.from_json(app, {"task": "gone"}), "the app has no task 'gone'"),
         (lambda: workrow.from_json(app, [1]), "is no workflow"),
         (lambda: workrow.from_json(app, '{"task": "add"}'), r"no workflow: .* a dict; of a text give json.loads\(text"),
@@ -141,6 +186,7 @@ def test_arguments_that_do_not_fit_are_told_at_the_call(make: Any, message: str)
         (lambda: add.s(1).named(""), "must be a non-empty string"),
         (lambda: add.s(1).link(workrow.group()), "a callback is one task"),  # type: ignore[arg-type]
         (lambda: add.s(1).compensate(None), "must be one task"),  # type: ignore[arg-type]
+        (lambda: add.s(1).append(None, None), r"^append\(to=None\): must be the context of the running task"),  # type: ignore[arg-type]
     ],
 )
 def test_options_that_cannot_be_kept_for_later_are_told(make: Any, message: str) -> None:

@@ -85,13 +85,21 @@ def chord(header: Flow[A, R1] | Iterable[Flow[Any, Any]], body: Flow[Any, R2]) -
 
 
 def map(task: Signed[..., R1], items: Iterable[Any]) -> Group[Any, list[R1]]:
-    """A group of one job for each item, which is its first argument."""
-    return Group(members=tuple(task.s(item) for item in items))
+    """A group of one job for each item, which is its first argument.
+
+    Raises:
+        WorkflowError: it is no task, or they are no items.
+    """
+    return Group(members=tuple(task.s(item) for item in _each("map", task, items)))
 
 
 def starmap(task: Signed[..., R1], rows: Iterable[Sequence[Any]]) -> Group[Any, list[R1]]:
-    """A group of one job for each row, whose values are its arguments."""
-    return Group(members=tuple(task.s(*row) for row in rows))
+    """A group of one job for each row, whose values are its arguments.
+
+    Raises:
+        WorkflowError: it is no task, or they are no rows.
+    """
+    return Group(members=tuple(task.s(*row) for row in _rows("starmap", task, rows)))
 
 
 def chunks(task: Signed[..., R1], rows: Iterable[Sequence[Any]], size: int) -> Group[Any, list[list[R1]]]:
@@ -103,11 +111,11 @@ def chunks(task: Signed[..., R1], rows: Iterable[Sequence[Any]], size: int) -> G
         size: how many of them in each group; the last may have fewer.
 
     Raises:
-        WorkflowError: ``size`` is no whole number, or below 1.
+        WorkflowError: ``size`` is no whole number, or below 1; it is no task, or they are no rows.
     """
     if not is_whole(size, 1):
         raise WorkflowError(f"chunks(size={brief(size)}): must be a whole number of jobs, at least 1")
-    all_rows = list(rows)
+    all_rows = _rows("chunks", task, rows)
     return Group(members=tuple(starmap(task, all_rows[at : at + size]) for at in range(0, len(all_rows), size)))
 
 
@@ -128,16 +136,23 @@ def graph(
     Raises:
         WorkflowError: a name twice, one that is unknown, or a circle.
     """
-    pairs = list(nodes.items()) if isinstance(nodes, Mapping) else list(nodes)
+    try:
+        pairs = [(name, node) for name, node in (nodes.items() if isinstance(nodes, Mapping) else nodes)]
+    except (TypeError, ValueError):
+        raise WorkflowError(f"graph({brief(nodes)}): must be nodes by their names: {{'a': task.s(…)}}") from None
+    if after is not None and not isinstance(after, Mapping):
+        raise WorkflowError(f"graph(after={brief(after)}): must say who follows whom: {{'c': ['a', 'b']}}")
     known: dict[str, Flow[Any, Any]] = {}
     for name, node in pairs:
-        if not isinstance(name, str) or not name:
-            raise WorkflowError(f"graph: the name {brief(name)} of a node must be a non-empty string")
+        if not isinstance(name, str) or not name or "\x00" in name:
+            raise WorkflowError(
+                f"graph: the name {brief(name)} of a node must be a non-empty string without NUL characters"
+            )
         if name in known:
             raise WorkflowError(f"graph: the node {name!r} is named twice; give one of them another name")
         known[name] = _flows("graph", (node,))[0]
     made: Graph[Any, dict[str, Any]] = Graph(
-        nodes=known, after={name: _names(of) for name, of in (after or {}).items()}
+        nodes=known, after={name: _names(name, of) for name, of in (after or {}).items()}
     )
     from workrow.workflows.plan import order_of
 
@@ -145,10 +160,37 @@ def graph(
     return made
 
 
-def _names(of: str | Sequence[str] | Mapping[str, str]) -> Mapping[str, str] | tuple[str, ...]:
+def _names(name: str, of: str | Sequence[str] | Mapping[str, str]) -> Mapping[str, str] | tuple[str, ...]:
     if isinstance(of, str):
         return (of,)
-    return dict(of) if isinstance(of, Mapping) else tuple(of)
+    if not isinstance(of, Iterable):
+        raise WorkflowError(f"graph: after={{{name!r}: {brief(of)}}}: must be names of nodes, or argument → name")
+    if isinstance(of, Mapping):
+        names: Mapping[str, str] | tuple[str, ...] = dict(of)
+        return names
+    names = tuple(of)
+    for before in names:
+        if names.count(before) > 1:
+            raise WorkflowError(f"graph: {name!r} follows {brief(before)} twice: name it once")
+    return names
+
+
+def _each(what: str, task: Any, values: Any) -> Iterable[Any]:
+    """The values, if they are some, and if it is a task that they are given to."""
+    if not isinstance(task, Signed):
+        raise WorkflowError(f"{what}: {brief(task)} is no task: give the task itself, without its arguments")
+    if not isinstance(values, Iterable):
+        raise WorkflowError(f"{what}: {brief(values)} is no iterable: give a list of what each job is called with")
+    return values
+
+
+def _rows(what: str, task: Any, values: Any) -> list[Any]:
+    rows = list(_each(what, task, values))
+    for row in rows:
+        if not isinstance(row, Iterable) or isinstance(row, str | bytes | Mapping):
+            hint = f"; for one argument each say map({task._task.name}, …)"
+            raise WorkflowError(f"{what}: the row {brief(row)} must be the arguments of one job, such as (1, 2){hint}")
+    return rows
 
 
 def _flows(what: str, given: Sequence[Any]) -> tuple[Flow[Any, Any], ...]:

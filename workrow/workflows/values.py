@@ -1,6 +1,5 @@
 """Workflows as values: immutable, comparable, printable. Nothing here knows a database."""
 
-import copy
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -11,8 +10,9 @@ from typing_extensions import TypeVar
 from workrow.context import JobContext
 from workrow.enqueue.call import FORGOTTEN, Call
 from workrow.enqueue.transaction import AsyncTransaction, SyncTransaction
-from workrow.errors import OptionError, brief
+from workrow.errors import OptionError, WorkflowError, brief
 from workrow.workflows.handle import Workflow
+from workrow.workflows.own import hash_of, own
 
 A_contra = TypeVar("A_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
@@ -21,6 +21,8 @@ IfFailed = Literal["cancel", "continue", "compensate"]
 Fires = Literal["success", "failure", "end"]
 NONE_GIVEN: Mapping[str, Any] = MappingProxyType({})
 POLICIES = ("cancel", "continue", "compensate")
+DEEPEST = 100
+"""So many levels of parts in parts: what walks a workflow takes up to 5 of Python's 1000 frames for each."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -36,6 +38,22 @@ class Flow(Generic[A_contra, R_co]):
     name: str | None = None
     calls: tuple[tuple[Fires, "Signature[Any, Any]"], ...] = ()
     failing: IfFailed | None = None
+    _levels: int = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        levels = 1 + max((each._levels for each in self.inside()), default=0)
+        if levels > DEEPEST:
+            raise WorkflowError(
+                f"{type(self).__name__.lower()}: nested {levels} levels deep, more than {DEEPEST}: put parts side "
+                "by side in one group, or one after the other in one chain"
+            )
+        object.__setattr__(self, "_levels", levels)
+
+    def inside(self) -> "Iterator[Flow[Any, Any]]":
+        """Its parts, callbacks and compensation."""
+        yield from parts_of(self)
+        for _, callback in self.calls:
+            yield callback
 
     def named(self, name: str) -> Self:
         """The same under a name.
@@ -132,11 +150,15 @@ class Flow(Generic[A_contra, R_co]):
 
         Raises:
             WorkflowError: that job does not run, or is part of no workflow.
+            OptionError: ``to`` is neither.
             As `enqueue`.
         """
         from workrow.workflows.start import append
 
-        return cast("Awaitable[None] | None", append(self, on, to if isinstance(to, int) else cast("int", to.job.id)))
+        job_id = getattr(getattr(to, "job", None), "id", to)
+        if type(job_id) is not int:
+            raise OptionError(f"append(to={brief(to)}): must be the context of the running task (ctx), or its job's id")
+        return cast("Awaitable[None] | None", append(self, on, job_id))
 
     def to_json(self) -> dict[str, Any]:
         """It as a JSON value; `workrow.from_json` reads it.
@@ -176,10 +198,19 @@ class Signature(Flow[A_contra, R_co]):
     _what: tuple[Any, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        kwargs = MappingProxyType(_own(dict(self.kwargs))) if self.kwargs else NONE_GIVEN
+        kwargs = MappingProxyType(own(dict(self.kwargs))) if self.kwargs else NONE_GIVEN
         object.__setattr__(self, "kwargs", kwargs)
-        object.__setattr__(self, "args", _own(tuple(self.args)))
+        object.__setattr__(self, "args", own(tuple(self.args)))
         object.__setattr__(self, "_what", (self.task, self.call._options))
+        super().__post_init__()
+
+    def __hash__(self) -> int:
+        return hash((self.task, self.immutable, frozenset(self.kwargs), hash_of(self.args)))
+
+    def inside(self) -> "Iterator[Flow[Any, Any]]":
+        yield from super().inside()
+        if self.undo is not None:
+            yield self.undo
 
     @property
     def task(self) -> str:
@@ -240,6 +271,10 @@ class Graph(Flow[A_contra, R_co]):
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", MappingProxyType(dict(self.nodes)))
         object.__setattr__(self, "after", MappingProxyType(dict(self.after)))
+        super().__post_init__()
+
+    def __hash__(self) -> int:
+        return hash((self.name, frozenset(self.nodes.items())))
 
     def __repr__(self) -> str:
         return f"graph({dict(self.nodes)!r}, after={dict(self.after)!r}){self._said()}"
@@ -249,12 +284,8 @@ def tasks_in(flow: Flow[Any, Any]) -> Iterator[Signature[Any, Any]]:
     """Every task of it, in its order; callbacks and compensations too, each after what it belongs to."""
     if isinstance(flow, Signature):
         yield flow
-        if flow.undo is not None:
-            yield from tasks_in(flow.undo)
-    for part in parts_of(flow):
+    for part in flow.inside():
         yield from tasks_in(part)
-    for _, callback in flow.calls:
-        yield from tasks_in(callback)
 
 
 def parts_of(flow: Flow[Any, Any]) -> Sequence[Flow[Any, Any]]:
@@ -264,16 +295,3 @@ def parts_of(flow: Flow[Any, Any]) -> Sequence[Flow[Any, Any]]:
     if isinstance(flow, Group):
         return flow.members
     return tuple(flow.nodes.values()) if isinstance(flow, Graph) else ()
-
-
-_PLAIN: frozenset[type] = frozenset({str, int, float, bool, type(None)})
-T = TypeVar("T")
-
-
-def _own(values: T) -> T:
-    """A copy that nobody else can change."""
-    each: Any = values.values() if isinstance(values, dict) else values
-    for value in each:
-        if type(value) not in _PLAIN:
-            return copy.deepcopy(values)
-    return values

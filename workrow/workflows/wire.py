@@ -11,7 +11,7 @@ from workrow.declare.options import Options
 from workrow.declare.unique import Unique
 from workrow.errors import ArgumentError, WorkflowError, brief
 from workrow.workflows.signed import Signed
-from workrow.workflows.values import POLICIES, Chain, Flow, Graph, Group, Signature
+from workrow.workflows.values import DEEPEST, POLICIES, Chain, Flow, Graph, Group, Signature
 
 TIMES = ("at", "expires")
 
@@ -76,9 +76,16 @@ def from_json(app: Any, said: Any) -> Flow[Any, Any]:
         said: the JSON value.
 
     Raises:
-        WorkflowError: it is no workflow, or names a task that the app has not.
+        WorkflowError: it is no workflow, or names a task that the app has not, or is nested too deep.
         OptionError: an option is unknown or out of range.
     """
+    try:
+        return _read(app, said)
+    except RecursionError:
+        raise WorkflowError(f"from_json: nested more than {DEEPEST} levels deep") from None
+
+
+def _read(app: Any, said: Any) -> Flow[Any, Any]:
     if not isinstance(said, Mapping):
         hint = ", a dict; of a text give json.loads(text)" if isinstance(said, str | bytes) else ", a dict"
         raise WorkflowError(f"from_json: {brief(said)} is no workflow: it must be what to_json() returns{hint}")
@@ -88,7 +95,7 @@ def from_json(app: Any, said: Any) -> Flow[Any, Any]:
         methods = {"success": made.on_success, "failure": made.on_failure, "end": made.on_complete}
         if fires not in methods:
             raise WorkflowError(f"from_json: a callback fires on {', '.join(methods)}, and not on {brief(fires)}")
-        made = methods[fires](from_json(app, callback))
+        made = methods[fires](_read(app, callback))
     if (policy := said.get("if_failed")) is not None:
         if policy not in POLICIES:
             raise WorkflowError(
@@ -102,11 +109,11 @@ def _shape(app: Any, said: Mapping[str, Any]) -> Flow[Any, Any]:
     from workrow.workflows.shapes import chain, graph, group
 
     if "chain" in said:
-        return chain(from_json(app, each) for each in said["chain"])
+        return chain(_read(app, each) for each in said["chain"])
     if "group" in said:
-        return group(from_json(app, each) for each in said["group"])
+        return group(_read(app, each) for each in said["group"])
     if "graph" in said:
-        nodes = {name: from_json(app, each) for name, each in said["graph"].items()}
+        nodes = {name: _read(app, each) for name, each in said["graph"].items()}
         return graph(nodes, after=said.get("after", {}))
     task = app.tasks.get(said.get("task"))
     if not isinstance(task, Signed):
@@ -120,7 +127,7 @@ def _shape(app: Any, said: Mapping[str, Any]) -> Flow[Any, Any]:
         call, tuple(said.get("args", ())), said.get("kwargs", {}), immutable=said.get("immutable", False)
     )
     undo = said.get("compensate")
-    return made if undo is None else made.compensate(cast("Any", from_json(app, undo)))
+    return made if undo is None else made.compensate(cast("Any", _read(app, undo)))
 
 
 def _read_option(name: str, value: Any) -> Any:
