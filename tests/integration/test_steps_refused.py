@@ -26,6 +26,22 @@ async def test_a_name_that_is_there_twice(workrow_jobs: testing.Harness, workrow
     assert re.search(r"twice\[\d+\]: step 'a' is asked for twice in one attempt", ran.error["message"])
 
 
+async def test_a_step_without_a_function(workrow_jobs: testing.Harness, workrow_app: workrow.App) -> None:
+    said: list[str] = []
+
+    @workrow_app.task(name="odd")
+    async def odd(ctx: workrow.JobContext) -> None:
+        for step in (ctx.step, ctx.transactional_step):
+            try:
+                await step("a", 5)  # type: ignore[call-overload]
+            except workrow.OptionError as error:
+                said.append(str(error))
+
+    await odd.enqueue(None)
+    await workrow_jobs.drain()
+    assert [each.partition(":")[0] for each in said] == ["ctx.step('a', 5)", "ctx.transactional_step('a', 5)"]
+
+
 class Deploy:
     """A task whose code is another one in each attempt."""
 

@@ -263,6 +263,16 @@ async def test_a_task_returns_a_workflow_that_takes_its_place(flow_app: workrow.
     async def nothing() -> Any:
         return workrow.chord([], wrap.s())
 
+    @flow_app.task(name="none_today")
+    async def none_today() -> Any:
+        return workrow.map(add, [])
+
+    @flow_app.task(name="no_steps")
+    async def no_steps() -> Any:
+        return workrow.chain()
+
+    empty = await workrow.chord([none_today.s(), no_steps.s()], wrap.s()).enqueue(None)
+    last = await workrow.chain(add.s(1), none_today.si()).enqueue(None)
     header = await workrow.chord([split.s(3), add.s(1), inside.s(5), nothing.s()], wrap.s()).enqueue(None)
     nested = await workrow.chain(again.s(4), wrap.s()).enqueue(None)
     bad = await workrow.chain(wrong.s(), wrap.s()).enqueue(None)
@@ -270,6 +280,8 @@ async def test_a_task_returns_a_workflow_that_takes_its_place(flow_app: workrow.
     await run(flow_app)
     assert await header.result(timeout=5) == [[6, 2, [6], [[]]]]
     assert await nested.result(timeout=5) == ["done"]
+    assert await empty.result(timeout=5) == [[[], None]]
+    assert await last.result(timeout=5) == []
     with pytest.raises(workrow.WorkflowFailed, match=r"ArgumentError: add: argument x='no number'"):
         await bad.result(timeout=5)
     started = await alone.result(timeout=5)

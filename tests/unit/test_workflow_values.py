@@ -119,7 +119,8 @@ def test_nobody_changes_a_value_from_outside() -> None:
         (lambda: workrow.graph([("a", add.s(1)), ("a", add.s(2))]), "the node 'a' is named twice"),
         (lambda: workrow.chain(add.s(1), add), r"is no part of a workflow: .*did you mean add.s\(\)"),
         (lambda: workrow.group(7), "7 is no part of a workflow"),
-        (lambda: workrow.group().enqueue(None), "a workflow without a task has nothing to do"),
+        (lambda: workrow.chain().enqueue(None), "^chain of nothing: a workflow without a task has nothing to do"),
+        (lambda: workrow.map(add, []).enqueue(None), r"^group of nothing, as of map\(task, \[\]\)"),
         (
             lambda: workrow.group(add.s(n) for n in range(51)).enqueue(None),
             "^group of add has 51 tasks, more than max_workflow_size=50",

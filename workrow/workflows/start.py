@@ -15,7 +15,7 @@ from workrow.errors import QueueFull, WorkflowError
 from workrow.workflows.handle import Workflow
 from workrow.workflows.plan import Node, Plan
 from workrow.workflows.rows import rows_of, spec_of
-from workrow.workflows.values import Chain, Flow, Signature, tasks_in
+from workrow.workflows.values import Chain, Flow, Group, Signature, tasks_in
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 MAX_SIZE = 100_000
@@ -63,7 +63,7 @@ def replacing(flow: Flow[Any, Any]) -> dict[str, Any]:
     Raises:
         WorkflowError, ArgumentError, OptionError: it cannot be.
     """
-    prepared = Prepared(flow, part=True)
+    prepared = Prepared(flow, part=True, empty=True)
     with prepared.hooked(None):
         params = prepared.params()
     return {name: params[name] for name in ("flow", "args")}
@@ -76,15 +76,20 @@ class Prepared:
         flow: the workflow.
         part: it becomes a part of one that runs.
         batch: it is a group whose members come later.
+        empty: it may be without a task, for it takes the place of a job.
 
     Raises:
         WorkflowError, ArgumentError, OptionError: it cannot be.
     """
 
-    def __init__(self, flow: Flow[Any, Any], *, part: bool = False, batch: bool = False) -> None:
+    def __init__(self, flow: Flow[Any, Any], *, part: bool = False, batch: bool = False, empty: bool = False) -> None:
         tasks = list(tasks_in(flow))
-        if not tasks and not batch:
-            raise WorkflowError(f"{flow!r:.80}: a workflow without a task has nothing to do")
+        if not tasks and not batch and not empty:
+            hint = ", as of map(task, []) or chunks(task, [], size)" if isinstance(flow, Group) else ""
+            raise WorkflowError(
+                f"{type(flow).__name__.lower()} of nothing{hint}: a workflow without a task has nothing to do: "
+                "enqueue it only where it has some"
+            )
         self._home: Any = tasks[0].call._task if tasks else None
         most = getattr(getattr(self._home, "blueprint", None), "max_workflow_size", MAX_SIZE)
         if len(tasks) > most:

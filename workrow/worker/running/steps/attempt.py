@@ -71,6 +71,7 @@ class Steps:
 
     def step(self, name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Op[Any]:
         """See `workrow.context.JobContext.step`."""
+        _check_function("step", name, function)
         record = yield from self._find(name, "step")
         if record is None:
             returned = yield from self._run(Run(name, function, args, kwargs))
@@ -86,6 +87,7 @@ class Steps:
             raise StepError(
                 f"{self._claimed}: the task is transactional, and so are its steps: say ctx.step({name!r}, …)"
             )
+        _check_function("transactional_step", name, function)
         try:
             kind = transaction_kind(function)
         except OptionError as error:
@@ -283,3 +285,11 @@ class Steps:
         if error["status"] == "succeeded":
             raise NoResult(f"{error['task']}[{child}] succeeded; its result is not kept: {error['message']}")
         raise JobCancelled(child, error["task"], error["status"])
+
+
+def _check_function(what: str, name: object, function: object) -> None:
+    if not callable(function):
+        raise OptionError(
+            f"ctx.{what}({brief(name)}, {brief(function)}): must be given a function, and then its arguments: "
+            f"ctx.{what}('pay', pay, 5)"
+        )
