@@ -831,8 +831,8 @@ BEGIN
             END,
             given.pending, given.dependents, given.parents, given.takes, coalesce(given.kept, false), given.fires,
             given.callbacks, given.on_failure, given.spec,
-            -- those of a job are in its row
-            CASE WHEN given.job_id IS NULL THEN given.args END,
+            -- those of a job are in its row; one whose key is taken gets none at the first try
+            CASE WHEN given.job_id IS NULL OR jsonb_exists_any(given.spec, ARRAY['unique_key', 'queueing_lock']) THEN given.args END,
             given.line, given.job_id, CASE WHEN given.last THEN appended END
         FROM given
     ),
