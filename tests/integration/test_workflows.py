@@ -88,6 +88,21 @@ async def test_shapes_come_to_what_they_say(flow_app: workrow.App) -> None:
         assert (status.state, status.done, status.failed) == ("succeeded", status.size, 0), shape
 
 
+async def test_a_handle_comes_back_from_the_id(flow_app: workrow.App) -> None:
+    add = flow_app.tasks["add"]
+    started = await workrow.chain(add.s(1), add.s()).enqueue(None)
+    assert started.id is not None
+    found = flow_app.workflow(started.id)
+    assert found == started
+    assert (await found.pause(), await found.resume()) == ("paused", "running")
+    await run(flow_app)
+    assert await found.result(timeout=5) == 3
+    with pytest.raises(workrow.JobNotFound, match=f"there is no workflow {started.id + 1}"):
+        await flow_app.workflow(started.id + 1).status()
+    with pytest.raises(workrow.OptionError, match="workflow_id='7': must be the id of a workflow"):
+        flow_app.workflow("7")  # type: ignore[arg-type]
+
+
 async def test_a_failure_cancels_the_rest(flow_app: workrow.App, conn: Any) -> None:
     add, total, fail = (flow_app.tasks[name] for name in ("add", "total", "fail"))
     later = add.options(delay=3600).s(3)

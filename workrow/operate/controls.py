@@ -1,6 +1,6 @@
-"""What an operator does to queues and tasks."""
+"""What an operator does to queues, tasks and workflows."""
 
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 import procrastinate
 
@@ -12,6 +12,10 @@ from workrow.declare.options import check_name
 from workrow.errors import OptionError, brief, is_whole
 from workrow.logs import get_logger
 
+if TYPE_CHECKING:  # who has no workflows never loads them
+    from workrow.workflows.handle import Workflow
+
+ID_MOST = 2**63 - 1
 logger = get_logger(__name__)
 
 
@@ -19,6 +23,22 @@ class Controls(procrastinate.App):
     """Pauses and caps, as methods of an app; each is in the database, for all workers and producers."""
 
     _held_caps: frozenset[str] = frozenset()
+
+    def workflow(self, workflow_id: int) -> "Workflow[Any]":
+        """The handle of a workflow, or of a batch of jobs, by its id; whether it exists is found out when it is asked.
+
+        What its ``result()`` gives is JSON: nobody knows here of what type the last task's is.
+
+        Raises:
+            OptionError: it can be no workflow's id.
+        """
+        from workrow.workflows.handle import Workflow
+
+        if not is_whole(workflow_id, 1, ID_MOST):
+            raise OptionError(
+                f"workflow_id={brief(workflow_id)}: must be the id of a workflow, a whole number from 1 to 2**63 - 1"
+            )
+        return Workflow(workflow_id, cast("Any", self))
 
     async def pause_queue_async(self, name: str, *, actor: str | None = None, reason: str | None = None) -> bool:
         """Let no worker start jobs of this queue until it is resumed; running ones go on. Takes effect within a second.
