@@ -81,6 +81,40 @@ async def test_a_workflow_ends_with_every_bad_end(flow_app: workrow.App, conn: A
         await workflow.result(timeout=1)
 
 
+GONE = {
+    "a cancel": "Cancelled: its job was cancelled",
+    "procrastinate's cancel": "Cancelled: its job was cancelled",
+    "procrastinate's cancel that deletes": "Cancelled: its job was cancelled",
+    "expiry": "Expired: ",
+    "somebody's DELETE": "Deleted: its job was deleted",
+}
+
+
+@pytest.mark.parametrize("way", GONE)
+async def test_a_job_that_is_cancelled_or_deleted_by_itself_counts_as_failed(
+    flow_app: workrow.App, conn: Any, way: str
+) -> None:
+    first, second = flow_app.tasks["first"], flow_app.tasks["second"]
+    workflow = await workrow.chain(workrow.group(first.s(1), first.s(2)), second.s()).enqueue(None)
+    [(job,), _] = conn.execute("SELECT id FROM procrastinate_jobs ORDER BY id").fetchall()
+    conn.execute('UPDATE procrastinate_jobs SET errors = \'[{"type": "ValueError", "message": "before"}]\'')
+    conn.execute(BAD[way], {"id": job})
+    conn.execute(SWEEPS)
+    assert (await workflow.status()).failed == 1
+    assert conn.execute("SELECT state, failed FROM workrow.workflows").fetchall() == [("failed", 1)]
+    with pytest.raises(workrow.WorkflowFailed, match=GONE[way]):
+        await workflow.result(timeout=1)
+
+
+async def test_a_cancel_of_the_whole_counts_no_failure(flow_app: workrow.App, conn: Any) -> None:
+    workflow = await workrow.chain(flow_app.tasks["first"].s(1), flow_app.tasks["second"].s()).enqueue(None)
+    conn.execute("UPDATE procrastinate_jobs SET status = 'doing'")
+    assert await workflow.cancel() == "cancelling"
+    conn.execute("SELECT procrastinate_finish_job_v1(id, 'aborted', false) FROM procrastinate_jobs")
+    status = await workflow.status()
+    assert (status.state, status.failed) == ("cancelled", 0)
+
+
 async def test_what_an_older_worker_ends_is_found_by_the_sweep(flow_app: workrow.App, conn: Any) -> None:
     """Its statement knows nothing of workflows: history has the result, and no node."""
     workflow = await workrow.chain(flow_app.tasks["first"].si(1), flow_app.tasks["second"].s()).enqueue(None)

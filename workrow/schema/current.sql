@@ -4801,7 +4801,18 @@ BEGIN
                 WHEN node.replaced_by IS NULL THEN CAST(given.result AS jsonb)
                 ELSE workrow.value_of_node_v1(node)
             END,
-            error = CASE WHEN given.status <> 'succeeded' OR node.kept THEN given.error END,
+            error = CASE
+                -- by itself; its last error is of an earlier attempt
+                WHEN
+                    given.status IN ('cancelled', 'aborted')
+                    AND coalesce(given.error ->> 'type', '') NOT IN ('workrow.Deleted', 'workrow.Expired')
+                    THEN CASE
+                        WHEN flow.state <> 'cancelling' THEN jsonb_build_object(
+                            'type', 'workrow.Cancelled', 'message', 'its job was ' || given.status, 'discarded', false
+                        )
+                    END
+                WHEN given.status <> 'succeeded' OR node.kept THEN given.error
+            END,
             ended_at = clock_timestamp()
         FROM (
             SELECT each.flow_id, each.number, each.status, each.result, CAST(each.error AS jsonb) AS error
@@ -5652,7 +5663,7 @@ LEFT JOIN LATERAL (
     SELECT
         CAST(count(*) AS integer) AS size,
         CAST(count(*) FILTER (WHERE node.state IN ('succeeded', 'skipped', 'failed', 'cancelled')) AS integer) AS done,
-        CAST(count(*) FILTER (WHERE node.state = 'failed') AS integer) AS failed,
+        CAST(count(*) FILTER (WHERE node.state = 'failed' OR node.state = 'cancelled' AND node.error ->> 'type' <> 'workrow.WorkflowBroken') AS integer) AS failed,
         min(node.ended_at) AS first_end
     FROM workrow.flow_nodes AS node
     WHERE node.flow_id = flow.id AND node.kind = 'task' AND node.fires IS NULL
@@ -5953,7 +5964,7 @@ BEGIN
     COMMENT ON COLUMN workrow.workflows.state IS 'running, paused, stopping (a node failed, others still run), cancelling, compensating, succeeded, failed or cancelled';
     COMMENT ON COLUMN workrow.workflows.size IS 'how many tasks it has';
     COMMENT ON COLUMN workrow.workflows.done IS 'how many of them have ended';
-    COMMENT ON COLUMN workrow.workflows.failed IS 'how many of those have failed';
+    COMMENT ON COLUMN workrow.workflows.failed IS 'how many of those have failed, or were cancelled or deleted by themselves';
     COMMENT ON COLUMN workrow.workflows.progress IS 'done / size';
     COMMENT ON COLUMN workrow.workflows.on_failure IS 'what a failed node does to the rest: cancel, continue or compensate';
     COMMENT ON COLUMN workrow.workflows.created_at IS 'when it was enqueued';

@@ -18,7 +18,7 @@ LEFT JOIN LATERAL (
     SELECT
         count(*) AS size,
         count(*) FILTER (WHERE node.state IN ('succeeded', 'skipped', 'failed', 'cancelled')) AS done,
-        count(*) FILTER (WHERE node.state = 'failed') AS failed
+        count(*) FILTER (WHERE node.state = 'failed' OR node.state = 'cancelled' AND node.error ->> 'type' <> 'workrow.WorkflowBroken') AS failed
     FROM workrow.flow_nodes AS node
     WHERE CAST(%(counted)s AS boolean) AND node.flow_id = flow.id AND node.kind = 'task' AND node.fires IS NULL
 ) AS nodes ON true

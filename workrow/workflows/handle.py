@@ -35,7 +35,7 @@ class WorkflowStatus:
             "succeeded", "failed" or "cancelled".
         size: how many tasks it has.
         done: how many of them have ended.
-        failed: how many of those have failed.
+        failed: how many of those have failed, or were cancelled or deleted by themselves.
         created_at: when it was enqueued, by the database's clock.
         ended_at: when it ended; None while it has not.
     """

@@ -6,7 +6,7 @@ BEGIN
     COMMENT ON COLUMN workrow.workflows.state IS 'running, paused, stopping (a node failed, others still run), cancelling, compensating, succeeded, failed or cancelled';
     COMMENT ON COLUMN workrow.workflows.size IS 'how many tasks it has';
     COMMENT ON COLUMN workrow.workflows.done IS 'how many of them have ended';
-    COMMENT ON COLUMN workrow.workflows.failed IS 'how many of those have failed';
+    COMMENT ON COLUMN workrow.workflows.failed IS 'how many of those have failed, or were cancelled or deleted by themselves';
     COMMENT ON COLUMN workrow.workflows.progress IS 'done / size';
     COMMENT ON COLUMN workrow.workflows.on_failure IS 'what a failed node does to the rest: cancel, continue or compensate';
     COMMENT ON COLUMN workrow.workflows.created_at IS 'when it was enqueued';

@@ -35,7 +35,18 @@ BEGIN
                 WHEN node.replaced_by IS NULL THEN CAST(given.result AS jsonb)
                 ELSE workrow.value_of_node_v1(node)
             END,
-            error = CASE WHEN given.status <> 'succeeded' OR node.kept THEN given.error END,
+            error = CASE
+                -- by itself; its last error is of an earlier attempt
+                WHEN
+                    given.status IN ('cancelled', 'aborted')
+                    AND coalesce(given.error ->> 'type', '') NOT IN ('workrow.Deleted', 'workrow.Expired')
+                    THEN CASE
+                        WHEN flow.state <> 'cancelling' THEN jsonb_build_object(
+                            'type', 'workrow.Cancelled', 'message', 'its job was ' || given.status, 'discarded', false
+                        )
+                    END
+                WHEN given.status <> 'succeeded' OR node.kept THEN given.error
+            END,
             ended_at = clock_timestamp()
         FROM (
             SELECT each.flow_id, each.number, each.status, each.result, CAST(each.error AS jsonb) AS error

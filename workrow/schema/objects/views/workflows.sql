@@ -25,7 +25,7 @@ LEFT JOIN LATERAL (
     SELECT
         CAST(count(*) AS integer) AS size,
         CAST(count(*) FILTER (WHERE node.state IN ('succeeded', 'skipped', 'failed', 'cancelled')) AS integer) AS done,
-        CAST(count(*) FILTER (WHERE node.state = 'failed') AS integer) AS failed,
+        CAST(count(*) FILTER (WHERE node.state = 'failed' OR node.state = 'cancelled' AND node.error ->> 'type' <> 'workrow.WorkflowBroken') AS integer) AS failed,
         min(node.ended_at) AS first_end
     FROM workrow.flow_nodes AS node
     WHERE node.flow_id = flow.id AND node.kind = 'task' AND node.fires IS NULL
