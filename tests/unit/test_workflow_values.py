@@ -163,6 +163,9 @@ def test_what_cannot_be_is_told(make: Any, message: str) -> None:
     [
         (lambda: workrow.chain(fetch.s("a"), silent.s()), "silent.*too many positional arguments"),
         (lambda: workrow.chain(add.s(1), add.s(2, 3)), "too many positional arguments"),
+        (lambda: add.s(1).on_failure(silent.s()), r"silent.*too many positional arguments.*task.si\("),
+        (lambda: workrow.chain(add.s(1)).on_complete(add.s(2, 3)), "too many positional arguments"),
+        (lambda: add.s(1).compensate(silent.s()), "silent.*too many positional arguments"),
         (lambda: workrow.chain(add.s("one")), "argument x='one'"),
         (lambda: workrow.group(add.s()), "missing a required argument: 'x'"),
         (lambda: workrow.group(add.s(object())), "argument x="),

@@ -155,7 +155,7 @@ class Plan:
         calls = signature.calls
         if calls or signature.undo:
             raise WorkflowError(f"{signature!r}: a callback has no callbacks and no compensation of its own")
-        takes_one = not signature.immutable and missing(signature)
+        takes_one = not signature.immutable
         arguments, first = bound(signature, first=takes_one, names=())
         check_later(signature, [first] if takes_one else [])
         node = self._new("task", signature=signature, arguments=arguments, fires=fires, parents=list(after))
