@@ -106,6 +106,18 @@ async def test_a_job_that_is_cancelled_or_deleted_by_itself_counts_as_failed(
         await workflow.result(timeout=1)
 
 
+async def test_a_retry_names_the_job_that_was_deleted(flow_app: workrow.App, conn: Any) -> None:
+    workflow = await workrow.chain(flow_app.tasks["first"].s(1), flow_app.tasks["second"].s()).enqueue(None)
+    [(job,)] = conn.execute("DELETE FROM procrastinate_jobs RETURNING id").fetchall()
+    conn.execute(SWEEPS)
+    for call in (workflow.retry(), asyncio.to_thread(workflow.retry_sync)):
+        with pytest.raises(
+            workrow.WorkflowError, match=rf"cannot be retried: its job {job} \(first, node 0\) was deleted"
+        ):
+            await call
+    assert (await workflow.status()).state == "failed"
+
+
 async def test_a_cancel_of_the_whole_counts_no_failure(flow_app: workrow.App, conn: Any) -> None:
     workflow = await workrow.chain(flow_app.tasks["first"].s(1), flow_app.tasks["second"].s()).enqueue(None)
     conn.execute("UPDATE procrastinate_jobs SET status = 'doing'")

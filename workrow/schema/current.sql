@@ -3574,11 +3574,15 @@ CREATE OR REPLACE FUNCTION workrow.requeue_job_v1(job_id bigint)
 AS $function$
 DECLARE
     flow bigint;
+    verdict text;
 BEGIN
     SELECT past.workflow_id INTO flow FROM workrow.history AS past WHERE past.id = job_id AND past.status <> 'succeeded';
     IF flow IS NOT NULL THEN
-        IF workrow.retry_workflow_v1(flow) = 'running' THEN
+        verdict := workrow.retry_workflow_v1(flow);
+        IF verdict = 'running' THEN
             RETURN 'queued';
+        ELSIF verdict LIKE 'gone: %' THEN
+            RAISE 'workflow % cannot be retried: %', flow, verdict;
         END IF;
     END IF;
     RETURN workrow.return_job_v1(job_id, false);
@@ -3907,14 +3911,14 @@ BEGIN
     UPDATE workrow.flow_nodes SET state = 'waiting', pending = -1, ended_at = NULL
     WHERE flow_id = in_flow AND number = 0 AND kind = 'batch';
     FOR node IN
-        SELECT failed.number, failed.job_id, failed.args FROM workrow.flow_nodes AS failed
+        SELECT failed.number, failed.job_id, failed.args, failed.spec ->> 'task' AS task FROM workrow.flow_nodes AS failed
         WHERE failed.flow_id = in_flow AND failed.number = ANY(bad)
     LOOP
         verdict := workrow.return_job_v1(node.job_id, true);
         IF verdict = 'blocked' THEN
             RAISE 'blocked' USING ERRCODE = 'unique_violation';
         ELSIF verdict IS NULL AND node.args IS NULL THEN
-            RAISE 'workflow % cannot be retried: the history of its job % was dropped', in_flow, node.job_id;
+            RAISE 'gone: its job % (%, node %)', node.job_id, node.task, node.number USING ERRCODE = 'no_data_found';
         END IF;
         UPDATE workrow.flow_nodes
         SET state = CASE WHEN verdict IS NULL THEN 'waiting' ELSE 'enqueued' END, ended_at = NULL, error = NULL
@@ -3924,6 +3928,8 @@ BEGIN
     RETURN 'running';
 EXCEPTION WHEN unique_violation THEN
     RETURN 'blocked';
+WHEN no_data_found THEN
+    RETURN SQLERRM;
 END;
 $function$
 ;

@@ -14,6 +14,7 @@ from workrow.errors import (
     OptionError,
     ResultInTask,
     ResultTimeout,
+    WorkflowError,
     brief,
     seconds_in,
 )
@@ -185,13 +186,14 @@ class Workflow(Generic[R_co]):
             was compensated.
 
         Raises:
+            WorkflowError: the job of one that is to run again was deleted; nothing was changed.
             JobNotFound: there is no such workflow, or its transaction has not committed yet.
         """
-        return await self._results.ask(self._verdict("retry_workflow"))
+        return await self._results.ask(self._retried)
 
     def retry_sync(self) -> str | None:
         """`retry`, blocking."""
-        return self._results.ask_sync(self._verdict("retry_workflow"))
+        return self._results.ask_sync(self._retried)
 
     @property
     def _results(self) -> Results:
@@ -222,6 +224,19 @@ class Workflow(Generic[R_co]):
 
     def _verdict(self, statement: str) -> Question[str | None]:
         return self._question(statement, lambda row: row["verdict"])
+
+    @property
+    def _retried(self) -> Question[str | None]:
+        def read(row: dict[str, Any]) -> str | None:
+            verdict: str | None = row["verdict"]
+            if verdict and verdict.startswith("gone: "):
+                raise WorkflowError(
+                    f"workflow {self.id} cannot be retried: {verdict.removeprefix('gone: ')} was deleted, and its "
+                    "arguments with it; enqueue the workflow anew"
+                )
+            return verdict
+
+        return self._question("retry_workflow", read)
 
     def _until(self, timeout: float | timedelta | None, within_task: bool) -> float | None:
         seconds = None if timeout is None else seconds_in(timeout)

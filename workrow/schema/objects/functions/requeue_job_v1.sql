@@ -6,11 +6,15 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     flow bigint;
+    verdict text;
 BEGIN
     SELECT past.workflow_id INTO flow FROM workrow.history AS past WHERE past.id = job_id AND past.status <> 'succeeded';
     IF flow IS NOT NULL THEN
-        IF workrow.retry_workflow_v1(flow) = 'running' THEN
+        verdict := workrow.retry_workflow_v1(flow);
+        IF verdict = 'running' THEN
             RETURN 'queued';
+        ELSIF verdict LIKE 'gone: %' THEN
+            RAISE 'workflow % cannot be retried: %', flow, verdict;
         END IF;
     END IF;
     RETURN workrow.return_job_v1(job_id, false);

@@ -1,6 +1,6 @@
 -- Let a workflow that has failed, or was cancelled, go on from where it stopped: what had succeeded is kept, what came after
--- a failure is done anew. Returns "running"; "blocked", when a newer job waits under the key of one of its jobs; NULL, when
--- it has not ended so, or was compensated.
+-- a failure is done anew. Returns "running"; "blocked", when a newer job waits under the key of one of its jobs; "gone: …", when one
+-- was deleted, and its arguments with it; NULL, when it has not ended so, or was compensated.
 CREATE OR REPLACE FUNCTION workrow.retry_workflow_v1(in_flow bigint) RETURNS text
 LANGUAGE plpgsql
 AS $$
@@ -64,14 +64,14 @@ BEGIN
     UPDATE workrow.flow_nodes SET state = 'waiting', pending = -1, ended_at = NULL
     WHERE flow_id = in_flow AND number = 0 AND kind = 'batch';
     FOR node IN
-        SELECT failed.number, failed.job_id, failed.args FROM workrow.flow_nodes AS failed
+        SELECT failed.number, failed.job_id, failed.args, failed.spec ->> 'task' AS task FROM workrow.flow_nodes AS failed
         WHERE failed.flow_id = in_flow AND failed.number = ANY(bad)
     LOOP
         verdict := workrow.return_job_v1(node.job_id, true);
         IF verdict = 'blocked' THEN
             RAISE 'blocked' USING ERRCODE = 'unique_violation';
         ELSIF verdict IS NULL AND node.args IS NULL THEN
-            RAISE 'workflow % cannot be retried: the history of its job % was dropped', in_flow, node.job_id;
+            RAISE 'gone: its job % (%, node %)', node.job_id, node.task, node.number USING ERRCODE = 'no_data_found';
         END IF;
         UPDATE workrow.flow_nodes
         SET state = CASE WHEN verdict IS NULL THEN 'waiting' ELSE 'enqueued' END, ended_at = NULL, error = NULL
@@ -81,5 +81,7 @@ BEGIN
     RETURN 'running';
 EXCEPTION WHEN unique_violation THEN
     RETURN 'blocked';
+WHEN no_data_found THEN
+    RETURN SQLERRM;
 END;
 $$
