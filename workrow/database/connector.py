@@ -255,9 +255,12 @@ class Connector(procrastinate.PsycopgConnector):
 
 def _abandon(pool: psycopg_pool.ConnectionPool | psycopg_pool.AsyncConnectionPool | None) -> None:
     """Leave the parent's pool alone: psycopg closes no connection of another process, but a pool that is collected
-    waits for threads that do not live here. Who still holds it is refused."""
+    waits for threads that do not live here, and asyncio complains of its tasks. Who still holds it is refused."""
     if pool is not None:
         pool._closed = True
+    if isinstance(pool, psycopg_pool.AsyncConnectionPool):
+        for task in filter(None, (pool._sched_runner, *pool._workers)):
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
 async def is_pooled(connection: psycopg.AsyncConnection) -> bool:
