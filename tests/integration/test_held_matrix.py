@@ -162,11 +162,12 @@ class Traffic:
             await self.locked.enqueue(None)
             await self.limited.enqueue(None, "victim")
             await self.retried.options(queueing_lock="victim").enqueue(None)
+            await workrow.chain(self.retried.si(), self.once.si(9)).enqueue(None)
             await self.orphan.enqueue(None)
             await self.orphan.options(lock="orphan").enqueue(None)
             await self.orphan.options(queueing_lock="orphan").enqueue(None)
             await self.orphan_limited.enqueue(None)
-            await until(lambda: self.started == 7)  # what is claimed and not started goes back at the pause
+            await until(lambda: self.started == 8)  # what is claimed and not started goes back at the pause
             await until(lambda: self.rows(f"SELECT FROM workrow.history WHERE id = {ended.id}"))
             await app.pause_queue_async("victim")
             for name, task in (("victim", self.victim_tick), ("others", self.tick)):
