@@ -1,5 +1,5 @@
 -- Let a workflow that has failed, or was cancelled, go on from where it stopped: what had succeeded is kept, what came after
--- a failure is done anew. Returns "running"; "blocked", when a newer job waits under the key of one of its jobs; "gone: …", when one
+-- a failure is done anew. Returns "running"; "blocked", when a newer job waits under the key of one of its jobs; "gone: ...", when one
 -- was deleted, and its arguments with it; NULL, when it has not ended so, or was compensated.
 CREATE OR REPLACE FUNCTION workrow.retry_workflow_v1(in_flow bigint) RETURNS text
 LANGUAGE plpgsql
