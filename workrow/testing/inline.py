@@ -172,7 +172,8 @@ class Inline:
         executor = _executor(app, on)
         outer = at_work.set(claimed)
         try:
-            result = await executor.runners.find(task.name)(claimed)
+            runner, _ = executor.runners.find(task.name)
+            result = await runner(claimed)
         finally:
             at_work.reset(outer)
             await executor.close()

@@ -19,4 +19,4 @@ def literal(words: Iterable[str]) -> str:
 
 def unless_all_null(values: list[str | None]) -> list[str | None]:
     """Nothing instead of many NULLs: unnest() fills the shorter array up with them."""
-    return values if any(value is not None for value in values) else []
+    return [] if values.count(None) == len(values) else values

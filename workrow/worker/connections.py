@@ -39,7 +39,7 @@ class Connections:
     """
 
     def __init__(self, connect: Callable[[str], Connect], codec: Codec | None) -> None:
-        read = read_json if codec is None else partial(read_by, codec.read)
+        read = partial(read_by, pydantic_core.from_json if codec is None else codec.read)
         self.claiming = Link(connect("claiming"), "SET synchronous_commit = off", json_loads=read)
         self.finishing = Link(connect("finishing"))
         self.chores = Link(connect("chores"), "SET synchronous_commit = off", outage=Outage("chores"))
@@ -96,13 +96,8 @@ class Connections:
             await link.close()
 
 
-def read_json(text: bytes | str) -> Any:
-    """The value; or the ValueError, which is then the trouble of this row and not of the whole statement."""
-    return read_by(pydantic_core.from_json, text)
-
-
 def read_by(loads: Callable[[bytes | str], Any], text: bytes | str) -> Any:
-    """The same with another function."""
+    """What ``loads`` reads; or its ValueError, which is then the trouble of this row and not of the whole statement."""
     try:
         return loads(text)
     except ValueError as error:

@@ -15,6 +15,8 @@ logger = get_logger(__name__)
 RACES = 3
 """How often an outcome may lose a race with jobs that come and go under its queueing lock."""
 
+ENDS = ("succeeded", "aborted")
+"""Ends that no failure hook is called of."""
 BAD = {"failed": "failed", "expired": "cancelled"}
 """Outcomes of which a failure hook may be called, and their statuses. Those that are not to be kept are in history for
 a moment, whose trigger calls it; the others never."""
@@ -54,6 +56,7 @@ class Writer:
         expired: list[Outcome] = []
         aborting: list[Outcome] = []
         done = self.done
+        unkept = [status for status in ENDS if self._deletes(status)]
         for outcome in batch:
             if outcome.status == "todo":
                 (again if outcome.retry else back).append(outcome)
@@ -66,7 +69,7 @@ class Writer:
             elif outcome.status == "expired":
                 expired.append(outcome)
             else:
-                (deleted if outcome.status not in BAD and self._deletes(outcome.status) else kept).append(outcome)
+                (deleted if outcome.status in unkept else kept).append(outcome)
         if again:
             await self._send_back(again, self._retry)
             # a retry is refused as well when the job was asked to abort: it then ends

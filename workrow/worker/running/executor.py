@@ -144,7 +144,8 @@ class Executor:
         except BaseException as error:
             outcome = self.last_resort(claimed, first(error))
         outcome.ended_at = time.monotonic()
-        self.stops.pop(claimed.id, None)
+        if self.stops:
+            self.stops.pop(claimed.id, None)
         return outcome
 
     def last_resort(self, claimed: Claimed, error: BaseException) -> Outcome:
@@ -158,12 +159,13 @@ class Executor:
 
     async def _attempt(self, claimed: Claimed) -> Outcome:
         try:
-            runner = self.runners.made.get(claimed.task) or self.runners.find(claimed.task)
+            runner, limit = self.runners.made.get(claimed.task) or self.runners.find(claimed.task)
             result = await (self._run_suspect(claimed, runner) if claimed.crashes else runner(claimed))
-            forks.leave_worker(claimed, self._generation)
+            if self._generation != forks.generation:
+                forks.leave_worker(claimed, self._generation)
             if isinstance(result, Outcome):
                 return await self._parted(result) if result.status == "parted" else result
-            return succeeded(claimed, result, self.runners.limits[claimed.task])
+            return succeeded(claimed, result, limit)
         except asyncio.CancelledError as error:
             return self._interrupted(claimed, error)
         except BaseException as error:  # SystemExit and its kin in a task are that task's failure, not the worker's

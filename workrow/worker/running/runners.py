@@ -53,8 +53,7 @@ class Runners:
         abandoned: the same of one whose slot is free again.
 
     Attributes:
-        made: those that have been asked for, by the task's name.
-        limits: by the same names, how many bytes of JSON are kept of a result.
+        made: those that have been asked for, by the task's name, and how many bytes of JSON are kept of a result.
         transactions: as given.
         kinds_of_steps: what is behind the contexts of async tasks, and of sync ones.
     """
@@ -85,11 +84,10 @@ class Runners:
         self._abort_reason = abort_reason
         self._report_stuck = report_stuck
         self._abandoned = abandoned
-        self.made: dict[str, Runner] = {}
-        self.limits: dict[str, int] = {}
+        self.made: dict[str, tuple[Runner, int]] = {}
 
-    def find(self, name: str) -> Runner:
-        """Make what runs the jobs of the task of this name.
+    def find(self, name: str) -> tuple[Runner, int]:
+        """Make what runs the jobs of the task of this name; how many bytes its results may take.
 
         Raises:
             TaskNotFound: there is none.
@@ -97,14 +95,13 @@ class Runners:
         task = self._tasks.get(name)
         if task is None:
             raise exceptions.TaskNotFound(f"no task is named {name!r} in this worker's app")
-        self.limits[name] = limit_of(task)
         runner = self._runner(task)
         runner = runner if execution_of(task).results else forgetting(runner)
         runner = telling(runner, self._worker.worker_name) if JobFilter.made else runner
         if isinstance(task, Task) and task.hidden:
             runner = hiding(runner, task.hidden, task.parameters.hidden_defaults())
-        self.made[name] = runner
-        return runner
+        self.made[name] = runner, limit_of(task)
+        return self.made[name]
 
     def _runner(self, task: procrastinate.tasks.Task[Any, Any, Any]) -> Runner:
         """How this task is run, decided once: the plain case pays for nothing that others use."""
