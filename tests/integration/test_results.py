@@ -71,7 +71,7 @@ async def test_a_result_is_loaded_as_the_task_says(open_app: workrow.App, monkey
     async def when() -> timedelta:
         return timedelta(seconds=90)
 
-    monkeypatch.setattr(when, "load_result", lambda json: {"loaded": json}, raising=False)
+    monkeypatch.setattr(when, "load_result", lambda json, codec: {"loaded": json}, raising=False)
     job = await when.enqueue(None)
     await run(open_app)
     assert await job.result(timeout=10) == {"loaded": "PT1M30S"}
