@@ -255,3 +255,21 @@ async def test_the_sweep_goes_on_after_a_workflow_that_cannot(flow_app: workrow.
     conn.execute(SWEEPS)
     assert (await flows[0].status()).state == "failed"
     assert jobs(conn) == [("second", {"x": 5}, "todo")]
+
+
+async def test_a_worker_looks_at_once_for_what_its_job_has_unblocked(
+    flow_app: workrow.App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for pause in ("FIRST_PAUSE", "DEAF_POLL_SECONDS"):
+        monkeypatch.setattr(f"workrow.worker.lane.{pause}", 60)
+    flow = await workrow.chain(flow_app.tasks["first"].si(n) for n in range(5)).enqueue(None)  # type: ignore[attr-defined]
+    worker = asyncio.create_task(
+        flow_app.run_worker_async(
+            install_signal_handlers=False, listen_notify=False, fetch_job_polling_interval=60, concurrency=1
+        )
+    )
+    try:
+        assert await flow.result(timeout=30) == 4
+    finally:
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)

@@ -958,6 +958,7 @@ $function$
 CREATE OR REPLACE FUNCTION workrow.advance_nodes_v1(flow_ids bigint[], numbers integer[], times integer[])
  RETURNS void
  LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 DECLARE
     calling boolean;
@@ -4195,6 +4196,7 @@ $function$
 CREATE OR REPLACE FUNCTION workrow.settle_workflows_v1(flow_ids bigint[])
  RETURNS void
  LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 DECLARE
     flow record;
@@ -4776,6 +4778,7 @@ END;
 CREATE OR REPLACE FUNCTION workrow.unblock_nodes_v1(flow_ids bigint[], numbers integer[], statuses text[], results text[], errors text[])
  RETURNS void
  LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 DECLARE
     flows bigint[] := ARRAY(SELECT DISTINCT each.id FROM unnest(flow_ids) AS each (id));

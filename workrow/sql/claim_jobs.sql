@@ -21,4 +21,4 @@ WHERE id = ANY(ARRAY(
 RETURNING
     id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, claims, crashes,
     CAST(extract(EPOCH FROM expires_at) - extract(EPOCH FROM clock_timestamp()) AS double precision) AS expires_in, version,
-    CASE WHEN workflow_node < 0 THEN workflow_id END AS batch
+    {claimed_workflow}

@@ -2,7 +2,7 @@
 SELECT
     look_in, id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, claims, crashes,
     expires_in, version,
-    (SELECT own.workflow_id FROM procrastinate_jobs AS own WHERE own.id = claimed.id AND own.workflow_node < 0) AS batch
+    (SELECT {claimed_workflow:own} FROM procrastinate_jobs AS own WHERE own.id = claimed.id)
 FROM workrow.claim_limited_v1(
     CAST(%(worker_id)s AS bigint), CAST(%(tasks)s AS text[]), CAST(%(queues)s AS text[]), CAST(%(limit)s AS integer),
     CAST(%(paused)s AS text[])

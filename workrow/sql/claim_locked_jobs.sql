@@ -63,7 +63,7 @@ claimed AS (
     RETURNING
         id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, claims, crashes,
         CAST(extract(EPOCH FROM expires_at) - extract(EPOCH FROM clock_timestamp()) AS double precision) AS expires_in, version,
-        CASE WHEN workflow_node < 0 THEN workflow_id END AS batch
+        {claimed_workflow}
 )
 
 SELECT
@@ -81,7 +81,7 @@ SELECT
     claimed.crashes,
     claimed.expires_in,
     claimed.version,
-    claimed.batch
+    claimed.workflow
 FROM (
     -- the recursion is lazy: with enough heads found, nobody asks for its end
     SELECT

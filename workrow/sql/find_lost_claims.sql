@@ -2,6 +2,6 @@
 SELECT
     id, queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at, attempts, claims, crashes,
     CAST(NULL AS double precision) AS expires_in, version,
-    CASE WHEN workflow_node < 0 THEN workflow_id END AS batch
+    {claimed_workflow}
 FROM procrastinate_jobs
 WHERE worker_id = %(worker_id)s AND status = 'doing' AND id <> ALL(CAST(%(known)s AS bigint[]))

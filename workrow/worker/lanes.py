@@ -9,6 +9,7 @@ from workrow.database.supervision import supervise
 from workrow.logs import get_logger
 from workrow.worker.lane import Lane
 from workrow.worker.living.stopping import GOODBYE_SECONDS
+from workrow.worker.outcome import Claimed
 
 logger = get_logger(__name__)
 
@@ -26,10 +27,15 @@ class Lanes(list[Lane]):
         """The ids of all jobs that are claimed and have not ended."""
         return set().union(*(lane.known for lane in self))
 
-    def unlock(self) -> None:
-        """A job with a lock, or with limits, has ended: look for the next one behind it."""
+    def unlock(self, ended: list[Claimed]) -> None:
+        """Jobs with a lock, with limits, or of a workflow have ended: look for the next ones behind them."""
+        held = any(claimed.limited or claimed.lock is not None for claimed in ended)
+        followed = any(claimed.workflow is not None for claimed in ended)
         for lane in self:
-            lane.claimer.unlock()
+            if held:
+                lane.claimer.unlock()
+            if followed:
+                lane.claimer.look_again()
             lane.ring()
 
     def give_back_limited(self) -> None:

@@ -64,7 +64,7 @@ class Claimed:
         args: the arguments; or, for a row that no task can be called with, what is there instead: other JSON, or the
             ValueError of reading it. The executor replaces them by what the task is called with.
         version: of the signature that they fit; None is 1.
-        batch_id: of the `workrow.batch` that it is a member of.
+        workflow: the id of the one that it is a node of; below 0 that of the `workrow.batch` that it is a member of.
         progress, progress_written: the last word of its task, and the one that is in its row.
         progress_due: somebody is about to write it.
         progress_held: nobody is, before the job's end.
@@ -98,15 +98,20 @@ class Claimed:
             self.crashes,
             self.expires_in,
             self.version,
-            self.batch_id,
+            self.workflow,
         ) = row
         self.owner = owner
-        self.unlocks = limited or self.lock is not None
+        self.unlocks = limited or self.lock is not None or self.workflow is not None
         if limited:
             self.limited = True
         self._row = row
         self.claimed_at = time.monotonic()
         self.started_at = 0.0
+
+    @property
+    def batch_id(self) -> int | None:
+        """Of the `workrow.batch` that it is a member of."""
+        return -self.workflow if self.workflow is not None and self.workflow < 0 else None
 
     @property
     def was_scheduled(self) -> bool:

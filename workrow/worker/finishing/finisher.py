@@ -8,7 +8,7 @@ from workrow.database.link import Link, persist
 from workrow.logs import get_logger
 from workrow.worker.finishing.attempts import Attempts
 from workrow.worker.lease import Lease
-from workrow.worker.outcome import Outcome
+from workrow.worker.outcome import Claimed, Outcome
 
 logger = get_logger(__name__)
 
@@ -31,7 +31,7 @@ class Finisher:
         max_crashes: so many crashes put a job into quarantine.
         deletes: whether a job that ended with this status is deleted instead of kept.
         busy: whether more outcomes will follow at once.
-        unlocked: called when jobs have ended that others may have waited for.
+        unlocked: called with jobs that have ended and that others may have waited for.
 
     Attributes:
         unwritten: the ids of the jobs whose ends are not written yet.
@@ -46,7 +46,7 @@ class Finisher:
         max_crashes: int,
         deletes: Callable[[str], bool],
         busy: Callable[[], bool],
-        unlocked: Callable[[], None],
+        unlocked: Callable[[list[Claimed]], None],
     ) -> None:
         self._attempts = Attempts(links[0], lease, worker, max_crashes, deletes)
         self._aside = Attempts(links[1], lease, worker, max_crashes, deletes)
@@ -63,7 +63,7 @@ class Finisher:
         """Take an outcome; it is written soon."""
         if outcome.written:
             if outcome.claimed.unlocks:
-                self._unlocked()
+                self._unlocked([outcome.claimed])
             return
         self._buffer.append(outcome)
         self.unwritten.add(outcome.claimed.id)
@@ -129,8 +129,8 @@ class Finisher:
     def _written(self, batch: list[Outcome], left: list[Outcome]) -> None:
         self.unwritten.difference_update(outcome.claimed.id for outcome in batch)
         self.unwritten.update(outcome.claimed.id for outcome in left)
-        if any(outcome.claimed.unlocks for outcome in batch):
-            self._unlocked()
+        if unlocking := [outcome.claimed for outcome in batch if outcome.claimed.unlocks]:
+            self._unlocked(unlocking)
         if not self._buffer:
             self._wake.clear()
         if not self.unwritten:

@@ -131,7 +131,7 @@ class Executor:
     async def run(self, claimed: Claimed) -> Outcome:
         """Run one attempt. Never raises: whatever happens is an outcome."""
         at_work.set(claimed)  # a job has an asyncio task, and so a context, of its own
-        if claimed.batch_id is not None:
+        if claimed.workflow is not None and claimed.batch_id is not None:
             collecting.set(Members(Workflow(claimed.batch_id, cast("Any", self._worker.app)), claimed.id))
         claimed.started_at = time.monotonic()
         if claimed.expires_in is not None and claimed.stale:

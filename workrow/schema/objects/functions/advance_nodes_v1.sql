@@ -3,6 +3,7 @@
 -- its end, gets no more jobs, except for callbacks and compensations: such a node is ready. One whose unique key is taken is skipped.
 CREATE OR REPLACE FUNCTION workrow.advance_nodes_v1(flow_ids bigint[], numbers integer[], times integer[]) RETURNS void
 LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     calling boolean;

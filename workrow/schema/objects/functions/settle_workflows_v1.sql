@@ -2,6 +2,7 @@
 -- and nothing of it runs any more. The caller holds them.
 CREATE OR REPLACE FUNCTION workrow.settle_workflows_v1(flow_ids bigint[]) RETURNS void
 LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     flow record;

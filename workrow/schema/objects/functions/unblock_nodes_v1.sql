@@ -1,9 +1,12 @@
 -- See end_nodes_v1. Effective once for each job: a node ends that is enqueued. The lock on the workflow, held until the
 -- commit, lets every end see all those before it; workflows are locked in one order.
+-- Its plans are looked up by key whatever the arrays hold: made anew for each call, they were half of a chain's step (2.1 ms, and
+-- 1.2 with generic ones).
 CREATE OR REPLACE FUNCTION workrow.unblock_nodes_v1(
     flow_ids bigint[], numbers integer[], statuses text[], results text[], errors text[]
 ) RETURNS void
 LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     flows bigint[] := ARRAY(SELECT DISTINCT each.id FROM unnest(flow_ids) AS each (id));
