@@ -127,6 +127,7 @@ GOALS = (
         2,
         "≤",
     ),
+    Goal("a step of a chain / of a relay of jobs", between("workflows", workflows.STEP, workflows.RELAY), 1.5, "≤"),
     Goal("Rate(100/s), 2,000 jobs, at least", ours("features", features.RATE), 19, unit="s"),
     Goal("Rate(100/s), 2,000 jobs, at most", ours("features", features.RATE), 21, "≤", "s"),
     Goal("Rate(100/s), most in a second", ours("features", features.RATE_WINDOW), 100, "≤", "jobs"),

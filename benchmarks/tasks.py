@@ -23,6 +23,13 @@ async def keyed(tenant: int) -> None:
     marks.tick()
 
 
+@app.task(name="relay", queue="bench")
+async def relay(left: int) -> None:
+    marks.tick()
+    if left:
+        await relay.enqueue(None, left - 1)
+
+
 @app.task(name="limited", queue="bench", limits=workrow.Limit(2, key="tenant"))
 async def limited(tenant: int) -> None:
     marks.tick()

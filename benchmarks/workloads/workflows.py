@@ -17,7 +17,7 @@ COST = "cost of a child in a chord of {:,}"
 FEW, MANY = COST.format(1_000), COST.format(50_000)
 ENQUEUE_PLAIN, ENQUEUE_CHAIN = "enqueue_many of 1,000", "enqueue of a chain of 1,000"
 STEP = "a step of a chain of 1,000"
-TRIP = "a round trip of one commit"
+RELAY = "a step of 1,000 jobs that enqueue the next one"
 CHILDREN, STEPS = 10_000, 1_000
 
 
@@ -34,8 +34,8 @@ def run(bench: Bench) -> None:
         _each(bench, case, "us", cost)
     _each(bench, ENQUEUE_PLAIN, "ms", lambda site: 1000 * _timed(site, _many(STEPS)))
     _each(bench, ENQUEUE_CHAIN, "ms", lambda site: 1000 * _timed(site, _chain(STEPS)))
-    _each(bench, STEP, "ms", _step)
-    _each(bench, TRIP, "ms", _trip)
+    _each(bench, STEP, "ms", lambda site: _step(site, _chain(STEPS)))
+    _each(bench, RELAY, "ms", lambda site: _step(site, lambda connection: tasks.relay.enqueue(connection, STEPS - 1)))
 
 
 Put = Callable[[psycopg.Connection], object]
@@ -77,9 +77,9 @@ def _rate(site: Site, jobs: int, put: Put) -> float:
     return jobs / (seconds + jobs / site.drain(jobs)[0])
 
 
-def _step(site: Site) -> float:
+def _step(site: Site, put: Put) -> float:
     """Milliseconds from the start of one step to that of the next, the median."""
-    _timed(site, _chain(STEPS))
+    _timed(site, put)
     site.drain(STEPS)
     row = site.connection.execute(
         """SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY step) FROM (
@@ -89,14 +89,3 @@ def _step(site: Site) -> float:
     ).fetchone()
     assert row is not None
     return float(row[0])
-
-
-def _trip(site: Site) -> float:
-    """Milliseconds for a claim's and a finish's commit: two updates of one row, each in a transaction of its own."""
-    site.connection.execute("CREATE TABLE trip AS SELECT 0 AS n")
-    took = []
-    for _ in range(300):
-        began = time.perf_counter()
-        site.connection.execute("UPDATE trip SET n = n + 1")
-        took.append(time.perf_counter() - began)
-    return 1000 * sorted(took)[len(took) // 2]
