@@ -1,46 +1,36 @@
 """The app whose workers are put to the test: a task of every sort, each leaving a trace that the judge reads.
 
-``CHAOS_URL`` is the database, ``CHAOS_PROCESSES=0`` leaves out the task that runs in child processes.
+``CHAOS_PROCESSES=0`` leaves out the task that runs in child processes.
 """
 
 import asyncio
 import contextlib
 import multiprocessing
 import os
-import random
 import threading
 import time
 from datetime import timedelta
 
 import psycopg
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 import workrow
+from tests.chaos import flows
+from tests.chaos.base import ALWAYS, ASK_SECONDS, CONNECT_SECONDS, URL, engine, slowness
 from tests.chaos.child import die_with_parent
 
-URL = os.environ.get("CHAOS_URL", "postgresql://postgres@127.0.0.1:1/chaos")
 LEASE_SECONDS = 4.0
 TICK = timedelta(seconds=2)
 EFFECT = "INSERT INTO chaos.effects (job_id, attempt, key, pid) VALUES (%s, %s, %s, %s)"
-ALWAYS = workrow.Retry(max_attempts=None, wait=0.5)
-CONNECT_SECONDS = 5
 LIMIT = 2
 """Jobs of one tenant at the same time."""
 TOTAL_LIMIT = 5
 RATE = 20
 """Of the limited jobs of all tenants, in a second."""
-ASK_SECONDS = 30
-"""A task waits no longer than this for an answer of the database."""
 
-# prepare_threshold: prepared statements do not last behind PgBouncer
-engine = create_async_engine(
-    URL.replace("postgresql://", "postgresql+psycopg://"),
-    pool_size=12,
-    pool_pre_ping=True,
-    connect_args={"prepare_threshold": None, "connect_timeout": CONNECT_SECONDS},
-)
 app = workrow.App(URL, lease=LEASE_SECONDS, sessions=async_sessionmaker(engine, expire_on_commit=False))
+app.include(flows.tasks)
 _own = threading.local()
 
 
@@ -51,11 +41,6 @@ class Flaky(Exception):
 def moment() -> float:
     """Seconds since 1970, whatever the clocks of this worker (`shim`) and of the server say."""
     return time.clock_gettime(time.CLOCK_REALTIME)
-
-
-def slowness() -> float:
-    """Seconds: one job in eight takes long enough for a fault to find it in the middle."""
-    return random.uniform(0.2, 1.5) if random.random() < 1 / 8 else 0.0
 
 
 def write_effect(ctx: workrow.JobContext, key: str) -> None:

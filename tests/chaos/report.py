@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tests.chaos.facts import Facts, Finding
+from tests.chaos.flows_judge import flows_unfinished, parts_wrong
 from tests.chaos.judge import (
     INVARIANTS,
     Invariant,
@@ -39,6 +40,8 @@ TOTALS = {
     "stays under limits and unique keys": "SELECT count(*) FROM chaos.stays",
     "transactional steps": "SELECT count(*) FROM chaos.stepped",
     "signals": "SELECT count(*) FROM workrow.job_signals",
+    "workflows and batches": "SELECT count(*) FROM chaos.flows",
+    "traces of their parts": "SELECT count(*) FROM chaos.parts",
     "ticks": "SELECT count(*) FROM chaos.ticks",
 }
 
@@ -59,6 +62,8 @@ JUDGED: dict[Invariant, str] = {
     transactional_effects: "SELECT (SELECT count(*) FROM chaos.ledger) + (SELECT count(*) FROM chaos.ticks)",
     plain_effects: "SELECT count(*) FROM chaos.effects",
     steps_wrong: "SELECT (SELECT count(*) FROM chaos.stepped) + (SELECT count(*) FROM workrow.job_signals)",
+    flows_unfinished: "SELECT count(*) FROM chaos.flows",
+    parts_wrong: "SELECT count(*) FROM chaos.parts",
     lock_holders: "SELECT count(*) FROM chaos.holds",
     over_limit: "SELECT count(*) FROM chaos.stays",
     over_rate: "SELECT count(*) FROM chaos.stays WHERE place LIKE 'tenant %'",

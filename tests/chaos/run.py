@@ -40,7 +40,8 @@ DRAIN_SECONDS = 45.0
 STEP_SECONDS = 0.05
 SETTLED = """SELECT
     (SELECT count(*) FROM procrastinate_jobs
-     WHERE task_name <> 'chaos.tick' OR created_at < now() - interval '10 s'),
+     WHERE task_name <> 'chaos.tick' OR created_at < now() - interval '10 s')
+    + (SELECT count(*) FROM workrow.workflows WHERE ended_at IS NULL),
     (SELECT count(*) FROM procrastinate_workers)"""
 
 
@@ -187,7 +188,7 @@ def _left(world: World) -> str:
     with world.connect() as connection:
         row = connection.execute(SETTLED).fetchone()
     assert row is not None
-    return f"{row[0]} jobs were left, {row[1]} workers registered and {len(world.fleet.workers)} running"
+    return f"{row[0]} jobs and workflows were left, {row[1]} workers registered and {len(world.fleet.workers)} running"
 
 
 def _shrink(logs: Path) -> None:

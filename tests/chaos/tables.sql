@@ -13,5 +13,11 @@ CREATE TABLE chaos.stays (place text NOT NULL, most int NOT NULL, job_id bigint 
 CREATE TABLE chaos.ticks (due timestamptz NOT NULL, job_id bigint NOT NULL, at timestamptz NOT NULL DEFAULT now());
 -- what a step has done, in the transaction of its record
 CREATE TABLE chaos.stepped (job_id bigint NOT NULL, at timestamptz NOT NULL DEFAULT now());
+-- workflows and batches by their names, and so many parts of each side by side
+CREATE TABLE chaos.flows (flow text PRIMARY KEY, kind text NOT NULL, size int NOT NULL);
+-- what their parts have done, "exact" in the transaction of their end; numbers are in the order of commits that follow each other
+CREATE TABLE chaos.parts (
+    flow text NOT NULL, part text NOT NULL, job_id bigint NOT NULL, exact boolean NOT NULL, number bigserial, at timestamptz NOT NULL DEFAULT now()
+);
 CREATE INDEX ON chaos.ledger (job_id);
 CREATE INDEX ON chaos.effects (job_id)

@@ -3,6 +3,7 @@
 python -m tests.chaos.workload PRODUCER SEED RATE ACKNOWLEDGED_FILE
 """
 
+import contextlib
 import itertools
 import os
 import random
@@ -15,6 +16,8 @@ from typing import Any, TextIO
 import psycopg
 
 from tests.chaos import app as chaos
+from tests.chaos import flows
+from tests.chaos.base import CONNECT_SECONDS, URL
 from workrow.errors import WorkrowError
 from workrow.tasks import Task
 
@@ -36,6 +39,9 @@ KINDS = {
     "unique": 1,
     "steps": 1,
 }
+FLOWS = {"whole": 3, flows.BROKEN: 2, "batch": 3}
+FLOW_SHARE = 0.05
+"""Of the transactions, which enqueue a workflow of one of these kinds."""
 """How often each task is enqueued, compared with the others."""
 
 
@@ -87,6 +93,8 @@ class Producer:
 
     def _transaction(self) -> int:
         connection = self._connect()
+        if self._random.random() < FLOW_SHARE:
+            return self._enqueue_flow(connection)
         kind = self._random.choices(list(self._tasks), [KINDS[name] for name in self._tasks])[0]
         count = self._random.choice((1, 1, 1, 2, 5, 10))
         keys = [f"{self._number}-{os.getpid()}-{next(self._keys)}" for _ in range(count)]
@@ -132,6 +140,15 @@ class Producer:
         else:
             call.enqueue_copy(connection, rows)
 
+    def _enqueue_flow(self, connection: psycopg.Connection) -> int:
+        kind = self._random.choices(list(FLOWS), list(FLOWS.values()))[0]
+        size = self._random.randint(flows.LEAST, flows.MOST)
+        with contextlib.suppress(Unwanted), connection.transaction():
+            flows.enqueue(connection, kind, f"{kind} {self._number}-{os.getpid()}-{next(self._keys)}", size)
+            if self._random.random() < ROLLED_BACK:
+                raise Unwanted
+        return size
+
     def _enqueue_steps(self, connection: psycopg.Connection, keys: list[str]) -> None:
         """Jobs that wait for a signal, and who sends it, sooner or later than they do."""
         for key in keys:
@@ -157,7 +174,7 @@ class Producer:
         if self._connection is None or self._connection.closed:
             # prepared statements do not last behind PgBouncer
             self._connection = psycopg.connect(
-                chaos.URL, autocommit=True, connect_timeout=chaos.CONNECT_SECONDS, prepare_threshold=None
+                URL, autocommit=True, connect_timeout=CONNECT_SECONDS, prepare_threshold=None
             )
         return self._connection
 
