@@ -1,7 +1,8 @@
 """Every python example of these pages runs: the blocks of a section in order, in one namespace, against a database.
 
 A block may use what its section has imported or defined before, and `url`, `app` (opened) and `run()`, which runs what
-is ready. It may await.
+is ready. It may await. A mermaid block is what `workrow workflow show --mermaid` prints of the section's `workflow` as
+the block before has left it, with its jobs numbered from 1.
 """
 
 import ast
@@ -17,8 +18,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 
 import workrow
+from workrow.cli import main
 
 PAGES = (
     "tasks",
@@ -32,7 +35,9 @@ PAGES = (
 )  # testing: tests/acceptance/test_testing_docs.py
 DOCS = Path(__file__).parents[2] / "docs"
 HEADING = re.compile(r"^## +(.+)$", re.MULTILINE)
-BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(python|mermaid)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+Block = tuple[str, str]
+"""Its kind, "python" or "mermaid", and its text."""
 SETUP = """
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -48,7 +53,7 @@ def sections() -> Iterator[Any]:
         starts = [0, *(found.start() for found in HEADING.finditer(text)), len(text)]
         for start, end in itertools.pairwise(starts):
             blocks = [
-                "\n" * text.count("\n", 0, start + found.start(1)) + found.group(1)
+                (found[1], "\n" * text.count("\n", 0, start + found.start(2)) + found[2])
                 for found in BLOCK.finditer(text[start:end])
             ]
             title = HEADING.match(text[start:end])
@@ -56,9 +61,17 @@ def sections() -> Iterator[Any]:
                 yield pytest.param(path, blocks, id=f"{page}: {title.group(1) if title else 'top'}")
 
 
+def picture(database_url: str, workflow_id: int) -> str:
+    command = ["--database-url", database_url, "workflow", "show", "--mermaid", str(workflow_id)]
+    shown = CliRunner().invoke(main, command)
+    assert shown.exit_code == 0, shown.output
+    jobs = sorted(set(map(int, re.findall(r"\[(\d+)\]", shown.output))))
+    return re.sub(r"\[(\d+)\]", lambda found: f"[{jobs.index(int(found[1])) + 1}]", shown.output).strip()
+
+
 @pytest.mark.parametrize(("path", "blocks"), list(sections()))
 async def test_the_examples_of_the_section_run(
-    path: Path, blocks: list[str], database_url: str, conn: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+    path: Path, blocks: list[Block], database_url: str, conn: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = workrow.App(database_url)
 
@@ -71,7 +84,11 @@ async def test_the_examples_of_the_section_run(
     module.__dict__.update(url=database_url, app=app, run=run, conn=conn)
     exec(SETUP, module.__dict__)
     async with app.open_async():
-        for block in blocks:
+        for kind, block in blocks:
+            if kind == "mermaid":
+                drawn = await asyncio.to_thread(picture, database_url, module.__dict__["workflow"].id)
+                assert drawn == block.strip()
+                continue
             code = compile(block, str(path), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
             awaited = eval(code, module.__dict__)
             if inspect.isawaitable(awaited):

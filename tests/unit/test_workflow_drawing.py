@@ -121,3 +121,8 @@ def test_pictures_are_whole_whatever_the_names() -> None:
     one, other = (boxes[at].attrib for at in (1, 2))
     assert abs(float(one["x"]) - float(other["x"])) >= min(float(one["width"]), float(other["width"]))
     ET.fromstring(svg([], "nothing"))
+
+
+def test_a_callback_of_the_whole_says_what_calls_it() -> None:
+    rows = [node(0, "book"), node(1, "tell", fires="failure")]
+    assert '["on failure: tell<br/>waiting"]' in mermaid(parts_of(rows))

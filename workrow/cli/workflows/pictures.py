@@ -30,7 +30,8 @@ def mermaid(parts: Sequence[Part]) -> str:
     lines = ["flowchart TD"]
     for at, part in enumerate(parts):
         told = f"<br/>{_quoted(part.told)}" if part.told else ""
-        lines.append(f'    n{at}["{_quoted(part.title)}{told}"]:::{part.state}')
+        fires = f"{FIRES[part.fires]}: " if part.fires and not part.parents else ""
+        lines.append(f'    n{at}["{fires}{_quoted(part.title)}{told}"]:::{part.state}')
     for at, part in enumerate(parts):
         arrow = f"-. {FIRES[part.fires]} .->" if part.fires else "-->"
         lines += [f"    n{parent} {arrow} n{at}" for parent in part.parents]
