@@ -388,3 +388,16 @@ async def test_a_cancelled_batch_takes_no_more_and_an_ended_job_adds_nothing(bat
     assert errors[0] == f"batch {batch.id} is cancelling: nothing joins it any more; nothing was enqueued"
     assert "runs no more, and only one that runs adds to it" in errors[1]
     assert [args for args, _ in rows(conn, "work")] == [{"n": 3}]
+
+
+async def test_a_job_of_any_workflow_that_there_cannot_be_is_claimed(open_app: workrow.App, conn: Any) -> None:
+    @open_app.task(name="healthy")
+    async def healthy() -> None: ...
+
+    jobs = await healthy.enqueue_many(None, [{}] * 4)
+    for job, (flow, node) in zip(jobs, [(-(2**63), -1), (2**63 - 1, -1), (-(2**63), 1)], strict=False):
+        conn.execute(
+            "UPDATE procrastinate_jobs SET workflow_id = %s, workflow_node = %s WHERE id = %s", [flow, node, job.id]
+        )
+    await run(open_app)
+    assert conn.execute("SELECT id FROM procrastinate_jobs").fetchall() == []

@@ -64,7 +64,7 @@ class Claimed:
         args: the arguments; or, for a row that no task can be called with, what is there instead: other JSON, or the
             ValueError of reading it. The executor replaces them by what the task is called with.
         version: of the signature that they fit; None is 1.
-        workflow: the id of the one that it is a node of; below 0 that of the `workrow.batch` that it is a member of.
+        workflow: the id of the one that it is a node of; of the member of a `workrow.batch`, its complement (below 0).
         progress, progress_written: the last word of its task, and the one that is in its row.
         progress_due: somebody is about to write it.
         progress_held: nobody is, before the job's end.
@@ -111,7 +111,7 @@ class Claimed:
     @property
     def batch_id(self) -> int | None:
         """Of the `workrow.batch` that it is a member of."""
-        return -self.workflow if self.workflow is not None and self.workflow < 0 else None
+        return ~self.workflow if self.workflow is not None and self.workflow < 0 else None
 
     @property
     def was_scheduled(self) -> bool:
