@@ -1,6 +1,7 @@
 """What docs/architecture.md names is where it says."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,19 @@ def test_what_is_named_exists(path: str) -> None:
     assert (ROOT / "workrow" / path).exists() or (ROOT / path).exists()
 
 
-def test_every_room_is_in_the_picture() -> None:
+def test_the_picture_has_the_floors_of_the_contract_in_their_order() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    floors = [set(floor.split(" | ")) for floor in project["tool"]["importlinter"]["contracts"][0]["layers"]]
     picture = PAGE.split("```mermaid")[1].split("```")[0]
-    rooms = {folder.name for folder in (ROOT / "workrow").iterdir() if (folder / "__init__.py").exists()}
-    assert not {room for room in rooms if f"{room}/" not in picture}
+    drawn = re.findall(r'(\w+)(?:\.py|/(?= ·|"))', picture)
+    assert len(drawn) == sum(map(len, floors))
+    for floor in floors:
+        assert set(drawn[: len(floor)]) == floor
+        del drawn[: len(floor)]
+
+
+@pytest.mark.parametrize("room", ["worker", "workflows"])
+def test_every_file_of_these_rooms_is_named(room: str) -> None:
+    inside = {path for path in (ROOT / "workrow" / room).iterdir() if path.suffix == ".py" or path.is_dir()}
+    names = {f"{room}/{path.name}{'/' if path.is_dir() else ''}" for path in inside if not path.name.startswith("__")}
+    assert names <= set(NAMED)
