@@ -25,7 +25,7 @@ from workrow.cli import main
 
 PAGES = (
     "tasks",
-    "batches",
+    "batch-handlers",
     "job-batches",
     "schedules",
     "limits",
