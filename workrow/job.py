@@ -217,6 +217,9 @@ class Job(_Handle, Generic[R_co]):
         Returns:
             "queued"; "blocked", when a newer job waits under the same queueing lock or unique key; None if it has
             not failed: it waits, runs, has succeeded or never existed.
+
+        Raises:
+            WorkflowError: its workflow has failed with it, and cannot be retried; see `workrow.Workflow.retry`.
         """
         return await self._results.ask(self._results.retry(self.id))
 

@@ -58,7 +58,7 @@ def retry(database: Database, ids: tuple[int, ...]) -> None:
     }
     verdicts = each_job(database, "requeue_job", ids)
     for job_id, verdict in verdicts.items():
-        click.echo(f"{job_id}: {told[verdict]}")
+        click.echo(f"{job_id}: {told.get(verdict, f'its workflow: {verdict}')}")
     sys.exit(any(verdict != "queued" for verdict in verdicts.values()))
 
 

@@ -32,6 +32,7 @@ from workrow.errors import (
 from workrow.job import UNKEPT, Progress, Question, at_work
 from workrow.results.waiters import Waiter, Waiters
 from workrow.tasks import Task
+from workrow.workflows.errors import retried
 
 T = TypeVar("T")
 
@@ -121,7 +122,8 @@ class Results:
 
     def retry(self, job_id: int) -> Question[str | None]:
         """See `workrow.job.Job.retry`."""
-        return Question("requeue_job", {"id": job_id}, _verdict)
+        whose = f"the workflow of job {job_id}"
+        return Question("requeue_job", {"id": job_id}, lambda row: retried(whose, _verdict(row)))
 
     def relatives(self, job_id: int, which: str) -> Question[list[tuple[int, str, str]]]:
         """See `workrow.job.Job.parents` and its ``children``."""

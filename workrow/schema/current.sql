@@ -863,15 +863,15 @@ SELECT
     ),
     ready.flow_id,
     ready.number
-        FROM ready
-        CROSS JOIN LATERAL (
-            SELECT coalesce(
-                CAST(ready.spec ->> 'at' AS timestamptz),
-                clock_timestamp() + CAST(ready.spec ->> 'delay' AS double precision) * INTERVAL '1 second'
-            ) AS at
-        ) AS start
-        ON CONFLICT DO NOTHING
-        RETURNING id
+FROM ready
+CROSS JOIN LATERAL (
+    SELECT coalesce(
+        CAST(ready.spec ->> 'at' AS timestamptz),
+        clock_timestamp() + CAST(ready.spec ->> 'delay' AS double precision) * INTERVAL '1 second'
+    ) AS at
+) AS start
+ON CONFLICT DO NOTHING
+RETURNING id
     )
     SELECT
         ARRAY(
@@ -1042,15 +1042,15 @@ SELECT
     ),
     ready.flow_id,
     ready.number
-            FROM ready
-            CROSS JOIN LATERAL (
-                SELECT coalesce(
-                    CAST(ready.spec ->> 'at' AS timestamptz),
-                    clock_timestamp() + CAST(ready.spec ->> 'delay' AS double precision) * INTERVAL '1 second'
-                ) AS at
-            ) AS start
-            ON CONFLICT DO NOTHING
-            RETURNING id
+FROM ready
+CROSS JOIN LATERAL (
+    SELECT coalesce(
+        CAST(ready.spec ->> 'at' AS timestamptz),
+        clock_timestamp() + CAST(ready.spec ->> 'delay' AS double precision) * INTERVAL '1 second'
+    ) AS at
+) AS start
+ON CONFLICT DO NOTHING
+RETURNING id
         ),
         ended AS (
             SELECT moved.flow_id, moved.number FROM moved WHERE moved.state = 'gathered'
@@ -3492,11 +3492,16 @@ CREATE OR REPLACE FUNCTION workrow.release_job_v1(job_id bigint)
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
+DECLARE
+    verdict text;
 BEGIN
     IF NOT EXISTS (SELECT FROM workrow.history WHERE id = job_id AND quarantine IS NOT NULL) THEN
         RETURN NULL;
     END IF;
-    IF workrow.requeue_job_v1(job_id) = 'blocked' THEN
+    verdict := workrow.requeue_job_v1(job_id);
+    IF verdict LIKE 'never: %' THEN
+        RAISE 'job % stays in quarantine: its workflow cannot be retried: %', job_id, substr(verdict, 8) USING ERRCODE = 'no_data_found';
+    ELSIF verdict = 'blocked' THEN
         RAISE 'job % stays in quarantine: a newer job waits under its queueing lock, or has its unique key', job_id USING ERRCODE = 'unique_violation';
     END IF;
     RETURN job_id;
@@ -3577,16 +3582,15 @@ DECLARE
     flow bigint;
     verdict text;
 BEGIN
-    SELECT past.workflow_id INTO flow FROM workrow.history AS past WHERE past.id = job_id AND past.status <> 'succeeded';
-    IF flow IS NOT NULL THEN
-        verdict := workrow.retry_workflow_v1(flow);
-        IF verdict = 'running' THEN
-            RETURN 'queued';
-        ELSIF verdict LIKE 'gone: %' THEN
-            RAISE 'workflow % cannot be retried: %', flow, verdict;
-        END IF;
+    SELECT node.flow_id INTO flow
+    FROM workrow.history AS past
+    INNER JOIN workrow.flow_nodes AS node ON node.flow_id = past.workflow_id AND node.number = past.workflow_node
+    WHERE past.id = requeue_job_v1.job_id AND past.status <> 'succeeded' AND node.job_id = past.id AND node.fires IS NULL;
+    verdict := CASE WHEN flow IS NOT NULL THEN workrow.retry_workflow_v1(flow) END;
+    IF verdict IS NULL THEN
+        RETURN workrow.return_job_v1(job_id, false);
     END IF;
-    RETURN workrow.return_job_v1(job_id, false);
+    RETURN CASE verdict WHEN 'running' THEN 'queued' ELSE verdict END;
 END;
 $function$
 ;
@@ -3872,54 +3876,65 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    bad := ARRAY(
-        SELECT failed.number FROM workrow.flow_nodes AS failed
-        WHERE failed.flow_id = in_flow AND failed.state IN ('failed', 'cancelled') AND failed.fires IS NULL
-    );
     again := ARRAY(
         WITH RECURSIVE later (number) AS (
-            SELECT bad_one.number FROM unnest(bad) AS bad_one (number)
+            SELECT next.number
+            FROM workrow.flow_nodes AS failed
+            CROSS JOIN LATERAL unnest(failed.dependents || failed.callbacks) AS next (number)
+            WHERE failed.flow_id = in_flow AND failed.state IN ('failed', 'cancelled') AND failed.fires IS NULL
             UNION
-            SELECT dependent.number
+            SELECT next.number
             FROM later
             INNER JOIN workrow.flow_nodes AS before ON before.flow_id = in_flow AND before.number = later.number
-            CROSS JOIN LATERAL unnest(before.dependents) AS dependent (number)
+            CROSS JOIN LATERAL unnest(before.dependents || before.callbacks) AS next (number)
         )
         SELECT later.number FROM later
     );
-    -- what came after a failure waits again, and so do callbacks and compensations
+    bad := ARRAY(
+        SELECT failed.number FROM workrow.flow_nodes AS failed
+        WHERE
+            failed.flow_id = in_flow AND failed.state IN ('failed', 'cancelled') AND failed.fires IS NULL
+            AND failed.number <> ALL(again)
+    );
+    -- what came after a failure waits again, and so do callbacks and compensations; what others took the place of waits for them
     UPDATE workrow.flow_nodes AS later
     SET
-        state = 'waiting', job_id = NULL, ended_at = NULL, error = NULL,
-        pending = CASE
-            WHEN later.fires IS NOT NULL THEN 1
-            ELSE (
-                SELECT count(*)
-                FROM workrow.flow_nodes AS before
-                WHERE
-                    before.flow_id = in_flow AND later.number = ANY(before.dependents)
-                    AND (before.number = ANY(again) OR before.state NOT IN ('succeeded', 'skipped'))
-            )
-        END
+        state = CASE WHEN later.state = 'expanded' THEN 'expanded' ELSE 'waiting' END,
+        job_id = CASE WHEN later.state = 'expanded' THEN later.job_id END,
+        replaced_by = CASE WHEN later.state = 'expanded' THEN later.replaced_by END,
+        ended_at = NULL,
+        error = NULL,
+        pending = CASE WHEN later.fires IS NOT NULL THEN 1 ELSE coalesce(waits.times, 0) END
+    FROM workrow.flow_nodes AS same
+    LEFT JOIN (
+        SELECT next.number, count(*) AS times
+        FROM workrow.flow_nodes AS before
+        CROSS JOIN LATERAL unnest(before.dependents) AS next (number)
+        WHERE before.flow_id = in_flow AND (before.number = ANY(again) OR before.state NOT IN ('succeeded', 'skipped'))
+        GROUP BY next.number
+    ) AS waits ON waits.number = same.number
     WHERE
-        later.flow_id = in_flow
-        AND (
-            later.number = ANY(again) AND later.number <> ALL(bad)
-            OR later.fires = 'undo'
-            OR later.number = ANY(calls)
-        );
+        same.flow_id = in_flow
+        AND later.flow_id = in_flow
+        AND later.number = same.number
+        AND (later.number = ANY(again) OR later.fires = 'undo' OR later.number = ANY(calls));
     -- a batch looks at all of its members again
     UPDATE workrow.flow_nodes SET state = 'waiting', pending = -1, ended_at = NULL
     WHERE flow_id = in_flow AND number = 0 AND kind = 'batch';
     FOR node IN
-        SELECT failed.number, failed.job_id, failed.args, failed.spec ->> 'task' AS task FROM workrow.flow_nodes AS failed
+        SELECT failed.number, failed.job_id, failed.args, failed.spec ->> 'task' AS task, failed.error
+        FROM workrow.flow_nodes AS failed
         WHERE failed.flow_id = in_flow AND failed.number = ANY(bad)
     LOOP
         verdict := workrow.return_job_v1(node.job_id, true);
         IF verdict = 'blocked' THEN
             RAISE 'blocked' USING ERRCODE = 'unique_violation';
+        ELSIF node.error ->> 'type' IN ('workrow.ResultNotKept', 'workrow.StockWorker') THEN
+            RAISE 'never: its job % (%, node %) has succeeded, and will not run again, but its result was not kept: %',
+                node.job_id, node.task, node.number, node.error ->> 'message' USING ERRCODE = 'no_data_found';
         ELSIF verdict IS NULL AND node.args IS NULL THEN
-            RAISE 'gone: its job % (%, node %)', node.job_id, node.task, node.number USING ERRCODE = 'no_data_found';
+            RAISE 'never: its job % (%, node %) was deleted, and its arguments with it', node.job_id, node.task, node.number
+                USING ERRCODE = 'no_data_found';
         END IF;
         UPDATE workrow.flow_nodes
         SET state = CASE WHEN verdict IS NULL THEN 'waiting' ELSE 'enqueued' END, ended_at = NULL, error = NULL

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from workrow.errors import WorkrowError
+from workrow.errors import WorkflowError, WorkrowError
 
 
 class WorkflowCancelled(WorkrowError):
@@ -25,3 +25,12 @@ class WorkflowFailed(WorkrowError):
         self.error_type, self.message, self.traceback = (error.get(key) for key in ("type", "message", "traceback"))
         why = f"{self.error_type}: {self.message}" if self.error_type else "nothing is known of why"
         super().__init__(f"workflow {workflow_id} ({name}) failed: {task}[{job_id}]: {why}")
+
+
+def retried(workflow: str, verdict: str | None) -> str | None:
+    """What ``retry_workflow_v1`` says of a workflow; raise WorkflowError where that can never be retried."""
+    if verdict is not None and verdict.startswith("never: "):
+        raise WorkflowError(
+            f"{workflow} cannot be retried: {verdict.removeprefix('never: ')}; enqueue the workflow anew"
+        )
+    return verdict

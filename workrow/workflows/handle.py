@@ -14,12 +14,11 @@ from workrow.errors import (
     OptionError,
     ResultInTask,
     ResultTimeout,
-    WorkflowError,
     brief,
     seconds_in,
 )
 from workrow.job import Job, Origin, Question, Results, at_work
-from workrow.workflows.errors import WorkflowCancelled, WorkflowFailed
+from workrow.workflows.errors import WorkflowCancelled, WorkflowFailed, retried
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -186,7 +185,8 @@ class Workflow(Generic[R_co]):
             was compensated.
 
         Raises:
-            WorkflowError: the job of one that is to run again was deleted; nothing was changed.
+            WorkflowError: a job that is to run again was deleted, or had succeeded, but its result was not kept;
+                nothing was changed.
             JobNotFound: there is no such workflow, or its transaction has not committed yet.
         """
         return await self._results.ask(self._retried)
@@ -227,16 +227,8 @@ class Workflow(Generic[R_co]):
 
     @property
     def _retried(self) -> Question[str | None]:
-        def read(row: dict[str, Any]) -> str | None:
-            verdict: str | None = row["verdict"]
-            if verdict and verdict.startswith("gone: "):
-                raise WorkflowError(
-                    f"workflow {self.id} cannot be retried: {verdict.removeprefix('gone: ')} was deleted, and its "
-                    "arguments with it; enqueue the workflow anew"
-                )
-            return verdict
-
-        return self._question("retry_workflow", read)
+        whose = f"workflow {self.id}"
+        return self._question("retry_workflow", lambda row: retried(whose, row["verdict"]))
 
     def _until(self, timeout: float | timedelta | None, within_task: bool) -> float | None:
         seconds = None if timeout is None else seconds_in(timeout)

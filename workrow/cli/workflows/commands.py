@@ -109,7 +109,7 @@ def _act(name: str, help_text: str, nothing: str) -> click.Command:
         for workflow_id, verdict in verdicts.items():
             blocked = ": a newer job waits under a key of one of its jobs" if verdict == "blocked" else ""
             click.echo(f"{workflow_id}: {verdict or nothing}{blocked}")
-        sys.exit(any(verdict is None or verdict.startswith(("blocked", "gone")) for verdict in verdicts.values()))
+        sys.exit(any(verdict is None or verdict.startswith(("blocked", "never")) for verdict in verdicts.values()))
 
     return click.command(name, help=help_text)(act)
 

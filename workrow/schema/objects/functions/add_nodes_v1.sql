@@ -64,16 +64,7 @@ BEGIN
         SELECT * FROM given WHERE given.job_id IS NOT NULL
     ),
     inserted AS (
-        {node_job:ready}
-        FROM ready
-        CROSS JOIN LATERAL (
-            SELECT coalesce(
-                CAST(ready.spec ->> 'at' AS timestamptz),
-                clock_timestamp() + CAST(ready.spec ->> 'delay' AS double precision) * INTERVAL '1 second'
-            ) AS at
-        ) AS start
-        ON CONFLICT DO NOTHING
-        RETURNING id
+        {node_job}
     )
     SELECT
         ARRAY(

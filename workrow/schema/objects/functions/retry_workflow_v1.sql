@@ -1,6 +1,6 @@
 -- Let a workflow that has failed, or was cancelled, go on from where it stopped: what had succeeded is kept, what came after
--- a failure is done anew. Returns "running"; "blocked", when a newer job waits under the key of one of its jobs; "gone: ...", when one
--- was deleted, and its arguments with it; NULL, when it has not ended so, or was compensated.
+-- a failure is done anew. Returns "running"; "blocked", when a newer job waits under the key of one of its jobs; "never: ...", when one
+-- was deleted, and its arguments with it, or has succeeded, but its result was not kept; NULL, when it has not ended so, or was compensated.
 CREATE OR REPLACE FUNCTION workrow.retry_workflow_v1(in_flow bigint) RETURNS text
 LANGUAGE plpgsql
 AS $$
@@ -24,54 +24,65 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    bad := ARRAY(
-        SELECT failed.number FROM workrow.flow_nodes AS failed
-        WHERE failed.flow_id = in_flow AND failed.state IN ('failed', 'cancelled') AND failed.fires IS NULL
-    );
     again := ARRAY(
         WITH RECURSIVE later (number) AS (
-            SELECT bad_one.number FROM unnest(bad) AS bad_one (number)
+            SELECT next.number
+            FROM workrow.flow_nodes AS failed
+            CROSS JOIN LATERAL unnest(failed.dependents || failed.callbacks) AS next (number)
+            WHERE failed.flow_id = in_flow AND failed.state IN ('failed', 'cancelled') AND failed.fires IS NULL
             UNION
-            SELECT dependent.number
+            SELECT next.number
             FROM later
             INNER JOIN workrow.flow_nodes AS before ON before.flow_id = in_flow AND before.number = later.number
-            CROSS JOIN LATERAL unnest(before.dependents) AS dependent (number)
+            CROSS JOIN LATERAL unnest(before.dependents || before.callbacks) AS next (number)
         )
         SELECT later.number FROM later
     );
-    -- what came after a failure waits again, and so do callbacks and compensations
+    bad := ARRAY(
+        SELECT failed.number FROM workrow.flow_nodes AS failed
+        WHERE
+            failed.flow_id = in_flow AND failed.state IN ('failed', 'cancelled') AND failed.fires IS NULL
+            AND failed.number <> ALL(again)
+    );
+    -- what came after a failure waits again, and so do callbacks and compensations; what others took the place of waits for them
     UPDATE workrow.flow_nodes AS later
     SET
-        state = 'waiting', job_id = NULL, ended_at = NULL, error = NULL,
-        pending = CASE
-            WHEN later.fires IS NOT NULL THEN 1
-            ELSE (
-                SELECT count(*)
-                FROM workrow.flow_nodes AS before
-                WHERE
-                    before.flow_id = in_flow AND later.number = ANY(before.dependents)
-                    AND (before.number = ANY(again) OR before.state NOT IN ('succeeded', 'skipped'))
-            )
-        END
+        state = CASE WHEN later.state = 'expanded' THEN 'expanded' ELSE 'waiting' END,
+        job_id = CASE WHEN later.state = 'expanded' THEN later.job_id END,
+        replaced_by = CASE WHEN later.state = 'expanded' THEN later.replaced_by END,
+        ended_at = NULL,
+        error = NULL,
+        pending = CASE WHEN later.fires IS NOT NULL THEN 1 ELSE coalesce(waits.times, 0) END
+    FROM workrow.flow_nodes AS same
+    LEFT JOIN (
+        SELECT next.number, count(*) AS times
+        FROM workrow.flow_nodes AS before
+        CROSS JOIN LATERAL unnest(before.dependents) AS next (number)
+        WHERE before.flow_id = in_flow AND (before.number = ANY(again) OR before.state NOT IN ('succeeded', 'skipped'))
+        GROUP BY next.number
+    ) AS waits ON waits.number = same.number
     WHERE
-        later.flow_id = in_flow
-        AND (
-            later.number = ANY(again) AND later.number <> ALL(bad)
-            OR later.fires = 'undo'
-            OR later.number = ANY(calls)
-        );
+        same.flow_id = in_flow
+        AND later.flow_id = in_flow
+        AND later.number = same.number
+        AND (later.number = ANY(again) OR later.fires = 'undo' OR later.number = ANY(calls));
     -- a batch looks at all of its members again
     UPDATE workrow.flow_nodes SET state = 'waiting', pending = -1, ended_at = NULL
     WHERE flow_id = in_flow AND number = 0 AND kind = 'batch';
     FOR node IN
-        SELECT failed.number, failed.job_id, failed.args, failed.spec ->> 'task' AS task FROM workrow.flow_nodes AS failed
+        SELECT failed.number, failed.job_id, failed.args, failed.spec ->> 'task' AS task, failed.error
+        FROM workrow.flow_nodes AS failed
         WHERE failed.flow_id = in_flow AND failed.number = ANY(bad)
     LOOP
         verdict := workrow.return_job_v1(node.job_id, true);
         IF verdict = 'blocked' THEN
             RAISE 'blocked' USING ERRCODE = 'unique_violation';
+        ELSIF node.error ->> 'type' IN ('workrow.ResultNotKept', 'workrow.StockWorker') THEN
+            RAISE 'never: its job % (%, node %) has succeeded, and will not run again, but its result was not kept: %',
+                node.job_id, node.task, node.number, node.error ->> 'message' USING ERRCODE = 'no_data_found';
         ELSIF verdict IS NULL AND node.args IS NULL THEN
-            RAISE 'gone: its job % (%, node %)', node.job_id, node.task, node.number USING ERRCODE = 'no_data_found';
+            RAISE 'never: its job % (%, node %) was deleted, and its arguments with it', node.job_id, node.task, node.number
+                USING ERRCODE = 'no_data_found';
         END IF;
         UPDATE workrow.flow_nodes
         SET state = CASE WHEN verdict IS NULL THEN 'waiting' ELSE 'enqueued' END, ended_at = NULL, error = NULL
