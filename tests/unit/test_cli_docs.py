@@ -44,3 +44,10 @@ def test_the_command_is_there_with_these_options(page: str, line: str) -> None:
         elif isinstance(command, click.Group) and word != "…":
             assert word in command.commands, f"{page}: {command.name} has no {word}"
             command = command.commands[word]
+
+
+def test_the_page_of_workers_has_every_option_of_the_command() -> None:
+    page = (ROOT / "docs/worker.md").read_text(encoding="utf-8")
+    shown = [param for param in main.commands["worker"].params if not getattr(param, "hidden", False)]
+    options = {name for param in shown for name in param.opts if name.startswith("--")}
+    assert not {name for name in options if f"`{name}" not in page}
