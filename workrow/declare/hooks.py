@@ -6,7 +6,7 @@ and what fails is raised at the ``yield``.
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar, Unpack
@@ -15,6 +15,7 @@ from procrastinate import jobs as upstream_jobs
 from procrastinate.middleware import WorkerMiddleware
 
 from workrow.context import JobContext
+from workrow.declare.loud import Loud
 from workrow.declare.options import EnqueueOptions, Options
 from workrow.errors import OptionError
 
@@ -106,46 +107,26 @@ class Hooked:
         return hook
 
 
-@contextmanager
-def entered(hooks: Sequence[Callable[[Enqueue], Any]], enqueue: Enqueue) -> Iterator[None]:
-    """Run the block inside of the hooks."""
-    with ExitStack() as stack:
+def entered(hooks: Sequence[Callable[[Enqueue], Any]], enqueue: Enqueue) -> ExitStack:
+    """The hooks, begun, around a block; it ends them."""
+    with Loud(ExitStack()) as stack:
         for hook in hooks:
-            stack.enter_context(_loud(hook(enqueue)))
-        yield
-
-
-@contextmanager
-def _loud(manager: AbstractContextManager[Any]) -> Iterator[None]:
-    """The same, and what failed is raised also where a hook keeps silent about it: it did not happen."""
-    failed: BaseException | None = None
-    with manager:
-        try:
-            yield
-        except BaseException as error:
-            failed = error
-            raise
-    if failed is not None:
-        raise failed
+            stack.enter_context(Loud(hook(enqueue)))
+        begun: ExitStack = stack.pop_all()
+        return begun
 
 
 def _async_middleware(hook: Callable[[JobContext], Any]) -> WorkerMiddleware:
     async def around(call_next: Callable[[], Awaitable[Any]], context: Any, worker: Any) -> Any:
-        failed: BaseException | None = None
-        async with hook(context):
-            try:
-                return await call_next()
-            except BaseException as error:
-                failed = error
-                raise
-        raise failed or AssertionError("neither a result nor an error")
+        async with Loud(hook(context)):
+            return await call_next()
 
     return around
 
 
 def _middleware(hook: Callable[[JobContext], Any]) -> WorkerMiddleware:
     async def around(call_next: Callable[[], Awaitable[Any]], context: Any, worker: Any) -> Any:
-        with _loud(hook(context)):
+        with Loud(hook(context)):
             return await call_next()
 
     return around

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
+from workrow.declare.loud import loud
 from workrow.errors import ConfigurationError, OptionError, WorkrowError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -192,6 +193,7 @@ class Provides:
 
         return decorate
 
+    @loud
     @contextmanager
     def overriding(self, kind: Any, value: Any) -> Iterator[None]:
         """For tests: jobs that start inside of the block receive ``value``, which is neither opened nor closed."""

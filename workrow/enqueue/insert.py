@@ -19,6 +19,7 @@ from workrow.arguments.secrets import NOTHING, Sealed
 from workrow.database import clock
 from workrow.database.given import asked, pool_of, sync_pool_of, tells_url
 from workrow.declare.limits import Line
+from workrow.declare.loud import loud
 from workrow.declare.options import Options, check_lock
 from workrow.enqueue import transaction
 from workrow.enqueue.collecting import collected, collected_async, collecting
@@ -63,6 +64,7 @@ class JobManager(upstream_manager.JobManager):
         async with (await pool_of(self._given)).connection() as connection:
             return await insert_async(connection, params)
 
+    @loud
     @asynccontextmanager
     async def own_connection_async(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
         """A connection whose transaction ends with the block, if it is not in autocommit mode.
@@ -74,6 +76,7 @@ class JobManager(upstream_manager.JobManager):
         async with (await pool_of(self._given)).connection() as connection:
             yield connection
 
+    @loud
     @contextmanager
     def own_connection(self) -> Iterator[psycopg.Connection[Any]]:
         """The same, blocking."""

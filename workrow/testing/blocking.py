@@ -8,6 +8,7 @@ from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from workrow.app import App
+from workrow.declare.loud import loud
 from workrow.testing.clock import DatabaseClock, Moment
 from workrow.testing.harness import Harness
 from workrow.testing.travel import Clock
@@ -84,6 +85,7 @@ class BlockingClock:
     def __init__(self, owner: BlockingHarness) -> None:
         self.owner = owner
 
+    @loud
     @contextlib.contextmanager
     def at(self, moment: Moment | None = None, timezone: str | None = None) -> Iterator[Self]:
         """As `DatabaseClock.at`."""

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from workrow.database import clock as engine_clock
+from workrow.declare.loud import loud
 from workrow.testing.databases import TestingError
 from workrow.testing.sql import load
 
@@ -31,6 +32,7 @@ class DatabaseClock:
         self._connection: psycopg.Connection[Any] | None = None
         self._zone: str | None = None
 
+    @loud
     @contextlib.contextmanager
     def at(self, moment: Moment | None = None, timezone: str | None = None) -> Iterator[Self]:
         """Inside the block it is ``moment``, and stays so until the test moves on.

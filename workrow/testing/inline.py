@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from workrow.app import App
 from workrow.arguments.jsonb import check_rows, dump_arguments
 from workrow.declare.execution import TransactionKind
+from workrow.declare.loud import loud
 from workrow.enqueue import transaction
 from workrow.enqueue.call import FORGOTTEN, Call
 from workrow.job import Job, Progress, Question, at_work
@@ -44,6 +45,7 @@ KINDS: dict[TransactionKind, type[Any]] = {
 }
 
 
+@loud
 @contextmanager
 def inline() -> Iterator[list[Ran]]:
     """Inside the block ``enqueue()`` and its kin run the task at once, and return when it has ended.

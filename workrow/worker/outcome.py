@@ -64,7 +64,7 @@ class Claimed:
         args: the arguments; or, for a row that no task can be called with, what is there instead: other JSON, or the
             ValueError of reading it. The executor replaces them by what the task is called with.
         version: of the signature that they fit; None is 1.
-        workflow: the id of the one that it is a node of; of the member of a `workrow.batch`, its complement (below 0).
+        workflow: the id of the one that it is a node of; of the member of a `workrow.batch`, the same below 0.
         progress, progress_written: the last word of its task, and the one that is in its row.
         progress_due: somebody is about to write it.
         progress_held: nobody is, before the job's end.
@@ -140,6 +140,10 @@ class Claimed:
     def stale(self) -> bool:
         """Whether it is too late to start it."""
         return self.expires_in is not None and time.monotonic() - self.claimed_at >= self.expires_in
+
+    def hold_progress(self) -> None:
+        """Nobody writes its progress before its end."""
+        self.progress_held = True
 
     def __str__(self) -> str:
         return f"{self.task}[{self.id}]"

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any, Literal
 
+from workrow.declare.loud import Loud, loud
 from workrow.enqueue import transaction
 from workrow.enqueue.collecting import collecting
 from workrow.enqueue.transaction import AsyncTransaction, Params, Rows, SyncTransaction
@@ -35,6 +36,7 @@ class Members:
         """The transaction to enqueue on; None: one of its own."""
         return on
 
+    @loud
     @asynccontextmanager
     async def inside_async(
         self, on: Any, manager: Any, origin: Any = None
@@ -58,6 +60,7 @@ class Members:
         finally:
             collecting.set(outer)
 
+    @loud
     @contextmanager
     def inside(self, on: Any, manager: Any, origin: Any = None) -> Iterator[tuple[Any, Callable[..., None]]]:
         """The same, blocking."""
@@ -127,18 +130,20 @@ class Block(Members):
         self._loops = on is None or transaction.is_async(on)
 
     async def __aenter__(self) -> Workflow[BatchEnd]:
-        self._living_async = self._live_async()
-        return await self._living_async.__aenter__()
+        self._living_async = Loud(self._live_async())
+        entered: Workflow[BatchEnd] = await self._living_async.__aenter__()
+        return entered
 
-    async def __aexit__(self, *raised: Any) -> bool | None:
-        return await self._living_async.__aexit__(*raised)
+    async def __aexit__(self, *raised: Any) -> None:
+        await self._living_async.__aexit__(*raised)
 
     def __enter__(self) -> Workflow[BatchEnd]:
-        self._living = self._live()
-        return self._living.__enter__()
+        self._living = Loud(self._live())
+        entered: Workflow[BatchEnd] = self._living.__enter__()
+        return entered
 
-    def __exit__(self, *raised: Any) -> bool | None:
-        return self._living.__exit__(*raised)
+    def __exit__(self, *raised: Any) -> None:
+        self._living.__exit__(*raised)
 
     @asynccontextmanager
     async def _live_async(self) -> AsyncIterator[Workflow[BatchEnd]]:

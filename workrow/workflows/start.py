@@ -8,6 +8,7 @@ from typing import Any
 from procrastinate.exceptions import AppNotOpen
 
 from workrow.declare.hooks import Enqueue, entered
+from workrow.declare.loud import Loud
 from workrow.enqueue import transaction
 from workrow.enqueue.call import Call
 from workrow.enqueue.collecting import collecting
@@ -107,22 +108,23 @@ class Prepared:
 
     def hooked(self, on: Any) -> ExitStack:
         """Inside of the hooks around an enqueue, which may change the arguments and options of its tasks."""
-        stack = ExitStack()
         batches: dict[int, list[Node]] = {}
         for node in self.plan.nodes:
             if node.signature is not None and node.signature.call._task.enqueue_hooks():
                 batches.setdefault(id(node.signature.call), []).append(node)
-        for nodes in batches.values():
-            call: Call[..., Any] = _call(nodes[0])
-            task = call._task
-            enqueue = Enqueue(task.name, call._options, [node.arguments for node in nodes], on)
-            stack.enter_context(entered(task.enqueue_hooks(), enqueue))
-            task.check_rule(enqueue.options)
-            changed: Call[..., Any] = Call(task, enqueue.options)
-            self._specs[id(call)] = spec_of(changed)
-            for node, arguments in zip(nodes, enqueue.arguments, strict=True):
-                node.arguments = arguments
-        return stack
+        with Loud(ExitStack()) as stack:
+            for nodes in batches.values():
+                call: Call[..., Any] = _call(nodes[0])
+                task = call._task
+                enqueue = Enqueue(task.name, call._options, [node.arguments for node in nodes], on)
+                stack.enter_context(entered(task.enqueue_hooks(), enqueue))
+                task.check_rule(enqueue.options)
+                changed: Call[..., Any] = Call(task, enqueue.options)
+                self._specs[id(call)] = spec_of(changed)
+                for node, arguments in zip(nodes, enqueue.arguments, strict=True):
+                    node.arguments = arguments
+            begun: ExitStack = stack.pop_all()
+            return begun
 
     def hide(self, run: Any) -> Any:
         """Note what is not to be shown, if anything is."""

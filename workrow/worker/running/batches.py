@@ -44,7 +44,6 @@ class Together:
     Attributes:
         id: of the first one; what the call is known by in a thread.
         args: what the function is called with.
-        progress_held: see `Claimed`; of all of them.
     """
 
     def __init__(self, jobs: Sequence[Claimed], context: contextvars.Context) -> None:
@@ -66,14 +65,10 @@ class Together:
         ids = [str(each.id) for each in self._jobs[:SHOWN]]
         return f"{self._jobs[0].task}[{', '.join(ids)}{', …' if len(self._jobs) > SHOWN else ''}]"
 
-    @property
-    def progress_held(self) -> bool:
-        return all(claimed.progress_held for claimed in self._jobs)
-
-    @progress_held.setter
-    def progress_held(self, value: bool) -> None:
+    def hold_progress(self) -> None:
+        """See `Claimed.hold_progress`; of all of them."""
         for claimed in self._jobs:
-            claimed.progress_held = value
+            claimed.hold_progress()
 
     async def join(
         self, claimed: Claimed, handler: BatchHandler, context: Any, call: Call, end: Callable[[int], object] | None

@@ -30,16 +30,6 @@ class Outcomes:
         """One of the results that are to be kept, if any is."""
         return next((one.result for one in self.each if one.result is not None), None)
 
-    @property
-    def written(self) -> bool:
-        """Whether the transaction has committed."""
-        return all(one.written for one in self.each)
-
-    @written.setter
-    def written(self, value: bool) -> None:
-        for one in self.each:
-            one.written = value
-
 
 Ends = Outcome | Outcomes
 """Of a job, or of a batch."""

@@ -3,11 +3,12 @@
 import asyncio
 import contextvars
 import inspect
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, ExitStack
 from typing import Any, TypeVar
 
 from workrow.context import JobContext
+from workrow.declare.loud import Loud
 from workrow.declare.resources import Provider, Providers, injected_kinds
 from workrow.errors import ConfigurationError
 from workrow.logs import get_logger
@@ -45,12 +46,12 @@ class Provision:
         """Raise ConfigurationError if something that the function asks for has no provider."""
         self._providers.check(task, func)
 
-    @asynccontextmanager
-    async def opened(self, wanted: Wanted, context: JobContext, *, in_thread: bool) -> AsyncIterator["Given"]:
-        """Open what an attempt needs, but what its thread is to open; close it at the end."""
+    async def run(
+        self, wanted: Wanted, context: JobContext, job: Callable[["Given"], Awaitable[T]], *, in_thread: bool
+    ) -> T:
+        """Await ``job`` with what an attempt needs: opened before it, but what its thread is to open; closed after."""
         given = Given(context)
-        failed: BaseException | None = None
-        async with AsyncExitStack() as stack:
+        async with Loud(AsyncExitStack()) as stack:
             for name, kind in wanted.items():
                 if kind in self._providers.overrides:
                     given.values[name] = self._providers.overrides[kind]
@@ -60,13 +61,7 @@ class Provision:
                     given.later[name] = provider
                 else:
                     given.values[name] = await _enter(stack, provider, context)
-            try:
-                yield given
-            except BaseException as error:
-                failed = error
-                raise
-        if failed is not None:
-            raise failed  # though a resource keeps silent about it
+            return await job(given)
 
     async def close(self) -> None:
         """Close the worker's resources, the youngest first."""
@@ -101,25 +96,17 @@ class Given:
         self._context = context
 
     def here(self, call: Callable[[dict[str, Any]], T]) -> T:
-        """Call this with all of it, the rest opened in this thread and closed when the call has ended.
-
-        No context manager: contextlib's set the traceback of what passes through, which a frozen dataclass refuses.
-        """
+        """Call this with all of it, the rest opened in this thread and closed when the call has ended."""
         if not self.later:
             return call(self.values)
-        with ExitStack() as stack:
+        with Loud(ExitStack()) as stack:
             values = {name: self._enter(stack, provider) for name, provider in self.later.items()}
-            try:
-                return call({**self.values, **values})
-            except BaseException as error:
-                failed = error
-                raise
-        raise failed  # though a resource keeps silent about it
+            return call({**self.values, **values})
 
     def _enter(self, stack: ExitStack, provider: Provider) -> Any:
         made = provider.make(self._context) if provider.takes_context else provider.make()
         if hasattr(type(made), "__enter__"):
-            return stack.enter_context(made)
+            return stack.enter_context(Loud(made))
         if hasattr(type(made), "__aenter__") or inspect.isawaitable(made):
             raise ConfigurationError(
                 f"the factory {provider.make!r} of scope='job' makes something async for a sync task, and does not say "
@@ -183,9 +170,9 @@ async def _enter(stack: AsyncExitStack, provider: Provider, context: JobContext 
     if inspect.isawaitable(made) and not hasattr(type(made), "__aenter__"):
         made = await made
     if hasattr(type(made), "__aenter__"):
-        return await stack.enter_async_context(made)
+        return await stack.enter_async_context(Loud(made))
     if hasattr(type(made), "__enter__"):
-        return stack.enter_context(made)
+        return stack.enter_context(Loud(made))
     return made
 
 

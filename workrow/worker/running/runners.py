@@ -135,7 +135,7 @@ class Runners:
             else:
                 job = partial(self._in_thread, claimed, task, execution, context, around_task)
             if wanted and not execution.batch:
-                job = partial(self._provided, wanted, context, job, in_thread=not is_async)
+                job = partial(self._provision.run, wanted, context, job, in_thread=not is_async)
             result = await middleware.compose(around_job, job, context, self._worker)()
             if kind is None or isinstance(result, Outcome):
                 return result
@@ -149,11 +149,7 @@ class Runners:
         """Call the function for a batch; what is given to it is opened once."""
         call = self._on_loop if is_async else self._in_thread
         job: Any = partial(call, batch, task, execution, context, around)
-        return await (self._provided(wanted, context, job, in_thread=not is_async) if wanted else job())
-
-    async def _provided(self, wanted: Wanted, context: JobContext, job: Any, *, in_thread: bool) -> Any:
-        async with self._provision.opened(wanted, context, in_thread=in_thread) as given:
-            return await job(given)
+        return await (self._provision.run(wanted, context, job, in_thread=not is_async) if wanted else job())
 
     async def _on_loop(
         self, claimed: Claimed, task: Any, execution: Execution, context: Any, around: Any, given: Given = NOTHING

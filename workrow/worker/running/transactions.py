@@ -21,6 +21,7 @@ from workrow.database.given import pool_of, sync_pool_of, tells_url
 from workrow.database.held import Held
 from workrow.database.outage import told
 from workrow.declare.execution import TransactionKind
+from workrow.declare.loud import Loud
 from workrow.enqueue import transaction
 from workrow.errors import ConfigurationError, LeaseLost, TransactionError
 from workrow.logs import get_logger
@@ -100,7 +101,8 @@ class Transactions:
                     watch.check()
                     for each in outcome.each:
                         await self._end_async(on, each, watch)
-                outcome.written = True
+                for each in outcome.each:
+                    each.written = True
                 return outcome
             except Exception as error:
                 if why := self._refusal(outcome, error):
@@ -124,7 +126,8 @@ class Transactions:
                     watch.check()
                     for each in outcome.each:
                         self._end_sync(on, each, watch)
-                outcome.written = True
+                for each in outcome.each:
+                    each.written = True
                 return outcome
             except Exception as error:
                 if why := self._refusal(outcome, error):
@@ -226,7 +229,7 @@ class Transactions:
         """Seconds until the attempt is repeated; None if it is not."""
         if not conflicts(error) or repetition >= CONFLICT_TRIES:
             return None
-        claimed.progress_held = True  # at some isolation levels, writing its progress is a conflict by itself
+        claimed.hold_progress()  # at some isolation levels, writing its progress is a conflict by itself
         logger.info("%s: conflict with another transaction, again: %s", claimed, concealed(str(error)))
         return random.uniform(0, CONFLICT_PAUSE * repetition)
 
@@ -248,11 +251,11 @@ class Transactions:
 
     def open_async(self, kind: TransactionKind, watch: Watch) -> AbstractAsyncContextManager[Any]:
         """A transaction of this kind, watched; it commits where the block ends without an error."""
-        return self._async_session(watch) if kind == "AsyncSession" else self._async_connection(watch)
+        return Loud(self._async_session(watch) if kind == "AsyncSession" else self._async_connection(watch))
 
     def open_sync(self, kind: TransactionKind, watch: Watch) -> AbstractContextManager[Any]:
         """The same that blocks."""
-        return self._session(watch) if kind == "Session" else self._connection(watch)
+        return Loud(self._session(watch) if kind == "Session" else self._connection(watch))
 
     @asynccontextmanager
     async def _async_session(self, watch: Watch) -> AsyncIterator[Any]:

@@ -3,6 +3,8 @@
 import inspect
 import random
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from workrow.database.given import sync_pool_of
@@ -28,17 +30,16 @@ class InThread(Durable):
     """See `Durable`. A task asks for one step after the other, in its own thread."""
 
     def _drive(self, what: str, op: Op[Any]) -> Any:
-        answer, error = None, None
+        go_on: Callable[[], Request] = partial(next, op)
         while True:
             try:
-                request = op.send(answer) if error is None else op.throw(error)
+                request = go_on()
             except StopIteration as end:
                 return end.value
-            answer, error = None, None
             try:
-                answer = self._serve(request)
-            except BaseException as raised:
-                error = raised
+                go_on = partial(op.send, self._serve(request))
+            except BaseException as error:
+                go_on = partial(op.throw, error)
 
     def _serve(self, request: Request) -> Any:
         match request:

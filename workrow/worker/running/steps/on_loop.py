@@ -4,6 +4,8 @@ import asyncio
 import inspect
 import random
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from workrow.database.given import pool_of
@@ -51,17 +53,16 @@ class OnLoop(Durable):
             self._leave()
 
     async def _answered(self, op: Op[Any]) -> Any:
-        answer, error = None, None
+        go_on: Callable[[], Request] = partial(next, op)
         while True:
             try:
-                request = op.send(answer) if error is None else op.throw(error)
+                request = go_on()
             except StopIteration as end:
                 return end.value
-            answer, error = None, None
             try:
-                answer = await self._serve(request)
-            except BaseException as raised:
-                error = raised
+                go_on = partial(op.send, await self._serve(request))
+            except BaseException as error:
+                go_on = partial(op.throw, error)
 
     async def _serve(self, request: Request) -> Any:
         match request:
