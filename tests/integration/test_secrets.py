@@ -349,6 +349,7 @@ def test_a_job_says_of_itself_what_may_be_said(app: workrow.App) -> None:
     assert pickle.loads(pickle.dumps(claimed.job)) == claimed.job
 
 
+@pytest.mark.usefixtures("all_of_unicode")
 def test_what_a_row_says_draws_nothing_on_a_terminal(conn: Any, database_url: str) -> None:
     odd = "a\x1b[2Jb\x9b1mc\rd\u202ee\nforged"
     entry = {"attempt": 1, "at": "now", "type": odd, "message": odd, "traceback": f"one\n{odd}\n", "discarded": False}
