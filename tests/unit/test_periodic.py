@@ -1,5 +1,6 @@
 """``@app.periodic``: what cannot become a job is refused where it is written."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -94,3 +95,48 @@ def test_an_annotation_may_name_what_comes_later() -> None:
 @dataclass
 class Later:
     x: int
+
+
+def keeping(func: Any) -> Any:
+    @functools.wraps(func)
+    async def wrapper(timestamp: int, **others: Any) -> str:
+        return f"{timestamp}: {await func(**others)}"
+
+    return wrapper
+
+
+def taking_out(func: Any) -> Any:
+    @functools.wraps(func)
+    async def wrapper(**everything: Any) -> str:
+        return f"{everything.pop('timestamp')}: {await func(**everything)}"
+
+    return wrapper
+
+
+@pytest.mark.parametrize("around", [keeping, taking_out])
+async def test_a_wrapper_may_take_the_due_time(around: Any) -> None:
+    """Its function's signature, which it shows, has none."""
+    app = HOMES["app"]()
+
+    async def monthly(n: int, to: date = date(2026, 1, 1)) -> str:
+        return f"{n} {to}"
+
+    with pytest.raises(workrow.OptionError, match="argument n='many' does not fit int"):
+        declared(app, around(monthly), {"n": "many"})
+    app = HOMES["app"]()
+    declared(app, around(monthly), {"n": 1, "to": date(2026, 2, 3)})
+    async with app.open_async():
+        (periodic,) = app.periodic_registry.periodic_tasks.values()
+        await Deferrer({}, app.periodic_registry).defer_jobs([(periodic, 60)])
+        [job] = app.connector.jobs.values()
+        assert job["args"] == {"n": 1, "to": "2026-02-03", "timestamp": 60}
+        task = app.tasks["t"]
+        assert await task.func(**task.load(job["args"], 1, None)) == "60: 1 2026-02-03"
+
+
+def test_a_wrapper_that_takes_no_due_time_is_as_what_it_wraps() -> None:
+    @functools.wraps(no_time)
+    def wrapper(n: int = 1) -> None: ...
+
+    with pytest.raises(workrow.OptionError, match="unexpected keyword argument 'timestamp'"):
+        declared(HOMES["app"](), wrapper, None)

@@ -1,5 +1,6 @@
 """``@app.periodic`` as procrastinate has it, with its lines and arguments checked where they are written."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,13 +52,38 @@ def _check_task(task: Any) -> None:
         )
 
 
+def arguments_at(timestamp: int, task: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a job of one of our tasks is stored with.
+
+    Args:
+        timestamp: its due time.
+        task: the task.
+        given: the arguments of its line.
+
+    Raises:
+        ArgumentError: they do not fit the signature.
+    """
+    own, others = _parted(task, {**given, "timestamp": timestamp})
+    return {**task.bind((), own, json_too=True), **others}
+
+
+def _parted(task: Any, arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is for the function, and what for its wrapper alone: one made with functools.wraps shows the function's
+    signature, and may itself take the due time, by name or among others: procrastinate asks for no signature."""
+    if hasattr(task.func, "__wrapped__") and "timestamp" not in task.signature.parameters and not task.execution.batch:
+        parameters = inspect.signature(task.func, follow_wrapped=False).parameters.values()
+        if any(each.name == "timestamp" or each.kind is each.VAR_KEYWORD for each in parameters):
+            timestamp = arguments.pop("timestamp")
+            return arguments, {"timestamp": timestamp}
+    return arguments, {}
+
+
 def _check_arguments(task: Any, given: Mapping[str, Any]) -> None:
-    arguments = {**given, "timestamp": 0}
     try:
         if task.parameters.pending:  # until what annotations name is there, names alone can be told
-            task.signature.bind(**arguments)
+            task.signature.bind(**_parted(task, {**given, "timestamp": 0})[0])
             return
-        bound = task.bind((), arguments, json_too=True)
+        bound = arguments_at(0, task, given)
         if hasattr(task.blueprint, "codec"):  # else an app's json_dumps may know what JSON does not
             dump_arguments(task.name, bound, task.max_payload, task.hidden)
     except TypeError as error:  # an ArgumentError is one

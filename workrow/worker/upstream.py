@@ -16,6 +16,7 @@ from workrow.arguments.secrets import masked
 from workrow.configuration import check_worker
 from workrow.database.held import AGAIN_SECONDS
 from workrow.database.outage import is_lost, is_passing, told
+from workrow.declare.periodic import arguments_at
 from workrow.enqueue.hiding import OurJob
 from workrow.logs import get_logger
 from workrow.tasks import Task
@@ -135,9 +136,8 @@ class _Checked:
 
     def configure(self, *, task_kwargs: dict[str, Any], **options: Any) -> Any:
         """See procrastinate; of ``task_kwargs``, which may be shown, only the due time is new."""
-        kwargs = {**self._kwargs, "timestamp": task_kwargs["timestamp"]}
         deferrer = self._task.configure(**options)
-        bound = self._task.bind((), kwargs, json_too=True)
+        bound = arguments_at(task_kwargs["timestamp"], self._task, self._kwargs)
         deferrer.job = OurJob.of(deferrer.job, task_kwargs=bound, hidden=self._task.hidden)
         return deferrer
 
