@@ -92,7 +92,8 @@ def test_an_upgrade_under_workers_of_the_release_before(version: int, release: P
             for each in [each for each in workers if each.poll() is not None]:
                 # version 1 ran procrastinate's own loop: an error ends it, and a fetch that waits while its table gets
                 # columns is one. It puts its running jobs to their ends first; a worker of this release goes on.
-                assert version == 1, "a worker died"
+                # Versions 5 to 7 end if the upgrade holds the workers' table for over 100 ms just when they register.
+                assert version in (1, 5, 6, 7), "a worker died"
                 workers.remove(each)
                 workers.append(stack.enter_context(worker(url, None)))
             row = connection.execute("SELECT count(*) FROM ran").fetchone()

@@ -67,6 +67,11 @@ EXCUSED = """
         status = 'todo' AND (
             scheduled_at > clock_timestamp() OR task_name NOT IN ('healthy', 'healthy.limited')
             OR version > 1 OR version < 1 OR line IS NOT NULL
+            OR EXISTS (
+                SELECT FROM procrastinate_jobs AS first
+                WHERE first.lock = job.lock
+                AND (-CAST(first.priority AS bigint), first.id) < (-CAST(job.priority AS bigint), job.id)
+            )
         ), false
     )
 """

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from workrow.database import clock
-from workrow.database.held import Held
+from workrow.database.held import AGAIN_SECONDS, Held
 from workrow.database.link import Connect, Link, persist
 from workrow.database.outage import LOST as DATABASE_AWAY
 from workrow.database.outage import Outage, told
@@ -74,7 +74,7 @@ class Lease:
         return {"worker_id": self._worker_id, "refused": self.refused, "stopping": self._stopping}
 
     async def register(self) -> None:
-        """Take a new lease; waits for a database that is away."""
+        """Take a new lease; waits for a database that is away, and for an upgrade that holds the tables."""
         link = Link(self._connect)
         began = clock.steady()
 
@@ -85,7 +85,13 @@ class Lease:
             return int(rows[0][0])
 
         try:
-            self._worker_id = await persist("registering", attempt)
+            while True:
+                try:
+                    self._worker_id = await persist("registering", attempt)
+                    break
+                except Held as error:
+                    logger.info("registering waits: %s", told(error))
+                    await asyncio.sleep(AGAIN_SECONDS)
         finally:
             await link.close()
         self._beaten_at = self._steady_since = began

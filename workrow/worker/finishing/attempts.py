@@ -108,12 +108,15 @@ class Attempts:
         held = await self._held(batch)
         aside = [each for each in batch if each.claimed.id in held or _waits_for_key(each)]
         if not aside:
-            return batch  # a table is held, or it was over in the meantime
+            return batch  # another table is held, or it was over in the meantime
         taken = {each.claimed.id for each in aside}
         return aside + await self.write([each for each in batch if each.claimed.id not in taken])
 
     async def _held(self, batch: list[Outcome]) -> set[int]:
-        rows = await self._link.run("probe_jobs", ids=literal(str(each.claimed.id) for each in batch))
+        try:
+            rows = await self._link.run("probe_jobs", ids=literal(str(each.claimed.id) for each in batch))
+        except Held:  # the table as a whole, by an upgrade
+            return {each.claimed.id for each in batch}
         return {row[0] for row in rows}
 
     def refuse(self, outcome: Outcome) -> None:

@@ -17,6 +17,8 @@ BATCH_CHARACTERS = 16 * 1024 * 1024
 """So much of results in one statement, unless it is a single one: at 1 GB PostgreSQL would end the connection."""
 TICK_SECONDS = 0.01
 """While there is more to run, outcomes are gathered for so long: commits of a few jobs each cost more."""
+SHOWN = 10
+"""So many finishes that wait are told one by one: an upgrade that holds the table holds all of them."""
 AGAIN_SECONDS = 1.0
 """How long an outcome waits whose row somebody else holds, or that PostgreSQL refuses for a reason that may pass."""
 
@@ -112,8 +114,10 @@ class Finisher:
                 self._buffer = batch + self._buffer
                 raise
             self._attempts.over()
-            for outcome in held:
+            for outcome in held[:SHOWN]:
                 logger.warning("%s: its finish waits: an open transaction holds its row or its key", outcome.claimed)
+            if len(held) > SHOWN:
+                logger.warning("and those of %d more", len(held) - SHOWN)
             self.held += held
             self._written(batch, held)
 
