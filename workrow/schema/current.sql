@@ -3419,39 +3419,26 @@ AS $function$
         INNER JOIN workrow.flow_nodes AS mine ON mine.flow_id = own.workflow_id AND mine.number = own.workflow_node
     ),
 
-    before (flow_id, number) AS (
-        SELECT node.flow_id, given.number
+    around (is_parent, flow_id, number) AS (
+        SELECT side.is_parent, node.flow_id, given.number
         FROM node
-        CROSS JOIN LATERAL unnest(node.before) AS given (number)
+        CROSS JOIN LATERAL (VALUES (true, node.before), (false, node.after)) AS side (is_parent, numbers)
+        CROSS JOIN LATERAL unnest(side.numbers) AS given (number)
         UNION
-        SELECT between_them.flow_id, given.number
-        FROM before
+        SELECT around.is_parent, around.flow_id, given.number
+        FROM around
         INNER JOIN workrow.flow_nodes AS between_them
-            ON between_them.flow_id = before.flow_id AND between_them.number = before.number AND between_them.kind <> 'task'
-        CROSS JOIN LATERAL unnest(between_them.parents) AS given (number)
-    ),
-
-    after (flow_id, number) AS (
-        SELECT node.flow_id, given.number
-        FROM node
-        CROSS JOIN LATERAL unnest(node.after) AS given (number)
-        UNION
-        SELECT between_them.flow_id, given.number
-        FROM after
-        INNER JOIN workrow.flow_nodes AS between_them
-            ON between_them.flow_id = after.flow_id AND between_them.number = after.number AND between_them.kind <> 'task'
-        CROSS JOIN LATERAL unnest(between_them.dependents) AS given (number)
+            ON between_them.flow_id = around.flow_id AND between_them.number = around.number AND between_them.kind <> 'task'
+        CROSS JOIN LATERAL unnest(
+            CASE WHEN around.is_parent THEN between_them.parents ELSE between_them.dependents END
+        ) AS given (number)
     ),
 
     relative (is_parent, job_id) AS (
-        SELECT true, other.job_id
-        FROM before
-        INNER JOIN workrow.flow_nodes AS other ON other.flow_id = before.flow_id AND other.number = before.number
-        UNION
-        SELECT false, other.job_id
-        FROM after
-        INNER JOIN workrow.flow_nodes AS other ON other.flow_id = after.flow_id AND other.number = after.number
-        WHERE NOT EXISTS (SELECT FROM node WHERE node.appended_to = other.number)
+        SELECT around.is_parent, other.job_id
+        FROM around
+        INNER JOIN workrow.flow_nodes AS other ON other.flow_id = around.flow_id AND other.number = around.number
+        WHERE around.is_parent OR NOT EXISTS (SELECT FROM node WHERE node.appended_to = other.number)
         UNION
         SELECT false, other.job_id
         FROM node
