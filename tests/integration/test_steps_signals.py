@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -12,8 +13,11 @@ from sqlalchemy.orm import Session
 
 import workrow
 from tests.integration.test_heart import Running, until
+from tests.integration.test_worker import run
 from workrow import testing
 from workrow.database.urls import libpq_url
+from workrow.enqueue import transaction
+from workrow.worker.running.steps import on_loop
 
 
 def declared(app: workrow.App) -> Any:
@@ -155,3 +159,28 @@ async def test_many_signals_from_many_transactions_are_all_taken(app: workrow.Ap
         await asyncio.gather(*(workrow.signal(None, job, "one", n) for n in range(8) for job in jobs))
         taken = [sorted(await job.result(timeout=30)) for job in jobs]
     assert taken == [list(range(8))] * 3
+
+
+async def test_an_answer_that_was_lost_with_its_connection_takes_one_signal(
+    open_app: workrow.App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @open_app.task(name="two")
+    async def two(ctx: workrow.JobContext) -> list[Any]:
+        return [await ctx.wait_for("go", timeout=0, name=name) for name in ("first", "second")]
+
+    async def run_async(on: Any, statement: str, params: Any) -> Any:
+        rows = await transaction.run_async(on, statement, params)
+        if statement == "end_wait" and not lost:
+            lost.append(rows)
+            raise psycopg.OperationalError("the connection is lost")
+        return rows
+
+    lost: list[Any] = []
+    monkeypatch.setattr(on_loop, "transaction", SimpleNamespace(run_async=run_async))
+    monkeypatch.setattr(on_loop, "OUTAGE_PAUSE", 0)
+    job = await two.enqueue(None)
+    for value in (1, 2):
+        await workrow.signal(None, job, "go", value)
+    await run(open_app)
+    assert lost
+    assert await job.result(timeout=5) == [1, 2]

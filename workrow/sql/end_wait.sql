@@ -1,5 +1,6 @@
 -- Take the oldest signal that a step waits for, or note that the time for it is over; fenced. One row while the job is ours:
--- whether the wait is over, the value, and why there is none.
+-- whether the wait is over, the value, and why there is none. Asked again, for its answer was lost with the connection, it
+-- answers the same, and takes no other signal.
 WITH ours AS MATERIALIZED (
     SELECT CAST(%(id)s AS bigint) AS id
     WHERE
@@ -8,11 +9,18 @@ WITH ours AS MATERIALIZED (
         )
 ),
 
+known AS (
+    SELECT step.job_id, step.result, step.error
+    FROM workrow.job_steps AS step
+    INNER JOIN ours ON ours.id = step.job_id
+    WHERE step.name = CAST(%(name)s AS text) AND step.ended_at IS NOT NULL
+),
+
 signal AS (
     SELECT sent.id
     FROM workrow.job_signals AS sent
     INNER JOIN ours ON ours.id = sent.job_id
-    WHERE sent.name = CAST(%(signal)s AS text) AND sent.taken_by IS NULL
+    WHERE sent.name = CAST(%(signal)s AS text) AND sent.taken_by IS NULL AND NOT EXISTS (SELECT FROM known)
     ORDER BY sent.id
     LIMIT 1
     FOR UPDATE OF sent SKIP LOCKED
@@ -27,7 +35,7 @@ taken AS (
 ),
 
 noted AS (
-    INSERT INTO workrow.job_steps AS known (job_id, name, kind, token, signal, ended_at, result, error, failed_before)
+    INSERT INTO workrow.job_steps AS step (job_id, name, kind, token, signal, ended_at, result, error, failed_before)
     SELECT
         ours.id, CAST(%(name)s AS text), 'wait', CAST(%(token)s AS integer), CAST(%(signal)s AS text), clock_timestamp(),
         taken.value,
@@ -47,10 +55,14 @@ noted AS (
         )
     ON CONFLICT (job_id, name) DO UPDATE
     SET ended_at = excluded.ended_at, result = excluded.result, error = excluded.error
-    WHERE known.ended_at IS NULL
+    WHERE step.ended_at IS NULL
     RETURNING job_id, result, error
 )
 
-SELECT noted.job_id IS NOT NULL AS over, CAST(noted.result AS text) AS result, CAST(noted.error AS text) AS error
+SELECT answer.job_id IS NOT NULL AS over, CAST(answer.result AS text) AS result, CAST(answer.error AS text) AS error
 FROM ours
-LEFT JOIN noted ON noted.job_id = ours.id
+LEFT JOIN (
+    SELECT noted.job_id, noted.result, noted.error FROM noted
+    UNION ALL
+    SELECT known.job_id, known.result, known.error FROM known
+) AS answer ON answer.job_id = ours.id
