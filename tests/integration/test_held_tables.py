@@ -57,3 +57,31 @@ async def test_a_worker_goes_on_after_the_tables_were_locked(
         assert done(conn, ids)
     assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
     assert sorted(started) == list(range(5))
+
+
+async def test_nodes_that_are_held_keep_no_other_job_and_no_other_workflow(
+    database_url: str, open_app: workrow.App, conn: Any
+) -> None:
+    go, started = asyncio.Event(), 0
+
+    @open_app.task(name="part")
+    async def part() -> None:
+        nonlocal started
+        started += 1
+        await go.wait()
+
+    held = await workrow.chain(part.si(), part.si()).enqueue(None)
+    free = await workrow.chain(part.si(), part.si()).enqueue(None)
+    plain = await part.enqueue(None)
+    async with (
+        Running(open_app, concurrency=10),
+        await psycopg.AsyncConnection.connect(database_url) as user,
+    ):
+        await until(lambda: started == 3)
+        await user.execute("SELECT FROM workrow.flow_nodes WHERE flow_id = %s FOR UPDATE", [held.id])
+        go.set()  # their ends are written together
+        await plain.result(timeout=10)
+        await free.result(timeout=10)
+        assert (await held.status()).done == 0
+        await user.rollback()
+        await held.result(timeout=10)

@@ -87,27 +87,32 @@ class Attempts:
         return await self.write(batch[:half]) + await self.write(batch[half:])
 
     async def write_free(self, batch: list[Outcome]) -> list[Outcome]:
-        """Write those of a batch that nobody holds any more: one look at their rows, and one attempt for each key.
+        """Write those of a batch that nobody holds any more: one look at their rows, an attempt for each key and workflow.
 
         Returns:
             What is to be tried again later.
         """
         self.holders.clear()
         held = await self._held(batch)
-        free = [each for each in batch if each.claimed.id not in held]
-        left = await self.write([each for each in free if not _waits_for_key(each)])
-        for outcome in free:
-            if _waits_for_key(outcome):
-                left += await self.write([outcome])
-        return [each for each in batch if each.claimed.id in held] + left
+        left = [each for each in batch if each.claimed.id in held]
+        together: dict[object, list[Outcome]] = {None: []}
+        for outcome in batch:
+            if outcome.claimed.id not in held:
+                apart = (outcome.claimed.id,) if _waits_for_key(outcome) else outcome.claimed.workflow
+                together.setdefault(apart, []).append(outcome)
+        for outcomes in together.values():
+            left += await self.write(outcomes)
+        return left
 
     async def _set_aside(self, batch: list[Outcome]) -> list[Outcome]:
-        """Write all but those that are held, or that may be: a key of a row that is not committed cannot be seen."""
+        """Write all but those that are held, or that may be: a key of a row that is not committed cannot be seen, nor
+        which nodes of workflows are held that an end would touch."""
         if len(batch) == 1:
             return batch
         held = await self._held(batch)
         aside = [each for each in batch if each.claimed.id in held or _waits_for_key(each)]
-        if not aside:
+        aside = aside or [each for each in batch if each.claimed.workflow is not None]
+        if len(aside) in (0, len(batch)):
             return batch  # another table is held, or it was over in the meantime
         taken = {each.claimed.id for each in aside}
         return aside + await self.write([each for each in batch if each.claimed.id not in taken])
