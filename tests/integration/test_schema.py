@@ -88,7 +88,7 @@ def test_up_down_up_gives_the_same_and_down_leaves_nothing(empty_database_url: s
     schema.upgrade(empty_database_url)
     assert objects(empty_database_url) == installed
     assert ("view", "workrow.jobs") in installed
-    assert ("relation r", "public.procrastinate_jobs") in installed
+    assert any(kind == "relation r" and name.endswith(".procrastinate_jobs") for kind, name in installed)
 
 
 def test_upgrade_twice_changes_nothing(empty_database_url: str) -> None:

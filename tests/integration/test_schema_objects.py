@@ -5,6 +5,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from click.testing import CliRunner
+from psycopg import sql
 
 from tests.catalog import objects
 from workrow import schema
@@ -68,7 +69,7 @@ def one_column_more(connection: psycopg.Connection, view: str) -> str:
 def test_hashes_hold_for_any_search_path_and_another_servers_views_are_not_compared(empty_database_url: str) -> None:
     schema.upgrade(empty_database_url)
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
-        connection.execute("SET search_path = workrow, public")
+        connection.execute('SET search_path = workrow, "$user", public')
         assert schema.status(connection).changed == ()
         connection.execute(
             "UPDATE workrow.installed_objects SET found_hash = '14-' || md5(name) WHERE name LIKE 'views/%'"
@@ -80,6 +81,25 @@ def test_hashes_hold_for_any_search_path_and_another_servers_views_are_not_compa
         assert connection.execute(
             "SELECT count(*) FROM workrow.installed_objects WHERE found_hash LIKE '14-%'"
         ).fetchone() == (0,)
+
+
+HABITS = {
+    "DateStyle": "German, DMY",
+    "IntervalStyle": "sql_standard",
+    "TimeZone": "Asia/Kathmandu",
+    "quote_all_identifiers": "on",
+}
+
+
+def test_hashes_hold_for_sessions_of_other_habits_and_leave_them_theirs(empty_database_url: str) -> None:
+    with psycopg.connect(empty_database_url) as connection:
+        for name, value in HABITS.items():
+            connection.execute(sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
+        schema.upgrade(connection)
+        assert schema.status(connection).changed == ()
+        for name, value in HABITS.items():
+            assert connection.execute("SELECT current_setting(%s)", [name]).fetchone() == (value,)
+    assert schema.status(empty_database_url).changed == ()
 
 
 def test_an_upgrade_with_nothing_to_do_writes_nothing(empty_database_url: str) -> None:
@@ -104,12 +124,14 @@ def test_every_earlier_version_leads_to_the_same(version: int, empty_database_ur
 
 def test_an_instance_that_the_search_path_misses_is_told(empty_database_url: str) -> None:
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
-        connection.execute("CREATE SCHEMA app")
-        connection.execute("SET search_path = app")
+        connection.execute("CREATE SCHEMA elsewhere")
+        connection.execute("SET search_path = elsewhere")
         schema.upgrade(connection)
         connection.execute("SET search_path = public")
         for call in (schema.upgrade, schema.check, schema.status, schema.downgrade):
-            with pytest.raises(SchemaError, match=r"search_path is public, .* schema app: put app on the search_path"):
+            with pytest.raises(
+                SchemaError, match=r"search_path is public, .* schema elsewhere: put elsewhere on the search_path"
+            ):
                 call(connection)  # type: ignore[operator]
 
 

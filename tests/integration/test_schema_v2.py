@@ -8,6 +8,7 @@ import pytest
 from procrastinate.sql import queries
 
 from tests.catalog import objects
+from tests.conftest import READABLE
 from tests.integration.stock import V1_FINISH, V1_RETRY, fill, rows
 from workrow import schema
 
@@ -17,7 +18,7 @@ LIVE = FINISHED = 5_000
 @pytest.fixture
 def conn(empty_database_url: str) -> Iterator[psycopg.Connection[Any]]:
     """A database of stock procrastinate's, adopted by version 1."""
-    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+    with psycopg.connect(empty_database_url, autocommit=True, options=READABLE) as connection:
         fill(connection, LIVE, FINISHED)
         schema.upgrade(empty_database_url, to=1)
         yield connection

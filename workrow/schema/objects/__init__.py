@@ -14,6 +14,17 @@ from workrow.schema.targets import Run
 # the first version that has workrow.installed_objects
 SINCE = 5
 
+_STYLE = {"DateStyle": "ISO, MDY", "IntervalStyle": "postgres", "TimeZone": "UTC", "quote_all_identifiers": "off"}
+_IN_OUR_STYLE = "SELECT " + ", ".join(
+    f"set_config('workrow.{name}', current_setting('{name}'), true), set_config('{name}', '{value}', true)"
+    for name, value in _STYLE.items()
+)
+"""The server writes times and names in a view's text as the session does, so hashes are taken in one style for all."""
+_IN_THEIR_STYLE = "SELECT " + ", ".join(
+    f"set_config('{name}', current_setting('workrow.{name}', true), true)" for name in _STYLE
+)
+"""What the caller's transaction does afterwards is its own affair."""
+
 _CATALOGUE = (resources.files(__name__) / "catalogue.sql").read_text(encoding="utf-8").strip()
 
 
@@ -58,13 +69,15 @@ def make(run: Run) -> None:
     for name, text in texts.items():
         run(_in_place_of(name, text, _standing_on(name, texts)))
     if texts:
+        run(_IN_OUR_STYLE)
         run(_note(texts))
+        run(_IN_THEIR_STYLE)
 
 
 def statements() -> list[str]:
     """What makes all objects, and notes that they are made."""
     texts = versions.objects()
-    return [*texts.values(), _forget_others(texts), _note(texts)]
+    return [*texts.values(), _forget_others(texts), _IN_OUR_STYLE, _note(texts), _IN_THEIR_STYLE]
 
 
 def _differing(run: Run) -> list[Changed]:
@@ -75,7 +88,10 @@ def _differing(run: Run) -> list[Changed]:
         WHERE found.hash IS DISTINCT FROM made.found_hash
         ORDER BY made.name
     """
-    return [Changed(*row) for row in run(query)]
+    run(_IN_OUR_STYLE)
+    found = [Changed(*row) for row in run(query)]
+    run(_IN_THEIR_STYLE)
+    return found
 
 
 def _server(found: str | None) -> str | None:
