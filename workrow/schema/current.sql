@@ -3891,20 +3891,19 @@ BEGIN
         replaced_by = CASE WHEN later.state = 'expanded' THEN later.replaced_by END,
         ended_at = NULL,
         error = NULL,
-        pending = CASE WHEN later.fires IS NOT NULL THEN 1 ELSE coalesce(waits.times, 0) END
-    FROM workrow.flow_nodes AS same
-    LEFT JOIN (
+        pending = CASE WHEN later.fires IS NULL THEN 0 ELSE 1 END
+    WHERE
+        later.flow_id = in_flow AND (later.number = ANY(again) OR later.fires = 'undo' OR later.number = ANY(calls));
+    UPDATE workrow.flow_nodes AS later
+    SET pending = waits.times
+    FROM (
         SELECT next.number, count(*) AS times
         FROM workrow.flow_nodes AS before
         CROSS JOIN LATERAL unnest(before.dependents) AS next (number)
-        WHERE before.flow_id = in_flow AND (before.number = ANY(again) OR before.state NOT IN ('succeeded', 'skipped'))
+        WHERE before.flow_id = in_flow AND before.state NOT IN ('succeeded', 'skipped')
         GROUP BY next.number
-    ) AS waits ON waits.number = same.number
-    WHERE
-        same.flow_id = in_flow
-        AND later.flow_id = in_flow
-        AND later.number = same.number
-        AND (later.number = ANY(again) OR later.fires = 'undo' OR later.number = ANY(calls));
+    ) AS waits
+    WHERE later.flow_id = in_flow AND later.number = waits.number AND later.number = ANY(again);
     -- a batch looks at all of its members again
     UPDATE workrow.flow_nodes SET state = 'waiting', pending = -1, ended_at = NULL
     WHERE flow_id = in_flow AND number = 0 AND kind = 'batch';
