@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from psycopg import sql
 
 from tests.catalog import objects
+from tests.conftest import READABLE
 from workrow import schema
 from workrow.cli import main
 from workrow.errors import SchemaError
@@ -45,7 +46,7 @@ def test_what_was_changed_by_hand_is_told_and_put_back(
     schema.upgrade(empty_database_url)
     before = objects(empty_database_url)
     assert schema.status(empty_database_url).changed == ()
-    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+    with psycopg.connect(empty_database_url, autocommit=True, options=READABLE) as connection:
         connection.execute((change or one_column_more(connection, "workrow.jobs")).encode())
     [changed] = schema.status(empty_database_url).changed
     assert (changed.name, changed.found is not None) == (name, there)
