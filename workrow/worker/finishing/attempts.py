@@ -87,7 +87,7 @@ class Attempts:
         return await self.write(batch[:half]) + await self.write(batch[half:])
 
     async def write_free(self, batch: list[Outcome]) -> list[Outcome]:
-        """Write those of a batch that nobody holds any more: a look at their rows, an attempt for each key and workflow.
+        """Write those of a batch that nobody holds now: a look at their rows, an attempt for each key and workflow.
 
         Returns:
             What is to be tried again later.
