@@ -1,15 +1,18 @@
 """A model of the protocol: each job's state, who holds it and by which claim; and what may come back from a statement.
 
-`protocol_ops.Model` adds what workers and outsiders do.
+`protocol_flows.Flows` adds workflows, and `protocol_ops.Model` what workers and outsiders do.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import psycopg
 
 from workrow import sql
+
+if TYPE_CHECKING:
+    from tests.integration.protocol_flows import Flow
 
 MAX_CRASHES = 2
 
@@ -22,6 +25,21 @@ class Claim(NamedTuple):
     job: int
     worker: int
     token: int
+
+
+@dataclass
+class Node:
+    """A part of a workflow. ``job``: what it has become, once it waits for nobody."""
+
+    flow: int
+    number: int
+    lock: str | None
+    queueing_lock: str | None
+    state: str = "waiting"
+    job: int | None = None
+
+    def __str__(self) -> str:
+        return f"node {self.number} of workflow {self.flow}"
 
 
 @dataclass
@@ -43,6 +61,7 @@ class Job:
     forsaken: bool = False
     """It runs without an owner for so long that it may be rescued."""
     effects: int = 0
+    node: Node | None = None
 
     @property
     def row(self) -> tuple[Any, ...]:
@@ -58,6 +77,8 @@ class Job:
             self.crashes,
             self.quarantined,
             self.effects,
+            self.node and self.node.flow,
+            self.node and self.node.number,
         )
 
 
@@ -65,12 +86,18 @@ STATE = """
     SELECT
         jobs.id, jobs.place, CAST(jobs.status AS text), CASE WHEN jobs.status = 'doing' THEN jobs.worker_id END,
         jobs.claims, jobs.attempts, jobs.crashes, jobs.quarantined,
-        (SELECT count(*) FROM protocol_effects AS effect WHERE effect.job_id = jobs.id)
+        (SELECT count(*) FROM protocol_effects AS effect WHERE effect.job_id = jobs.id),
+        jobs.workflow_id, jobs.workflow_node
     FROM (
-        SELECT id, 'live' AS place, status, worker_id, claims, attempts, crashes, false AS quarantined
+        SELECT
+            id, 'live' AS place, status, worker_id, claims, attempts, crashes, false AS quarantined,
+            workflow_id, workflow_node
         FROM procrastinate_jobs
         UNION ALL
-        SELECT id, 'history', status, worker_id, claims, attempts, crashes, quarantine IS NOT NULL FROM workrow.history
+        SELECT
+            id, 'history', status, worker_id, claims, attempts, crashes, quarantine IS NOT NULL,
+            workflow_id, workflow_node
+        FROM workrow.history
     ) AS jobs
     ORDER BY jobs.id, jobs.place
 """
@@ -138,7 +165,10 @@ class State:
     """
 
     load: Callable[[str], str] = sql.load
+    looks: psycopg.Connection | None = None
+    """To read ids that the database gives."""
     jobs: dict[int, Job] = field(default_factory=dict)
+    flows: dict[int, "Flow"] = field(default_factory=dict)
     leases: dict[int, bool] = field(default_factory=dict)
     """The workers that have a row. True: silent for longer than the lease."""
     leases_unsure: bool = False
@@ -151,6 +181,8 @@ class State:
     """All there ever were, by the order in which they came."""
     locked: int | None = None
     """The job whose row a user's open transaction has locked: the end of a transactional task passes it over."""
+    alone: bool = True
+    """Whether what is settled ran beside nobody."""
     fresh: set[int] = field(default_factory=set)
     """The jobs claimed in this step: whoever acted beside the claim did not see it."""
 
@@ -242,11 +274,14 @@ class State:
         self.claims.append(Claim(job_id, worker, token))
         self.fresh.add(job_id)
 
-    @staticmethod
-    def _end(job: Job, status: str, *, counted: bool = True) -> None:
+    def _end(self, job: Job, status: str, *, counted: bool = True) -> None:
         assert job.status == "doing", f"job {job.id} ends twice"
         job.status = status
         job.attempts += counted and status != "cancelled"
+        self._tell(job)
+
+    def _tell(self, job: Job) -> None:
+        """Its workflow hears of its end: `protocol_flows.Flows`."""
 
     def _crash(self, job: Job, counted: bool) -> str:
         """Its worker or its process died; returns what becomes of the job."""
@@ -266,6 +301,7 @@ class State:
 
     @staticmethod
     def _comes_back(job: Job, *, counted: bool = True) -> None:
-        """From history to the queue: the token stays, the crashes are forgiven."""
+        """From history to the queue: the token stays, the crashes are forgiven. Of its workflow, which has gone
+        on, it is no part any more."""
         job.status, job.when, job.attempts, job.crashes = "todo", "due", job.attempts + counted, 0
-        job.quarantined, job.abort, job.marked = False, False, None
+        job.quarantined, job.abort, job.marked, job.node = False, False, None, None

@@ -4,12 +4,13 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from tests.integration.protocol import MAX_CRASHES, Claim, Job, Op, Rows, State
+from tests.integration.protocol import MAX_CRASHES, Claim, Job, Op, Rows
+from tests.integration.protocol_flows import Flows
 
 MAX_ROWS = 1000
 
 
-class Model(State):
+class Model(Flows):
     """Makes an `Op` for each thing that can be done."""
 
     # producers and outsiders
@@ -66,6 +67,7 @@ class Model(State):
             assert rows == [(verdict,)] or came_back, f"cancel says {rows}, not {verdict}"
             if rows[0][0] == "cancelled":
                 job.status = "cancelled"
+                self._tell(job)
             elif rows[0][0] == "aborting":
                 job.abort = True
 
@@ -163,8 +165,8 @@ class Model(State):
             self._exactly(lost[:max_rows], [row[0] for row in rows], lost, alone)
             for job_id, *_, verdict in rows:
                 job = self.jobs[job_id]
-                if not alone and job.queueing_lock and verdict == "held":
-                    continue  # somebody has taken its queueing lock and not committed
+                if not alone and (job.queueing_lock or job.node) and verdict == "held":
+                    continue  # somebody has taken its queueing lock, or holds its workflow, and has not committed
                 assert verdict == self._crash(job, job.crashes == 0 or job.marked == job.claims)
             held = {job.worker for job in self.running()}
             if alone:
@@ -250,7 +252,9 @@ class Model(State):
         """The ends of some claims of one worker; ``status``: how, or "quarantined", or "deleted"."""
 
         def apply(rows: Rows, alone: bool) -> None:
-            for job in self._accepted(claims, rows, alone):
+            # what all of them end is told at once, one workflow after the other
+            accepted = self._accepted(claims, rows, alone, lambda job: status != "deleted" or job.node is None)
+            for job in sorted(accepted, key=lambda job: (job.node.flow, job.node.number) if job.node else (0, 0)):
                 job.quarantined = status == "quarantined"
                 self._end(job, "failed" if job.quarantined else status, counted=not job.quarantined)
 

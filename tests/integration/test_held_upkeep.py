@@ -75,6 +75,24 @@ async def test_stale_jobs_end_but_for_those_that_are_held(
     assert count(conn, "workrow.queue_names") == 1
 
 
+def test_stale_nodes_end_but_for_one_whose_next_key_is_held(conn: Any, service: psycopg.Connection) -> None:
+    app = workrow.App("postgresql:///nowhere")
+
+    @app.task(name="t")
+    async def t() -> None: ...
+
+    for key in ("held", None):
+        first = t.options(expires=timedelta(hours=1)).si()
+        workrow.chain(first, t.options(queueing_lock=key).si()).if_failed("continue").enqueue(conn)
+    conn.execute("UPDATE procrastinate_jobs SET expires_at = now()")
+    t.options(queueing_lock="held").enqueue(service)
+    conn.execute("SET lock_timeout = 100")
+    assert conn.execute("SELECT workrow.sweep_expired_v1()").fetchone() == (1,)
+    service.rollback()
+    assert conn.execute("SELECT workrow.sweep_expired_v1()").fetchone() == (1,)
+    assert count(conn, "workrow.flow_nodes WHERE state = 'enqueued'") == 2
+
+
 async def test_a_user_who_cancels_does_not_wait_for_another(conn: Any, service: psycopg.Connection) -> None:
     query = "INSERT INTO procrastinate_jobs (queue_name, task_name) VALUES ('new', 't'), ('new', 't') RETURNING id"
     first, second = (row[0] for row in conn.execute(query).fetchall())

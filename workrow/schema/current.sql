@@ -4501,27 +4501,25 @@ $function$
 
 CREATE OR REPLACE FUNCTION workrow.sweep_expired_v1(max_rows integer DEFAULT 1000)
  RETURNS integer
- LANGUAGE sql
+ LANGUAGE plpgsql
 AS $function$
-    WITH forgotten AS (
-        DELETE FROM workrow.throttles
-        WHERE key = ANY(ARRAY(
-            SELECT idle.key
-            FROM workrow.throttles AS idle
-            WHERE idle.over_at < now()
-            ORDER BY idle.over_at
-            LIMIT max_rows
-            FOR UPDATE SKIP LOCKED
-        ))
-    )
-    SELECT CAST(count(
-        workrow.end_job_v2(
-            stale.id, ARRAY['todo']::procrastinate_job_status[], 'cancelled',
-            workrow.expiry_v1(stale.expires_at, stale.attempts), NULL
-        )
-    ) AS integer)
-    FROM (
-        SELECT job.id, job.expires_at, job.attempts
+DECLARE
+    stale record;
+    ended integer := 0;
+    error jsonb;
+    patience CONSTANT text := current_setting('lock_timeout');
+BEGIN
+    DELETE FROM workrow.throttles
+    WHERE key = ANY(ARRAY(
+        SELECT idle.key
+        FROM workrow.throttles AS idle
+        WHERE idle.over_at < now()
+        ORDER BY idle.over_at
+        LIMIT max_rows
+        FOR UPDATE SKIP LOCKED
+    ));
+    FOR stale IN
+        SELECT job.id, job.expires_at, job.attempts, job.workflow_id
         FROM procrastinate_jobs AS job
         WHERE
             job.status = 'todo' AND job.expires_at IS NOT NULL AND job.expires_at <= now()
@@ -4534,7 +4532,24 @@ AS $function$
         ORDER BY job.expires_at
         LIMIT max_rows
         FOR UPDATE SKIP LOCKED
-    ) AS stale
+    LOOP
+        error := workrow.expiry_v1(stale.expires_at, stale.attempts);
+        IF stale.workflow_id IS NULL THEN
+            PERFORM workrow.end_job_v2(stale.id, ARRAY['todo']::procrastinate_job_status[], 'cancelled', error, NULL);
+        ELSE
+            BEGIN
+                PERFORM workrow.end_job_v2(stale.id, ARRAY['todo']::procrastinate_job_status[], 'cancelled', error, NULL);
+            EXCEPTION WHEN lock_not_available THEN
+                -- somebody's open transaction has the key of what follows; of others like it, each would take as long
+                PERFORM set_config('lock_timeout', '2ms', true);
+                CONTINUE;
+            END;
+        END IF;
+        ended := ended + 1;
+    END LOOP;
+    PERFORM set_config('lock_timeout', patience, true);
+    RETURN ended;
+END;
 $function$
 ;
 
@@ -4605,6 +4620,7 @@ AS $function$
 DECLARE
     flow record;
     looked integer := 0;
+    patience CONSTANT text := current_setting('lock_timeout');
 BEGIN
     FOR flow IN
         SELECT each.id, each.state
@@ -4650,13 +4666,17 @@ BEGIN
             END IF;
             -- also a batch whose members were all rolled back to a savepoint
             PERFORM workrow.settle_workflows_v1(ARRAY[flow.id]);
-        EXCEPTION WHEN OTHERS THEN
+        EXCEPTION WHEN lock_not_available THEN
+            -- somebody's open transaction has the key of its next job; of others like it, each would take as long
+            PERFORM set_config('lock_timeout', '2ms', true);
+        WHEN OTHERS THEN
             IF workrow.is_passing_v1(SQLSTATE) THEN
                 RAISE;
             END IF;
             PERFORM workrow.break_workflow_v1(flow.id, NULL, SQLERRM);
         END;
     END LOOP;
+    PERFORM set_config('lock_timeout', patience, true);
     RETURN CASE WHEN looked < max_rows THEN 0 ELSE after_id END;
 END;
 $function$

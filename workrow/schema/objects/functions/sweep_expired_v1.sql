@@ -1,26 +1,24 @@
 -- End waiting jobs whose time is over, the longest over first, and forget idle throttles; returns how many jobs.
 CREATE OR REPLACE FUNCTION workrow.sweep_expired_v1(max_rows integer DEFAULT 1000) RETURNS integer
-LANGUAGE sql
+LANGUAGE plpgsql
 AS $$
-    WITH forgotten AS (
-        DELETE FROM workrow.throttles
-        WHERE key = ANY(ARRAY(
-            SELECT idle.key
-            FROM workrow.throttles AS idle
-            WHERE idle.over_at < now()
-            ORDER BY idle.over_at
-            LIMIT max_rows
-            FOR UPDATE SKIP LOCKED
-        ))
-    )
-    SELECT CAST(count(
-        workrow.end_job_v2(
-            stale.id, ARRAY['todo']::procrastinate_job_status[], 'cancelled',
-            workrow.expiry_v1(stale.expires_at, stale.attempts), NULL
-        )
-    ) AS integer)
-    FROM (
-        SELECT job.id, job.expires_at, job.attempts
+DECLARE
+    stale record;
+    ended integer := 0;
+    error jsonb;
+    patience CONSTANT text := current_setting('lock_timeout');
+BEGIN
+    DELETE FROM workrow.throttles
+    WHERE key = ANY(ARRAY(
+        SELECT idle.key
+        FROM workrow.throttles AS idle
+        WHERE idle.over_at < now()
+        ORDER BY idle.over_at
+        LIMIT max_rows
+        FOR UPDATE SKIP LOCKED
+    ));
+    FOR stale IN
+        SELECT job.id, job.expires_at, job.attempts, job.workflow_id
         FROM procrastinate_jobs AS job
         WHERE
             job.status = 'todo' AND job.expires_at IS NOT NULL AND job.expires_at <= now()
@@ -33,5 +31,22 @@ AS $$
         ORDER BY job.expires_at
         LIMIT max_rows
         FOR UPDATE SKIP LOCKED
-    ) AS stale
+    LOOP
+        error := workrow.expiry_v1(stale.expires_at, stale.attempts);
+        IF stale.workflow_id IS NULL THEN
+            PERFORM workrow.end_job_v2(stale.id, ARRAY['todo']::procrastinate_job_status[], 'cancelled', error, NULL);
+        ELSE
+            BEGIN
+                PERFORM workrow.end_job_v2(stale.id, ARRAY['todo']::procrastinate_job_status[], 'cancelled', error, NULL);
+            EXCEPTION WHEN lock_not_available THEN
+                -- somebody's open transaction has the key of what follows; of others like it, each would take as long
+                PERFORM set_config('lock_timeout', '2ms', true);
+                CONTINUE;
+            END;
+        END IF;
+        ended := ended + 1;
+    END LOOP;
+    PERFORM set_config('lock_timeout', patience, true);
+    RETURN ended;
+END;
 $$
