@@ -317,3 +317,26 @@ async def test_an_expiry_bounds_snoozes(open_app: workrow.App, conn: Any) -> Non
     )
     await run(open_app)
     assert (row(conn, job)["status"], ran) == ("cancelled", 1)
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        *("null", '"3T("', "7", '{"a": 1}', "[1]", "[null]"),
+        *(json.dumps([each] * 25) for each in (1, [], {"left_out": "x"}, {"left_out": 1e300}, {"left_out": -1.5})),
+    ],
+)
+async def test_errors_that_were_written_by_hand_keep_no_job_from_its_end(
+    open_app: workrow.App, conn: Any, errors: str
+) -> None:
+    @open_app.task(name="fail")
+    async def fail() -> None:
+        raise ValueError("no")
+
+    job, late = await fail.enqueue_many(None, [{}] * 2)
+    conn.execute("UPDATE procrastinate_jobs SET errors = %s", [errors])
+    conn.execute("UPDATE procrastinate_jobs SET expires_at = '2000-01-01' WHERE id = %s", [late.id])
+    async with asyncio.timeout(20):
+        await run(open_app)
+    ended = conn.execute("SELECT id, status, errors -> -1 ->> 'type' FROM workrow.history ORDER BY id").fetchall()
+    assert ended == [(job.id, "failed", "ValueError"), (late.id, "cancelled", "workrow.Expired")]
