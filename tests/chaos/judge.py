@@ -197,7 +197,8 @@ def history_incomplete(conn: Connection, facts: Facts) -> Finding:
            SELECT 'job ' || id || ' was created ' || coalesce(created_at::text, 'never') || ', started '
                   || coalesce(started_at::text, 'never') || ', finished ' || finished_at
            FROM workrow.history
-           WHERE NOT EXISTS (
+           -- what waited of a workflow that failed was never started
+           WHERE NOT (task_name LIKE 'chaos.flow.%%' AND status = 'cancelled') AND (NOT EXISTS (
                   SELECT FROM {clock} AS made, {clock} AS start, {clock} AS stop, {clock} AS latest
                   WHERE made.began <= created_at - made.ahead AND created_at - made.ahead <= made.ended
                     AND created_at - made.ahead <= started_at - start.ahead AND start.began <= started_at - start.ahead
@@ -206,7 +207,7 @@ def history_incomplete(conn: Connection, facts: Facts) -> Finding:
                     AND latest.number = {len(facts.clock)} AND finished_at - stop.ahead <= now() - latest.ahead)
               OR claims < 1
               -- nobody has ended an attempt of one that goes to quarantine
-              OR quarantine IS NULL AND (attempts < 1 OR worker IS NULL)""",
+              OR quarantine IS NULL AND (attempts < 1 OR worker IS NULL))""",
     )
 
 
