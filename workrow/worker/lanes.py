@@ -34,7 +34,7 @@ class Lanes(list[Lane]):
         for lane in self:
             if held:
                 lane.claimer.unlock()
-            if followed:
+            if followed and not lane.waiting:  # who has jobs to start looks when it has started them
                 lane.claimer.look_again()
             lane.ring()
 

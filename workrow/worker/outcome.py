@@ -64,7 +64,7 @@ class Claimed:
         args: the arguments; or, for a row that no task can be called with, what is there instead: other JSON, or the
             ValueError of reading it. The executor replaces them by what the task is called with.
         version: of the signature that they fit; None is 1.
-        workflow: the id of the one that it is a node of; of the member of a `workrow.batch`, the same below 0.
+        workflow: the id of the one that it is a node of; of a `workrow.batch`, its complement, which is below 0.
         progress, progress_written: the last word of its task, and the one that is in its row.
         progress_due: somebody is about to write it.
         progress_held: nobody is, before the job's end.

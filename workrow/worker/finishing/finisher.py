@@ -117,7 +117,7 @@ class Finisher:
             for outcome in held[:SHOWN]:
                 logger.warning("%s: its finish waits: an open transaction holds its row or its key", outcome.claimed)
             if len(held) > SHOWN:
-                logger.warning("and those of %d more", len(held) - SHOWN)
+                logger.warning("the finishes of %d more jobs wait as well", len(held) - SHOWN)
             self.held += held
             self._written(batch, held)
 
