@@ -22,6 +22,7 @@ import pytest
 import sqlalchemy
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from tests.conftest import SERVER
 from workrow import embedded
 from workrow.errors import EmbeddedError
 
@@ -101,7 +102,7 @@ def postmasters(directory: Path) -> list[psutil.Process]:
 
 def let_go() -> None:
     """Leave every server but the one that the other tests of this process use."""
-    for path in set(embedded._clusters) - {Path(__file__).parents[2] / ".workrow"}:
+    for path in set(embedded._clusters) - {SERVER}:
         embedded.release(path)
 
 
@@ -287,7 +288,9 @@ def test_the_server_of_a_killed_owner_is_found_by_the_next_one_which_stops_it(di
 def test_the_last_user_that_is_asked_to_end_stops_the_server_and_dies_of_the_signal(
     directory: Path, number: signal.Signals
 ) -> None:
-    with User(directory) as first, User(directory) as last:
+    # under nohup, as a suite may run, SIGHUP would be ignored
+    script = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)" + USE_UNTIL_STDIN_ENDS
+    with User(directory, script=script) as first, User(directory, script=script) as last:
         first.line(), last.line()
         first.process.send_signal(number)
         assert first.process.wait(30) == -number

@@ -93,6 +93,26 @@ def test_stale_nodes_end_but_for_one_whose_next_key_is_held(conn: Any, service: 
     assert count(conn, "workrow.flow_nodes WHERE state = 'enqueued'") == 2
 
 
+def test_ends_of_stock_workers_are_swept_but_for_a_node_whose_next_key_is_held(
+    conn: Any, service: psycopg.Connection
+) -> None:
+    app = workrow.App("postgresql:///nowhere")
+
+    @app.task(name="t")
+    async def t() -> None: ...
+
+    for key in ("held", None):
+        workrow.chain(t.si(), t.options(queueing_lock=key).si()).enqueue(conn)
+    t.enqueue(conn)
+    conn.execute("UPDATE procrastinate_jobs SET status = 'succeeded'")
+    t.options(queueing_lock="held").enqueue(service)
+    conn.execute("SET lock_timeout = 100")
+    assert conn.execute("SELECT workrow.sweep_finished_v1()").fetchone() == (2,)
+    service.rollback()
+    assert conn.execute("SELECT workrow.sweep_finished_v1()").fetchone() == (1,)
+    assert count(conn, "workrow.flow_nodes WHERE state = 'enqueued'") == 2
+
+
 async def test_a_user_who_cancels_does_not_wait_for_another(conn: Any, service: psycopg.Connection) -> None:
     query = "INSERT INTO procrastinate_jobs (queue_name, task_name) VALUES ('new', 't'), ('new', 't') RETURNING id"
     first, second = (row[0] for row in conn.execute(query).fetchall())

@@ -2809,6 +2809,54 @@ END;
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.move_finished_v1(ids bigint[])
+ RETURNS integer
+ LANGUAGE sql
+AS $function$
+    WITH ended AS (
+        DELETE FROM procrastinate_jobs
+        WHERE id = ANY(ids)
+        RETURNING *
+    ),
+    noted AS MATERIALIZED (
+        SELECT workrow.note_queues_v1(ARRAY(SELECT DISTINCT ended.queue_name FROM ended)) AS new_ones
+    ),
+    told AS MATERIALIZED (
+        SELECT
+            CASE
+                WHEN count(*) > 0 THEN CAST(workrow.end_nodes_v1(
+                    array_agg(ended.workflow_id), array_agg(ended.workflow_node), array_agg(CAST(ended.status AS text)),
+                    array_agg(CAST(ended.result AS text)),
+                    array_agg(
+                        CASE
+                            WHEN ended.status = 'succeeded' AND ended.result IS NULL
+                                THEN '{"type": "workrow.StockWorker", "message": "a stock procrastinate worker ran it, which keeps no result"}'
+                            ELSE CAST(ended.errors -> -1 AS text)
+                        END
+                    )
+                ) AS text)
+            END AS done
+        FROM ended
+        WHERE ended.workflow_id IS NOT NULL
+    ),
+    moved AS (
+        INSERT INTO workrow.history (
+            id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id,
+            worker, created_at, started_at, finished_at, result, errors, claims, crashes,
+            version, unique_key, expires_at, progress, line, workflow_id, workflow_node
+        )
+        SELECT
+            id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id,
+            worker, created_at, started_at, coalesce(finished_at, now()), result, errors, claims, crashes,
+            version, unique_key, expires_at, progress, line, workflow_id, workflow_node
+        FROM ended
+        CROSS JOIN told
+        RETURNING id
+    )
+    SELECT CAST(count(moved.id) AS integer) FROM noted LEFT JOIN moved ON true
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.note_queues_v1(names text[])
  RETURNS integer
  LANGUAGE plpgsql
@@ -4555,61 +4603,47 @@ $function$
 
 CREATE OR REPLACE FUNCTION workrow.sweep_finished_v1(max_rows integer DEFAULT 1000)
  RETURNS integer
- LANGUAGE sql
+ LANGUAGE plpgsql
 AS $function$
-    WITH ended AS (
-        DELETE FROM procrastinate_jobs
-        WHERE id = ANY(ARRAY(
-            SELECT id
-            FROM procrastinate_jobs
+DECLARE
+    part record;
+    moved integer := 0;
+    patience CONSTANT text := current_setting('lock_timeout');
+BEGIN
+    FOR part IN
+        SELECT ended.workflow_id, array_agg(ended.id) AS ids
+        FROM (
+            SELECT job.id, job.workflow_id
+            FROM procrastinate_jobs AS job
             WHERE
-                status NOT IN ('todo', 'doing')
+                job.status NOT IN ('todo', 'doing')
                 AND CASE
-                    WHEN workflow_id IS NULL THEN true
-                    ELSE EXISTS (SELECT FROM workrow.flows WHERE flows.id = workflow_id FOR NO KEY UPDATE SKIP LOCKED)
+                    WHEN job.workflow_id IS NULL THEN true
+                    ELSE EXISTS (
+                        SELECT FROM workrow.flows AS flow WHERE flow.id = job.workflow_id FOR NO KEY UPDATE SKIP LOCKED
+                    )
                 END
-            ORDER BY id
+            ORDER BY job.id
             LIMIT max_rows
             FOR UPDATE SKIP LOCKED
-        ))
-        RETURNING *
-    ),
-    noted AS MATERIALIZED (
-        SELECT workrow.note_queues_v1(ARRAY(SELECT DISTINCT ended.queue_name FROM ended)) AS new_ones
-    ),
-    told AS MATERIALIZED (
-        SELECT
-            CASE
-                WHEN count(*) > 0 THEN CAST(workrow.end_nodes_v1(
-                    array_agg(ended.workflow_id), array_agg(ended.workflow_node), array_agg(CAST(ended.status AS text)),
-                    array_agg(CAST(ended.result AS text)),
-                    array_agg(
-                        CASE
-                            WHEN ended.status = 'succeeded' AND ended.result IS NULL
-                                THEN '{"type": "workrow.StockWorker", "message": "a stock procrastinate worker ran it, which keeps no result"}'
-                            ELSE CAST(ended.errors -> -1 AS text)
-                        END
-                    )
-                ) AS text)
-            END AS done
-        FROM ended
-        WHERE ended.workflow_id IS NOT NULL
-    ),
-    moved AS (
-        INSERT INTO workrow.history (
-            id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id,
-            worker, created_at, started_at, finished_at, result, errors, claims, crashes,
-            version, unique_key, expires_at, progress, line, workflow_id, workflow_node
-        )
-        SELECT
-            id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id,
-            worker, created_at, started_at, coalesce(finished_at, now()), result, errors, claims, crashes,
-            version, unique_key, expires_at, progress, line, workflow_id, workflow_node
-        FROM ended
-        CROSS JOIN told
-        RETURNING id
-    )
-    SELECT CAST(count(moved.id) AS integer) FROM noted LEFT JOIN moved ON true
+        ) AS ended
+        GROUP BY ended.workflow_id
+        ORDER BY ended.workflow_id
+    LOOP
+        IF part.workflow_id IS NULL THEN
+            moved := moved + workrow.move_finished_v1(part.ids);
+        ELSE
+            BEGIN
+                moved := moved + workrow.move_finished_v1(part.ids);
+            EXCEPTION WHEN lock_not_available THEN
+                -- somebody's open transaction has the key of what follows; of others like it, each would take as long
+                PERFORM set_config('lock_timeout', '2ms', true);
+            END;
+        END IF;
+    END LOOP;
+    PERFORM set_config('lock_timeout', patience, true);
+    RETURN moved;
+END;
 $function$
 ;
 

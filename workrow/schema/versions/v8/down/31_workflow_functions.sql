@@ -14,6 +14,7 @@ DROP FUNCTION
     workrow.is_passing_v1,
     workrow.join_batch_v1,
     workrow.lock_workflow_v1,
+    workrow.move_finished_v1,
     workrow.open_member_v1,
     workrow.pause_workflow_v1,
     workrow.prune_workflows_v1,
