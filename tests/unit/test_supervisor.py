@@ -17,6 +17,7 @@ import pytest
 from workrow.cli import child, supervisor
 from workrow.cli.supervisor import Supervisor
 
+ROOT = Path(__file__).parents[2]
 PATIENT = ["/bin/sh", "-c", "trap 'echo term >> $0; exit 0' TERM; echo up >> $0; while :; do sleep 0.02; done"]
 
 
@@ -63,8 +64,17 @@ def signal_at(moment: int) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("first", range(1, 8))
 def test_a_signal_at_any_moment_of_a_start_reaches_each_worker_once(first: int, tmp_path: Path) -> None:
+    # in a process of its own, where nothing else has to do with signals
+    script = f"from tests.unit.test_supervisor import moments; moments({first}, {str(tmp_path)!r})"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert not done.returncode, f"{done.returncode}: {done.stderr}"
+
+
+def moments(first: int, directory: str) -> None:
+    """Every 28th moment from the first one on."""
+    supervisor.LOOK_SECONDS = 0.01
     for moment in range(first, 400, 28):
-        log = tmp_path / str(moment)
+        log = Path(directory) / str(moment)
         with signal_at(moment) as where:
             began = time.monotonic()
             assert supervised([*PATIENT, str(log)]).run() == 0, where
