@@ -131,3 +131,33 @@ async def test_a_callback_that_failed_runs_again_alone(open_app: workrow.App, co
     assert await open_app.job(job_id).retry() == "queued"
     await run(open_app)
     assert trouble.called() == [("shaky", "told")]
+
+
+RETRY_BY_HAND = "SELECT procrastinate_retry_job_v2(%s, NULL, NULL, NULL, NULL)"
+
+
+@pytest.mark.parametrize("meanwhile", ["failed", "todo", "doing", "succeeded"])
+async def test_a_job_that_somebody_retried_by_hand_is_its_nodes_again(
+    open_app: workrow.App, conn: Any, trouble: Trouble, meanwhile: str
+) -> None:
+    workflow = await failed(open_app, workrow.chain(trouble.shaky.s(1), trouble.note.s()))
+    [(job_id,)] = conn.execute("SELECT job_id FROM workrow.workflow_nodes WHERE state = 'failed'").fetchall()
+    conn.execute(RETRY_BY_HAND, [job_id])
+    if meanwhile == "doing":
+        conn.execute("UPDATE procrastinate_jobs SET status = 'doing' WHERE id = %s", [job_id])
+    elif meanwhile != "todo":
+        trouble.broken = meanwhile == "failed"
+        await run(open_app)
+    assert (await workflow.status()).state == "failed"  # it ran alone
+    assert await workflow.retry() == "running"
+    if meanwhile != "succeeded":
+        # told by the end itself: no sweep runs here
+        conn.execute("SELECT workrow.end_job_v1(%s, '{todo,doing}', 'failed')", [job_id])
+        assert (await workflow.status()).state == "failed"
+    trouble.broken = False
+    if meanwhile != "succeeded":
+        assert await workflow.retry() == "running"
+    await run(open_app)
+    assert await workflow.result(timeout=5) == "1!"
+    ran = [each for each in trouble.called() if each[0] == "shaky"]
+    assert len(ran) == {"failed": 3, "todo": 2, "doing": 2, "succeeded": 2}[meanwhile]

@@ -3623,7 +3623,7 @@ BEGIN
     WHERE past.id = requeue_job_v1.job_id AND past.status <> 'succeeded' AND node.job_id = past.id AND node.fires IS NULL;
     verdict := CASE WHEN flow IS NOT NULL THEN workrow.retry_workflow_v1(flow) END;
     IF verdict IS NULL THEN
-        RETURN workrow.return_job_v1(job_id, false);
+        RETURN workrow.return_job_v1(job_id, NULL, NULL);
     END IF;
     RETURN CASE verdict WHEN 'running' THEN 'queued' ELSE verdict END;
 END;
@@ -3897,6 +3897,7 @@ DECLARE
     calls integer[];
     node record;
     verdict text;
+    untold boolean := false;
 BEGIN
     UPDATE workrow.flows AS flow
     SET state = 'running', ended_at = NULL, failed_node = NULL
@@ -3960,7 +3961,7 @@ BEGIN
         FROM workrow.flow_nodes AS failed
         WHERE failed.flow_id = in_flow AND failed.number = ANY(bad)
     LOOP
-        verdict := workrow.return_job_v1(node.job_id, true);
+        verdict := workrow.return_job_v1(node.job_id, in_flow, node.number);
         IF verdict = 'blocked' THEN
             RAISE 'blocked' USING ERRCODE = 'unique_violation';
         ELSIF node.error ->> 'type' IN ('workrow.ResultNotKept', 'workrow.StockWorker') THEN
@@ -3970,10 +3971,14 @@ BEGIN
             RAISE 'never: its job % (%, node %) was deleted, and its arguments with it', node.job_id, node.task, node.number
                 USING ERRCODE = 'no_data_found';
         END IF;
+        untold := untold OR verdict = 'succeeded';
         UPDATE workrow.flow_nodes
         SET state = CASE WHEN verdict IS NULL THEN 'waiting' ELSE 'enqueued' END, ended_at = NULL, error = NULL
         WHERE flow_id = in_flow AND number = node.number;
     END LOOP;
+    IF untold THEN
+        PERFORM workrow.tell_ends_v1(in_flow);
+    END IF;
     PERFORM workrow.resume_nodes_v1(in_flow);
     RETURN 'running';
 EXCEPTION WHEN unique_violation THEN
@@ -3984,11 +3989,21 @@ END;
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION workrow.return_job_v1(job_id bigint, in_workflow boolean)
+CREATE OR REPLACE FUNCTION workrow.return_job_v1(job_id bigint, in_flow bigint, in_node integer)
  RETURNS text
  LANGUAGE plpgsql
 AS $function$
 BEGIN
+    IF in_flow IS NOT NULL THEN
+        UPDATE procrastinate_jobs SET workflow_id = in_flow, workflow_node = in_node WHERE id = job_id AND status <> 'failed';
+        IF FOUND THEN
+            RETURN 'queued';
+        END IF;
+        UPDATE workrow.history SET workflow_id = in_flow, workflow_node = in_node WHERE id = job_id AND status = 'succeeded';
+        IF FOUND THEN
+            RETURN 'succeeded';
+        END IF;
+    END IF;
     -- failed by a statement of procrastinate's first versions, and not swept yet
     PERFORM workrow.end_job_v1(job_id, ARRAY['failed']::procrastinate_job_status[], 'failed');
     WITH ended AS (
@@ -3996,7 +4011,7 @@ BEGIN
         WHERE id = job_id AND status IN ('failed', 'cancelled', 'aborted')
         RETURNING
             id, queue_name, task_name, priority, lock, queueing_lock, args, attempts, worker, created_at, errors, claims,
-            version, unique_key, line, workflow_id, workflow_node
+            version, unique_key, line
     )
     INSERT INTO procrastinate_jobs (
         id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker,
@@ -4007,8 +4022,7 @@ BEGIN
         CASE WHEN line IS NULL THEN NULL ELSE CAST('9000-01-01 00:00:00+00' AS timestamptz) END,
         attempts, worker, created_at, errors, claims, version, unique_key, line,
         CASE WHEN line IS NULL THEN NULL ELSE clock_timestamp() END,
-        CASE WHEN in_workflow THEN workflow_id END,
-        CASE WHEN in_workflow THEN workflow_node END
+        in_flow, in_node
     FROM ended;
     RETURN CASE WHEN found THEN 'queued' END;
 EXCEPTION WHEN unique_violation THEN
@@ -4667,34 +4681,7 @@ BEGIN
         looked := looked + 1;
         after_id := flow.id;
         BEGIN
-            PERFORM workrow.end_nodes_v1(
-                array_agg(flow.id), array_agg(lost.number), array_agg(lost.status), array_agg(lost.result), array_agg(lost.error)
-            )
-            FROM (
-                SELECT
-                    node.number,
-                    coalesce(CAST(past.status AS text), 'cancelled') AS status,
-                    CAST(past.result AS text) AS result,
-                    CASE
-                        WHEN past.status IS NULL
-                            THEN '{"type": "workrow.Deleted", "message": "its job was deleted", "discarded": false}'
-                        ELSE CAST(past.errors -> -1 AS text)
-                    END AS error
-                FROM (
-                    -- first who is lost, for hardly anybody is: to look into history for each would read all of it
-                    SELECT missing.number, missing.job_id
-                    FROM workrow.flow_nodes AS missing
-                    WHERE
-                        missing.flow_id = flow.id AND missing.state = 'enqueued'
-                        -- one that has ended in the live table is told of when it is swept
-                        AND NOT EXISTS (SELECT FROM procrastinate_jobs AS job WHERE job.id = missing.job_id)
-                    OFFSET 0
-                ) AS node
-                LEFT JOIN LATERAL (
-                    SELECT old.status, old.result, old.errors FROM workrow.history AS old WHERE old.id = node.job_id LIMIT 1
-                ) AS past ON true
-            ) AS lost
-            HAVING count(*) > 0;
+            PERFORM workrow.tell_ends_v1(flow.id);
             IF flow.state IN ('stopping', 'cancelling') THEN
                 PERFORM workrow.cancel_node_jobs_v1(flow.id, 5000);
             END IF;
@@ -4829,6 +4816,43 @@ BEGIN ATOMIC
     FROM ended
     GROUP BY ended.task;
 END;
+
+CREATE OR REPLACE FUNCTION workrow.tell_ends_v1(in_flow bigint)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+    SELECT workrow.end_nodes_v1(
+        array_agg(in_flow), array_agg(lost.number), array_agg(lost.status), array_agg(lost.result), array_agg(lost.error)
+    )
+    FROM (
+        SELECT
+            node.number,
+            coalesce(CAST(past.status AS text), 'cancelled') AS status,
+            CAST(past.result AS text) AS result,
+            CASE
+                WHEN past.status IS NULL
+                    THEN '{"type": "workrow.Deleted", "message": "its job was deleted", "discarded": false}'
+                -- errors of earlier attempts are not its end's
+                WHEN past.status <> 'succeeded' OR past.errors -> -1 ->> 'type' = 'workrow.ResultNotKept'
+                    THEN CAST(past.errors -> -1 AS text)
+            END AS error
+        FROM (
+            -- first who is lost, for hardly anybody is: to look into history for each would read all of it
+            SELECT missing.number, missing.job_id
+            FROM workrow.flow_nodes AS missing
+            WHERE
+                missing.flow_id = in_flow AND missing.state = 'enqueued'
+                -- one that has ended in the live table is told of when it is swept
+                AND NOT EXISTS (SELECT FROM procrastinate_jobs AS job WHERE job.id = missing.job_id)
+            OFFSET 0
+        ) AS node
+        LEFT JOIN LATERAL (
+            SELECT old.status, old.result, old.errors FROM workrow.history AS old WHERE old.id = node.job_id LIMIT 1
+        ) AS past ON true
+    ) AS lost
+    HAVING count(*) > 0
+$function$
+;
 
 CREATE OR REPLACE FUNCTION workrow.unblock_nodes_v1(flow_ids bigint[], numbers integer[], statuses text[], results text[], errors text[])
  RETURNS void

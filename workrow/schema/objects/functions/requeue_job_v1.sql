@@ -15,7 +15,7 @@ BEGIN
     WHERE past.id = requeue_job_v1.job_id AND past.status <> 'succeeded' AND node.job_id = past.id AND node.fires IS NULL;
     verdict := CASE WHEN flow IS NOT NULL THEN workrow.retry_workflow_v1(flow) END;
     IF verdict IS NULL THEN
-        RETURN workrow.return_job_v1(job_id, false);
+        RETURN workrow.return_job_v1(job_id, NULL, NULL);
     END IF;
     RETURN CASE verdict WHEN 'running' THEN 'queued' ELSE verdict END;
 END;

@@ -10,6 +10,7 @@ DECLARE
     calls integer[];
     node record;
     verdict text;
+    untold boolean := false;
 BEGIN
     UPDATE workrow.flows AS flow
     SET state = 'running', ended_at = NULL, failed_node = NULL
@@ -73,7 +74,7 @@ BEGIN
         FROM workrow.flow_nodes AS failed
         WHERE failed.flow_id = in_flow AND failed.number = ANY(bad)
     LOOP
-        verdict := workrow.return_job_v1(node.job_id, true);
+        verdict := workrow.return_job_v1(node.job_id, in_flow, node.number);
         IF verdict = 'blocked' THEN
             RAISE 'blocked' USING ERRCODE = 'unique_violation';
         ELSIF node.error ->> 'type' IN ('workrow.ResultNotKept', 'workrow.StockWorker') THEN
@@ -83,10 +84,14 @@ BEGIN
             RAISE 'never: its job % (%, node %) was deleted, and its arguments with it', node.job_id, node.task, node.number
                 USING ERRCODE = 'no_data_found';
         END IF;
+        untold := untold OR verdict = 'succeeded';
         UPDATE workrow.flow_nodes
         SET state = CASE WHEN verdict IS NULL THEN 'waiting' ELSE 'enqueued' END, ended_at = NULL, error = NULL
         WHERE flow_id = in_flow AND number = node.number;
     END LOOP;
+    IF untold THEN
+        PERFORM workrow.tell_ends_v1(in_flow);
+    END IF;
     PERFORM workrow.resume_nodes_v1(in_flow);
     RETURN 'running';
 EXCEPTION WHEN unique_violation THEN

@@ -20,34 +20,7 @@ BEGIN
         looked := looked + 1;
         after_id := flow.id;
         BEGIN
-            PERFORM workrow.end_nodes_v1(
-                array_agg(flow.id), array_agg(lost.number), array_agg(lost.status), array_agg(lost.result), array_agg(lost.error)
-            )
-            FROM (
-                SELECT
-                    node.number,
-                    coalesce(CAST(past.status AS text), 'cancelled') AS status,
-                    CAST(past.result AS text) AS result,
-                    CASE
-                        WHEN past.status IS NULL
-                            THEN '{"type": "workrow.Deleted", "message": "its job was deleted", "discarded": false}'
-                        ELSE CAST(past.errors -> -1 AS text)
-                    END AS error
-                FROM (
-                    -- first who is lost, for hardly anybody is: to look into history for each would read all of it
-                    SELECT missing.number, missing.job_id
-                    FROM workrow.flow_nodes AS missing
-                    WHERE
-                        missing.flow_id = flow.id AND missing.state = 'enqueued'
-                        -- one that has ended in the live table is told of when it is swept
-                        AND NOT EXISTS (SELECT FROM procrastinate_jobs AS job WHERE job.id = missing.job_id)
-                    OFFSET 0
-                ) AS node
-                LEFT JOIN LATERAL (
-                    SELECT old.status, old.result, old.errors FROM workrow.history AS old WHERE old.id = node.job_id LIMIT 1
-                ) AS past ON true
-            ) AS lost
-            HAVING count(*) > 0;
+            PERFORM workrow.tell_ends_v1(flow.id);
             IF flow.state IN ('stopping', 'cancelling') THEN
                 PERFORM workrow.cancel_node_jobs_v1(flow.id, 5000);
             END IF;

@@ -30,5 +30,6 @@ DROP FUNCTION
     workrow.start_workflow_v1,
     workrow.stop_workflows_v1,
     workrow.sweep_workflows_v1,
+    workrow.tell_ends_v1,
     workrow.unblock_nodes_v1,
     workrow.value_of_node_v1
