@@ -1506,25 +1506,24 @@ AS $function$
 DECLARE
     waiting bigint[];
 BEGIN
-    SELECT array_agg(held.id) INTO waiting
-    FROM (
-        SELECT job.id
+    WITH held AS MATERIALIZED (
+        SELECT job.id, node.number
         FROM workrow.flow_nodes AS node
         INNER JOIN procrastinate_jobs AS job ON job.id = node.job_id
         WHERE node.flow_id = in_flow AND node.state = 'enqueued' AND node.fires IS NULL AND job.status = 'todo'
         ORDER BY node.number
         LIMIT max_rows
         FOR UPDATE OF job SKIP LOCKED
-    ) AS held;
-    IF waiting IS NULL THEN
-        RETURN 0;
-    END IF;
-    UPDATE workrow.flow_nodes
-    SET state = 'cancelled', ended_at = clock_timestamp()
-    WHERE flow_id = in_flow AND state = 'enqueued' AND job_id = ANY(waiting);
-    PERFORM workrow.end_job_v1(each.id, ARRAY['todo']::procrastinate_job_status[], 'cancelled')
-    FROM unnest(waiting) AS each (id);
-    RETURN cardinality(waiting);
+    ),
+    cancelled AS (
+        UPDATE workrow.flow_nodes AS node
+        SET state = 'cancelled', ended_at = clock_timestamp()
+        FROM held
+        WHERE node.flow_id = in_flow AND node.number = held.number
+        RETURNING held.id
+    )
+    SELECT array_agg(cancelled.id) INTO waiting FROM cancelled;
+    RETURN CASE WHEN waiting IS NULL THEN 0 ELSE workrow.move_finished_v1(waiting, 'cancelled') END;
 END;
 $function$
 ;
@@ -2809,7 +2808,7 @@ END;
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION workrow.move_finished_v1(ids bigint[])
+CREATE OR REPLACE FUNCTION workrow.move_finished_v1(ids bigint[], end_status procrastinate_job_status DEFAULT NULL::procrastinate_job_status)
  RETURNS integer
  LANGUAGE sql
 AS $function$
@@ -2837,7 +2836,7 @@ AS $function$
                 ) AS text)
             END AS done
         FROM ended
-        WHERE ended.workflow_id IS NOT NULL
+        WHERE ended.workflow_id IS NOT NULL AND end_status IS NULL
     ),
     moved AS (
         INSERT INTO workrow.history (
@@ -2846,8 +2845,9 @@ AS $function$
             version, unique_key, expires_at, progress, line, workflow_id, workflow_node
         )
         SELECT
-            id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id,
-            worker, created_at, started_at, coalesce(finished_at, now()), result, errors, claims, crashes,
+            id, queue_name, task_name, priority, lock, queueing_lock, args, coalesce(end_status, status), scheduled_at, attempts,
+            worker_id, worker, created_at, started_at,
+            CASE WHEN end_status IS NULL THEN coalesce(finished_at, now()) ELSE clock_timestamp() END, result, errors, claims, crashes,
             version, unique_key, expires_at, progress, line, workflow_id, workflow_node
         FROM ended
         CROSS JOIN told

@@ -1,5 +1,8 @@
--- Move these jobs, which have ended in the live table and whose rows are locked, to history; returns how many.
-CREATE OR REPLACE FUNCTION workrow.move_finished_v1(ids bigint[]) RETURNS integer
+-- Move these jobs, whose rows are locked, to history; returns how many. They have ended in the live table; or end now, with
+-- this status, and whoever ends them has told their workflow.
+CREATE OR REPLACE FUNCTION workrow.move_finished_v1(
+    ids bigint[], end_status procrastinate_job_status DEFAULT NULL
+) RETURNS integer
 LANGUAGE sql
 AS $$
     WITH ended AS (
@@ -26,7 +29,7 @@ AS $$
                 ) AS text)
             END AS done
         FROM ended
-        WHERE ended.workflow_id IS NOT NULL
+        WHERE ended.workflow_id IS NOT NULL AND end_status IS NULL
     ),
     moved AS (
         INSERT INTO workrow.history (
@@ -35,8 +38,9 @@ AS $$
             version, unique_key, expires_at, progress, line, workflow_id, workflow_node
         )
         SELECT
-            id, queue_name, task_name, priority, lock, queueing_lock, args, status, scheduled_at, attempts, worker_id,
-            worker, created_at, started_at, coalesce(finished_at, now()), result, errors, claims, crashes,
+            id, queue_name, task_name, priority, lock, queueing_lock, args, coalesce(end_status, status), scheduled_at, attempts,
+            worker_id, worker, created_at, started_at,
+            CASE WHEN end_status IS NULL THEN coalesce(finished_at, now()) ELSE clock_timestamp() END, result, errors, claims, crashes,
             version, unique_key, expires_at, progress, line, workflow_id, workflow_node
         FROM ended
         CROSS JOIN told
