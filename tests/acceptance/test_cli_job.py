@@ -3,7 +3,10 @@
 import json
 from typing import Any
 
+from click.testing import CliRunner
+
 from tests.acceptance.test_cli_status import workrow
+from workrow.cli import main
 
 ERRORS = """[
     {"attempt": 1, "at": "2026-01-01T00:00:00Z", "type": "OSError", "message": "one", "traceback": "first trace"},
@@ -51,3 +54,30 @@ def test_a_job_that_is_not_there(database_url: str) -> None:
     assert shown.returncode == 1
     assert "there is no job 123456789" in shown.stderr
     assert len(shown.stderr.strip().splitlines()) == 1
+
+
+def test_a_job_is_sent_a_signal(database_url: str, conn: Any) -> None:
+    job = insert(conn)
+
+    def said(*arguments: str, code: int = 0) -> str:
+        done = CliRunner().invoke(main, ["--database-url", database_url, "job", *arguments])
+        assert done.exit_code == code, done.output
+        return done.output
+
+    def sent(*arguments: str, code: int = 0) -> str:
+        return said("signal", *arguments, code=code)
+
+    assert sent(str(job), "approved", "--payload", '{"by": "Ada"}') == f"{job}: signal approved sent\n"
+    assert sent(str(job), "go") == f"{job}: signal go sent\n"
+    signals = conn.execute("SELECT job_id, name, value FROM workrow.job_signals ORDER BY id").fetchall()
+    assert signals == [(job, "approved", {"by": "Ada"}), (job, "go", None)]
+    assert """'Ada' is no JSON""" in sent(str(job), "approved", "--payload", "Ada", code=2)
+    assert "value=nan cannot be stored as JSON" in sent(str(job), "approved", "--payload", "NaN", code=1)
+    assert "must be text of 1 to 200 characters" in sent(str(job), "", code=1)
+    assert "there is no job 987654321" in sent("987654321", "approved", code=1)
+    conn.execute("SELECT workrow.end_job_v1(%s, '{todo}', 'cancelled')", [job])
+    assert sent(str(job), "go", code=1) == f"Error: signal 'go': job {job} has ended; nothing was written\n"
+    assert conn.execute("SELECT count(*) FROM workrow.job_signals").fetchone() == (2,)
+    assert said("show", str(job)) == said(str(job))
+    assert "Send a job a signal" in said("--help")
+    assert "Missing argument 'ID'" in said(code=2)

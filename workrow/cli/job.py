@@ -1,4 +1,4 @@
-"""``workrow job`` and ``workrow retry``: one job's story, and its second chance."""
+"""``workrow job`` and ``workrow retry``: one job's story, what it is told, and its second chance."""
 
 import json
 import sys
@@ -12,6 +12,7 @@ from workrow import sql
 from workrow.cli.jobs import each_job
 from workrow.cli.numbers import JOB_ID
 from workrow.cli.where import Database
+from workrow.enqueue.signal import signal
 from workrow.errors import JobNotFound
 from workrow.job import Progress
 from workrow.logs import printable
@@ -24,12 +25,25 @@ BAR = 20
 """Characters of a progress bar."""
 
 
-@click.command()
+class _ShowsByDefault(click.Group):
+    """A group whose command ``show`` needs no name: ``workrow job ID``."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        named = bool(args) and (args[0] in self.commands or args[0] in context.help_option_names)
+        return super().parse_args(context, args if named else ["show", *args])
+
+
+@click.group(cls=_ShowsByDefault)
+def job() -> None:
+    """Show one job, `workrow job ID` for short; or send it a signal."""
+
+
+@job.command()
 @click.argument("job_id", type=JOB_ID, metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--tracebacks", is_flag=True, help="Print the traceback of every attempt, not of the last one.")
 @click.pass_obj
-def job(database: Database, job_id: int, as_json: bool, tracebacks: bool) -> None:
+def show(database: Database, job_id: int, as_json: bool, tracebacks: bool) -> None:
     """Show one job: its status, its progress, its result and its errors."""
     found = read(database.url, job_id)
     if as_json:
@@ -44,6 +58,25 @@ def job(database: Database, job_id: int, as_json: bool, tracebacks: bool) -> Non
     errors = found["errors"] or []
     for number, error in enumerate(errors, 1):
         _tell(error, traceback=tracebacks or number == len(errors))
+
+
+@job.command("signal")
+@click.argument("job_id", type=JOB_ID, metavar="ID")
+@click.argument("name")
+@click.option("--payload", metavar="JSON", default="null", show_default=True, help="What `ctx.wait_for` returns.")
+@click.pass_obj
+def signal_(database: Database, job_id: int, name: str, payload: str) -> None:
+    """Send a job a signal: it wakes one that waits for it, and is kept for one that does not wait yet."""
+    try:
+        value = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise click.BadParameter(
+            f"{payload!r} is no JSON ({error}); write text as '\"text\"'.", param_hint="--payload"
+        ) from None
+    with connect(database.url) as connection:
+        check(connection)
+        signal(connection, job_id, name, value)
+    click.echo(printable(f"{job_id}: signal {name} sent"))
 
 
 @click.command()
