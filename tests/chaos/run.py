@@ -179,8 +179,8 @@ def _registered(connection: psycopg.Connection) -> int:
 def _settled(world: World) -> bool:
     """Whether all jobs but the youngest ticks have ended, and the dead are buried.
 
-    A backend of PostgreSQL 18 under libfaketime was once aborted (``corrupted double-linked list``) after the last fault;
-    the server came back by itself, as after kill -9.
+    A backend of PostgreSQL 18 under libfaketime was once aborted (``corrupted double-linked list``) after the last
+    fault; the server came back by itself, as after kill -9.
     """
     try:
         with world.connect() as connection:
