@@ -4596,17 +4596,19 @@ BEGIN
         FOR UPDATE SKIP LOCKED
     LOOP
         error := workrow.expiry_v1(stale.expires_at, stale.attempts);
-        IF stale.workflow_id IS NULL THEN
+        BEGIN
             PERFORM workrow.end_job_v2(stale.id, ARRAY['todo']::procrastinate_job_status[], 'cancelled', error, NULL);
-        ELSE
-            BEGIN
-                PERFORM workrow.end_job_v2(stale.id, ARRAY['todo']::procrastinate_job_status[], 'cancelled', error, NULL);
-            EXCEPTION WHEN lock_not_available THEN
-                -- somebody's open transaction has the key of what follows; of others like it, each would take as long
-                PERFORM set_config('lock_timeout', '2ms', true);
-                CONTINUE;
-            END;
-        END IF;
+        EXCEPTION WHEN lock_not_available THEN
+            -- somebody's open transaction has the key of what follows; of others like it, each would take as long
+            PERFORM set_config('lock_timeout', '2ms', true);
+            CONTINUE;
+        WHEN OTHERS THEN
+            IF workrow.is_passing_v1(SQLSTATE) THEN
+                RAISE;
+            END IF;
+            RAISE WARNING 'job % has expired, and cannot end: %', stale.id, SQLERRM;
+            CONTINUE;
+        END;
         ended := ended + 1;
     END LOOP;
     PERFORM set_config('lock_timeout', patience, true);
@@ -4622,6 +4624,7 @@ AS $function$
 DECLARE
     part record;
     moved integer := 0;
+    one bigint;
     patience CONSTANT text := current_setting('lock_timeout');
 BEGIN
     FOR part IN
@@ -4644,16 +4647,26 @@ BEGIN
         GROUP BY ended.workflow_id
         ORDER BY ended.workflow_id
     LOOP
-        IF part.workflow_id IS NULL THEN
+        BEGIN
             moved := moved + workrow.move_finished_v1(part.ids);
-        ELSE
-            BEGIN
-                moved := moved + workrow.move_finished_v1(part.ids);
-            EXCEPTION WHEN lock_not_available THEN
-                -- somebody's open transaction has the key of what follows; of others like it, each would take as long
-                PERFORM set_config('lock_timeout', '2ms', true);
-            END;
-        END IF;
+        EXCEPTION WHEN lock_not_available THEN
+            -- somebody's open transaction has the key of what follows; of others like it, each would take as long
+            PERFORM set_config('lock_timeout', '2ms', true);
+        WHEN OTHERS THEN
+            IF workrow.is_passing_v1(SQLSTATE) THEN
+                RAISE;
+            END IF;
+            FOREACH one IN ARRAY part.ids LOOP
+                BEGIN
+                    moved := moved + workrow.move_finished_v1(ARRAY[one]);
+                EXCEPTION WHEN OTHERS THEN
+                    IF workrow.is_passing_v1(SQLSTATE) THEN
+                        RAISE;
+                    END IF;
+                    RAISE WARNING 'job % has ended, and cannot be moved to history: %', one, SQLERRM;
+                END;
+            END LOOP;
+        END;
     END LOOP;
     PERFORM set_config('lock_timeout', patience, true);
     RETURN moved;

@@ -1,5 +1,6 @@
 """Attempts to write a batch: what is held, or refused, does not keep the rest."""
 
+import logging
 from collections.abc import Callable
 
 import psycopg
@@ -32,6 +33,7 @@ class Attempts:
         worker: the worker's name, for the history.
         max_crashes: so many crashes put a job into quarantine.
         deletes: whether a job that ended with this status is deleted instead of kept.
+        refusals: job → how often the database has refused its end, also without what may be left out; of all attempts.
 
     Attributes:
         in_doubt: the last attempt to write ended with a lost connection; it may have taken effect unheard.
@@ -39,10 +41,17 @@ class Attempts:
     """
 
     def __init__(
-        self, link: Link, lease: Lease, worker: str | None, max_crashes: int, deletes: Callable[[str], bool]
+        self,
+        link: Link,
+        lease: Lease,
+        worker: str | None,
+        max_crashes: int,
+        deletes: Callable[[str], bool],
+        refusals: dict[int, int],
     ) -> None:
         self._link = link
         self._lease = lease
+        self._refusals = refusals
         self._writer = Writer(link, worker, max_crashes, deletes)
         self.in_doubt = False
         self.holders: dict[int, int] = {}
@@ -149,15 +158,23 @@ class Attempts:
 
     async def _give_up(self, outcome: Outcome, error: Exception) -> list[Outcome]:
         """The row refuses its outcome: keep what can be kept, so that the job does not hang in doing."""
-        logger.error("%s: its outcome cannot be stored: %s", outcome.claimed, told(error))
-        status = outcome.status if outcome.status in KEEPS_STATUS else "failed"
+        job_id = outcome.claimed.id
+        refusals = self._refusals.get(job_id, 0)
+        level = logging.DEBUG if refusals else logging.ERROR
+        logger.log(level, "%s: its outcome cannot be stored: %s", outcome.claimed, told(error))
+        # without the workflow that was to take its place it has not done its work
+        ended_so = outcome.status in KEEPS_STATUS and outcome.flow is None
+        status = outcome.status if ended_so else "failed"
         kind = UNKEPT if status == "succeeded" else type_of(error)
         why = entry(outcome.claimed, kind, f"its end could not be stored as it was: {told(error)[:WHY_MAX]}")
         try:
             await self._write_at_once([Outcome(outcome.claimed, status, error=why, ended_at=outcome.ended_at)])
         except LOST:
             raise
-        except psycopg.Error:  # held, too
+        except Held:
+            return [outcome]
+        except psycopg.Error:
+            self._refusals[job_id] = refusals + 1
             return [outcome]
         return []
 

@@ -21,6 +21,8 @@ SHOWN = 10
 """So many finishes that wait are told one by one: an upgrade that holds the table holds all of them."""
 AGAIN_SECONDS = 1.0
 """How long an outcome waits whose row somebody else holds, or that PostgreSQL refuses for a reason that may pass."""
+REFUSALS = 3
+"""So often refused, in about as many seconds, an end is no longer waited for."""
 
 
 class Finisher:
@@ -50,8 +52,9 @@ class Finisher:
         busy: Callable[[], bool],
         unlocked: Callable[[list[Claimed]], None],
     ) -> None:
-        self._attempts = Attempts(links[0], lease, worker, max_crashes, deletes)
-        self._aside = Attempts(links[1], lease, worker, max_crashes, deletes)
+        self._refusals: dict[int, int] = {}
+        self._attempts = Attempts(links[0], lease, worker, max_crashes, deletes, self._refusals)
+        self._aside = Attempts(links[1], lease, worker, max_crashes, deletes, self._refusals)
         self._busy = busy
         self._unlocked = unlocked
         self._buffer: list[Outcome] = []
@@ -88,7 +91,7 @@ class Finisher:
         return [("job", str(each.claimed.id), self._aside.holders.get(each.claimed.id)) for each in self.held]
 
     async def drained(self) -> None:
-        """Wait until every outcome is written."""
+        """Wait until every outcome is written, but for those that the database refuses again and again."""
         await self._empty.wait()
 
     def refuse(self, outcome: Outcome) -> None:
@@ -137,7 +140,10 @@ class Finisher:
             self._unlocked(unlocking)
         if not self._buffer:
             self._wake.clear()
-        if not self.unwritten:
+        if self._refusals:
+            for job_id in self._refusals.keys() - self.unwritten:
+                del self._refusals[job_id]
+        if all(self._refusals.get(job_id, 0) >= REFUSALS for job_id in self.unwritten):
             self._empty.set()
 
 

@@ -1,4 +1,5 @@
--- End waiting jobs whose time is over, the longest over first, and forget idle throttles; returns how many jobs.
+-- End waiting jobs whose time is over, the longest over first, and forget idle throttles; returns how many jobs. One whose end
+-- the table refuses (by somebody's trigger, or a constraint) keeps no other.
 CREATE OR REPLACE FUNCTION workrow.sweep_expired_v1(max_rows integer DEFAULT 1000) RETURNS integer
 LANGUAGE plpgsql
 AS $$
@@ -33,17 +34,19 @@ BEGIN
         FOR UPDATE SKIP LOCKED
     LOOP
         error := workrow.expiry_v1(stale.expires_at, stale.attempts);
-        IF stale.workflow_id IS NULL THEN
+        BEGIN
             PERFORM workrow.end_job_v2(stale.id, ARRAY['todo']::procrastinate_job_status[], 'cancelled', error, NULL);
-        ELSE
-            BEGIN
-                PERFORM workrow.end_job_v2(stale.id, ARRAY['todo']::procrastinate_job_status[], 'cancelled', error, NULL);
-            EXCEPTION WHEN lock_not_available THEN
-                -- somebody's open transaction has the key of what follows; of others like it, each would take as long
-                PERFORM set_config('lock_timeout', '2ms', true);
-                CONTINUE;
-            END;
-        END IF;
+        EXCEPTION WHEN lock_not_available THEN
+            -- somebody's open transaction has the key of what follows; of others like it, each would take as long
+            PERFORM set_config('lock_timeout', '2ms', true);
+            CONTINUE;
+        WHEN OTHERS THEN
+            IF workrow.is_passing_v1(SQLSTATE) THEN
+                RAISE;
+            END IF;
+            RAISE WARNING 'job % has expired, and cannot end: %', stale.id, SQLERRM;
+            CONTINUE;
+        END;
         ended := ended + 1;
     END LOOP;
     PERFORM set_config('lock_timeout', patience, true);
