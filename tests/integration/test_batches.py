@@ -564,6 +564,25 @@ async def test_the_test_kit_fills_batches_and_inline_runs_each_alone(app: workro
     assert [each.result for each in ran] == [7, 8, 9]
 
 
+async def test_the_test_kit_runs_batches_beside_jobs_that_come_between_them(app: workrow.App) -> None:
+    @app.task(name="kit", batch=workrow.Batch(size=3, within=60))
+    async def kit(numbers: list[tuple[int]]) -> None: ...
+
+    @app.task(name="plain")
+    async def plain() -> None: ...
+
+    async with Harness(app) as jobs:
+        for task in "kp", "kppkk", "pkkpkkkpk":
+            for each in task:
+                await (kit.enqueue(None, 1) if each == "k" else plain.enqueue(None))
+            async with asyncio.timeout(20):
+                assert len(await jobs.drain()) == len(task)
+        await plain.enqueue(None)
+        await kit.enqueue_many(None, [{"arg0": number} for number in range(3)])
+        assert len(await jobs.drain(limit=3)) == 3
+        assert len(await jobs.waiting()) == 1
+
+
 async def test_inline_a_batch_works_in_the_callers_transaction(transactional_app: workrow.App, conn: Any) -> None:
     @transactional_app.task(name="store", batch=workrow.Batch(size=3), transactional=True)
     async def store(session: AsyncSession, numbers: list[tuple[int]]) -> None:

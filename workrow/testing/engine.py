@@ -68,10 +68,11 @@ class Steps(Worker):
         left = most - await lane._claim(room)
         while (more := min(lane.gathering.lacking, left)) > 0 and (got := await lane._claim(more)):
             left -= got
-        lane.gathering.hurry()
-        lane._start()
-        while lane.running or lane.waiting or lane.gathering.ready:
+        while lane.running or lane.waiting or lane.gathering.jobs:
             lane._changed.clear()
+            lane._start()
+            lane.gathering.hurry()
+            lane._start()
             await lane._changed.wait()
         await self._finisher.drained()
         return list(self._outcomes)
