@@ -37,8 +37,15 @@ async def test_what_was_enqueued(open_app: workrow.App, tasks: Any, aconn: psyco
     async with Harness(open_app) as jobs:
         with pytest.raises(AssertionError, match=r"expected chain\(add.* but no job is waiting at all"):
             await jobs.assert_enqueued(flow)
+        await jobs.refute_enqueued(flow)
         workflow = await flow.enqueue(aconn)
         assert len(await jobs.assert_enqueued(flow, on=aconn, count=1)) == 4
+        with pytest.raises(AssertionError, match=rf"expected no chain\(add.* but workflow {workflow.id} is; "):
+            await jobs.refute_enqueued(flow, on=aconn)
+        with pytest.raises(TestingError, match="queue='mails': a workflow has its arguments in itself; ask for one"):
+            await jobs.assert_enqueued(flow, queue="mails")
+        with pytest.raises(TestingError, match="args={'x': 1}: a workflow has"):
+            await jobs.refute_enqueued(flow, args={"x": 1})
         await jobs.refute_enqueued(add)
         await aconn.commit()
         await jobs.assert_enqueued(add, args={"x": 1}, within=timedelta(0), count=1)

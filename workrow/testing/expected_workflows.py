@@ -13,6 +13,13 @@ from workrow.workflows.start import Prepared, _alone
 from workrow.workflows.values import Flow
 
 
+def check_alone(**given: Any) -> None:
+    """Raise TestingError if anything is asked for beside a workflow, which says all of it."""
+    for name, value in given.items():
+        if value is not None:
+            raise TestingError(f"{name}={value!r}: a workflow has its arguments in itself; ask for one of its tasks")
+
+
 def alike(flow: Flow[Any, Any], rows: Rows) -> list[int]:
     """The ids of the workflows that are made of the same tasks with the same arguments.
 
@@ -42,6 +49,8 @@ def check_flow(flow: Flow[Any, Any], found: list[int], waiting: list[Waiting], c
     __tracebackhide__ = True
     if count is None and not found:
         raise AssertionError(f"expected {flow!r} to be enqueued, but {listed(waiting)}")
+    if count == 0 and found:
+        raise AssertionError(f"expected no {flow!r} to be enqueued, but workflow {found[0]} is; {listed(waiting)}")
     if count is not None and len(found) != count:
         raise AssertionError(f"expected {flow!r} to be enqueued {count} times, not {len(found)}; {listed(waiting)}")
 

@@ -17,7 +17,7 @@ from workrow.enqueue.transaction import AsyncTransaction, SyncTransaction
 from workrow.testing.databases import TestingError
 from workrow.testing.engine import Steps
 from workrow.testing.expectations import Expected, check, check_none
-from workrow.testing.expected_workflows import alike, check_flow
+from workrow.testing.expected_workflows import alike, check_alone, check_flow
 from workrow.testing.reports import AttemptFailed, Ran, Waiting, as_ran
 from workrow.testing.travel import Clock
 from workrow.worker.outcome import Outcome
@@ -187,10 +187,12 @@ class Harness:
 
         Raises:
             AssertionError: there are none, or not so many; the message lists what waits.
+            TestingError: an argument that can be none.
         """
         __tracebackhide__ = True
         waiting = await self._expected_of(on)
         if isinstance(task, Flow):
+            check_alone(args=args, queue=queue, at=at, within=within)
             found = alike(task, await self._look("list_workflow_tasks", on))
             check_flow(task, found, waiting, count)
             return [each for each in waiting if each.workflow in found]
@@ -198,7 +200,7 @@ class Harness:
 
     async def refute_enqueued(
         self,
-        task: TaskLike | None = None,
+        task: TaskLike | Flow[Any, Any] | None = None,
         *,
         args: Mapping[str, Any] | None = None,
         queue: str | None = None,
@@ -209,11 +211,16 @@ class Harness:
         """The opposite of `assert_enqueued`.
 
         Raises:
-            AssertionError: a job like this waits.
+            AssertionError: a job like this waits, or a workflow like this was enqueued.
             TestingError: no job could be like this: the app has no such task, or the task no such argument.
         """
         __tracebackhide__ = True
-        check_none(Expected(task, args, queue, at, within), await self._expected_of(on), self.app.tasks)
+        waiting = await self._expected_of(on)
+        if isinstance(task, Flow):
+            check_alone(args=args, queue=queue, at=at, within=within)
+            check_flow(task, alike(task, await self._look("list_workflow_tasks", on)), waiting, 0)
+        else:
+            check_none(Expected(task, args, queue, at, within), waiting, self.app.tasks)
 
     async def worker(self) -> Steps:
         """The worker that runs the jobs; it takes its lease when it is first needed."""
