@@ -47,11 +47,13 @@ async def test_a_worker_stops_all_the_same(refusing: workrow.App, conn: Any, cap
     stuck, good = refusing.tasks["stuck"], refusing.tasks["good"]
     await stuck.enqueue_many(None, [{}] * 2)
     await good.enqueue_many(None, [{}] * 5)
-    worker = asyncio.create_task(run(refusing))
+    one = refusing._worker(wait=False, install_signal_handlers=False)
+    worker = asyncio.create_task(one.run())
     ended, _ = await asyncio.wait([worker], timeout=60)
     conn.execute("DROP TRIGGER refuse ON workrow.history")  # else it would never end
     await worker
     assert ended
+    assert any(each.startswith("2 finished jobs cannot be written") for each in one.warnings())
     assert counts(conn) == {("stuck", "doing"): 2, ("good", "succeeded"): 5}
     said = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
     assert sum("its outcome cannot be stored: no place for" in each for each in said) == 2  # each once

@@ -120,6 +120,8 @@ class Worker(Assembly):
     def warnings(self) -> list[str]:
         """What is wrong around this worker, which goes on in spite of it."""
         found = [self._notify_queue.warning] if self._notify_queue.warning else []
+        if refused := self._finisher.refused:
+            found.append(f"{refused} finished jobs cannot be written: the database refuses their ends, as the log says")
         return [*found, *self._periodic_problems.values(), *self._scheduler.problems.values()]
 
     async def _run(self) -> None:

@@ -86,6 +86,11 @@ class Finisher:
         """How many outcomes are not written yet."""
         return len(self.unwritten)
 
+    @property
+    def refused(self) -> int:
+        """How many of them the database refuses again and again."""
+        return sum(times >= REFUSALS for times in self._refusals.values())
+
     def aside(self) -> list[tuple[str, str, int | None]]:
         """What it could not write, for `workrow.maintenance.aside.Aside`."""
         return [("job", str(each.claimed.id), self._aside.holders.get(each.claimed.id)) for each in self.held]
