@@ -1,6 +1,10 @@
 """An app that child processes find, with a task that asks its context."""
 
 import os
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import SecretStr
 
 import workrow
 
@@ -12,3 +16,32 @@ def last(ctx: workrow.JobContext) -> str:
     if ctx.attempt == 1:
         raise ValueError(f"last: {ctx.is_last_attempt}")
     return f"attempt {ctx.attempt}, last: {ctx.is_last_attempt}"
+
+
+@dataclass
+class Size:
+    cm: int
+
+
+@app.task(name="measure", hide=["word"])
+async def measure(size: Size, word: SecretStr) -> str:
+    return f"{size.cm} cm, {word.get_secret_value()}"
+
+
+@app.task(name="count")
+async def count(sizes: list[str]) -> int:
+    return len(sizes)
+
+
+@app.task(name="split", run_in="process")
+def split(sizes: list[int]) -> Any:
+    return workrow.group([measure.options(priority=7).s(Size(each), SecretStr("hush")) for each in sizes])
+
+
+@app.task(name="unfit", run_in="process")
+def unfit() -> Any:
+    return workrow.chain(count.s([]), measure.s())
+
+
+def give_back() -> Any:
+    return workrow.chain(count.s([]))

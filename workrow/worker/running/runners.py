@@ -226,6 +226,8 @@ class Runners:
             whole=whole,
             batch=claimed.batch_id,
         )
+        if returned.flow is not None:
+            return Outcome(claimed, "succeeded", flow=returned.flow)
         if whole and returned.value is not None:
             return returned.value  # middleware looks at it, and may return something else
         if returned.unkept is not None:

@@ -24,12 +24,14 @@ class Answer:
         unkept: why it cannot.
         value: the same, pickled; None unless somebody wants it and it can be.
         error: what the task raised.
+        flow: what ``replace_job.sql`` writes of the workflow that it returned.
     """
 
     text: str | None = None
     unkept: str | None = None
     value: bytes | None = None
     error: Portrait | None = None
+    flow: dict[str, Any] | None = None
 
 
 def returned(function: Callable[..., Any], result: Any, *, limit: int | None, whole: bool) -> Answer:

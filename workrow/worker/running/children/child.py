@@ -26,13 +26,15 @@ from workrow.arguments.parameters import Parameters, without
 from workrow.context import JobContext
 from workrow.database import forks
 from workrow.enqueue.collecting import collecting
-from workrow.errors import SoftTimeLimitExceeded
+from workrow.errors import SoftTimeLimitExceeded, WorkflowError
 from workrow.job import at_work
 from workrow.worker.running.children.answer import Answer, failure, returned
 from workrow.worker.running.children.outbox import Outbox
 from workrow.worker.running.coroutines import run_limited
 from workrow.workflows.batches import Members
 from workrow.workflows.handle import Workflow
+from workrow.workflows.start import replacing
+from workrow.workflows.values import Flow
 
 PR_SET_PDEATHSIG = 1
 PARENTS_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -45,7 +47,8 @@ class Call:
 
     Attributes:
         module, name: where the task's function is found.
-        app: ``module:attribute`` of the App; None: the task takes no context.
+        app: ``module:attribute`` of the App; None: it is none.
+        pass_context: the task takes its context.
         job: for the context.
         worker: its name and its queues, for the context.
         arguments: by name, as they are stored; the child makes the function's of them.
@@ -58,6 +61,7 @@ class Call:
     module: str
     name: str
     app: str | None
+    pass_context: bool
     job: Job
     worker: tuple[str | None, list[str] | None]
     arguments: dict[str, Any]
@@ -131,15 +135,18 @@ def _run(call: Call, inbox: _Inbox, outbox: Outbox) -> Answer:
     try:
         function = resolve(call.module, call.name)
         result = _result(call, function, inbox, outbox)
+        flow = _laid_out(result, call.app) if isinstance(result, Flow) else None
     except BaseException as error:
         forks.leave_worker(call.name, made_in, error)
         return failure(error)
     forks.leave_worker(call.name, made_in)
+    if flow is not None:
+        return Answer(flow=flow)
     return returned(function, result, limit=call.limit, whole=call.whole)
 
 
 def _result(call: Call, function: Callable[..., Any], inbox: _Inbox, outbox: Outbox) -> Any:
-    injected = [_context(call, inbox, outbox)] if call.app else []
+    injected = [_context(call, inbox, outbox)] if call.pass_context else []
     arguments = _parameters(function, len(injected)).load(call.arguments)
     if inspect.iscoroutinefunction(function):
         return asyncio.run(_await(function(*injected, **arguments), call.soft_limit))
@@ -150,6 +157,17 @@ def _result(call: Call, function: Callable[..., Any], inbox: _Inbox, outbox: Out
         return asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
 
     return run() if call.soft_limit is None else _limited(run, call.soft_limit)
+
+
+def _laid_out(flow: Flow[Any, Any], app: str | None) -> dict[str, Any]:
+    """What the parent writes of a workflow that a task returned: of its tasks as they are in the app."""
+    if app is None:
+        raise WorkflowError(
+            f"{flow!r:.80}: a workflow that a task with run_in='process' returns needs the app, and the app is no "
+            "attribute of an imported module; assign it at the top of one"
+        )
+    _load(app)
+    return replacing(flow)
 
 
 @cache
@@ -184,10 +202,9 @@ def _limited(call: Callable[[], Any], seconds: float) -> Any:
 def _context(call: Call, inbox: _Inbox, outbox: Outbox) -> JobContext:
     assert call.app is not None
     outbox.open()
-    module, _, attribute = call.app.partition(":")
     worker_name, queues = call.worker
     return JobContext(
-        app=getattr(importlib.import_module(module), attribute),
+        app=_load(call.app),
         worker_name=worker_name,
         worker_queues=queues,
         job=call.job,
@@ -196,6 +213,11 @@ def _context(call: Call, inbox: _Inbox, outbox: Outbox) -> JobContext:
         batch=getattr(collecting.get(), "batch", None),
         start_timestamp=time.time(),
     )
+
+
+def _load(app: str) -> Any:
+    module, _, attribute = app.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def resolve(module: str, name: str) -> Callable[..., Any]:

@@ -29,11 +29,13 @@ class Returned:
         value: itself, if it is wanted and could be handed over; else what its JSON says.
         text: its JSON text; None if it is not wanted, or cannot be kept.
         unkept: why it cannot.
+        flow: what ``replace_job.sql`` writes of the workflow that it is.
     """
 
     value: Any
     text: str | None
     unkept: str | None
+    flow: dict[str, Any] | None
 
 
 @dataclass(slots=True)
@@ -105,7 +107,8 @@ class Processes:
         call = Call(
             task.func.__module__,
             task.func.__qualname__,
-            self._app(task) if task.pass_context else None,
+            self._app(task),
+            task.pass_context,
             job,
             worker,
             arguments,
@@ -122,7 +125,7 @@ class Processes:
             # a job that this worker has lost and claimed again may be here twice
             if self._running.get(job_id) is running:
                 del self._running[job_id]
-        return Returned(opened(answer), answer.text, answer.unkept)
+        return Returned(opened(answer), answer.text, answer.unkept, answer.flow)
 
     async def _run(
         self,
