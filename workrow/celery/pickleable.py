@@ -15,6 +15,7 @@ class UnpickleableExceptionWrapper(Exception):
     """
 
     def __init__(self, exc_module: str, exc_cls_name: str, exc_args: Any, text: str | None = None) -> None:
+        exc_args = tuple(exc_args)
         super().__init__(exc_module, exc_cls_name, exc_args, text)
         self.exc_module = exc_module
         self.exc_cls_name = exc_cls_name
@@ -51,10 +52,10 @@ def shown(value: object) -> str:
 
 
 def get_pickleable_exception(exc: BaseException) -> BaseException:
-    """``exc`` where pickle gives it back, else its nearest base made of the same arguments, else a wrapper."""
+    """``exc`` where pickle gives it back, else its class or nearest base made of its arguments, else a wrapper."""
     if _survives_pickle(exc):
         return exc
-    for base in type(exc).__mro__[1:]:
+    for base in type(exc).__mro__:
         if base in (Exception, BaseException, object):
             break
         try:
