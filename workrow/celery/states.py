@@ -36,7 +36,7 @@ def precedence(state: str | None) -> int:
     return PRECEDENCE_LOOKUP.get(state, NONE_PRECEDENCE)
 
 
-class state(str):  # noqa: N801 - Celery's name
+class state(str):
     """A state as text that is greater than another when it says more: ``state("SUCCESS") > state("PENDING")``."""
 
     def __gt__(self, other: str) -> bool:

@@ -1,0 +1,162 @@
+"""The door's canvas on a queue in memory: calls go through JSON, and each is run after the other."""
+
+import inspect
+import json
+from collections import deque
+from types import SimpleNamespace
+from typing import Any
+
+from workrow.celery import current, ends, states
+from workrow.celery.exceptions import NotRegistered, TimeoutError
+from workrow.celery.request import Context
+from workrow.celery.result import AsyncResult, GroupResult
+from workrow.celery.task import Task
+
+
+class Tasks(dict[str, Task]):
+    def __missing__(self, name: str) -> Task:
+        raise NotRegistered(name)
+
+
+class Backend:
+    def __init__(self) -> None:
+        self.kept: dict[str, dict[str, Any]] = {}
+        self.sizes: dict[str, int] = {}
+        self.parts: dict[str, list[Any]] = {}
+        self.groups: dict[str, Any] = {}
+
+    def meta(self, task_id: str) -> dict[str, Any]:
+        return dict(self.kept.get(task_id) or {"status": states.PENDING, "result": None})
+
+    def store(self, task_id: str, state: str, value: Any, children: Any = ()) -> None:
+        self.kept[task_id] = {"status": state, "result": value, "children": json.loads(json.dumps(children))}
+
+    def wait(self, result: AsyncResult, timeout: float | None, interval: float) -> None:
+        if not result.ready():
+            raise TimeoutError("The operation timed out.")
+
+    def set_chord_size(self, group_id: str, size: int) -> None:
+        self.sizes.setdefault(group_id, size)
+
+    def apply_chord(self, header: GroupResult, body: Any) -> None:
+        if any(isinstance(each, GroupResult) for each in header.results):
+            header.save()
+
+    def save_group(self, group_id: str, told: Any) -> None:
+        self.groups[group_id] = told
+
+    def saved_group(self, group_id: str) -> Any:
+        return self.groups.get(group_id)
+
+    def add_part(self, group_id: str, index: int | None, task_id: str, state: str, value: Any) -> list[Any] | None:
+        parts = self.parts.setdefault(group_id, [])
+        parts.append((index, task_id, state, value))
+        if len(parts) != self.sizes.get(group_id, 0):
+            return None
+        return [part[1:] for part in sorted(parts, key=lambda part: part[0])]
+
+    def add_to_chord(self, group_id: str, result: Any) -> None:
+        self.sizes[group_id] += 1
+
+
+class App:
+    def __init__(self) -> None:
+        self.conf = SimpleNamespace(task_always_eager=False, task_allow_error_cb_on_chord_header=False)
+        self.tasks = Tasks()
+        self.backend = Backend()
+        self.queue: deque[str] = deque()
+        self.runs: list[dict[str, Any]] = []
+        self.names: dict[str, str] = {}
+        current.set_default(self)
+        built_in(self)
+
+    def AsyncResult(self, task_id: str, **options: Any) -> AsyncResult:
+        return AsyncResult(task_id, app=self, **options)
+
+    def GroupResult(self, group_id: str | None, results: list[Any], **options: Any) -> GroupResult:
+        return GroupResult(group_id, results, app=self, **options)
+
+    def task(self, name: str, **options: Any) -> Any:
+        def made(function: Any) -> Task:
+            bind = options.get("bind", False)
+
+            class One(Task):
+                run = function if bind else staticmethod(function)
+
+            one = One()
+            one.app, one.name = self, name
+            one.__dict__.update(options)
+            parameters = inspect.signature(one.run)
+            one.__dict__["check_arguments"] = checker(function, parameters, bind)
+            self.tasks[name] = one
+            return one
+
+        return made
+
+    def encoded(self, value: Any) -> Any:
+        return json.loads(json.dumps(value))
+
+    def send_task(
+        self, name: str, args: Any, kwargs: Any, task_id: str, add_to_parent: bool = True, chain: Any = None,
+        chord: Any = None, link: Any = None, link_error: Any = None, group_id: str | None = None, **options: Any,
+    ) -> AsyncResult:  # fmt: skip
+        parent = current.current_worker_task()
+        root_id, parent_id = options.get("root_id"), options.get("parent_id")
+        if parent is not None:
+            root_id = root_id or parent.request.root_id or parent.request.id
+            parent_id = parent_id or parent.request.id
+        listed = ends.listed
+        message = {
+            "task": name, "id": task_id, "args": [*(args or ())], "kwargs": kwargs or {}, "callbacks": listed(link),
+            "errbacks": listed(link_error), "chain": chain, "chord": chord, "group": group_id,
+            "group_index": options.get("group_index"), "root_id": root_id or task_id, "parent_id": parent_id,
+            "retries": options.get("retries", 0), "ignore_result": options.get("ignore_result", False),
+            "replaced_task_nesting": options.get("replaced_task_nesting", 0),
+            "delivery_info": {"routing_key": options.get("queue") or "celery"},
+        }  # fmt: skip
+        self.queue.append(json.dumps(message))
+        result = self.AsyncResult(task_id)
+        result.ignored = bool(message["ignore_result"])
+        if add_to_parent and parent is not None:
+            parent.add_trail(result)
+        return result
+
+    def work(self) -> None:
+        for _ in range(2000):
+            if not self.queue:
+                return
+            message = json.loads(self.queue.popleft())
+            request = Context(message, called_directly=False)
+            self.names[request.id] = request.task
+            try:
+                task = self.tasks[request.task]
+            except NotRegistered as error:
+                ends.failed(self, request, error)
+                continue
+            state = ends.run(self, task, request)
+            self.runs.append({"task": request.task, "args": request.args, "kwargs": request.kwargs, "state": state})
+        raise AssertionError("it never comes to rest")
+
+
+def checker(function: Any, parameters: inspect.Signature, bind: bool) -> Any:
+    """Python's own complaint, of a function with these parameters that does nothing."""
+    own = [each.replace(annotation=inspect.Parameter.empty) for each in inspect.signature(function).parameters.values()]
+    inner = str(inspect.Signature(own[1:] if bind else own))[1:-1]
+    scope: dict[str, Any] = {}
+    exec(f"def {function.__name__}({inner}): pass", scope)
+    return scope[function.__name__]
+
+
+def built_in(app: App) -> None:
+    @app.task(name="celery.accumulate", bind=True)
+    def accumulate(self: Task, *args: Any, **kwargs: Any) -> Any:
+        index = kwargs.get("index")
+        return args[index] if index is not None else args
+
+    @app.task(name="celery.map")
+    def xmap(task: Any, it: Any) -> Any:
+        return [app.tasks[task["task"]](item) for item in it]
+
+    @app.task(name="celery.starmap")
+    def xstarmap(task: Any, it: Any) -> Any:
+        return [app.tasks[task["task"]](*item) for item in it]

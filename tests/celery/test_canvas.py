@@ -1,0 +1,18 @@
+"""Every shape of the table comes to what it comes to on Celery and Redis."""
+
+import json
+from pathlib import Path
+
+from tests.celery.notation import observe
+
+CASES = json.loads((Path(__file__).parent / "data" / "canvas.json").read_text())["cases"]
+
+
+def test_every_shape_comes_to_what_it_comes_to_on_celery() -> None:
+    assert len(CASES) == 232
+    wrong = {}
+    for case in CASES:
+        seen = observe(case)
+        if seen not in [case["expected"], *case.get("also_seen", ())]:
+            wrong[case["id"]] = seen
+    assert not wrong

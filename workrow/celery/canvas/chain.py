@@ -1,0 +1,167 @@
+"""Signatures one after the other, each with the result of the one before."""
+
+from collections.abc import Mapping
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from workrow.celery.canvas.chord import _chord
+from workrow.celery.canvas.group import group, unrolled
+from workrow.celery.canvas.signature import Signature, listed, maybe_signature
+from workrow.celery.current import Host
+
+
+@Signature.register
+class _chain(Signature):
+    """What `chain` makes.
+
+    Args:
+        tasks: the signatures, or one list of them.
+        options: of ``apply_async``.
+    """
+
+    def __init__(self, *tasks: Any, **options: Any) -> None:
+        app = options.pop("app", None)
+        if len(tasks) == 1 and not isinstance(tasks[0], Signature):
+            (tasks,) = tasks
+        super().__init__("celery.chain", (), {"tasks": [*tasks]}, app=app, options=options)
+        self["subtask_type"] = "chain"
+
+    @classmethod
+    def from_dict(cls, d: Mapping[str, Any], app: Host | None = None) -> "_chain":
+        tasks = [maybe_signature(task, app) for task in d["kwargs"]["tasks"]]
+        made = _chain(*tasks, app=app, **d["options"])
+        made.immutable = bool(d.get("immutable"))
+        return made
+
+    @property
+    def tasks(self) -> list[Any]:
+        return self.kwargs["tasks"]  # type: ignore[no-any-return]
+
+    @tasks.setter
+    def tasks(self, value: list[Any]) -> None:
+        self.kwargs["tasks"] = value
+
+    @property
+    def app(self) -> Host:
+        return self._app or (self.tasks[0].app if self.tasks else super().app)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.apply_async(args, kwargs) if self.tasks else None
+
+    def clone(self, *args: Any, **kwargs: Any) -> Any:
+        copy = super().clone(*args, **kwargs)
+        copy.tasks = [task.clone() for task in copy.tasks]
+        return copy
+
+    def unchained(self) -> list[Any]:
+        """Copies of the parts; the links of the chain are those of the last one."""
+        tasks = [task.clone() for task in self.tasks]
+        for key in ("link", "link_error"):
+            for each in listed(self.options.get(key)) if tasks else ():
+                tasks[-1].append_to_list_option(key, each)
+        return tasks
+
+    def apply_async(self, args: Any = None, kwargs: dict[str, Any] | None = None, **options: Any) -> Any:
+        if not self.tasks:
+            return None
+        return self.run(args, kwargs, **{**self.options, **options})
+
+    def run(
+        self,
+        args: Any = None,
+        kwargs: dict[str, Any] | None = None,
+        group_id: str | None = None,
+        chord: Any = None,
+        task_id: str | None = None,
+        link: Any = None,
+        link_error: Any = None,
+        root_id: str | None = None,
+        group_index: int | None = None,
+        **options: Any,
+    ) -> Any:
+        """Send the first part, which takes the others with it. The last one has the ids of the chain."""
+        own = (*(args or ()), *self.args) if args and not self.immutable else self.args
+        frozen = {"group_id": group_id, "chord": chord, "group_index": group_index}
+        tasks, results = self.prepared(own, kwargs, root_id, task_id, frozen, link_error=link_error)
+        for callback in listed(link):
+            tasks[0].link(callback)
+        first = tasks.pop()
+        options.pop("parent_id", None)
+        if tasks:
+            options["chain"] = [dict(task) for task in tasks]
+        first.apply_async(**options)
+        return results[0]
+
+    def prepared(
+        self,
+        args: Any,
+        kwargs: Any,
+        root_id: str | None,
+        task_id: str | None,
+        last: dict[str, Any],
+        *,
+        link_error: Any = None,
+        clone: bool = True,
+    ) -> tuple[list[Any], list[Any]]:
+        """The parts and their results, the last one first: unpacked, with ids, and a group before something a chord."""
+        waiting = list(self.tasks)
+        tasks: list[Any] = []
+        results: list[Any] = []
+        before: Any = None
+        while waiting:
+            task = unrolled(maybe_signature(waiting.pop(), self._app))
+            is_first = not waiting
+            if clone:
+                task = task.clone(args, kwargs) if is_first else task.clone()
+            elif is_first:
+                task.args = (*args, *task.args)
+            if isinstance(task, _chain):
+                waiting.extend(task.tasks)
+                continue
+            if isinstance(task, group) and tasks:
+                body = tasks.pop()
+                result = results.pop()
+                named = {} if not hasattr(result, "task_id") else {"task_id": result.task_id}
+                task = _chord(task, body=body, root_id=root_id, app=self._app, **named)
+            result = task.freeze(root_id=root_id) if tasks else task.freeze(task_id, root_id=root_id, **last)
+            if before is not None and before.parent is None:
+                before.parent = result
+            for errback in listed(link_error):
+                task.link_error(errback)
+            tasks.append(task)
+            results.append(result)
+            before = result
+            if isinstance(task, _chord):
+                while before.parent is not None:
+                    before = before.parent
+        return tasks, results
+
+    def freeze(
+        self,
+        _id: str | None = None,
+        group_id: str | None = None,
+        chord: Any = None,
+        root_id: str | None = None,
+        parent_id: str | None = None,
+        group_index: int | None = None,
+    ) -> Any:
+        last = {"group_id": group_id, "chord": chord, "group_index": group_index}
+        _, results = self.prepared(self.args, self.kwargs, root_id, _id, last, clone=False)
+        self.id = _id or results[0].id
+        return results[0]
+
+    _freeze = freeze
+
+    def __repr__(self) -> str:
+        return " | ".join(map(repr, self.tasks)) or "chain()"
+
+
+class chain(_chain):
+    """``chain(a, b, c)`` is ``a | b | c``; ``chain()`` is empty."""
+
+    def __new__(cls, *tasks: Any, **options: Any) -> Any:
+        """What the parts make together, which need not be a chain."""
+        if tasks and not options and (len(tasks) > 1 or not isinstance(tasks[0], Signature)):
+            return reduce(or_, tasks[0] if len(tasks) == 1 else tasks, _chain())
+        return super().__new__(cls)

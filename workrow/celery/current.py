@@ -1,0 +1,54 @@
+"""The app and the task of the moment."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+
+class Host(Protocol):
+    """What signatures, results and ends of tasks ask of their app."""
+
+    conf: Any
+    tasks: Any
+    backend: Any
+
+    def AsyncResult(self, task_id: str, **options: Any) -> Any: ...
+
+    def GroupResult(self, group_id: str | None, results: list[Any], **options: Any) -> Any: ...
+
+    def send_task(self, name: str, args: Any, kwargs: Any, **options: Any) -> Any: ...
+
+
+_app: ContextVar[Any] = ContextVar("app", default=None)
+_default: list[Any] = []
+_task: ContextVar[Any] = ContextVar("task", default=None)
+
+
+def current_app() -> Any:
+    """The app whose task runs; otherwise the one that was made or set last. Raises RuntimeError if there is none."""
+    found = _app.get() or (_default[-1] if _default else None)
+    if found is None:
+        raise RuntimeError("there is no app yet: make one, `app = Celery('name')`")
+    return found
+
+
+def set_default(app: Any) -> None:
+    """From here on this is the app of whoever names none."""
+    _default[:] = [app]
+
+
+def current_worker_task() -> Any:
+    """The task that a worker runs here; None: none."""
+    return _task.get()
+
+
+@contextmanager
+def running(task: Any, app: Any) -> Iterator[None]:
+    """For as long as the task runs."""
+    tokens = _task.set(task), _app.set(app)
+    try:
+        yield
+    finally:
+        _task.reset(tokens[0])
+        _app.reset(tokens[1])

@@ -1,0 +1,56 @@
+"""What a running task knows of its call: ``self.request``."""
+
+from typing import Any
+
+
+class Context:
+    """The call of the moment. What was not told is None, and whoever calls a task as a function has told nothing."""
+
+    args: Any = None
+    callbacks: Any = None
+    called_directly: bool = True
+    chain: Any = None
+    children: Any = None
+    chord: Any = None
+    correlation_id: str | None = None
+    delivery_info: Any = None
+    errbacks: Any = None
+    eta: Any = None
+    expires: Any = None
+    group: Any = None
+    group_index: int | None = None
+    headers: Any = None
+    hostname: str | None = None
+    id: Any = None
+    ignore_result: bool = False
+    is_eager: bool = False
+    kwargs: Any = None
+    origin: str | None = None
+    parent_id: str | None = None
+    properties: Any = None
+    replaced_task_nesting: int = 0
+    reply_to: str | None = None
+    retries: int = 0
+    root_id: str | None = None
+    shadow: str | None = None
+    stamped_headers: Any = None
+    stamps: Any = None
+    task: str = "unknown"
+    timelimit: Any = None
+
+    def __init__(self, *told: dict[str, Any], **more: Any) -> None:
+        self.update(*told, **more)
+
+    def update(self, *told: dict[str, Any], **more: Any) -> None:
+        for each in told:
+            vars(self).update(each)
+        vars(self).update(more)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return getattr(self, key, default)
+
+    def clear(self) -> None:
+        vars(self).clear()
+
+    def __repr__(self) -> str:
+        return f"<Context: {vars(self)!r}>"
