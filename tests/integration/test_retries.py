@@ -16,6 +16,7 @@ import workrow
 from tests.integration import process_tasks
 from tests.integration.test_worker import row, run
 from workrow import Discard, Retry, RetryLater, Rule, Snooze
+from workrow.worker.finishing.writer import Writer
 
 CLOSE = timedelta(seconds=15)
 
@@ -128,6 +129,36 @@ async def test_a_job_that_is_asked_to_abort_does_not_snooze(open_app: workrow.Ap
     job = await wait.enqueue(None)
     await run(open_app)
     assert row(conn, job)["status"] == "aborted"
+
+
+@pytest.mark.parametrize("way", ["_snooze", "_retry"])
+async def test_a_claim_that_a_crash_took_and_that_is_made_again_meanwhile_asks_for_no_abort(
+    open_app: workrow.App, conn: Any, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    @open_app.task(name="wait", retry=Retry(max_attempts=3, wait=0))
+    def wait() -> None:
+        ran.append(1)
+        if len(ran) == 1:
+            raise Snooze(in_=0.001) if way == "_snooze" else ValueError
+
+    async def taken_and_made_again(self: Writer, outcomes: Any) -> Any:
+        if taken:
+            return await original(self, outcomes)
+        taken.append(1)
+        row = "procrastinate_jobs SET worker_id = %s, claims = claims + %s, status = %s"
+        owner = conn.execute("SELECT worker_id FROM procrastinate_jobs").fetchone()[0]
+        conn.execute(f"UPDATE {row}", [None, -1, "todo"])
+        done = await original(self, outcomes)
+        conn.execute(f"UPDATE {row}", [owner, 1, "doing"])
+        return done
+
+    ran, taken = list[int](), list[int]()
+    original: Any = getattr(Writer, way)
+    monkeypatch.setattr(Writer, way, taken_and_made_again)
+    job = await wait.enqueue(None)
+    await run(open_app)
+    await run(open_app)
+    assert (row(conn, job)["status"], len(ran), len(taken)) == ("succeeded", 2, 1)
 
 
 RETRIED: dict[str, Callable[[], Exception]] = {

@@ -73,11 +73,11 @@ class Writer:
         if again:
             await self._send_back(again, self._retry)
             # a retry is refused as well when the job was asked to abort: it then ends
-            refused = [each for each in again if each.claimed.id not in done]
+            refused = await self._asked_to_abort(again)
             aborting = [Outcome(each.claimed, "failed", error=each.error, ended_at=each.ended_at) for each in refused]
         if snoozed:
             await self._send_back(snoozed, self._snooze)
-            refused = [each for each in snoozed if each.claimed.id not in done]
+            refused = await self._asked_to_abort(snoozed)
             aborting += [Outcome(each.claimed, "aborted", ended_at=each.ended_at) for each in refused]
         if kept or aborting:
             kept += aborting
@@ -188,6 +188,21 @@ class Writer:
                 return
             # the newer one was there for the first statement, and gone for the second
 
+    async def _asked_to_abort(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """Those that were not sent back because they are to abort.
+
+        Raises:
+            Held: one was not sent back and is ours all the same: it lost its races, or a crash of the server took its
+                claim, which was not synced, and we have claimed it once more, by the same number, since it was refused.
+        """
+        left = {each.claimed.id: each for each in outcomes if each.claimed.id not in self.done}
+        if not left:
+            return []
+        rows = await self._rows("list_still_ours", [*left.values()])
+        if not all(asked for _, asked in rows):
+            raise Held("its row changes all the time")
+        return [left[job_id] for job_id, _ in rows]
+
     async def _crash(self, outcome: Outcome) -> set[int]:
         claimed = outcome.claimed
         rows = await self._link.run(
@@ -204,10 +219,12 @@ class Writer:
         return {row[0] for row in rows}
 
     async def _ids(self, statement: str, outcomes: list[Outcome], **params: Any) -> set[int]:
+        return {row[0] for row in await self._rows(statement, outcomes, **params)}
+
+    async def _rows(self, statement: str, outcomes: list[Outcome], **params: Any) -> list[tuple[Any, ...]]:
         ids = literal(str(each.claimed.id) for each in outcomes)
         tokens = literal(str(each.claimed.token) for each in outcomes)
-        rows = await self._link.run(statement, ids=ids, tokens=tokens, worker_id=outcomes[0].claimed.owner, **params)
-        return {row[0] for row in rows}
+        return await self._link.run(statement, ids=ids, tokens=tokens, worker_id=outcomes[0].claimed.owner, **params)
 
 
 def _ran(outcomes: list[Outcome]) -> str:
