@@ -15,7 +15,8 @@ import pytest
 
 from workrow.celery import codec
 from workrow.celery.exceptions import SecurityError, WorkerLostError
-from workrow.celery.kept_errors import ExceptionInfo, celery_module, keep_error, restore_error
+from workrow.celery.kept_errors import ExceptionInfo, keep_error, restore_error
+from workrow.celery.pickleable import UnpickleableExceptionWrapper, celery_module
 
 SEEN = json.loads((Path(__file__).parent / "data" / "kept_errors.json").read_text())
 
@@ -130,6 +131,19 @@ def test_attributes_that_the_class_makes_of_its_arguments_are_there_again() -> N
 def test_an_argument_that_could_not_be_read_is_kept_as_text() -> None:
     kept = keep_error(ValueError({"__type__": "nope", "__value__": 1}))
     assert kept["exc_message"] == ["{'__type__': 'nope', '__value__': 1}"]
+
+
+def test_each_argument_of_a_wrapped_exception_is_kept_by_itself() -> None:
+    """Celery keeps the text of the tuple, and reads it as a tuple of letters."""
+    wrapped = restore_error(keep_error(local("hidden", {1})))
+    assert isinstance(wrapped, UnpickleableExceptionWrapper)
+    assert wrapped.exc_args == ("hidden", "{1}")
+
+
+def test_a_wrapped_exception_of_ours_is_kept_under_celerys_module() -> None:
+    wrapped = restore_error(keep_error(WorkerLostError(threading.Lock())))
+    assert isinstance(wrapped, UnpickleableExceptionWrapper)
+    assert (wrapped.exc_module, wrapped.exc_cls_name) == ("billiard.exceptions", "WorkerLostError")
 
 
 def test_nothing_is_nothing_and_other_things_are_refused() -> None:

@@ -17,7 +17,13 @@ from typing import Any
 
 from workrow.celery import codec, exceptions, foreign_errors, pickleable
 from workrow.celery.exceptions import DecodeError, EncodeError, SecurityError
-from workrow.celery.pickleable import exception_class, get_pickleable_exception, shown
+from workrow.celery.pickleable import (
+    UnpickleableExceptionWrapper,
+    celery_module,
+    exception_class,
+    get_pickleable_exception,
+    shown,
+)
 
 _OURS: dict[str, ModuleType] = {
     "celery.exceptions": exceptions,
@@ -25,26 +31,19 @@ _OURS: dict[str, ModuleType] = {
     "billiard.exceptions": foreign_errors,
     "kombu.exceptions": foreign_errors,
 }
-_BILLIARDS = ("SoftTimeLimitExceeded", "TimeLimitExceeded", "WorkerLostError", "Terminated")
 
 
 def keep_error(error: BaseException) -> dict[str, Any]:
     """What is kept of an exception: a dict for `codec.pack`."""
     error = get_pickleable_exception(error)
-    kind = type(error)
+    args = list(error.args)
+    if isinstance(error, UnpickleableExceptionWrapper):
+        args[2] = [_argument(value) for value in error.exc_args]
     return {
-        "exc_type": kind.__qualname__,
-        "exc_message": [_argument(value) for value in error.args],
-        "exc_module": celery_module(kind),
+        "exc_type": type(error).__qualname__,
+        "exc_message": [_argument(value) for value in args],
+        "exc_module": celery_module(type(error)),
     }
-
-
-def celery_module(kind: type) -> str:
-    """The module in which Celery has a class of `workrow.celery`; of any other class, its own."""
-    if kind.__module__ == foreign_errors.__name__:
-        return "billiard.exceptions" if kind.__name__ in _BILLIARDS else "kombu.exceptions"
-    ours = {module.__name__: name for name, module in _OURS.items()}
-    return ours.get(kind.__module__, kind.__module__)
 
 
 def _argument(value: Any) -> Any:

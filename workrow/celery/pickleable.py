@@ -3,6 +3,11 @@
 import pickle
 from typing import Any
 
+from workrow.celery import foreign_errors
+
+BILLIARDS = ("SoftTimeLimitExceeded", "TimeLimitExceeded", "WorkerLostError", "Terminated")
+CELERY_MODULES = {f"{__package__}.exceptions": "celery.exceptions", __name__: "celery.utils.serialization"}
+
 
 class UnpickleableExceptionWrapper(Exception):
     """Stands for an exception that cannot be built again from its ``args``: its class takes others, or is local.
@@ -29,11 +34,18 @@ class UnpickleableExceptionWrapper(Exception):
     def from_exception(cls, exc: BaseException) -> "UnpickleableExceptionWrapper":
         """The wrapper of ``exc``. An argument that cannot be pickled is kept as its ``repr``."""
         kept = tuple(arg if _survives_pickle(arg) else shown(arg) for arg in exc.args)
-        return cls(type(exc).__module__, type(exc).__name__, kept, shown(exc))
+        return cls(celery_module(type(exc)), type(exc).__name__, kept, shown(exc))
 
     def restore(self) -> BaseException:
         """An exception of a class made for it, with the wrapped one's module, name and arguments."""
         return exception_class(self.exc_cls_name, self.exc_module)(*self.exc_args)
+
+
+def celery_module(kind: type) -> str:
+    """The module in which Celery has a class of `workrow.celery`; of any other class, its own."""
+    if kind.__module__ == foreign_errors.__name__:
+        return "billiard.exceptions" if kind.__name__ in BILLIARDS else "kombu.exceptions"
+    return CELERY_MODULES.get(kind.__module__, kind.__module__)
 
 
 def exception_class(name: str, module: str) -> type[Exception]:
