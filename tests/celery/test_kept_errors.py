@@ -184,6 +184,13 @@ def test_reading_imports_nothing_and_runs_no_code_of_what_it_looks_at(lazy_modul
     assert not called
 
 
+@pytest.mark.parametrize("module", [None, 5, ["os"], ""])
+def test_a_class_without_a_module_is_made(module: Any) -> None:
+    error = restore_error({"exc_type": "ValueError", "exc_message": ["x"], "exc_module": module})
+    assert repr(error) == "ValueError('x')"
+    assert not isinstance(error, ValueError)
+
+
 def test_a_constructor_that_gives_no_exception_is_no_exception() -> None:
     error = restore_error({"exc_type": "Odd", "exc_message": ["none"], "exc_module": __name__})
     assert type(error) is Exception

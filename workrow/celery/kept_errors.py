@@ -64,8 +64,10 @@ def restore_error(kept: Any) -> BaseException | None:
         ValueError: it names nothing.
         TypeError: it is no dict.
     """
-    if not kept or isinstance(kept, BaseException):
-        return kept or None
+    if isinstance(kept, BaseException):
+        return kept
+    if not kept:
+        return None
     if not isinstance(kept, dict):
         raise TypeError(f"a kept exception must be a dict, not {shown(kept):.80}")
     name, module, args = kept.get("exc_type"), kept.get("exc_module"), kept.get("exc_message", "")
@@ -88,7 +90,7 @@ def _found(module: Any, name: str) -> Any:
 
     Looked up in the ``__dict__`` of modules and classes alone: a ``getattr`` could run code of theirs.
     """
-    found: Any = _OURS.get(module) or sys.modules.get(module)
+    found: Any = (_OURS.get(module) or sys.modules.get(module)) if isinstance(module, str) else None
     for part in name.split("."):
         found = found.__dict__.get(part) if _is_a(found, ModuleType, type) else None
     return found
