@@ -42,8 +42,9 @@ def test_the_command_is_there_with_these_options(page: str, line: str) -> None:
             if not (option.is_flag or value):
                 next(words, None)
         elif isinstance(command, click.Group) and word != "…":
-            assert word in command.commands, f"{page}: {command.name} has no {word}"
-            command = command.commands[word]
+            name = word if word in command.commands else getattr(command, "default", word)
+            assert name in command.commands, f"{page}: {command.name} has no {word}"
+            command = command.commands[name]
 
 
 def test_the_page_of_workers_has_every_option_of_the_command() -> None:

@@ -26,11 +26,13 @@ BAR = 20
 
 
 class _ShowsByDefault(click.Group):
-    """A group whose command ``show`` needs no name: ``workrow job ID``."""
+    """A group with a command that needs no name: ``workrow job ID``."""
+
+    default = "show"
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         named = bool(args) and (args[0] in self.commands or args[0] in context.help_option_names)
-        return super().parse_args(context, args if named else ["show", *args])
+        return super().parse_args(context, args if named else [self.default, *args])
 
 
 @click.group(cls=_ShowsByDefault)
