@@ -1,10 +1,13 @@
 """Workflows are values; what cannot be one is told at the call."""
 
 import copy
-from datetime import UTC, datetime, timedelta
+import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 import workrow
 from workrow.workflows.plan import Plan
@@ -38,6 +41,16 @@ async def limited(x: int) -> None: ...
 
 @app.task(name="secret", hide=("token",))
 async def secret(token: str) -> None: ...
+
+
+@dataclass
+class Login:
+    password: SecretStr
+    since: date
+
+
+@app.task(name="sign_in")
+async def sign_in(login: Login | None, key: bytes = b"", more: dict[str, list[SecretStr]] | None = None) -> None: ...
 
 
 WHOLE = (
@@ -91,9 +104,26 @@ def test_values_hash_whatever_their_arguments_are() -> None:
     assert len({add.s(1), add.s(1.0), add.s(True), add.si(1)}) == 2
 
 
+def test_json_says_of_arguments_what_jobs_store() -> None:
+    login = Login(SecretStr("s3cret"), date(2026, 12, 1))
+    flow = workrow.chain(sign_in.s(login, b"\xff"), total.si([1]), sign_in.si(None, more={"a": [SecretStr("t0ken")]}))
+    said = json.loads(json.dumps(flow.to_json()))
+    assert said["chain"][0]["args"] == [{"password": "s3cret", "since": "2026-12-01"}, "_w=="]
+    assert said["chain"][2]["kwargs"] == {"more": {"a": ["t0ken"]}}
+    stored = [node.arguments for node in Prepared(workrow.from_json(app, said)).plan.nodes]
+    assert stored == [node.arguments for node in Prepared(flow).plan.nodes]
+    assert stored[0]["login"]["password"] == "s3cret"
+
+
+async def test_a_forgotten_await_is_told_with_the_workflows_name() -> None:
+    with pytest.warns(RuntimeWarning, match="coroutine 'chain of add.enqueue' was never awaited"):
+        workrow.chain(add.s(1), add.s()).enqueue(None)
+
+
 def test_parts_nest_a_hundred_deep() -> None:
     deep = nested(100)
     assert workrow.from_json(app, deep.to_json()) == deep == copy.copy(deep)
+    assert copy.deepcopy(deep) == deep
     assert repr(deep).count("group") == 99
     assert len({deep, nested(100)}) == 1
     assert Prepared(deep).plan.size == 1
@@ -136,16 +166,18 @@ def test_nobody_changes_a_value_from_outside() -> None:
         (lambda: workrow.graph({"a": add.s(1)}, after=["a"]), r"^graph\(after=\['a'\]\): must say who follows whom"),  # type: ignore[arg-type]
         (lambda: workrow.graph({"a": add.s(1)}, after={"a": 5}), "^graph: after={'a': 5}: must be names"),  # type: ignore[dict-item]
         (lambda: workrow.graph(["a"]), r"^graph\(\['a'\]\): must be nodes by their names"),  # type: ignore[list-item]
-        (lambda: workrow.graph({"a\0": add.s(1)}), "without NUL characters"),
+        (lambda: workrow.graph({"a\0": add.s(1)}), "without NUL and"),
         (
             lambda: workrow.graph({"a": add.s(1), "b": add.s()}, after={"b": ["a", "a"]}),
             "^graph: 'b' follows 'a' twice: name it once",
         ),
+        (lambda: workrow.graph({"\ud800": add.s(1)}), r"^graph: the name '\\ud800' .* and lone surrogates"),
         (lambda: nested(101), "^group: nested 101 levels deep, more than 100"),
         (lambda: workrow.from_json(app, json_nested(101)), "^group: nested 101 levels deep"),
         (lambda: workrow.from_json(app, json_nested(5000)), "^from_json: nested more than 100 levels deep"),
         (lambda: workrow.from_json(app, {"task": "gone"}), "the app has no task 'gone'"),
         (lambda: workrow.from_json(app, [1]), "is no workflow"),
+        (lambda: workrow.from_json(app, {"tasks": []}), r"^from_json: {'tasks': \[\]} is no workflow: it must be what"),
         (lambda: workrow.from_json(app, '{"task": "add"}'), r"no workflow: .* a dict; of a text give json.loads\(text"),
         (
             lambda: add.s(1).on_success(add.s().on_success(silent.si())).on_failure(silent.si()).enqueue(None),
@@ -188,6 +220,7 @@ def test_arguments_that_do_not_fit_are_told_at_the_call(make: Any, message: str)
         (lambda: workrow.group(add.options(debounce=5).s(1)), "debounce and workflows do not go together"),
         (lambda: workrow.group(add.s(1)).if_failed("explode"), "must be one of 'cancel', 'continue', 'compensate'"),  # type: ignore[arg-type]
         (lambda: add.s(1).named(""), "must be a non-empty string"),
+        (lambda: add.s(1).named("\ud800"), r"^named\('\\ud800'\): must be .* without NUL and lone surrogates"),
         (lambda: add.s(1).link(workrow.group()), "a callback is one task"),  # type: ignore[arg-type]
         (lambda: add.s(1).compensate(None), "must be one task"),  # type: ignore[arg-type]
         (lambda: add.s(1).append(None, None), r"^append\(to=None\): must be the context of the running task"),  # type: ignore[arg-type]

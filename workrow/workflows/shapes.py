@@ -6,6 +6,7 @@ from typing import Any, overload
 from typing_extensions import TypeVar
 
 from workrow.errors import WorkflowError, brief, is_whole
+from workrow.workflows.own import is_name
 from workrow.workflows.signed import Signed
 from workrow.workflows.values import Chain, Flow, Graph, Group
 
@@ -144,9 +145,9 @@ def graph(
         raise WorkflowError(f"graph(after={brief(after)}): must say who follows whom: {{'c': ['a', 'b']}}")
     known: dict[str, Flow[Any, Any]] = {}
     for name, node in pairs:
-        if not isinstance(name, str) or not name or "\x00" in name:
+        if not is_name(name):
             raise WorkflowError(
-                f"graph: the name {brief(name)} of a node must be a non-empty string without NUL characters"
+                f"graph: the name {brief(name)} of a node must be a non-empty string without NUL and lone surrogates"
             )
         if name in known:
             raise WorkflowError(f"graph: the node {name!r} is named twice; give one of them another name")

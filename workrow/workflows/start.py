@@ -32,7 +32,11 @@ def start(flow: Flow[Any, Any], on: Any) -> Any:
             f"{_title(flow)}: a workflow is no member of a batch: enqueue it outside, or let a member return it"
         )
     prepared = Prepared(flow)
-    return prepared.write_async(on) if loops else prepared.write(on)
+    if not loops:
+        return prepared.write(on)
+    writing: Any = prepared.write_async(on)
+    writing.__qualname__ = f"{_title(flow)}.enqueue"  # what Python says where it is not awaited
+    return writing
 
 
 def _alone(flow: Flow[Any, Any]) -> Signature[Any, Any] | None:

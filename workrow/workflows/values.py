@@ -12,7 +12,7 @@ from workrow.enqueue.call import FORGOTTEN, Call
 from workrow.enqueue.transaction import AsyncTransaction, SyncTransaction
 from workrow.errors import OptionError, WorkflowError, brief
 from workrow.workflows.handle import Workflow
-from workrow.workflows.own import hash_of, own
+from workrow.workflows.own import hash_of, is_name, own
 
 A_contra = TypeVar("A_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
@@ -49,6 +49,9 @@ class Flow(Generic[A_contra, R_co]):
             )
         object.__setattr__(self, "_levels", levels)
 
+    def __deepcopy__(self, memo: object) -> Self:
+        return self  # nothing can change it
+
     def inside(self) -> "Iterator[Flow[Any, Any]]":
         """Its parts, callbacks and compensation."""
         yield from parts_of(self)
@@ -61,8 +64,8 @@ class Flow(Generic[A_contra, R_co]):
         Raises:
             OptionError: it is no string, or empty.
         """
-        if not isinstance(name, str) or not name or "\x00" in name:
-            raise OptionError(f"named({brief(name)}): must be a non-empty string without NUL characters")
+        if not is_name(name):
+            raise OptionError(f"named({brief(name)}): must be a non-empty string without NUL and lone surrogates")
         return replace(self, name=name)
 
     def if_failed(self, policy: IfFailed) -> Self:

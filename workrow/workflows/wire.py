@@ -3,13 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, cast
 
 import pydantic_core
 
+from workrow.arguments.parameters import conversion_of
 from workrow.declare.options import Options
 from workrow.declare.unique import Unique
-from workrow.errors import ArgumentError, WorkflowError, brief
+from workrow.errors import ArgumentError, OptionError, WorkflowError, brief
 from workrow.workflows.signed import Signed
 from workrow.workflows.values import DEEPEST, POLICIES, Chain, Flow, Graph, Group, Signature
 
@@ -40,8 +42,8 @@ def _kept(said: Mapping[str, Any]) -> dict[str, Any]:
 def _signature_to_json(signature: Signature[Any, Any]) -> dict[str, Any]:
     call, task = signature.call, cast("Any", signature.call._task)
     try:
-        args = pydantic_core.to_jsonable_python(signature.args)
-        kwargs = pydantic_core.to_jsonable_python(dict(signature.kwargs))
+        args = _plain(signature.args)
+        kwargs = _plain(dict(signature.kwargs))
     except ValueError as error:
         raise ArgumentError(f"{signature!r:.80}: an argument cannot be stored as JSON: {error}") from None
     changed = {
@@ -58,6 +60,27 @@ def _signature_to_json(signature: Signature[Any, Any]) -> dict[str, Any]:
     said["immutable"] = signature.immutable or None
     said["compensate"] = signature.undo and to_json(signature.undo)
     return said
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON, as its job would store it: bytes as base64, and secrets as they are."""
+    if isinstance(value, Mapping):
+        names = pydantic_core.to_jsonable_python(dict.fromkeys(value))
+        return dict(zip(names, map(_plain, value.values()), strict=True))
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    kind: Any = type(value)
+    return _dump_of(kind)(value)
+
+
+@cache
+def _dump_of(kind: Any) -> Callable[[Any], Any]:
+    try:
+        return conversion_of(kind).result_to_json
+    except (OptionError, NameError):
+        return pydantic_core.to_jsonable_python
 
 
 def _option(value: Any) -> Any:
@@ -115,6 +138,8 @@ def _shape(app: Any, said: Mapping[str, Any]) -> Flow[Any, Any]:
     if "graph" in said:
         nodes = {name: _read(app, each) for name, each in said["graph"].items()}
         return graph(nodes, after=said.get("after", {}))
+    if "task" not in said:
+        raise WorkflowError(f"from_json: {brief(said)} is no workflow: it must be what to_json() returns")
     task = app.tasks.get(said.get("task"))
     if not isinstance(task, Signed):
         raise WorkflowError(
