@@ -1,5 +1,7 @@
 """One statement and one round trip for a job of its own; COPY for very many."""
 
+import os
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -93,6 +95,16 @@ class TestCopyRefuses:
                 number.enqueue_copy(connection, iter([{"n": 1}, {}]))
             connection.rollback()
         assert conn.execute("SELECT count(*) FROM procrastinate_jobs").fetchone() == (0,)
+
+    def test_a_connection_that_is_lost_at_its_end_is_named(self, number: Any, database_url: str) -> None:
+        def rows(connection: psycopg.Connection) -> Iterator[dict[str, Any]]:
+            yield {"n": 1}
+            with socket.socket(fileno=os.dup(connection.pgconn.socket)) as half:
+                half.shutdown(socket.SHUT_WR)
+
+        lost = pytest.raises(psycopg.OperationalError, match="lost at the end of COPY")
+        with psycopg.connect(database_url) as connection, lost:
+            number.enqueue_copy(connection, rows(connection))
 
     async def test_other_drivers(self, number: Any, database_url: str) -> None:
         engine = create_async_engine(database_url.replace("postgresql://", "postgresql+asyncpg://"))
