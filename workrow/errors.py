@@ -49,9 +49,10 @@ INT4_MAX = 2**31 - 1
 
 
 def brief(value: object) -> str:
-    """A value as an error message shows it: the start of its ``repr``, if it has one."""
+    """A value as an error message shows it: its ``repr``, if it has one; of a long one the start, and a "…"."""
     try:
-        return f"{value!r:.{BRIEF}}"
+        text = repr(value)
+        return text if len(text) <= BRIEF else f"{text[:BRIEF]}…"
     except Exception as error:
         # an int of more than 4300 digits is one: https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
         return f"<{type(value).__name__}, not shown: {type(error).__name__}>"

@@ -17,6 +17,7 @@ from procrastinate.testing import InMemoryConnector
 import workrow
 from tests.integration import process_tasks
 from workrow.cli import main
+from workrow.errors import brief
 
 
 def make_app() -> workrow.App:
@@ -440,3 +441,8 @@ def test_what_nobody_awaits_names_the_job(verb: str) -> None:
     for job, name in ((workrow.Job(7, "emails.send", "default", app), r"emails.send\[7\]"), (app.job(7), r"job\[7\]")):
         with pytest.warns(RuntimeWarning, match=rf"coroutine '{name}.{verb}' was never awaited"):
             getattr(job, verb)()
+
+
+def test_a_value_that_is_too_long_to_be_shown_ends_with_a_sign_of_it() -> None:
+    assert brief("x" * 78) == f"'{'x' * 78}'"
+    assert brief("x" * 79) == f"'{'x' * 79}…"

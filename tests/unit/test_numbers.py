@@ -128,7 +128,7 @@ def test_slots_of_the_command_line(slots: str) -> None:
 
 @pytest.mark.parametrize("rate", ["9" * 5000 + "/s", "1/" + "9" * 5000 + "s", "1/9999999999d", "1/0s"])
 def test_rates(rate: str) -> None:
-    with pytest.raises(workrow.OptionError, match=r"^Rate\('.{1,80}: must be a count and a period"):
+    with pytest.raises(workrow.OptionError, match=r"^Rate\('.{1,81}: must be a count and a period"):
         workrow.Rate(rate)
 
 
