@@ -189,7 +189,8 @@ def test_equal_by_what_is_due_and_not_hashable() -> None:
 def test_kept_and_read_again() -> None:
     kept = crontab([1, 2], hour="*/3", nowfun=datetime.now)
     assert kept.__reduce__() == (crontab, ([1, 2], "*/3", "*", "*", "*"), {"nowfun": datetime.now})
-    for read in (pickle.loads(pickle.dumps(kept)), copy.deepcopy(kept)):
+    once = pickle.loads(pickle.dumps(kept))
+    for read in (once, pickle.loads(pickle.dumps(once)), copy.deepcopy(kept)):
         assert (read, read.nowfun, repr(read)) == (kept, datetime.now, repr(kept))
     assert schedule(3, relative=True, app=Zone()).__reduce__() == (schedule, (timedelta(seconds=3), True, None))
     assert repr(schedstate(True, 3)) == "schedstate(is_due=True, next=3)"

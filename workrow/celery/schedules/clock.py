@@ -148,4 +148,5 @@ class crontab(BaseSchedule):
         return self.__class__, tuple(getattr(self, f"_orig_{field}") for field in FIELDS), self._orig_kwargs
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self._orig_kwargs = dict(state)
         super().__init__(**state)
