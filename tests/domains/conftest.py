@@ -45,7 +45,8 @@ class MailServer:
     def authenticate(
         self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: LoginPassword
     ) -> AuthResult:
-        return AuthResult(success=data.password == self.password)
+        # handled=True, the default, says that the answer is sent already: the client would wait for it
+        return AuthResult(success=data.password == self.password, handled=False)
 
     def protocol(self) -> SMTP:
         """The conversation on one connection."""
