@@ -264,3 +264,32 @@ async def test_a_child_that_fails_or_is_cancelled_is_an_error_of_the_caller(
     failed, cancelled = ran[-1].result
     assert failed.endswith("failed after 1 attempt: ValueError: no")
     assert cancelled == f"child[{waiting.id}] was cancelled"
+
+
+async def test_branches_get_what_they_have_called_in_whatever_order_they_come_to_it(
+    workrow_jobs: testing.Harness, workrow_app: workrow.App
+) -> None:
+    first_may_go_on = asyncio.Event()
+
+    async def load(number: int) -> int:
+        if number == 0:
+            await first_may_go_on.wait()
+        return number
+
+    @workrow_app.task(name="double")
+    async def double(x: int) -> int:
+        return 2 * x
+
+    @workrow_app.task(name="branches")
+    async def branches(ctx: workrow.JobContext) -> list[int]:
+        async def branch(number: int) -> int:
+            loaded = await ctx.step(f"load {number}", load, number)
+            if loaded == 1:
+                asyncio.get_running_loop().call_later(0.1, first_may_go_on.set)
+            return await ctx.call(double, loaded) + await ctx.call(double, x=loaded)
+
+        return await asyncio.gather(branch(0), branch(1))
+
+    job = await branches.enqueue(None)
+    await workrow_jobs.drain()
+    assert await job.result() == [0, 4]

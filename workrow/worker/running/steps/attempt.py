@@ -11,9 +11,6 @@ from workrow.declare.signatures import transaction_kind
 from workrow.enqueue.call import Call
 from workrow.enqueue.signal import check_word
 from workrow.errors import (
-    JobCancelled,
-    JobFailed,
-    JobNotFound,
     LeaseLost,
     NoResult,
     OptionError,
@@ -25,6 +22,7 @@ from workrow.errors import (
 from workrow.job import UNKEPT
 from workrow.worker.job_logs import Unsaid, message_of
 from workrow.worker.outcome import Claimed, Suspended, Wait, storable
+from workrow.worker.running.steps.calls import Calls, returned
 from workrow.worker.running.steps.record import Record, Values, said
 from workrow.worker.running.steps.requests import Ask, Enqueue, Idle, Load, Op, Pause, Run, RunWithin, Settle
 
@@ -56,6 +54,7 @@ class Steps:
         self._failed: set[str] = set()
         self._counts: dict[str, int] = {}
         self._over: BaseException | None = None
+        self._calls: Calls | None = None
         self.records: dict[str, Record] | None = None
         self.asked = 0
         self.waits: dict[str, Wait] = {}
@@ -139,7 +138,14 @@ class Steps:
                 f"ctx.call({call._task.name}): with unique, debounce, throttle or expires there may be no job to wait "
                 "for; a call is enqueued once anyway: drop it, as with task.options(unique=None)"
             )
-        name = self._counted(f"call {call._task.name}")
+        what = f"call {call._task.name}"
+        if self.records is None:
+            yield Load()
+        assert self.records is not None
+        self._calls = self._calls or Calls(self.records, self._names)
+        name = yield from self._calls.find(what, call, args, kwargs)
+        while name is None or name in self._names:
+            name = self._counted(what)
         record = yield from self._find(name, "call")
         if record is None:
             params = {**self.ours, "name": name, "failed_before": self._failed_before, "fenced": not self._in_task}
@@ -147,7 +153,7 @@ class Steps:
         if record is None or not record.ended:
             yield from self._wait(Wait(name, "call"))
         assert record is not None
-        return self._returned(call._task, record)
+        return returned(call._task, record, self._values)
 
     def check_end(self) -> None:
         """The task has returned: raise what it has kept silent about, or that a recorded step's name is gone."""
@@ -270,21 +276,6 @@ class Steps:
                 f"not be kept: {record.error['message']}; return something smaller, plain JSON, or nothing"
             )
         return self._values.load(record.result, function)
-
-    def _returned(self, task: Any, record: Record) -> Any:
-        """What a child returned, or the error that tells how it ended."""
-        error = record.error
-        if error is None:
-            return task.load_result(self._values.read(record.result), self._values.codec)
-        child = record.child_id or 0
-        if error["status"] == "failed":
-            told = (error.get(key) for key in ("type", "message", "traceback"))
-            raise JobFailed(child, error["task"], error["attempts"], *told)
-        if error["status"] == "deleted":
-            raise JobNotFound(f"{task.name}[{child}] is gone: it was deleted before its end was seen")
-        if error["status"] == "succeeded":
-            raise NoResult(f"{error['task']}[{child}] succeeded; its result is not kept: {error['message']}")
-        raise JobCancelled(child, error["task"], error["status"])
 
 
 def _check_function(what: str, name: object, function: object) -> None:
