@@ -30,9 +30,7 @@ class _chain(Signature):
     @classmethod
     def from_dict(cls, d: Mapping[str, Any], app: Host | None = None) -> "_chain":
         tasks = [maybe_signature(task, app) for task in d["kwargs"]["tasks"]]
-        made = _chain(*tasks, app=app, **d["options"])
-        made.immutable = bool(d.get("immutable"))
-        return made
+        return _chain(*tasks, app=app, **d["options"])
 
     @property
     def tasks(self) -> list[Any]:
@@ -55,11 +53,13 @@ class _chain(Signature):
         return copy
 
     def unchained(self) -> list[Any]:
-        """Copies of the parts; the links of the chain are those of the last one."""
+        """Copies of the parts; the links of the chain are those of the last one, its errbacks those of each."""
         tasks = [task.clone() for task in self.tasks]
-        for key in ("link", "link_error"):
-            for each in listed(self.options.get(key)) if tasks else ():
-                tasks[-1].append_to_list_option(key, each)
+        for callback in listed(self.options.get("link")):
+            tasks[-1].link(callback)
+        for errback in listed(self.options.get("link_error")):
+            for task in tasks:
+                task.link_error(errback)
         return tasks
 
     def apply_async(self, args: Any = None, kwargs: dict[str, Any] | None = None, **options: Any) -> Any:

@@ -30,22 +30,15 @@ class _chord(Signature):
         **options: Any,
     ) -> None:
         header = members_of(header, app)
-        parts = {"kwargs": kwargs or {}, "header": header, "body": maybe_signature(body, app)}
+        parts = {"kwargs": {}, **(kwargs or {}), "header": header, "body": maybe_signature(body, app)}
         super().__init__(task, args, parts, app=app, **options)
         self["subtask_type"] = "chord"
 
     @classmethod
     def from_dict(cls, d: Mapping[str, Any], app: Host | None = None) -> "_chord":
-        inner = dict(d["kwargs"])
-        header, body = inner.pop("header"), inner.pop("body")
-        made = _chord(
-            header,
-            body,
-            args=d.get("args"),
-            kwargs=inner.get("kwargs"),
-            app=app,
-            **d["options"],
-        )
+        rest = dict(d["kwargs"])
+        header, body = rest.pop("header"), rest.pop("body")
+        made = _chord(header, body, args=d.get("args"), kwargs=rest, app=app, **d["options"])
         made.immutable = bool(d.get("immutable"))
         return made
 
@@ -125,7 +118,7 @@ class _chord(Signature):
         members = self.tasks.tasks if isinstance(self.tasks, group) else self.tasks
         for task in members:
             if self.app.conf.task_allow_error_cb_on_chord_header:
-                task.link_error(errback.clone(immutable=True))
+                task.link_error(errback.clone())
             elif isinstance(task, _chord):
                 task.link_error(errback)
         self.body.link_error(errback)

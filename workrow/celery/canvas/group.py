@@ -31,9 +31,7 @@ class group(Signature):
 
     @classmethod
     def from_dict(cls, d: Mapping[str, Any], app: Host | None = None) -> "group":
-        made = group([maybe_signature(task, app) for task in d["kwargs"]["tasks"]], app=app, **d["options"])
-        made.immutable = bool(d.get("immutable"))
-        return made
+        return group([maybe_signature(task, app) for task in d["kwargs"]["tasks"]], app=app, **d["options"])
 
     @property
     def tasks(self) -> list[Any]:
@@ -52,14 +50,6 @@ class group(Signature):
 
     def __len__(self) -> int:
         return len(self.tasks)
-
-    def __bool__(self) -> bool:
-        return True
-
-    def clone(self, *args: Any, **kwargs: Any) -> Any:
-        copy = super().clone(*args, **kwargs)
-        copy.tasks = [task.clone() for task in copy.tasks]
-        return copy
 
     def skew(self, start: float = 1.0, stop: float | None = None, step: float = 1.0) -> "group":
         """Give each a later countdown than the one before, in seconds."""
@@ -119,11 +109,11 @@ class group(Signature):
 
     def link(self, callback: Any) -> Any:
         """The first of them calls it, without its result."""
-        return self.tasks[0].link(callback.clone().set(immutable=True)) if self.tasks else None
+        return self.tasks[0].link(callback.clone().set(immutable=True))
 
     def link_error(self, errback: Any) -> Any:
         """Each of them calls it when it fails."""
-        return tuple(task.link_error(errback.clone(immutable=True)) for task in self.tasks)
+        return tuple(task.link_error(errback.clone()) for task in self.tasks)
 
     def freeze(
         self,

@@ -14,34 +14,46 @@ def join(first: Any, second: Any) -> Any:
     """One after the other; a group that something follows becomes a chord."""
     if not isinstance(second, Signature):
         return NotImplemented
+    is_empty = isinstance(second, group) and not second.tasks
     if isinstance(first, group):
-        return _chord(first, body=second, app=first._app)
-    if isinstance(first, _chord):
-        if isinstance(second, (group, _chain)):
-            return _after_chain(_chain(first, app=first._app), unrolled(second))
-        return _longer(first.clone(), second)
-    second = unrolled(second)
+        return first if is_empty else _chord(first, body=second, app=first._app)
     if isinstance(first, _chain):
-        return _after_chain(first, second)
-    following = second.unchained() if isinstance(second, _chain) else [second]
-    return _chain(first, *following, app=first._app)
+        return first if is_empty else _after_chain(first, second)
+    if isinstance(second, _chain):
+        return _chain(first, *second.unchained(), app=first._app)
+    only = unrolled(second)
+    if isinstance(first, _chord) and not isinstance(only, group):
+        return _longer(first.clone(), only)
+    return _chain(first, only, app=first._app)
 
 
 def _after_chain(first: Any, second: Any) -> Any:
     if isinstance(second, _chain):
         return reduce(or_, second.unchained(), first)
+    if isinstance(second, group):
+        return _group_after_chain(first, unrolled(second))
+    last = first.tasks[-1] if first.tasks else None
+    if isinstance(last, group):
+        whole = first.clone()
+        whole.tasks[-1] = _chord(whole.tasks[-1], second, app=first._app)
+        if len(whole.tasks) > 1 and isinstance(whole.tasks[-2], _chord):
+            _longer(whole.tasks[-2], whole.tasks.pop())
+        return whole
+    if isinstance(last, _chord) and not isinstance(second, _chord):
+        whole = first.clone()
+        _longer(whole.tasks[-1], second)
+        return whole
+    return type(first)([*first.unchained(), second], app=first._app)
+
+
+def _group_after_chain(first: Any, second: Any) -> Any:
+    if not isinstance(second, group):
+        return first | second
     steps = first.unchained()
-    last = steps[-1] if steps else None
-    if isinstance(second, group) and not second.tasks:
-        pass
-    elif isinstance(second, group) and not steps:
+    if not steps:
         return second
-    elif isinstance(last, group) and not isinstance(second, group):
-        steps[-1] = _chord(last, second, app=first._app)
-        if len(steps) > 1 and isinstance(steps[-2], _chord):
-            _longer(steps[-2], steps.pop())
-    elif isinstance(last, _chord) and not isinstance(second, _chord):
-        _longer(last, second)
+    if isinstance(steps[-1], _chord):
+        _longer(steps[-1], second)
     else:
         steps.append(second)
     return type(first)(steps, app=first._app)
