@@ -95,7 +95,7 @@ async def test_a_job_that_is_cancelled_or_deleted_by_itself_counts_as_failed(
     flow_app: workrow.App, conn: Any, way: str
 ) -> None:
     first, second = flow_app.tasks["first"], flow_app.tasks["second"]
-    workflow = await workrow.chain(workrow.group(first.s(1), first.s(2)), second.s()).enqueue(None)
+    workflow = await workrow.chain(workrow.group(first.s(1), first.s(2)), second.si()).enqueue(None)
     [(job,), _] = conn.execute("SELECT id FROM procrastinate_jobs ORDER BY id").fetchall()
     conn.execute('UPDATE procrastinate_jobs SET errors = \'[{"type": "ValueError", "message": "before"}]\'')
     conn.execute(BAD[way], {"id": job})

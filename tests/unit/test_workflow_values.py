@@ -205,6 +205,19 @@ def test_what_cannot_be_is_told(make: Any, message: str) -> None:
             lambda: workrow.graph({"a": add.s(1), "b": add.s(2), "c": total.s()}, after={"c": ["a", "b"]}),
             "missing a required argument: 'numbers'",
         ),
+        (
+            lambda: workrow.chain(add.s(1), fetch.s()),  # type: ignore[arg-type]
+            r"^fetch: url takes str, and is given the result of add, which returns int: .* fetch.si\(…\)",
+        ),
+        (lambda: workrow.chain(fetch.s("a"), total.s()), r"^total: numbers takes list\[int\], .* returns int"),  # type: ignore[arg-type]
+        (lambda: workrow.chord([add.s(1)], add.s()), "^add: x takes int, and is given a list of results"),
+        (lambda: workrow.chain(workrow.graph({"a": add.s(1)}), total.s()), "is given a dict of results"),
+        (lambda: add.s(1).link(total.s()), "total: numbers takes .*, and is given the result of add"),
+        (lambda: add.s(1).compensate(fetch.s()), "fetch: url takes str, and is given the result of add"),
+        (
+            lambda: workrow.graph({"a": add.s(1), "b": total.s()}, after={"b": {"numbers": "a"}}),
+            "total: numbers takes .*, and is given the result of add",
+        ),
     ],
 )
 def test_arguments_that_do_not_fit_are_told_at_the_call(make: Any, message: str) -> None:
@@ -229,6 +242,41 @@ def test_arguments_that_do_not_fit_are_told_at_the_call(make: Any, message: str)
 def test_options_that_cannot_be_kept_for_later_are_told(make: Any, message: str) -> None:
     with pytest.raises(workrow.OptionError, match=message):
         make().enqueue(None)
+
+
+def test_what_may_fit_by_its_annotation_is_taken() -> None:
+    own = workrow.App("postgresql:///nowhere")
+    kinds: list[Any] = [int, float, int | None, list[int], dict[str, int], Login, date, Any, bool]
+    fits = {
+        int: {int, float, int | None, date, Any},
+        float: {float, date, Any},
+        int | None: {int, float, int | None, date, Any},
+        list[int]: {list[int], date, Any},
+        dict[str, int]: {dict[str, int], Login, date, Any},
+        Login: {dict[str, int], Login, date, Any},
+        date: set(kinds),  # kept as text; whether that fits is not looked at
+        Any: set(kinds),
+        bool: {bool, date, Any},
+    }
+    for number, given in enumerate(kinds):
+
+        async def give() -> Any: ...
+
+        give.__annotations__["return"] = given
+        giver: Any = own.task(name=f"give{number}")(give)
+        taken = set()
+        for other, kind in enumerate(kinds):
+
+            async def take(x: Any) -> None: ...
+
+            take.__annotations__["x"] = kind
+            taker: Any = own.task(name=f"take{number}-{other}")(take)
+            try:
+                Plan(workrow.chain(giver.s(), taker.s()))
+            except workrow.ArgumentError:
+                continue
+            taken.add(kind)
+        assert taken == fits[given], given
 
 
 def test_a_bad_max_workflow_size_is_told() -> None:

@@ -27,6 +27,11 @@ ONE_WAY = frozenset({"generator", "callable"})
 UNDEFINED = ("class-not-fully-defined", "undefined-annotation")
 ERRORS_TOLD = 3
 NUMBERS = (bool, int, float)
+OTHER_KIND = frozenset(
+    f"{kind}_type"
+    for kind in ("int", "float", "string", "bool", "list", "tuple", "set", "frozen_set", "dict", "model", "dataclass")
+) | {"none_required"}
+"""What pydantic says of a value for which there is none of its kind that would fit."""
 EXACT = 2**53
 """Whole numbers up to this one are floats too."""
 
@@ -73,6 +78,14 @@ class Conversion:
                 f"{shown(annotation)} cannot be rebuilt from JSON (nothing in JSON is a literal {value!r})"
             )
         self.secret = is_secret(schema)
+
+    def takes_kind_of(self, sample: Any) -> bool:
+        """Whether there may be a JSON value of the same kind that fits."""
+        try:
+            self._adapter.validate_json(json.dumps(sample), strict=True)
+        except ValidationError as error:
+            return any(each["type"] not in OTHER_KIND for each in error.errors(include_input=False))
+        return True
 
     def to_json(self, value: Any) -> Any:
         """The value as a JSON value.

@@ -133,6 +133,19 @@ class Parameters:
             return arguments
         return {name: self._fitting(name, value) for name, value in arguments.items()}
 
+    def takes_kind_of(self, name: str, sample: Any) -> bool:
+        """Whether a JSON value of the same kind as this one may fit an argument."""
+        if self._pending:
+            self._settle()
+        allowed = self._kinds_of(name)
+        if allowed is None or type(sample) in allowed or (type(sample) is int and float in allowed):
+            return True
+        return allowed == CONVERTED and self._conversion(name).takes_kind_of(sample)
+
+    def expects(self, name: str) -> str:
+        """An argument's annotation, as it is written."""
+        return shown(self._annotation(name))
+
     def _fitting(self, name: str, value: Any) -> Any:
         allowed = self._kinds_of(name)
         if allowed is None or type(value) in allowed:

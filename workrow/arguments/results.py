@@ -2,11 +2,13 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from workrow.arguments.codec import Codec
-from workrow.arguments.kinds import CONVERTED, Kinds, kinds
+from workrow.arguments.kinds import CONVERTED, Kinds, kinds, shown
 from workrow.arguments.parameters import conversion_of, resolved
+from workrow.arguments.samples import samples
 from workrow.arguments.secrets import MASK, NOTHING, RESULT
 from workrow.errors import OptionError, ResultError, brief
 
@@ -43,6 +45,16 @@ class Result:
         except (NameError, OptionError):
             self._kinds = None
             self.secret = self.secret or "Secret" in str(annotation)
+
+    @cached_property
+    def samples(self) -> tuple[Any, ...]:
+        """A JSON value of each kind that it may be; empty where that cannot be told."""
+        return () if self._kinds is None else samples(self._annotation)
+
+    @property
+    def shown(self) -> str:
+        """The annotation, as it is written."""
+        return shown(self._annotation)
 
     @property
     def converted(self) -> bool:

@@ -33,6 +33,37 @@ def bound(signature: Signature[Any, Any], *, first: bool, names: Sequence[str]) 
         raise ArgumentError(f"{error}{hint}") from None
 
 
+def check_fit(giver: Signature[Any, Any] | str, taker: Signature[Any, Any], name: str) -> None:
+    """Raise ArgumentError if nothing that is given can fit the argument that takes it, by what both are annotated with.
+
+    Args:
+        giver: the task whose result it is; or the kind of a node: ``"gather"`` comes to a list, ``"object"`` to a dict.
+        taker: the task that is given it.
+        name: the argument's.
+    """
+    given: Any = giver if isinstance(giver, str) else giver.call._task
+    takes: Any = taker.call._task
+    if (problem := _misfit(given, takes, name)) is not None:
+        raise ArgumentError(problem)
+
+
+@cache
+def _misfit(giver: Any, taker: Any, name: str) -> str | None:
+    found: tuple[Any, ...] = ()
+    if isinstance(giver, str):
+        found = {"gather": ([],), "object": ({},)}.get(giver, ())
+        what = {"gather": "a list of results", "object": "a dict of results"}.get(giver)
+    elif giver.codec is None:
+        found, what = giver.returns.samples, f"the result of {giver.name}, which returns {giver.returns.shown}"
+    if taker.codec is not None or not found or any(taker.parameters.takes_kind_of(name, each) for each in found):
+        return None
+    expects = taker.parameters.expects(name)
+    return (
+        f"{taker.name}: {name} takes {expects}, and is given {what}: annotate one of them otherwise, or write "
+        f"{taker.name}.si(…), which is given nothing"
+    )
+
+
 def check_later(signature: Signature[Any, Any], takes: Collection[str]) -> None:
     """Raise OptionError for options that need arguments which nobody knows before others have ended, or the caller."""
     task, options = signature.call._task, signature.call._options

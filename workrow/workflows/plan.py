@@ -6,7 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from workrow.errors import WorkflowError
-from workrow.workflows.fitting import bound, check_later, missing
+from workrow.workflows.fitting import bound, check_fit, check_later, missing
 from workrow.workflows.values import Chain, Fires, Flow, Graph, Group, Signature
 
 STRIPE = 1000
@@ -129,8 +129,9 @@ class Plan:
         taken = {} if signature.immutable else given
         arguments, first = bound(signature, first="" in taken, names=[name for name in taken if name])
         takes = {name or first: number for name, number in taken.items()}
-        for number in takes.values():
+        for name, number in takes.items():
             self._keep(number, signature)
+            self._check_fit(number, signature, name)
         check_later(signature, takes)
         node = self._new("task", signature=signature, arguments=arguments, takes=takes or None, failing=failing)
         end = self._add(node, after)
@@ -150,6 +151,10 @@ class Plan:
                 f"write {taker.task}.si(…), which takes nothing, or keep its results"
             )
 
+    def _check_fit(self, number: int, taker: Signature[Any, Any], name: str) -> None:
+        giver = self.nodes[number]
+        check_fit(giver.signature or giver.kind, taker, name)
+
     def _callback(self, fires: str, signature: Signature[Any, Any], after: tuple[int, ...]) -> int:
         """A node that is enqueued when ``after``, or the whole if that is empty, has ended so."""
         calls = signature.calls
@@ -163,6 +168,7 @@ class Plan:
             node.takes = {first: after[0] if after else 0}
             if after and fires != "failure":
                 self.nodes[after[0]].kept = True
+                self._check_fit(after[0], signature, first)
         node.pending = 1
         self.nodes.append(node)
         return node.number
