@@ -173,3 +173,51 @@ async def test_steps_run_at_once(workrow_app: workrow.App) -> None:
         assert await (await sync.enqueue(None)).result() == 4
         with pytest.raises(testing.TestingError, match="nobody can send inline"):
             await steps.enqueue(None, timeout=None)
+
+
+@pytest.fixture
+def ends(workrow_app: workrow.App, seen: list[Any]) -> dict[str, Any]:
+    """The callbacks of a batch."""
+
+    @workrow_app.task(name="ended")
+    async def ended(end: dict[str, Any]) -> None:
+        seen.append(("ended", end["state"]))
+
+    @workrow_app.task(name="succeeded")
+    async def succeeded(end: dict[str, Any]) -> None:
+        seen.append(("succeeded", end["state"]))
+
+    @workrow_app.task(name="failed")
+    async def failed(failure: workrow.Failure) -> None:
+        seen.append(("failed", failure.task, failure.error_message))
+
+    return {"on_complete": ended.s(), "on_success": succeeded.s(), "on_failure": failed.s()}
+
+
+async def test_callbacks_of_a_batch_run_when_its_block_ends(tasks: Any, ends: Any, seen: list[Any], conn: Any) -> None:
+    with testing.inline():
+        async with workrow.batch(None, **ends) as batch:
+            await tasks["note"].enqueue(None, "x")
+            assert (await batch.status()).state == "running"
+            await tasks["note"].enqueue(None, "y")
+        with workrow.batch(conn, **ends):
+            tasks["note"].enqueue(conn, "z")
+    assert seen == ["x", "y", ("succeeded", "succeeded"), ("ended", "succeeded"), "z", *seen[2:4]]
+    status = await batch.status()
+    assert (status.state, status.size, status.done, status.failed) == ("succeeded", 2, 2, 0)
+    assert await batch.result() == {"workflow_id": batch.id, "state": "succeeded"}
+    assert conn.execute("SELECT count(*) FROM workrow.workflows").fetchone() == (0,)
+
+
+async def test_of_a_batch_with_a_failure(tasks: Any, ends: Any, seen: list[Any]) -> None:
+    with testing.inline():
+        async with workrow.batch(None, **ends) as batch:
+            with pytest.raises(ZeroDivisionError):
+                await tasks["fail"].enqueue(None)
+            await tasks["note"].enqueue(None, "x")
+        with pytest.raises(ZeroDivisionError):
+            async with workrow.batch(None, **ends):
+                await tasks["fail"].enqueue(None)
+    assert seen == ["x", ("failed", "fail", "here"), ("ended", "failed")]
+    status = await batch.status()
+    assert (status.state, status.size, status.done, status.failed) == ("failed", 2, 1, 1)

@@ -24,6 +24,7 @@ from workrow.enqueue import transaction
 from workrow.enqueue.call import FORGOTTEN, Call
 from workrow.job import Job, Progress, Question, at_work
 from workrow.results.results import check_place, seconds_of
+from workrow.testing.inline_batches import InlineBlock
 from workrow.testing.inline_steps import InlineInThread, InlineOnLoop
 from workrow.testing.inline_workflows import InlineWorkflow
 from workrow.testing.reports import Ran
@@ -33,7 +34,7 @@ from workrow.worker.running import verdict
 from workrow.worker.running.executor import Executor
 from workrow.worker.running.transaction_watch import Watch
 from workrow.worker.running.transactions import Transactions
-from workrow.workflows import start
+from workrow.workflows import batches, start
 from workrow.workflows.handle import Workflow
 from workrow.workflows.values import Flow
 
@@ -56,7 +57,8 @@ def inline() -> Iterator[list[Ran]]:
     in one of its own.
 
     Of a workflow the tasks run one after the other, each given what it follows; when one has failed, the callbacks and
-    compensations run, and then the call raises what it raised.
+    compensations run, and then the call raises what it raised. The callbacks of a `workrow.batch` run when its block
+    ends; those for a failure, where the block has caught what a job raised.
 
     Yields:
         What ran, in the order of the ends.
@@ -72,6 +74,7 @@ def inline() -> Iterator[list[Ran]]:
         ),
         mock.patch.multiple(start, start=partial(mode.start, start.start), append=mode.append),
         mock.patch.object(verdict, "replacing", lambda flow: {"flow": flow}),
+        mock.patch.object(batches, "Block", partial(InlineBlock, mode)),
     ):
         yield mode.ran
 
@@ -91,6 +94,7 @@ class Inline:
 
     def __init__(self) -> None:
         self.ran: list[Ran] = []
+        self.blocks: list[InlineBlock] = []
         self._ids = itertools.count(-1, -1)
 
     async def run_all(self, call: Call[..., Any], on: Any, arguments: list[dict[str, Any]]) -> list[Job[Any]]:
@@ -122,8 +126,13 @@ class Inline:
 
     def blocking(self, call: Call[..., Any], on: Any, arguments: list[dict[str, Any]]) -> list[Job[Any]]:
         """Run to the end; where an event loop runs already, in another thread."""
-        done: list[Job[Any]] = _in_thread(self.run_all(call, on, arguments))
+        done: list[Job[Any]] = self.to_the_end(self.run_all(call, on, arguments))
         return done
+
+    def to_the_end(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Run to the end in another thread: here an event loop may run already."""
+        with ThreadPoolExecutor(1, thread_name_prefix="workrow-inline") as threads:
+            return threads.submit(contextvars.copy_context().run, asyncio.run, work).result()
 
     def start(self, original: Callable[..., Any], flow: Flow[Any, Any], on: Any) -> Any:
         """As ``Flow.enqueue``; one task alone is a job."""
@@ -145,14 +154,22 @@ class Inline:
         return made.handle(await made.run())
 
     def _now(self, on: Any, work: Coroutine[Any, Any, Any]) -> Any:
-        return work if on is None or transaction.is_async(on) else _in_thread(work)
+        return work if on is None or transaction.is_async(on) else self.to_the_end(work)
 
     def next_id(self) -> int:
         """Of a job or a workflow: below 0."""
         return next(self._ids)
 
     async def _run(self, call: Call[..., Any], on: Any, arguments: dict[str, Any]) -> Job[Any]:
-        job_id, result = await self.attempt(call, on, arguments)
+        block = self.blocks[-1] if self.blocks else None
+        if block is not None:
+            block.size += 1
+        try:
+            job_id, result = await self.attempt(call, on, arguments)
+        except Exception as error:
+            if block is not None:
+                block.failures.append((call, error))
+            raise
         if isinstance(result, Flow):  # which takes its place
             result = {"workflow_id": (await self.workflow(result, on)).id}
         elif isinstance(result, Outcome):
@@ -189,12 +206,6 @@ class Inline:
             Ran(claimed.id, task.name, options.queue, json.loads(text), 1, "succeeded", shown, hidden=task.hidden)
         )
         return claimed.id, result
-
-
-def _in_thread(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run to the end in another thread: here an event loop may run already."""
-    with ThreadPoolExecutor(1, thread_name_prefix="workrow-inline") as threads:
-        return threads.submit(contextvars.copy_context().run, asyncio.run, work).result()
 
 
 class Joined(Transactions):

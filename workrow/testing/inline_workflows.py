@@ -33,16 +33,19 @@ class InlineWorkflow:
         flow: the workflow.
         on: what was given to ``enqueue``.
         part: it takes the place of a task, or is appended to one.
+        batch: it is one, whose jobs run elsewhere.
 
     Raises:
         WorkflowError, ArgumentError, OptionError: it cannot be.
     """
 
-    def __init__(self, inline: Inline, flow: Flow[Any, Any], on: Any, *, part: bool = False) -> None:
+    def __init__(
+        self, inline: Inline, flow: Flow[Any, Any], on: Any, *, part: bool = False, batch: bool = False
+    ) -> None:
         self._inline = inline
         self._flow = flow
         self._on = on
-        self._prepared = Prepared(flow, part=part)
+        self._prepared = Prepared(flow, part=part, batch=batch)
         self._nodes = self._prepared.plan.nodes
         self._values: dict[int, Any] = {}
         self._succeeded: list[int] = []
@@ -62,7 +65,7 @@ class InlineWorkflow:
                 for number in reversed(self._succeeded):
                     for undo in [each for each in self._nodes if each.fires == "undo" and each.parents == [number]]:
                         await self._call(undo, self._values[number])
-            await self._end()
+            await self._end(failed=self._error is not None)
         if self._error is not None:
             raise self._error
         return self._values[self._prepared.plan.root]
@@ -80,7 +83,7 @@ class InlineWorkflow:
             except Exception as error:
                 failed, self._values[node.number] = error, None
                 self._error = self._error or error
-                self._failures[node.number] = self._failure(node, error)
+                self._failures[node.number] = failure_of(_signature(node).call, error)
             else:
                 self._succeeded.append(node.number)
             for callback in (self._nodes[each] for each in node.callbacks):
@@ -117,8 +120,24 @@ class InlineWorkflow:
         except Exception as error:
             self._error = self._error or error
 
-    async def _end(self) -> None:
-        failed = self._error is not None
+    async def end_batch(self, size: int, failures: list[tuple[Call[..., Any], Exception]]) -> None:
+        """Run the callbacks of a batch; those that fail are raised.
+
+        Args:
+            size: how many jobs it has.
+            failures: those that have failed, the first one first.
+        """
+        state = "failed" if failures else "succeeded"
+        if failures:
+            self._failures[0] = failure_of(*failures[0])
+        end = self._values[self._prepared.plan.root] = {"workflow_id": self.id, "state": state}
+        self._batch.end(state, size, len(failures), end)
+        with self._prepared.hooked(self._on):
+            await self._end(failed=bool(failures))
+        if self._error is not None:
+            raise self._error
+
+    async def _end(self, *, failed: bool) -> None:
         for node in (self._nodes[each] for each in self._prepared.plan.calls):
             if node.fires in (NEGATIVE if failed else POSITIVE):
                 given = {
@@ -128,30 +147,44 @@ class InlineWorkflow:
                 }
                 await self._call(node, given[node.fires or ""])
 
-    def _failure(self, node: Node, error: Exception) -> dict[str, Any]:
-        """A `workrow.Failure`, as JSON."""
-        call, told = _signature(node).call, json.loads(describe(error, 1, discarded=False))
-        return {
-            "job_id": 0, "task": call._task.name, "queue": call._options.queue, "args": {}, "status": "failed",
-            "reason": "failed", "error_type": told["type"], "error_message": told["message"],
-            "traceback": told["traceback"], "attempts": 1, "crashes": 0,
-            "failed_at": clock.now().astimezone(UTC).isoformat(),
-        }  # fmt: skip
-
     def handle(self, result: Any) -> Workflow[Any]:
         """The handle of what has succeeded."""
         made = self._prepared.started([(self.id,)])
-        return Workflow(self.id, _Ended(result, self._prepared.plan.size), made._load)
+        ended = _Ended()
+        ended.end("succeeded", self._prepared.plan.size, 0, result)
+        return Workflow(self.id, ended, made._load)
+
+    def handle_of_batch(self) -> Workflow[Any]:
+        """The handle of what is still to end."""
+        self._batch = _Ended()
+        return Workflow(self.id, self._batch)
+
+
+def failure_of(call: Call[..., Any], error: Exception) -> dict[str, Any]:
+    """A `workrow.Failure`, as JSON."""
+    told = json.loads(describe(error, 1, discarded=False))
+    return {
+        "job_id": 0, "task": call._task.name, "queue": call._options.queue, "args": {}, "status": "failed",
+        "reason": "failed", "error_type": told["type"], "error_message": told["message"],
+        "traceback": told["traceback"], "attempts": 1, "crashes": 0,
+        "failed_at": clock.now().astimezone(UTC).isoformat(),
+    }  # fmt: skip
 
 
 class _Ended:
-    """What the handle of an inline workflow asks: it has succeeded, and this is what it comes to."""
+    """What the handle of an inline workflow asks: what it came to, once it has ended."""
 
-    def __init__(self, result: Any, size: int) -> None:
-        now = clock.now()
+    def __init__(self) -> None:
         self._row = {
-            "state": "succeeded", "size": size, "done": size, "failed": 0, "created_at": now, "ended_at": now,
-            "result": result, "verdict": None,
+            "state": "running", "size": 0, "done": 0, "failed": 0, "created_at": clock.now(), "ended_at": None,
+            "result": None, "verdict": None,
+        }  # fmt: skip
+
+    def end(self, state: str, size: int, failed: int, result: Any) -> None:
+        """It has ended so."""
+        done = size - failed
+        self._row |= {
+            "state": state, "size": size, "done": done, "failed": failed, "ended_at": clock.now(), "result": result
         }  # fmt: skip
 
     @property
