@@ -5,4 +5,7 @@ WHERE
     id = ANY(CAST(%(ids)s AS bigint[]))
     AND status = 'doing'
     AND worker_id IS NOT DISTINCT FROM %(worker_id)s
-    AND (id, claims) IN (SELECT * FROM unnest(CAST(%(ids)s AS bigint[]), CAST(%(tokens)s AS integer[])))
+    AND (id, claims) IN (
+        SELECT given.id, given.token
+        FROM unnest(CAST(%(ids)s AS bigint[]), CAST(%(tokens)s AS integer[])) AS given (id, token)
+    )
