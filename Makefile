@@ -29,10 +29,10 @@ dev: $(READY) ## the service, a worker and a mail sink until Ctrl-C, restarted w
 	@$(BIN)/python -m examples.dev $(ARGS)
 
 test: $(READY) ## the whole suite on a real PostgreSQL; ARGS="-k enqueue" narrows it
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-databases: $(READY) ## the suite on databases as others have them; VARIANTS="owner latin1 worker habits", SERVERS="15 18"
-	@$(BIN)/python -m tests.databases $(VARIANTS) $(SERVERS) -- -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m tests.databases $(VARIANTS) $(SERVERS) -- -n $(WORKERS) --dist worksteal $(ARGS)
 
 chaos: $(READY) ## workers under faults for MINUTES=10, then the judge; SEED=, STANDBY=1, PGBOUNCER=1
 	@$(BIN)/python -m tests.chaos.run --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) \
