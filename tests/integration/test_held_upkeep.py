@@ -1,5 +1,6 @@
 """What an open transaction of a service holds stops no upkeep but that of what it holds."""
 
+import asyncio
 import time
 from datetime import timedelta
 from typing import Any
@@ -182,7 +183,25 @@ async def test_a_worker_starts_while_a_cap_is_held(
     caps = "SELECT queue_name FROM workrow.queue_caps WHERE declared_depth = 5 ORDER BY 1"
     async with worker(open_app, wait=False):
         await until(lambda: conn.execute(caps).fetchall() == [("a",), ("c",)])
-        assert not await open_app.declare_held_caps()
-        service.commit()
-        assert await open_app.declare_held_caps()
+        async with asyncio.timeout(10):  # the worker may be at it in this moment
+            while await open_app.declare_held_caps():
+                await asyncio.sleep(0.01)
+            service.commit()
+            while not await open_app.declare_held_caps():
+                await asyncio.sleep(0.01)
     assert conn.execute(caps).fetchall() == [("a",), ("b",), ("c",)]
+
+
+async def test_what_locks_the_history_does_not_wait_for_a_blocked_event_loop(open_app: workrow.App, conn: Any) -> None:
+    query = (
+        r"SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhrelid::regclass::text ~ 'history_\d+$' ORDER BY 1"
+    )
+    days = conn.execute(query).fetchall()
+    conn.execute(f"DROP TABLE {days[-1][0]}")
+    conn.execute("SET lock_timeout = '5s'")
+    upkeep = asyncio.create_task(historian(open_app).run_once())
+    while not upkeep.done():
+        conn.execute("SELECT FROM workrow.history LIMIT 1")  # as a task that does not await
+        await asyncio.sleep(0)
+    await upkeep
+    assert conn.execute(query).fetchall() == days

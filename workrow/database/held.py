@@ -1,6 +1,6 @@
 """How long a statement of ours waits for what somebody else's transaction holds: hardly at all."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -67,6 +67,28 @@ async def bounded(pool: Any, patience: int = PATIENCE_MS) -> AsyncIterator[psyco
             yield connection
         finally:
             connection.row_factory, connection.cursor_factory = factories
+
+
+async def run_bounded(
+    pool: Any, statement: str, params: Mapping[str, Any], patience: int = PATIENCE_MS
+) -> list[tuple[Any, ...]]:
+    """The rows of one statement in such a transaction, which begins and ends with it, in one round trip: a task that
+    blocks the event loop would hold up everybody who waits for its locks, and some lock the whole history.
+
+    Raises:
+        psycopg.Error: as `bounded`.
+    """
+    async with pool.connection() as connection:
+        autocommit = connection.autocommit
+        await connection.set_autocommit(True)
+        try:
+            async with psycopg.AsyncClientCursor(connection, row_factory=tuple_row) as cursor:
+                await cursor.execute(f"{bound_transaction(patience)};\n{statement}".encode(), params)
+                cursor.nextset()
+                return await cursor.fetchall() if cursor.description else []
+        finally:
+            if not connection.closed:
+                await connection.set_autocommit(autocommit)
 
 
 async def write_free(

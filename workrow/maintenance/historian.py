@@ -10,7 +10,7 @@ from procrastinate.exceptions import ConnectorException
 
 from workrow import sql
 from workrow.database.given import pool_of
-from workrow.database.held import ERRORS, bounded
+from workrow.database.held import ERRORS, run_bounded
 from workrow.database.link import Link
 from workrow.database.outage import Outage, is_lost
 from workrow.database.privileges import refused
@@ -87,9 +87,7 @@ class Historian:
 
     async def _call(self, statement: str, **params: object) -> int:
         try:
-            async with bounded(self._link or await pool_of(self._connector)) as connection:
-                cursor = await connection.execute(sql.load(statement), params)
-                rows = await cursor.fetchall()
+            rows = await run_bounded(self._link or await pool_of(self._connector), sql.load(statement), params)
         except ERRORS as error:
             # what is held as a whole does not keep the rest of the upkeep
             logger.info("%s waits: %s", statement, error)
