@@ -90,7 +90,9 @@ class Model(Flows):
 
         def excuse(alone: bool) -> bool:
             job = self.jobs[job_id]
-            return job.status not in ("doing", "failed") or (job.status == "failed" and self.waiting(job.queueing_lock))
+            # beside a claim: the job that waited when this began is claimed when both have ended
+            unfit = job.status not in ("doing", "failed") or (not alone and job.status == "doing")
+            return unfit or (job.status == "failed" and self.waiting(job.queueing_lock))
 
         text = "SELECT procrastinate_retry_job_v2(%(id)s, now(), NULL, NULL, NULL)"
         return Op(f"retry {job_id} from outside", [(text, {"id": job_id})], apply, excuse)

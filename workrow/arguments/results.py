@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from workrow.arguments.codec import Codec
 from workrow.arguments.kinds import CONVERTED, Kinds, kinds, shown
 from workrow.arguments.parameters import conversion_of, resolved
-from workrow.arguments.samples import samples
 from workrow.arguments.secrets import MASK, NOTHING, RESULT
 from workrow.errors import OptionError, ResultError, brief
 
@@ -49,6 +48,8 @@ class Result:
     @cached_property
     def samples(self) -> tuple[Any, ...]:
         """A JSON value of each kind that it may be; empty where that cannot be told."""
+        from workrow.arguments.samples import samples  # who only enqueues jobs does not load it
+
         return () if self._kinds is None else samples(self._annotation)
 
     @property
