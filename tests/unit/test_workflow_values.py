@@ -4,10 +4,10 @@ import copy
 import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import SecretStr
+from pydantic import BeforeValidator, PlainSerializer, SecretStr
 
 import workrow
 from workrow.workflows.plan import Plan
@@ -212,6 +212,11 @@ def test_what_cannot_be_is_told(make: Any, message: str) -> None:
         (lambda: workrow.chain(fetch.s("a"), total.s()), r"^total: numbers takes list\[int\], .* returns int"),  # type: ignore[arg-type]
         (lambda: workrow.chord([add.s(1)], add.s()), "^add: x takes int, and is given a list of results"),
         (lambda: workrow.chain(workrow.graph({"a": add.s(1)}), total.s()), "is given a dict of results"),
+        (
+            lambda: workrow.chain(add.s(1)).on_success(total.s()),
+            "total: numbers takes .*, and is given the result of add",
+        ),
+        (lambda: workrow.group(add.s(1)).on_success(add.s()), "^add: x takes int, and is given a list of results"),
         (lambda: add.s(1).link(total.s()), "total: numbers takes .*, and is given the result of add"),
         (lambda: add.s(1).compensate(fetch.s()), "fetch: url takes str, and is given the result of add"),
         (
@@ -277,6 +282,25 @@ def test_what_may_fit_by_its_annotation_is_taken() -> None:
                 continue
             taken.add(kind)
         assert taken == fits[given], given
+
+
+def test_what_says_itself_how_it_is_stored_or_read_is_taken() -> None:
+    own = workrow.App("postgresql:///nowhere")
+
+    @own.task(name="as_text")
+    async def as_text() -> Annotated[int, PlainSerializer(str)]: ...
+
+    @own.task(name="text")
+    async def text(x: str) -> None: ...
+
+    @own.task(name="number")
+    async def number() -> int: ...
+
+    @own.task(name="split")
+    async def split(x: Annotated[list[str], BeforeValidator(lambda value: value.split(","))]) -> None: ...
+
+    Plan(workrow.chain(as_text.s(), text.s()))  # type: ignore[arg-type]
+    Plan(workrow.chain(number.s(), split.s()))  # type: ignore[arg-type]
 
 
 def test_a_bad_max_workflow_size_is_told() -> None:

@@ -57,7 +57,13 @@ class Plan:
         self._whole = None if part else flow
         self.root = self._place(flow, (), None, (), None)
         self.nodes[self.root].kept = True
-        self.calls = [self._callback(fires, callback, ()) for fires, callback in (() if part else flow.calls)]
+        self.calls = []
+        for fires, callback in () if part else flow.calls:
+            number = self._callback(fires, callback, ())
+            self.calls.append(number)
+            if fires == "success" and self.size:  # a batch comes to something else
+                for name in self.nodes[number].takes or ():
+                    self._check_fit(self.root, callback, name)
         for node in reversed(self.nodes):
             if node.kept and node.kind in ("gather", "object"):
                 for parent in node.parents or ():
