@@ -7,12 +7,13 @@ from typing import Any
 
 from workrow.celery.canvas.chord import _chord
 from workrow.celery.canvas.group import group, unrolled
+from workrow.celery.canvas.parts import Parts
 from workrow.celery.canvas.signature import Signature, listed, maybe_signature
 from workrow.celery.current import Host
 
 
 @Signature.register
-class _chain(Signature):
+class _chain(Parts):
     """What `chain` makes.
 
     Args:
@@ -31,18 +32,6 @@ class _chain(Signature):
     def from_dict(cls, d: Mapping[str, Any], app: Host | None = None) -> "_chain":
         tasks = [maybe_signature(task, app) for task in d["kwargs"]["tasks"]]
         return _chain(*tasks, app=app, **d["options"])
-
-    @property
-    def tasks(self) -> list[Any]:
-        return self.kwargs["tasks"]  # type: ignore[no-any-return]
-
-    @tasks.setter
-    def tasks(self, value: list[Any]) -> None:
-        self.kwargs["tasks"] = value
-
-    @property
-    def app(self) -> Host:
-        return self._app or (self.tasks[0].app if self.tasks else super().app)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.apply_async(args, kwargs) if self.tasks else None

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import uuid4
 
+from workrow.celery.canvas.parts import Parts
 from workrow.celery.canvas.signature import FIXED, Signature, maybe_signature
 from workrow.celery.current import Host, current_worker_task
 
 
 @Signature.register
-class group(Signature):
+class group(Parts):
     """Side by side; it comes to the list of what they come to.
 
     Args:
@@ -32,18 +33,6 @@ class group(Signature):
     @classmethod
     def from_dict(cls, d: Mapping[str, Any], app: Host | None = None) -> "group":
         return group([maybe_signature(task, app) for task in d["kwargs"]["tasks"]], app=app, **d["options"])
-
-    @property
-    def tasks(self) -> list[Any]:
-        return self.kwargs["tasks"]  # type: ignore[no-any-return]
-
-    @tasks.setter
-    def tasks(self, value: list[Any]) -> None:
-        self.kwargs["tasks"] = value
-
-    @property
-    def app(self) -> Host:
-        return self._app or (self.tasks[0].app if self.tasks else super().app)
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         return self.apply_async(args, **options)
