@@ -1,6 +1,5 @@
 """The door's canvas on a queue in memory: calls go through JSON, and each is run after the other."""
 
-import inspect
 import json
 from collections import deque
 from types import SimpleNamespace
@@ -28,7 +27,7 @@ class Backend:
     def meta(self, task_id: str) -> dict[str, Any]:
         return dict(self.kept.get(task_id) or {"status": states.PENDING, "result": None})
 
-    def store(self, task_id: str, state: str, value: Any, children: Any = ()) -> None:
+    def store(self, task_id: str, state: str, value: Any, children: Any = (), **_: Any) -> None:
         self.kept[task_id] = {"status": state, "result": value, "children": json.loads(json.dumps(children))}
 
     def wait(self, result: AsyncResult, timeout: float | None, interval: float) -> None:
@@ -48,12 +47,12 @@ class Backend:
     def saved_group(self, group_id: str) -> Any:
         return self.groups.get(group_id)
 
-    def add_part(self, group_id: str, index: int | None, task_id: str, state: str, value: Any) -> list[Any] | None:
-        parts = self.parts.setdefault(group_id, [])
-        parts.append((index, task_id, state, value))
-        if len(parts) != self.sizes.get(group_id, 0):
-            return None
-        return [part[1:] for part in sorted(parts, key=lambda part: part[0])]
+    def add_part(self, request: Context, state: str, value: Any) -> None:
+        parts = self.parts.setdefault(request.group, [])
+        parts.append((request.group_index, request.id, state, value))
+        if len(parts) == self.sizes.get(request.group, 0):
+            given = [part[1:] for part in sorted(parts, key=lambda part: part[0])]
+            ends.header_ended(current.current_app(), request.group, request.chord, request.children, given)
 
     def add_to_chord(self, group_id: str, result: Any) -> None:
         self.sizes[group_id] += 1
@@ -61,7 +60,9 @@ class Backend:
 
 class App:
     def __init__(self) -> None:
-        self.conf = SimpleNamespace(task_always_eager=False, task_allow_error_cb_on_chord_header=False)
+        self.conf = SimpleNamespace(
+            task_always_eager=False, task_allow_error_cb_on_chord_header=False, task_store_errors_even_if_ignored=False
+        )
         self.tasks = Tasks()
         self.backend = Backend()
         self.queue: deque[str] = deque()
@@ -82,12 +83,11 @@ class App:
 
             class One(Task):
                 run = function if bind else staticmethod(function)
+                _function = staticmethod(function)
 
             one = One()
-            one.app, one.name = self, name
+            one.app, one.name, one.typing = self, name, True
             one.__dict__.update(options)
-            parameters = inspect.signature(one.run)
-            one.__dict__["check_arguments"] = checker(function, parameters, bind)
             self.tasks[name] = one
             return one
 
@@ -133,18 +133,9 @@ class App:
             except NotRegistered as error:
                 ends.failed(self, request, error)
                 continue
-            state = ends.run(self, task, request)
+            state = ends.run(self, task, request).state
             self.runs.append({"task": request.task, "args": request.args, "kwargs": request.kwargs, "state": state})
         raise AssertionError("it never comes to rest")
-
-
-def checker(function: Any, parameters: inspect.Signature, bind: bool) -> Any:
-    """Python's own complaint, of a function with these parameters that does nothing."""
-    own = [each.replace(annotation=inspect.Parameter.empty) for each in inspect.signature(function).parameters.values()]
-    inner = str(inspect.Signature(own[1:] if bind else own))[1:-1]
-    scope: dict[str, Any] = {}
-    exec(f"def {function.__name__}({inner}): pass", scope)
-    return scope[function.__name__]
 
 
 def built_in(app: App) -> None:

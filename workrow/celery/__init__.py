@@ -1,6 +1,39 @@
 """The Celery door: what a task module written for Celery imports. Not finished, and nothing of it is promised yet.
 
-Here are the parts that need no database: signatures and canvases, what follows from the end of a task, results, errors,
-JSON, schedules. The app that puts them on the engine is still to come. All of it does what Celery 5.7 was seen to do:
-``tests/celery`` runs the tables of that.
+Calls are jobs of workrow's, and results are rows: what follows from the end of a task (the next part of a chain, the
+body of a chord, links, errbacks, its result) is written in the transaction that ends its job. All of it does what
+Celery 5.7 was seen to do: ``tests/celery`` runs the tables of that.
 """
+
+from workrow.celery.app import Celery
+from workrow.celery.canvas import Signature, chain, chord, chunks, group, signature, xmap, xstarmap
+from workrow.celery.current import current_app as _current_app
+from workrow.celery.current import current_worker_task as _current_task
+from workrow.celery.proxy import Proxy
+from workrow.celery.registry import shared_task
+from workrow.celery.store import using
+from workrow.celery.task import Task
+
+current_app = Proxy(_current_app)
+"""The app whose task runs; otherwise the one that was made or set last."""
+current_task = Proxy(_current_task)
+"""The task that runs."""
+subtask = signature
+
+__all__ = [
+    "Celery",
+    "Signature",
+    "Task",
+    "chain",
+    "chord",
+    "chunks",
+    "current_app",
+    "current_task",
+    "group",
+    "shared_task",
+    "signature",
+    "subtask",
+    "using",
+    "xmap",
+    "xstarmap",
+]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
+from weakref import WeakSet
 
 
 class Host(Protocol):
@@ -11,7 +12,9 @@ class Host(Protocol):
 
     conf: Any
     tasks: Any
-    backend: Any
+
+    @property
+    def backend(self) -> Any: ...
 
     def AsyncResult(self, task_id: str, **options: Any) -> Any: ...
 
@@ -22,6 +25,8 @@ class Host(Protocol):
 
 _app: ContextVar[Any] = ContextVar("app", default=None)
 _default: list[Any] = []
+apps: WeakSet[Any] = WeakSet()
+"""All there are."""
 _task: ContextVar[Any] = ContextVar("task", default=None)
 
 

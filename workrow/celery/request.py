@@ -6,7 +6,9 @@ from typing import Any
 class Context:
     """The call of the moment. What was not told is None, and whoever calls a task as a function has told nothing."""
 
+    _protected: int = 0
     args: Any = None
+    argsrepr: str | None = None
     callbacks: Any = None
     called_directly: bool = True
     chain: Any = None
@@ -25,6 +27,8 @@ class Context:
     ignore_result: bool = False
     is_eager: bool = False
     kwargs: Any = None
+    kwargsrepr: str | None = None
+    lang: str | None = None
     origin: str | None = None
     parent_id: str | None = None
     properties: Any = None

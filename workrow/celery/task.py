@@ -4,9 +4,12 @@ import inspect
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
+from workrow.celery import outbox
+from workrow.celery.attributes import Attributes
 from workrow.celery.canvas.chain import _chain
 from workrow.celery.canvas.group import group
 from workrow.celery.canvas.many import chunks, xmap, xstarmap
@@ -15,34 +18,18 @@ from workrow.celery.exceptions import Ignore, ImproperlyConfigured, MaxRetriesEx
 from workrow.celery.request import Context
 
 
-class Task:
-    """Subclass it for tasks that share hooks or state; ``@app.task`` makes one of a function.
-
-    Attributes:
-        max_retries: None is without end.
-        default_retry_delay: seconds.
-        typing: whether calls whose arguments do not fit are refused where they are made.
-        trail: whether results know the tasks that this one has called.
-    """
-
-    name: str = ""
-    app: Any = None
-    max_retries: int | None = 3
-    default_retry_delay: float = 180
-    ignore_result: bool = False
-    typing: bool = True
-    trail: bool = True
-    queue: str | None = None
-    bind: bool = False
-
-    def __init__(self) -> None:
-        self._requests = threading.local()
+class Task(Attributes):
+    """Subclass it for tasks that share hooks or state; ``@app.task`` makes one of a function."""
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """What it does; a function of ``@app.task`` is this."""
         raise NotImplementedError("Tasks must define the run method.")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        request = self.request
+        if not request.called_directly and not request._protected:
+            request._protected = 1  # the worker's own call, by way of a __call__ of a subclass
+            return self.run(*args, **kwargs)
         self.push_request(Context(args=args, kwargs=kwargs))
         try:
             return self.run(*args, **kwargs)
@@ -63,9 +50,15 @@ class Task:
         self._stack().pop()
 
     def _stack(self) -> list[Context]:
-        if not hasattr(self._requests, "stack"):
-            self._requests.stack = []
-        return self._requests.stack  # type: ignore[no-any-return]
+        requests = self.__dict__.setdefault("_requests", threading.local())
+        if not hasattr(requests, "stack"):
+            requests.stack = []
+        return requests.stack  # type: ignore[no-any-return]
+
+    @property
+    def call(self) -> Callable[..., Any]:
+        """What a worker calls: ``run``, unless a subclass has a ``__call__``."""
+        return self.run if type(self).__call__ is Task.__call__ else self
 
     def add_trail(self, result: Any) -> Any:
         if self.trail:
@@ -89,18 +82,28 @@ class Task:
         """
         if self.typing:
             self.check_arguments(*(args or ()), **(kwargs or {}))
-        if self.queue is not None:
-            options.setdefault("queue", self.queue)
         options.setdefault("ignore_result", self.ignore_result)
-        return self.app.send_task(self.name, args, kwargs, task_id=task_id or str(uuid4()), **options)
+        told = {**self.call_options(), **options}
+        return self.app.send_task(self.name, args, kwargs, task_id=task_id or str(uuid4()), task_type=self, **told)
 
     def check_arguments(self, *args: Any, **kwargs: Any) -> None:
         """Raises TypeError as a call would."""
         self._checker(*args, **kwargs)
 
-    @property
+    @cached_property
     def _checker(self) -> Callable[..., None]:
-        raise NotImplementedError
+        """A function with these parameters that does nothing, so that the complaint is Python's own."""
+        own = inspect.signature(getattr(self, "_function", type(self).run)).parameters.values()
+        kept = [
+            each.replace(annotation=each.empty, default=each.default if each.default is each.empty else None)
+            for each in own
+        ]
+        name = getattr(self, "_function", self.run).__name__
+        name = name if name.isidentifier() else "function"
+        bound = self.bind or not hasattr(self, "_function")
+        scope: dict[str, Any] = {}
+        exec(f"def {name}{inspect.Signature(kept[1:] if bound else kept)}: pass", scope)
+        return scope[name]  # type: ignore[no-any-return]
 
     @property
     def takes_more_than_an_id(self) -> bool:
@@ -183,7 +186,8 @@ class Task:
             )
         when = eta if eta is not None else countdown
         told = Retry(exc=exc, when=when, is_eager=bool(request.is_eager))
-        again.apply_async()
+        with outbox.with_the_end():
+            again.apply_async()
         if throw:
             raise told
         return told
@@ -225,7 +229,8 @@ class Task:
         )
         for part in reversed(request.chain or ()):
             sig = sig | signature(part, app=self.app)
-        sig.delay()
+        with outbox.with_the_end():
+            sig.delay()
         raise Ignore("Replaced by new task")
 
     def add_to_chord(self, sig: Signature, lazy: bool = False) -> Any:
@@ -235,5 +240,6 @@ class Task:
             raise ValueError("Current task is not member of any chord")
         sig.set(group_id=request.group, chord=request.chord, root_id=request.root_id)
         result = sig.freeze()
-        self.app.backend.add_to_chord(request.group, result)
-        return sig.delay() if not lazy else sig
+        with outbox.with_the_end():
+            self.app.backend.add_to_chord(request.group, result)
+            return sig.delay() if not lazy else sig

@@ -7,7 +7,7 @@ from typing import Literal
 
 from workrow.arguments.payload import check_max_result
 from workrow.declare.batch import BatchHandler
-from workrow.errors import OptionError, brief, is_whole, seconds_in
+from workrow.errors import OptionError, SoftTimeLimitExceeded, brief, is_whole, seconds_in
 
 TransactionKind = Literal["AsyncSession", "Session", "AsyncConnection", "Connection"]
 """What a transactional task's first argument is: SQLAlchemy's two sessions, psycopg's two connections."""
@@ -88,6 +88,21 @@ class Execution:
     def plain(self) -> bool:
         """Whether there is nothing special about it, whatever is kept of its result."""
         return replace(self, results=True, max_result=None) == PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class RunLimits:
+    """How long one job may run, instead of what its task says.
+
+    Attributes:
+        soft: seconds after which ``error`` is raised inside.
+        hard: seconds after which it is ended.
+        error: an exception that is raised without arguments; on the loop and in processes it is always this one.
+    """
+
+    soft: float | None = None
+    hard: float | None = None
+    error: type[BaseException] = SoftTimeLimitExceeded
 
 
 def _seconds(value: object, name: str) -> float | None:

@@ -60,6 +60,12 @@ def is_async(on: object) -> bool:
     )
 
 
+def check_sync(on: object) -> None:
+    """Raise TransactionError unless it is a transaction that blocks."""
+    if is_async(on):
+        raise TransactionError(f"{type(on).__name__} is async: give a Session, or the sync connection behind it")
+
+
 async def run_async(on: AsyncTransaction, name: str, params: Params, explain: "Explain | None" = None) -> Rows:
     """Run the statement ``<name>.sql`` in the transaction of ``on`` and return its rows.
 

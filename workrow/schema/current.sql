@@ -63,6 +63,54 @@ CREATE TABLE workrow.history (
     workflow_node integer
 ) PARTITION BY RANGE (finished_at);
 
+CREATE TABLE workrow.celery_chords (
+    group_id text COLLATE "C" NOT NULL,
+    size integer,
+    ended integer NOT NULL DEFAULT 0,
+    fired boolean NOT NULL DEFAULT false,
+    body jsonb,
+    children jsonb,
+    queue_name text,
+    noted_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT celery_chords_pkey PRIMARY KEY (group_id)
+);
+
+CREATE TABLE workrow.celery_groups (
+    group_id text COLLATE "C" NOT NULL,
+    members jsonb NOT NULL,
+    expires_at timestamp with time zone,
+    CONSTRAINT celery_groups_pkey PRIMARY KEY (group_id)
+);
+
+CREATE TABLE workrow.celery_parts (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    group_id text COLLATE "C" NOT NULL,
+    "position" integer,
+    task_id text NOT NULL,
+    state text NOT NULL,
+    value jsonb,
+    CONSTRAINT celery_parts_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE workrow.celery_results (
+    task_id text COLLATE "C" NOT NULL,
+    state text NOT NULL,
+    value jsonb,
+    traceback text,
+    children jsonb,
+    details jsonb,
+    noted_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    expires_at timestamp with time zone,
+    CONSTRAINT celery_results_pkey PRIMARY KEY (task_id)
+);
+
+CREATE TABLE workrow.celery_revoked (
+    task_id text COLLATE "C",
+    header text,
+    value text,
+    revoked_at timestamp with time zone NOT NULL DEFAULT clock_timestamp()
+);
+
 CREATE TABLE workrow.failure_hooks (
     task_name text NOT NULL,
     hook_name text NOT NULL,
@@ -411,6 +459,12 @@ CREATE INDEX history_id_idx ON ONLY workrow.history USING btree (id);
 CREATE INDEX history_quarantine_idx ON ONLY workrow.history USING btree (finished_at) WHERE (quarantine IS NOT NULL);
 
 CREATE INDEX history_unique_key_idx ON ONLY workrow.history USING btree (unique_key, created_at) WHERE (unique_key IS NOT NULL);
+
+CREATE INDEX celery_parts_group_idx ON workrow.celery_parts USING btree (group_id);
+
+CREATE INDEX celery_results_expires_idx ON workrow.celery_results USING btree (expires_at);
+
+CREATE INDEX celery_revoked_task_idx ON workrow.celery_revoked USING btree (task_id);
 
 CREATE INDEX flows_open_idx ON workrow.flows USING btree (state) WHERE (state = ANY (ARRAY['stopping'::text, 'cancelling'::text, 'compensating'::text]));
 
@@ -1294,6 +1348,8 @@ DECLARE
 BEGIN
     SELECT * INTO hook FROM workrow.failure_hooks WHERE task_name = NEW.task_name;
     IF NOT FOUND
+        -- whoever has to know has been told, by the statement that has ended it
+        OR error ? 'told'
         OR NEW.status = 'cancelled' AND error ->> 'type' IS DISTINCT FROM 'workrow.Expired'
         OR EXISTS (SELECT FROM workrow.failure_hooks AS other WHERE other.hook_name = NEW.task_name)
     THEN
@@ -1556,6 +1612,292 @@ BEGIN
     END LOOP;
     PERFORM workrow.settle_workflows_v1(ARRAY[in_flow]);
     RETURN (SELECT flow.state FROM workrow.flows AS flow WHERE flow.id = in_flow);
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.celery_forget_v1(ids text[])
+ RETURNS bigint
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+    WITH results AS (
+        DELETE FROM workrow.celery_results WHERE task_id = ANY(ids) RETURNING 1
+    ),
+    groups AS (
+        DELETE FROM workrow.celery_groups WHERE group_id = ANY(ids) RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM results) + (SELECT count(*) FROM groups)
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.celery_prune_v1(most integer, lasts interval)
+ RETURNS bigint
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+    WITH results AS (
+        DELETE FROM workrow.celery_results
+        WHERE task_id = ANY(ARRAY(
+            SELECT task_id FROM workrow.celery_results
+            WHERE expires_at < clock_timestamp()
+            ORDER BY expires_at
+            LIMIT most
+            FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING 1
+    ),
+    groups AS (
+        DELETE FROM workrow.celery_groups
+        WHERE group_id = ANY(ARRAY(
+            SELECT group_id FROM workrow.celery_groups
+            WHERE expires_at < clock_timestamp()
+            LIMIT most
+            FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING 1
+    ),
+    revoked AS (
+        DELETE FROM workrow.celery_revoked
+        WHERE ctid = ANY(ARRAY(
+            SELECT ctid FROM workrow.celery_revoked
+            WHERE revoked_at < clock_timestamp() - lasts
+            LIMIT most
+            FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM results) + (SELECT count(*) FROM groups) + (SELECT count(*) FROM revoked)
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.celery_revoke_v1(ids text[], header text, vals text[], terminate boolean, exception jsonb, lasts double precision)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    job record;
+    touched bigint := 0;
+BEGIN
+    IF header IS NULL THEN
+        INSERT INTO workrow.celery_revoked (task_id) SELECT DISTINCT unnest(ids);
+    ELSE
+        INSERT INTO workrow.celery_revoked (header, value) SELECT celery_revoke_v1.header, unnest(vals);
+    END IF;
+    FOR job IN
+        SELECT own.id, own.status, own.args, own.queue_name
+        FROM procrastinate_jobs AS own
+        WHERE
+            own.status IN ('todo', 'doing')
+            AND CASE
+                WHEN celery_revoke_v1.header IS NULL THEN own.args ->> 'id' = ANY(ids)
+                ELSE EXISTS (
+                    SELECT FROM jsonb_array_elements_text(
+                        CASE jsonb_typeof(own.args -> 'stamps' -> celery_revoke_v1.header)
+                            WHEN 'array' THEN own.args -> 'stamps' -> celery_revoke_v1.header
+                            ELSE jsonb_build_array(own.args -> 'stamps' -> celery_revoke_v1.header)
+                        END
+                    ) AS stamp
+                    WHERE stamp = ANY(vals)
+                )
+            END
+        ORDER BY own.id
+    LOOP
+        IF job.status = 'doing' THEN
+            IF terminate AND workrow.cancel_job_v1(job.id, true) IS NOT NULL THEN
+                touched := touched + 1;
+            END IF;
+        ELSIF workrow.end_job_v1(job.id, ARRAY['todo']::procrastinate_job_status[], 'cancelled') IS NOT NULL THEN
+            touched := touched + 1;
+            PERFORM workrow.celery_write_v1(ARRAY[
+                CASE
+                    WHEN coalesce(CAST(job.args ->> 'ignore_result' AS boolean), false) THEN '{}'
+                    ELSE jsonb_build_object('results', jsonb_build_array(jsonb_build_object(
+                        'task_id', job.args ->> 'id', 'state', 'REVOKED', 'value', exception, 'lasts', lasts
+                    )))
+                END
+                || CASE
+                    WHEN job.args ->> 'group' IS NULL OR jsonb_typeof(job.args -> 'chord') IS DISTINCT FROM 'object' THEN '{}'
+                    ELSE jsonb_build_object('parts', jsonb_build_array(jsonb_build_object(
+                        'group_id', job.args ->> 'group', 'position', job.args -> 'group_index',
+                        'task_id', job.args ->> 'id', 'state', 'REVOKED', 'value', exception,
+                        'body', job.args -> 'chord', 'queue', job.queue_name
+                    )))
+                END
+            ]);
+        END IF;
+    END LOOP;
+    RETURN touched;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.celery_write_v1(effects jsonb[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    changed text[];
+BEGIN
+    IF EXISTS (SELECT FROM unnest(effects) AS effect WHERE effect ? 'calls') THEN
+        INSERT INTO procrastinate_jobs (queue_name, task_name, priority, args, scheduled_at, line, due_at)
+        SELECT
+            call.queue, call.task, call.priority,
+            CASE
+                WHEN EXISTS (SELECT FROM workrow.celery_revoked AS known WHERE known.task_id = call.args ->> 'id')
+                    THEN call.args || '{"revoked": true}'
+                ELSE call.args
+            END,
+            CASE WHEN call.line IS NULL THEN call.due_at ELSE '9000-01-01 00:00:00+00' END,
+            call.line,
+            CASE WHEN call.line IS NOT NULL THEN call.due_at END
+        FROM unnest(effects) WITH ORDINALITY AS effect (told, n)
+        CROSS JOIN LATERAL (
+            SELECT
+                given.value ->> 'queue' AS queue,
+                given.value ->> 'task' AS task,
+                CAST(given.value ->> 'priority' AS integer) AS priority,
+                given.value -> 'args' AS args,
+                given.value ->> 'line' AS line,
+                coalesce(
+                    CAST(given.value ->> 'at' AS timestamptz),
+                    statement_timestamp()
+                    + CAST(given.value ->> 'delay' AS double precision) * INTERVAL '1 second'
+                ) AS due_at,
+                given.n
+            FROM jsonb_array_elements(effect.told -> 'calls') WITH ORDINALITY AS given (value, n)
+        ) AS call
+        ORDER BY effect.n, call.n;
+    END IF;
+
+    IF EXISTS (SELECT FROM unnest(effects) AS effect WHERE effect ? 'results') THEN
+        INSERT INTO workrow.celery_results AS known (
+            task_id, state, value, traceback, children, details, expires_at
+        )
+        SELECT DISTINCT ON (result.task_id)
+            result.task_id, result.state, nullif(result.value, 'null'), result.traceback,
+            result.children, result.details, clock_timestamp() + result.lasts * INTERVAL '1 second'
+        FROM unnest(effects) WITH ORDINALITY AS effect (told, n)
+        CROSS JOIN LATERAL (
+            SELECT
+                given.value ->> 'task_id' AS task_id,
+                given.value ->> 'state' AS state,
+                given.value -> 'value' AS value,
+                given.value ->> 'traceback' AS traceback,
+                given.value -> 'children' AS children,
+                given.value -> 'details' AS details,
+                CAST(given.value ->> 'lasts' AS double precision) AS lasts,
+                given.n
+            FROM jsonb_array_elements(effect.told -> 'results') WITH ORDINALITY AS given (value, n)
+        ) AS result
+        ORDER BY result.task_id, effect.n DESC, result.n DESC
+        ON CONFLICT (task_id) DO UPDATE
+        SET
+            state = excluded.state,
+            value = excluded.value,
+            traceback = excluded.traceback,
+            children = excluded.children,
+            details = excluded.details,
+            noted_at = excluded.noted_at,
+            expires_at = excluded.expires_at
+        -- what has succeeded has succeeded, whatever else runs under its id
+        WHERE known.state <> 'SUCCESS';
+    END IF;
+
+    IF EXISTS (SELECT FROM unnest(effects) AS effect WHERE effect ? 'groups') THEN
+        INSERT INTO workrow.celery_groups (group_id, members, expires_at)
+        SELECT DISTINCT ON (saved.group_id)
+            saved.group_id, saved.members, clock_timestamp() + saved.lasts * INTERVAL '1 second'
+        FROM unnest(effects) AS effect
+        CROSS JOIN LATERAL jsonb_to_recordset(effect -> 'groups') AS saved (group_id text, members jsonb, lasts float8)
+        ORDER BY saved.group_id
+        ON CONFLICT (group_id) DO UPDATE SET members = excluded.members, expires_at = excluded.expires_at;
+    END IF;
+
+    IF NOT EXISTS (SELECT FROM unnest(effects) AS effect WHERE effect ?| ARRAY['sizes', 'grown', 'parts', 'sent']) THEN
+        RETURN;
+    END IF;
+    changed := ARRAY(
+        SELECT told.value ->> 'group_id'
+        FROM unnest(effects) AS effect
+        CROSS JOIN LATERAL (
+            SELECT value FROM jsonb_array_elements(effect -> 'sizes')
+            UNION ALL
+            SELECT value FROM jsonb_array_elements(effect -> 'parts')
+        ) AS told
+    );
+    UPDATE workrow.celery_chords
+    SET size = size + grown.more
+    FROM (
+        SELECT told.value ->> 'group_id' AS group_id, count(*) AS more
+        FROM unnest(effects) AS effect
+        CROSS JOIN jsonb_array_elements(effect -> 'grown') AS told
+        GROUP BY told.value ->> 'group_id'
+    ) AS grown
+    WHERE celery_chords.group_id = grown.group_id AND NOT fired;
+    INSERT INTO workrow.celery_chords AS known (group_id, size, ended, body, children, queue_name)
+    SELECT
+        group_id,
+        max(size),
+        count(task_id),
+        (array_agg(body ORDER BY n DESC, m DESC) FILTER (WHERE task_id IS NOT NULL))[1],
+        (array_agg(children ORDER BY n DESC, m DESC) FILTER (WHERE task_id IS NOT NULL))[1],
+        (array_agg(queue ORDER BY n DESC, m DESC) FILTER (WHERE task_id IS NOT NULL))[1]
+    FROM unnest(effects) WITH ORDINALITY AS effect (told, n)
+    CROSS JOIN LATERAL (
+        SELECT
+            given.value ->> 'group_id' AS group_id,
+            CAST(given.value ->> 'size' AS integer) AS size,
+            given.value ->> 'task_id' AS task_id,
+            given.value -> 'body' AS body,
+            given.value -> 'children' AS children,
+            given.value ->> 'queue' AS queue,
+            given.m
+        FROM jsonb_array_elements(
+            coalesce(effect.told -> 'sizes', '[]') || coalesce(effect.told -> 'parts', '[]')
+        ) WITH ORDINALITY AS given (value, m)
+    ) AS told
+    GROUP BY group_id
+    ORDER BY group_id
+    ON CONFLICT (group_id) DO UPDATE
+    SET
+        size = coalesce(known.size, excluded.size),
+        ended = known.ended + excluded.ended,
+        body = coalesce(excluded.body, known.body),
+        children = coalesce(excluded.children, known.children),
+        queue_name = coalesce(excluded.queue_name, known.queue_name);
+    INSERT INTO workrow.celery_parts (group_id, position, task_id, state, value)
+    SELECT part.group_id, part.position, part.task_id, part.state, part.value
+    FROM unnest(effects) AS effect
+    CROSS JOIN LATERAL jsonb_to_recordset(effect -> 'parts') AS part (
+        group_id text, position integer, task_id text, state text, value jsonb
+    );
+    WITH complete AS (
+        UPDATE workrow.celery_chords
+        SET fired = true
+        WHERE group_id = ANY(changed) AND size = ended AND NOT fired
+        RETURNING group_id, body, children, queue_name
+    )
+    INSERT INTO procrastinate_jobs (queue_name, task_name, args)
+    SELECT
+        queue_name, 'workrow.celery.join',
+        jsonb_build_object(
+            'id', 'join-' || group_id, 'args', jsonb_build_array(group_id, body, coalesce(children, '[]')),
+            'kwargs', jsonb_build_object()
+        )
+    FROM complete;
+    DELETE FROM workrow.celery_chords
+    USING unnest(effects) AS effect
+    WHERE celery_chords.group_id = effect ->> 'sent';
+    DELETE FROM workrow.celery_parts
+    USING unnest(effects) AS effect
+    WHERE celery_parts.group_id = effect ->> 'sent';
 END;
 $function$
 ;
@@ -3132,6 +3474,10 @@ AS $function$
         ('set_limit_v1', ARRAY['operator', 'worker']),
         ('reset_limit_v1', ARRAY['operator', 'worker']),
         ('set_queue_v1', ARRAY['operator', 'worker']),
+        ('celery_write_v1', ARRAY['producer', 'worker']),
+        ('celery_forget_v1', ARRAY['producer', 'worker', 'operator']),
+        ('celery_revoke_v1', ARRAY['producer', 'worker', 'operator']),
+        ('celery_prune_v1', ARRAY['worker']),
         ('signal_v1', ARRAY['producer', 'worker', 'operator']),
         ('relatives_v1', ARRAY['producer', 'worker', 'operator']),
         ('cancel_workflow_v1', ARRAY['operator', 'worker']),
@@ -3166,6 +3512,8 @@ AS $function$
         ('workrow.all_jobs', 'id, status'),
         ('workrow.caps', 'queue, max_depth, depth'),
         ('workrow.flows', 'id, name, state, root, size, failed_node, paused, created_at, ended_at'),
+        ('workrow.celery_results', 'task_id, state, value, traceback, children, details, noted_at, expires_at'),
+        ('workrow.celery_groups', 'group_id, members'),
         ('workrow.flow_nodes', 'flow_id, number, state, kind, result, error, job_id, spec')
     )
     SELECT 'SCHEMA', 'workrow', 'USAGE', CAST(NULL AS text[])

@@ -15,6 +15,7 @@ from workrow.arguments.secrets import NOTHING
 from workrow.context import Step
 from workrow.database import clock
 from workrow.database.link import Row
+from workrow.declare.execution import RunLimits
 from workrow.enqueue.hiding import OurJob
 from workrow.worker.job_logs import MESSAGE_MAX, message_of, traceback_of, type_of
 
@@ -73,6 +74,7 @@ class Claimed:
         hidden: the names of the arguments that are not to be shown.
         expires_in: seconds from its claim, by the database's clock, until it is too late to start it; None: never.
         batch: the `Together` that it runs in; None: it runs by itself.
+        limits: instead of its task's.
     """
 
     # in the class, because most jobs never say any
@@ -82,6 +84,7 @@ class Claimed:
     limited = stepped = False
     hidden = NOTHING
     batch: Any = None
+    limits: RunLimits | None = None
 
     def __init__(self, row: Row, owner: int, *, limited: bool = False) -> None:
         (
@@ -185,6 +188,7 @@ class Outcome:
         hold: its limit is to let nothing start for a time.
         waits: of one that has "snoozed": it waits for these steps, as JSON text, and not for a time alone.
         flow: of one that succeeded: what ``replace_job.sql`` writes of the workflow that takes its place.
+        sequel: JSON text of what `celery_write_v1` writes with the end of a call of a Celery task.
         cause: why it crashed, or is quarantined.
         written: the transaction of the task has done so.
         ended_at: seconds of the monotonic clock.
@@ -199,6 +203,7 @@ class Outcome:
     hold: Hold | None = None
     waits: str | None = None
     flow: dict[str, Any] | None = None
+    sequel: str | None = None
     cause: str | None = None
     written: bool = False
     ended_at: float = 0.0

@@ -107,7 +107,8 @@ class Attempts:
         together: dict[object, list[Outcome]] = {None: []}
         for outcome in batch:
             if outcome.claimed.id not in held:
-                apart = (outcome.claimed.id,) if _waits_for_key(outcome) else outcome.claimed.workflow
+                alone = _waits_for_key(outcome) or outcome.sequel is not None
+                apart = (outcome.claimed.id,) if alone else outcome.claimed.workflow
                 together.setdefault(apart, []).append(outcome)
         for outcomes in together.values():
             left += await self.write(outcomes)
@@ -120,7 +121,7 @@ class Attempts:
             return batch
         held = await self._held(batch)
         aside = [each for each in batch if each.claimed.id in held or _waits_for_key(each)]
-        aside = aside or [each for each in batch if each.claimed.workflow is not None]
+        aside = aside or [each for each in batch if each.claimed.workflow is not None or each.sequel is not None]
         if len(aside) in (0, len(batch)):
             return batch  # another table is held, or it was over in the meantime
         taken = {each.claimed.id for each in aside}
@@ -162,8 +163,8 @@ class Attempts:
         refusals = self._refusals.get(job_id, 0)
         level = logging.DEBUG if refusals else logging.ERROR
         logger.log(level, "%s: its outcome cannot be stored: %s", outcome.claimed, told(error))
-        # without the workflow that was to take its place it has not done its work
-        ended_so = outcome.status in KEEPS_STATUS and outcome.flow is None
+        # without the workflow that was to take its place, or without what follows from it, it has not done its work
+        ended_so = outcome.status in KEEPS_STATUS and outcome.flow is None and outcome.sequel is None
         status = outcome.status if ended_so else "failed"
         kind = UNKEPT if status == "succeeded" else type_of(error)
         why = entry(outcome.claimed, kind, f"its end could not be stored as it was: {told(error)[:WHY_MAX]}")

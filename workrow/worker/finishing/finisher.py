@@ -155,6 +155,6 @@ class Finisher:
 def _first(outcomes: list[Outcome]) -> list[Outcome]:
     """As many as go into one batch."""
     batch = outcomes[:BATCH]
-    while len(batch) > 1 and sum([len(each.result) for each in batch if each.result]) > BATCH_CHARACTERS:
+    while len(batch) > 1 and sum([len(each.result or each.sequel or "") for each in batch]) > BATCH_CHARACTERS:
         batch = batch[: len(batch) // 2]
     return batch

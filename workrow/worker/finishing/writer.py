@@ -69,7 +69,7 @@ class Writer:
             elif outcome.status == "expired":
                 expired.append(outcome)
             else:
-                (deleted if outcome.status in unkept else kept).append(outcome)
+                (deleted if outcome.status in unkept and outcome.sequel is None else kept).append(outcome)
         if again:
             await self._send_back(again, self._retry)
             # a retry is refused as well when the job was asked to abort: it then ends
@@ -113,15 +113,23 @@ class Writer:
     async def _forget(self, deleted: list[Outcome], ended: list[Outcome]) -> None:
         """What is not to be kept of jobs that have ended: rows that only their failure hooks needed, and steps."""
         done = self.done
-        bad = [each for each in ended if each.status in BAD and self._deletes(BAD[each.status])]
+        bad = [each for each in ended if (each.status in BAD or each.sequel) and self._deletes(_kept_as(each))]
         if bad:
             await self._link.run("forget_jobs", ids=[each.claimed.id for each in bad if each.claimed.id in done])
         if stepped := [each.claimed.id for each in (*deleted, *bad) if each.claimed.stepped]:
             await self._link.run("forget_steps", ids=[each for each in stepped if each in done])
 
     async def _finish(self, outcomes: list[Outcome]) -> set[int]:
+        calls = [each for each in outcomes if each.sequel is not None]
+        if not calls:
+            return await self._finish_by("finish_jobs", outcomes)
+        done = await self._finish_by("finish_calls", calls, sequels=[each.sequel for each in calls])
+        plain = [each for each in outcomes if each.sequel is None]
+        return done | await self._finish_by("finish_jobs", plain) if plain else done
+
+    async def _finish_by(self, statement: str, outcomes: list[Outcome], **more: Any) -> set[int]:
         return await self._ids(
-            "finish_jobs",
+            statement,
             outcomes,
             worker=self._worker,
             statuses=literal(each.status for each in outcomes),
@@ -131,6 +139,7 @@ class Writer:
             progresses=unless_all_null([each.claimed.progress and unwritten(each.claimed) for each in outcomes]),
             waited=literal(f"{each.claimed.started_at - each.claimed.claimed_at:.6f}" for each in outcomes),
             lasted=literal(f"{each.ended_at - each.claimed.started_at:.6f}" for each in outcomes),
+            **more,
         )
 
     async def _retry(self, outcomes: list[Outcome]) -> set[int]:
@@ -225,6 +234,11 @@ class Writer:
         ids = literal(str(each.claimed.id) for each in outcomes)
         tokens = literal(str(each.claimed.token) for each in outcomes)
         return await self._link.run(statement, ids=ids, tokens=tokens, worker_id=outcomes[0].claimed.owner, **params)
+
+
+def _kept_as(outcome: Outcome) -> str:
+    """The status that its row has."""
+    return BAD.get(outcome.status, outcome.status)
 
 
 def _ran(outcomes: list[Outcome]) -> str:

@@ -14,7 +14,7 @@ from procrastinate.job_context import AbortReason
 from workrow.arguments.codec import Codec
 from workrow.arguments.results import Coded
 from workrow.context import JobContext, Step, SyncJobContext
-from workrow.declare.execution import PLAIN, Execution
+from workrow.declare.execution import PLAIN, Execution, RunLimits
 from workrow.enqueue.collecting import collecting
 from workrow.logs import JobFilter
 from workrow.tasks import Task
@@ -166,13 +166,13 @@ class Runners:
             if execution.transaction is None
             else self.transactions.run_async(claimed, execution.transaction, call, self._ends_of(claimed, task))
         )
-        soft, hard = execution.soft_seconds, execution.hard_seconds
-        if soft is None and hard is None:
+        limits = _limits(claimed, execution)
+        if limits.soft is None and limits.hard is None:
             return await work
         return await run_limited(
             work,  # type: ignore[arg-type]
-            soft_limit=soft,
-            time_limit=hard,
+            soft_limit=limits.soft,
+            time_limit=limits.hard,
             grace=GRACE_SECONDS,
             on_abandoned=lambda _: self._abandoned(claimed, "time_limit"),
         )
@@ -195,11 +195,13 @@ class Runners:
             if execution.transaction is None
             else partial(self.transactions.run_sync, claimed, execution.transaction, call, self._ends_of(claimed, task))
         )
+        limits = _limits(claimed, execution)
         result = await self._threads.run(
             claimed.id,
             work,
-            soft_limit=execution.soft_seconds,
-            time_limit=execution.hard_seconds,
+            soft_limit=limits.soft,
+            time_limit=limits.hard,
+            soft_error=limits.error,
             on_stuck=lambda: self._report_stuck(claimed, "time_limit; its slot is free when its thread ends"),
         )
         # a sync function may return an awaitable, as procrastinate has it
@@ -212,6 +214,7 @@ class Runners:
         return self._finisher_of(claimed, task)
 
     async def _in_process(self, claimed: Claimed, task: Any, execution: Execution, context: Any, *, whole: bool) -> Any:
+        limits = _limits(claimed, execution)
         returned = await self._processes.run(
             claimed.id,
             task,
@@ -219,8 +222,8 @@ class Runners:
             claimed.args,
             on_progress=context.on_progress,
             worker=(context.worker_name, list(context.worker_queues) if context.worker_queues else None),
-            soft_time_limit=execution.soft_seconds,
-            time_limit=execution.hard_seconds,
+            soft_time_limit=limits.soft,
+            time_limit=limits.hard,
             max_memory=execution.max_memory,
             limit=limit_of(task) if execution.results else None,
             whole=whole,
@@ -257,6 +260,11 @@ class Runners:
         return (on_loop if is_async else in_thread)(
             claimed, self._worker.app.connector, self.transactions, limit_of(task)
         )
+
+
+def _limits(claimed: Claimed | Together, execution: Execution) -> RunLimits:
+    own = claimed.limits if isinstance(claimed, Claimed) else None
+    return own or RunLimits(execution.soft_seconds, execution.hard_seconds)
 
 
 def execution_of(task: procrastinate.tasks.Task[Any, Any, Any]) -> Execution:

@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
 from workrow.database import forks
+from workrow.errors import SoftTimeLimitExceeded
 from workrow.worker.job_logs import carried
 from workrow.worker.running.time_limits import TimeLimits
 
@@ -89,6 +90,7 @@ class Threads:
         *,
         soft_limit: float | None = None,
         time_limit: float | None = None,
+        soft_error: type[BaseException] = SoftTimeLimitExceeded,
         on_stuck: Callable[[], None] | None = None,
     ) -> T:
         """Run ``call`` in a thread, and wait until the thread has ended it even if this is cancelled.
@@ -96,8 +98,9 @@ class Threads:
         Args:
             key: what `interrupt` calls it by; with two of a key, that is the later one.
             call: sees the caller's context variables.
-            soft_limit: seconds after which SoftTimeLimitExceeded is raised inside.
+            soft_limit: seconds after which ``soft_error`` is raised inside.
             time_limit: seconds after which `Interrupted` is raised inside.
+            soft_error: its type, for it is raised without arguments.
             on_stuck: called if that has not ended it 1 s later.
 
         Raises:
@@ -112,7 +115,7 @@ class Threads:
         if soft_limit is None and time_limit is None:
             return cast("T", await self._run(Work(key, call, None)))
         work = Work(key, call, None)
-        limits = TimeLimits(loop, partial(self._interrupt, work), soft_limit, time_limit, on_stuck)
+        limits = TimeLimits(loop, partial(self._interrupt, work), soft_limit, time_limit, soft_error, on_stuck)
         work.started = limits.start
         try:
             result = await self._run(work)

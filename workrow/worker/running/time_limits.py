@@ -21,8 +21,9 @@ class TimeLimits:
     Args:
         loop: where whoever awaits the call is.
         interrupt: raises an exception of this type inside the thread; False if the call has ended.
-        soft_limit: seconds after which SoftTimeLimitExceeded is raised inside.
+        soft_limit: seconds after which ``soft_error`` is raised inside.
         time_limit: seconds after which `Interrupted` is raised inside.
+        soft_error: its type.
         on_stuck: called if that has not ended it `STUCK_SECONDS` later.
 
     Attributes:
@@ -35,12 +36,14 @@ class TimeLimits:
         interrupt: Callable[[type[BaseException]], bool],
         soft_limit: float | None,
         time_limit: float | None,
+        soft_error: type[BaseException],
         on_stuck: Callable[[], None] | None,
     ) -> None:
         self._loop = loop
         self._interrupt = interrupt
         self._soft_limit = soft_limit
         self._time_limit = time_limit
+        self._soft_error = soft_error
         self._on_stuck = on_stuck
         self._timers: list[asyncio.TimerHandle] = []
         self._over = False
@@ -76,7 +79,7 @@ class TimeLimits:
         if self._over:
             return
         if self._soft_limit is not None:
-            self._at(began + self._soft_limit, partial(self._interrupt, SoftTimeLimitExceeded))
+            self._at(began + self._soft_limit, partial(self._interrupt, self._soft_error))
         if self._time_limit is not None:
             self._at(began + self._time_limit, self._end)
 

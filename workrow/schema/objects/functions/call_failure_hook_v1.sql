@@ -10,6 +10,8 @@ DECLARE
 BEGIN
     SELECT * INTO hook FROM workrow.failure_hooks WHERE task_name = NEW.task_name;
     IF NOT FOUND
+        -- whoever has to know has been told, by the statement that has ended it
+        OR error ? 'told'
         OR NEW.status = 'cancelled' AND error ->> 'type' IS DISTINCT FROM 'workrow.Expired'
         OR EXISTS (SELECT FROM workrow.failure_hooks AS other WHERE other.hook_name = NEW.task_name)
     THEN

@@ -38,6 +38,10 @@ AS $$
         ('set_limit_v1', ARRAY['operator', 'worker']),
         ('reset_limit_v1', ARRAY['operator', 'worker']),
         ('set_queue_v1', ARRAY['operator', 'worker']),
+        ('celery_write_v1', ARRAY['producer', 'worker']),
+        ('celery_forget_v1', ARRAY['producer', 'worker', 'operator']),
+        ('celery_revoke_v1', ARRAY['producer', 'worker', 'operator']),
+        ('celery_prune_v1', ARRAY['worker']),
         ('signal_v1', ARRAY['producer', 'worker', 'operator']),
         ('relatives_v1', ARRAY['producer', 'worker', 'operator']),
         ('cancel_workflow_v1', ARRAY['operator', 'worker']),
@@ -72,6 +76,8 @@ AS $$
         ('workrow.all_jobs', 'id, status'),
         ('workrow.caps', 'queue, max_depth, depth'),
         ('workrow.flows', 'id, name, state, root, size, failed_node, paused, created_at, ended_at'),
+        ('workrow.celery_results', 'task_id, state, value, traceback, children, details, noted_at, expires_at'),
+        ('workrow.celery_groups', 'group_id, members'),
         ('workrow.flow_nodes', 'flow_id, number, state, kind, result, error, job_id, spec')
     )
     SELECT 'SCHEMA', 'workrow', 'USAGE', CAST(NULL AS text[])

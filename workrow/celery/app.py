@@ -1,0 +1,229 @@
+"""The app: tasks and settings."""
+
+import os
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+from workrow.celery import canvas, codec, current, result
+from workrow.celery.annotations import annotate
+from workrow.celery.backend import Backend
+from workrow.celery.builtins import add_builtins
+from workrow.celery.conf import Settings
+from workrow.celery.discovery import Discovers
+from workrow.celery.exceptions import ImproperlyConfigured
+from workrow.celery.registry import Registry, shared_tasks, task_name
+from workrow.celery.routes import Router
+from workrow.celery.sending import Sends
+from workrow.celery.store import Store
+from workrow.celery.task import Task as CeleryTask
+from workrow.celery.tasks import made_of
+from workrow.logs import get_logger
+
+logger = get_logger(__name__)
+
+FOREIGN = ("redis", "rediss", "amqp", "amqps", "pyamqp", "sqs", "memory", "rpc", "cache", "sentinel")
+
+
+class Celery(Sends, Discovers):
+    """An application: what ``celery.Celery`` is, on the database.
+
+    Args:
+        main: the name of the module that runs as ``__main__``, for the names of its tasks.
+        broker, backend: URLs. ``postgresql://…`` is the database; another one is not used, which is logged once.
+        include: modules that workers import.
+        changes: settings.
+        config_source: what `config_from_object` takes.
+        task_cls: the class of tasks.
+        set_as_current: it is the app of whoever names none.
+        autofinalize: as in Celery; tasks here are made when they are declared.
+        **settings: more settings by their lower-case names.
+    """
+
+    task_cls: type[CeleryTask] = CeleryTask
+
+    def __init__(
+        self,
+        main: str | None = None,
+        loader: Any = None,
+        backend: str | None = None,
+        amqp: Any = None,
+        events: Any = None,
+        log: Any = None,
+        control: Any = None,
+        set_as_current: bool = True,
+        tasks: Any = None,
+        broker: str | None = None,
+        include: Iterable[str] | None = None,
+        changes: dict[str, Any] | None = None,
+        config_source: Any = None,
+        fixups: Any = None,
+        task_cls: type[CeleryTask] | None = None,
+        autofinalize: bool = True,
+        namespace: str | None = None,
+        strict_typing: bool = True,
+        **settings: Any,
+    ) -> None:
+        self.main = main
+        self.strict_typing = strict_typing
+        self.conf = Settings()
+        if config_source is not None:
+            self.conf.config_from_object(config_source, namespace=namespace)
+        given = {"broker_url": broker, "result_backend": backend, "include": include and [*include]}
+        self.conf.update({**(changes or {}), **{k: v for k, v in given.items() if v is not None}, **settings})
+        if task_cls is not None:
+            self.task_cls = task_cls
+        self.tasks = Registry()
+        self.finalized = False
+        self.on_configure: list[Callable[..., Any]] = []
+        self._periodic: list[tuple[Any, ...]] = []
+        self.store = Store(self.database_url)
+        if set_as_current:
+            current.set_default(self)
+        current.apps.add(self)
+        add_builtins(self)
+
+    # ---------------------------------------------------------------- settings
+
+    def database_url(self) -> str:
+        """Of the database: ``broker_url`` or ``result_backend`` if one is ``postgresql://…``, else ``$DATABASE_URL``.
+
+        Raises:
+            ImproperlyConfigured: there is none.
+        """
+        foreign = []
+        for name in ("broker_url", "result_backend"):
+            url = self.conf.get(name)
+            if not url:
+                continue
+            scheme = urlsplit(str(url).removeprefix("db+")).scheme
+            if scheme.partition("+")[0] in ("postgresql", "postgres"):
+                return str(url).removeprefix("db+")
+            foreign.append(f"{name} ({scheme}://…)")
+        if foreign and not self.__dict__.setdefault("_told", False):
+            self._told = True
+            logger.warning("%s is not used: jobs and results are in PostgreSQL", " and ".join(foreign))
+        if url := os.environ.get("DATABASE_URL"):
+            return url
+        raise ImproperlyConfigured(
+            "no database: give Celery(broker='postgresql://…'), or set DATABASE_URL in the environment"
+        )
+
+    def config_from_object(
+        self, obj: Any, silent: bool = False, force: bool = False, namespace: str | None = None
+    ) -> None:
+        """Read settings from an object, or from a module by its name."""
+        self.conf.config_from_object(obj, silent=silent, force=force, namespace=namespace)
+
+    def config_from_envvar(self, variable_name: str, silent: bool = False, force: bool = False) -> Any:
+        """The same, of the module that a variable of the environment names."""
+        return self.conf.config_from_envvar(variable_name, silent=silent, force=force)
+
+    def add_defaults(self, fun: Any) -> None:
+        """Settings that hold where nothing else is said; a dict, or a function that returns one."""
+        self.conf.add_defaults(fun)
+
+    @cached_property
+    def router(self) -> Router:
+        return Router(self.conf)
+
+    @cached_property
+    def backend(self) -> Backend:
+        return Backend(self, self.store)
+
+    # ---------------------------------------------------------------- tasks
+
+    @cached_property
+    def Task(self) -> type[CeleryTask]:
+        """The class of this app's tasks, to be subclassed."""
+        return type("Task", (self.task_cls,), {"app": self, "__module__": __name__})
+
+    def task(self, *args: Any, **options: Any) -> Any:
+        """Make a task of a function: ``@app.task``, or ``@app.task(bind=True, …)`` with attributes of `Task`."""
+
+        def made(function: Callable[..., Any]) -> CeleryTask:
+            return self._task_of(function, **options)
+
+        if len(args) == 1 and callable(args[0]):
+            return made(args[0])
+        if args:
+            raise TypeError("argument 1 to @task() must be a callable")
+        return made
+
+    def _task_of(self, function: Callable[..., Any], name: str | None = None, **options: Any) -> CeleryTask:
+        name = name or task_name(self, function.__name__, function.__module__)
+        if name in self.tasks:
+            known: CeleryTask = self.tasks[name]
+            return known
+        task = made_of(function, name, options.pop("base", None) or self.Task, self.strict_typing, options)
+        return self._add(task)
+
+    def register_task(self, task: Any, **options: Any) -> CeleryTask:
+        """Add a task whose class has a ``run`` of its own; the instance, or the class."""
+        one = task() if isinstance(task, type) else task
+        vars(one).update(options)
+        if not one.name:
+            one.name = task_name(self, type(one).__name__, type(one).__module__)
+        return self._add(one)
+
+    def _add(self, task: CeleryTask) -> CeleryTask:
+        task.bind_to(self)
+        self.tasks[task.name] = task
+        if self.finalized:
+            annotate(task, self.conf.task_annotations)
+        return task
+
+    def finalize(self, auto: bool = False) -> None:
+        """Complete it: shared tasks, ``autodiscover_tasks``, annotations, ``on_after_configure``."""
+        if self.finalized:
+            return
+        self.finalized = True
+        for declare in list(shared_tasks):
+            declare(self)
+        for task in list(self.tasks.values()):
+            annotate(task, self.conf.task_annotations)
+
+    # ---------------------------------------------------------------- results
+
+    def encoded(self, value: Any) -> Any:
+        """A value as whoever reads the result will have it. Raises EncodeError."""
+        return codec.loads(codec.dumps(value))
+
+    def signature(self, *args: Any, **options: Any) -> Any:
+        options["app"] = self
+        return canvas.signature(*args, **options)
+
+    subtask = signature
+
+    def AsyncResult(self, task_id: str, **options: Any) -> Any:
+        return result.AsyncResult(task_id, app=self, **options)
+
+    def GroupResult(self, group_id: str | None = None, results: Any = None, **options: Any) -> Any:
+        return result.GroupResult(group_id, results, app=self, **options)
+
+    # ---------------------------------------------------------------- the rest
+
+    @property
+    def current_task(self) -> Any:
+        return current.current_worker_task()
+
+    current_worker_task = current_task
+
+    def set_current(self) -> None:
+        current.set_default(self)
+
+    set_default = set_current
+
+    def close(self) -> None:
+        """Close the connections; the next use opens them again."""
+        self.store.close()
+
+    def __enter__(self) -> "Celery":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.main or '__main__'}>"

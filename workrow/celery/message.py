@@ -1,0 +1,133 @@
+"""A call on its way: what its job carries, and the request that a worker makes of it."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from workrow.celery import codec
+from workrow.celery.canvas.signature import listed
+from workrow.celery.request import Context
+
+IN_MESSAGE = (
+    *("root_id", "parent_id", "group_id", "group_index", "chord", "chain", "retries", "shadow", "reply_to"),
+    *("ignore_result", "replaced_task_nesting", "correlation_id", "origin", "stamped_headers"),
+)
+"""Options of a call that its job carries under their own names; of a group's id without the ending."""
+KNOWN = frozenset(
+    {
+        *IN_MESSAGE,
+        *(
+            "countdown",
+            "eta",
+            "expires",
+            "priority",
+            "queue",
+            "routing_key",
+            "exchange",
+            "headers",
+            "link",
+            "link_error",
+        ),
+        *(
+            "time_limit",
+            "soft_time_limit",
+            "serializer",
+            "compression",
+            "retry",
+            "retry_policy",
+            "producer",
+            "publisher",
+        ),
+        *("connection", "add_to_parent", "delivery_mode", "immediate", "mandatory", "exchange_type", "stamps"),
+    }
+)
+PACKED = ("args", "kwargs", "chain", "chord", "callbacks", "errbacks", "headers", "stamps", "properties")
+
+
+def message(task_id: str, args: Any, kwargs: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the job of a call carries; what is not said is left out.
+
+    Args:
+        task_id: of the call.
+        args, kwargs: of the task.
+        options: of ``apply_async``, with the queue that was found.
+
+    Raises:
+        EncodeError: something of it is no JSON.
+        TypeError: args or kwargs are none; a countdown is no number.
+    """
+    if not isinstance(args or (), list | tuple):
+        raise TypeError("task args must be a list or tuple")
+    if not isinstance(kwargs or {}, Mapping):
+        raise TypeError("task keyword arguments must be a mapping")
+    told: dict[str, Any] = {"id": task_id, "args": [*(args or ())], "kwargs": dict(kwargs or {})}
+    for name in IN_MESSAGE:
+        if options.get(name) is not None:
+            told[name.removesuffix("_id") if name == "group_id" else name] = options[name]
+    told.setdefault("root_id", task_id)
+    for name, option in (("callbacks", "link"), ("errbacks", "link_error")):
+        if links := listed(options.get(option)):
+            told[name] = links
+    for name, when in (("eta", due_of(options)), ("expires", expiry_of(options.get("expires")))):
+        if when is not None:
+            told[name] = when.isoformat()
+    limits = [options.get("time_limit"), options.get("soft_time_limit")]
+    if limits != [None, None]:
+        told["timelimit"] = limits
+    if options.get("headers"):
+        told["headers"] = options["headers"]
+    if stamps := {name: options[name] for name in listed(options.get("stamped_headers")) if name in options}:
+        told["stamps"] = stamps
+    if others := {name: value for name, value in options.items() if name not in KNOWN and name not in stamps}:
+        told["properties"] = others
+    return {name: codec.pack(value) if name in PACKED else value for name, value in told.items()}
+
+
+def due_of(options: Mapping[str, Any]) -> datetime | None:
+    """When it is to run; None: at once. A naive ``eta`` is UTC; a countdown goes before it."""
+    countdown, eta = options.get("countdown"), options.get("eta")
+    if countdown is not None:
+        return datetime.now(UTC) + timedelta(seconds=_seconds(countdown))
+    return None if eta is None else aware(eta)
+
+
+def delay_of(options: Mapping[str, Any]) -> float | None:
+    """Its countdown in seconds, if there is one ahead."""
+    countdown = options.get("countdown")
+    return _seconds(countdown) if countdown is not None and _seconds(countdown) > 0 else None
+
+
+def _seconds(countdown: Any) -> float:
+    if isinstance(countdown, timedelta):
+        return countdown.total_seconds()
+    if isinstance(countdown, str):
+        raise TypeError(f"countdown={countdown!r}: must be a number of seconds, not text")
+    return float(countdown)
+
+
+def expiry_of(expires: Any) -> datetime | None:
+    """When it is too late to start: after so many seconds, or at a time, which is UTC if it is naive."""
+    if expires is None:
+        return None
+    if isinstance(expires, int | float):
+        return datetime.now(UTC) + timedelta(seconds=expires)
+    return aware(expires)
+
+
+def aware(when: datetime | str) -> datetime:
+    """A time with a zone, of a datetime or ISO text."""
+    found = datetime.fromisoformat(when) if isinstance(when, str) else when
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def request_of(name: str, told: Mapping[str, Any], **worker: Any) -> Context:
+    """The request of a call, from what its job carries and what its worker knows."""
+    found = {key: codec.unpack(value) if key in PACKED else value for key, value in told.items()}
+    headers = found.get("headers")
+    request = Context(headers if isinstance(headers, dict) else {}, found, task=name, called_directly=False, **worker)
+    request.correlation_id = found.get("correlation_id", found["id"])
+    request.lang, request.argsrepr, request.kwargsrepr = "py", repr(tuple(found["args"])), repr(found["kwargs"])
+    request.stamps = found.get("stamps", {})
+    request.ignore_result = bool(found.get("ignore_result"))
+    request.timelimit = found.get("timelimit", [None, None])
+    return request

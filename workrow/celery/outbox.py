@@ -1,0 +1,75 @@
+"""What is to be written together: calls, results, headers of chords and the ends of their parts."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+Kinds = dict[str, list[dict[str, Any]]]
+
+
+class Outbox:
+    """Effects, as ``celery_write_v1`` takes them: ``calls``, ``results``, ``sizes``, ``parts`` and ``groups``."""
+
+    def __init__(self) -> None:
+        self.effects: dict[str, Any] = {}
+
+    def add(self, kind: str, effect: dict[str, Any]) -> None:
+        self.effects.setdefault(kind, []).append(effect)
+
+
+_open: ContextVar[Outbox | None] = ContextVar("outbox", default=None)
+_of_run: ContextVar[Outbox | None] = ContextVar("outbox_of_run", default=None)
+
+
+@contextmanager
+def together(write: Callable[[dict[str, Any]], object]) -> Iterator[None]:
+    """Everything that is sent inside is written once, at the end; nothing, if the block raises.
+
+    Args:
+        write: writes effects; only the outermost block calls it.
+    """
+    if _open.get() is not None:
+        yield
+        return
+    with into(box := Outbox()):
+        yield
+    if box.effects:
+        write(box.effects)
+
+
+@contextmanager
+def into(box: Outbox | None) -> Iterator[None]:
+    """What is sent inside goes into this one; None: is written at once."""
+    token = _open.set(box)
+    try:
+        yield
+    finally:
+        _open.reset(token)
+
+
+@contextmanager
+def of_run(box: Outbox) -> Iterator[None]:
+    """Inside, a task runs; what its end is to send goes into this one."""
+    token = _of_run.set(box)
+    try:
+        yield
+    finally:
+        _of_run.reset(token)
+
+
+@contextmanager
+def with_the_end() -> Iterator[None]:
+    """What the running task sends inside is sent with its end; outside of tasks, at once."""
+    box = _of_run.get()
+    with into(_open.get() if box is None else box):
+        yield
+
+
+def put(kind: str, effect: dict[str, Any], write: Callable[[dict[str, Any]], object]) -> None:
+    """Add an effect to what is collected; write it, if nothing is."""
+    box = _open.get()
+    if box is None:
+        write({kind: [effect]})
+    else:
+        box.add(kind, effect)

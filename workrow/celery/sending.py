@@ -1,0 +1,77 @@
+"""The way of calls into the database."""
+
+from typing import Any
+from uuid import uuid4
+
+from workrow.celery import codec, current, outbox
+from workrow.celery.message import delay_of, due_of, message
+from workrow.celery.priorities import job_priority
+from workrow.celery.store import Store
+
+
+class Sends:
+    """The part of an app that sends calls."""
+
+    conf: Any
+    tasks: Any
+    router: Any
+    store: Store
+
+    def AsyncResult(self, task_id: str, **options: Any) -> Any:
+        """The result of a call."""
+        raise NotImplementedError
+
+    def send_task(
+        self,
+        name: str,
+        args: Any = None,
+        kwargs: Any = None,
+        task_id: str | None = None,
+        add_to_parent: bool = True,
+        task_type: Any = None,
+        result_cls: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Send a call of a task by its name, whether this app has it or not.
+
+        Raises:
+            EncodeError: its arguments are no JSON.
+            QueueNotFound: the queue is not declared, and may not be made.
+            OperationalError: the database cannot be reached.
+        """
+        task_id = str(uuid4()) if task_id is None else task_id
+        if not isinstance(task_id, str):
+            raise TypeError(f"task_id={task_id!r}: must be text")
+        parent = current.current_worker_task()
+        if parent is not None:
+            request = parent.request
+            options["root_id"] = options.get("root_id") or request.root_id or request.id
+            options["parent_id"] = options.get("parent_id") or request.id
+            if options.get("priority") is None and self.conf.task_inherit_parent_priority:
+                options["priority"] = (request.delivery_info or {}).get("priority")
+        codec.check_serializer(options.get("serializer"))
+        options = self.router.route(options, name, args or (), kwargs or {}, task=task_type or self.tasks.get(name))
+        told = message(task_id, args, kwargs, options)
+        self._put(name, told, options)
+        handle = (result_cls or self.AsyncResult)(task_id)
+        handle.ignored = bool(options.get("ignore_result"))
+        if add_to_parent and parent is not None:
+            parent.add_trail(handle)
+        return handle
+
+    def _put(self, name: str, told: dict[str, Any], options: dict[str, Any]) -> None:
+        call: dict[str, Any] = {"task": name, "queue": options["queue"], "args": told}
+        priority = options.get("priority")
+        if priority is None:
+            priority = self.conf.task_default_priority
+        if priority is not None:
+            told["priority"] = priority
+        call["priority"] = job_priority(priority)
+        if (delay := delay_of(options)) is not None:
+            call["delay"] = delay
+        elif options.get("countdown") is None and (due := due_of(options)) is not None:
+            call["at"] = due.isoformat()
+        task = self.tasks.get(name)
+        if task is not None and (line := task.line_in(options["queue"])) is not None:
+            call["line"] = line
+        outbox.put("calls", call, self.store.write)

@@ -1,0 +1,99 @@
+"""The database behind an app of the door: what is sent goes in, results come out."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from workrow.celery.exceptions import OperationalError, TimeoutError
+from workrow.database.connector import Connector
+from workrow.database.given import sync_pool_of
+from workrow.enqueue import transaction
+from workrow.errors import DatabaseUnavailable
+
+LONGEST_PAUSE = 0.05
+"""Seconds between two looks for a result, once it has been waited for as long."""
+
+_using: ContextVar[Any] = ContextVar("using", default=None)
+
+
+@contextmanager
+def using(on: Any) -> Iterator[None]:
+    """Inside, calls are sent in this transaction: they are there when it commits, and not if it is rolled back.
+
+    Args:
+        on: a sync SQLAlchemy session or connection, or a psycopg connection.
+
+    Raises:
+        TransactionError: it is none of these, or is async.
+    """
+    transaction.check_sync(on)
+    token = _using.set(on)
+    try:
+        yield
+    finally:
+        _using.reset(token)
+
+
+class Store:
+    """Runs statements, each in a transaction of its own unless `using` says otherwise.
+
+    Args:
+        url: of the database; asked when it is first needed.
+    """
+
+    def __init__(self, url: Callable[[], str]) -> None:
+        self._connector = Connector(url, lazy=True)
+
+    @property
+    def url(self) -> str:
+        return self._connector.url
+
+    def write(self, effects: dict[str, Any]) -> None:
+        """Write what an `Outbox` has collected. Results are seen at once, whatever becomes of the transaction."""
+        on = _using.get()
+        if on is not None:
+            results = {kind: effects.pop(kind) for kind in ("results",) if kind in effects}
+            if effects:
+                transaction.run(on, "celery_write", {"effects": json.dumps(effects)})
+            effects = results
+        if effects:
+            self.run("celery_write", effects=json.dumps(effects))
+
+    def run(self, statement: str, **params: Any) -> list[tuple[Any, ...]]:
+        """The rows of a statement, in a transaction of its own.
+
+        Raises:
+            OperationalError: the database cannot be reached.
+        """
+        try:
+            with sync_pool_of(self._connector).connection() as connection:
+                return transaction.run(connection, statement, params)
+        except DatabaseUnavailable as error:
+            raise OperationalError(str(error)) from error
+
+    def wait(self, task_ids: list[str], timeout: float | None, interval: float) -> None:
+        """Until all these have ended.
+
+        Args:
+            timeout: seconds; None: without end.
+            interval: seconds between two looks, at most.
+
+        Raises:
+            TimeoutError: not in time.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        pause = 0.002
+        left = [*task_ids]
+        while left := [row[0] for row in self.run("celery_pending", ids=left)]:
+            now = time.monotonic()
+            if until is not None and now >= until:
+                raise TimeoutError("The operation timed out.")
+            time.sleep(min(pause, interval, max(0.0, until - now) if until else pause))
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+
+    def close(self) -> None:
+        """The next use opens connections again."""
+        self._connector.get_sync_connector().close()

@@ -1,0 +1,88 @@
+"""Functions become tasks."""
+
+import inspect
+import random
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from workrow.celery.exceptions import Ignore, Retry
+from workrow.celery.task import Task
+
+
+def made_of(function: Callable[..., Any], name: str, base: type[Task], strict: bool, options: dict[str, Any]) -> Task:
+    """The task that a function becomes.
+
+    Args:
+        function: what it does; with ``bind`` its first argument is the task.
+        name: of the task.
+        base: its class.
+        strict: calls are checked against the signature, unless ``typing`` says otherwise.
+        options: attributes.
+    """
+    bind = bool(options.get("bind", False))
+    run: Any = function if bind else staticmethod(function)
+    members = {
+        **options, "name": name, "run": run, "_function": staticmethod(function), "__doc__": function.__doc__,
+        "__module__": function.__module__, "__annotations__": dict(getattr(function, "__annotations__", {})),
+        "__wrapped__": run, "_decorated": True,
+    }  # fmt: skip
+    if members.get("typing") is None and not strict:
+        members["typing"] = False
+    task: Task = type(function.__name__, (base,), members)()
+    if options.get("pydantic"):
+        _validate(task)
+    if getattr(task, "autoretry_for", None):
+        _retry_by_itself(task)
+    return task
+
+
+def backoff_seconds(factor: float, retries: int, maximum: float, full_jitter: bool = False) -> int:
+    """Seconds until the next retry: twice as many each time, from `factor` to `maximum`; with jitter, up to that."""
+    countdown = min(maximum, factor * 2**retries)
+    return max(0, int(random.randrange(int(countdown) + 1) if full_jitter else countdown))
+
+
+def _retry_by_itself(task: Any) -> None:
+    """Let a task retry on the exceptions that it names."""
+    run, wanted = task.run, tuple(task.autoretry_for)
+    never = tuple(getattr(task, "dont_autoretry_for", ()))
+    backoff = float(getattr(task, "retry_backoff", False))
+    most = float(getattr(task, "retry_backoff_max", 600))
+    jitter = bool(getattr(task, "retry_jitter", True))
+
+    @wraps(run)
+    def retrying(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return run(*args, **kwargs)
+        except (Ignore, Retry):
+            raise
+        except never:
+            raise
+        except wanted as error:
+            options = dict(getattr(task, "retry_kwargs", {}))
+            if backoff:
+                options["countdown"] = backoff_seconds(int(max(1.0, backoff)), task.request.retries, most, jitter)
+            raise task.retry(exc=error, **options)  # noqa: B904 - it is the reason already
+
+    task.run = retrying
+
+
+def _validate(task: Any) -> None:
+    """Arguments and result of a ``pydantic`` task go through its annotations."""
+    import pydantic
+
+    run = task.run
+    checked = pydantic.validate_call(config=pydantic.ConfigDict(arbitrary_types_allowed=True))(run)
+    skip = {"return"}
+    models = {
+        name for name, kind in inspect.get_annotations(task._function, eval_str=True).items()
+        if name not in skip and isinstance(kind, type) and issubclass(kind, pydantic.BaseModel)
+    }  # fmt: skip
+
+    @wraps(run)
+    def validating(*args: Any, **kwargs: Any) -> Any:
+        value = (checked if models else run)(*args, **kwargs)
+        return value.model_dump(mode="json") if isinstance(value, pydantic.BaseModel) else value
+
+    task.run = validating

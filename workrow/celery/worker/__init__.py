@@ -1,0 +1,1 @@
+"""Calls of Celery tasks on workrow's worker."""

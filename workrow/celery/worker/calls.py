@@ -1,0 +1,111 @@
+"""One call, where its task runs: in a thread of the worker, or in a child process."""
+
+import importlib
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from workrow.celery import ends, outbox, states
+from workrow.celery.foreign_errors import SoftTimeLimitExceeded
+from workrow.celery.message import request_of
+from workrow.worker.outcome import describe
+
+APP = "WORKROW_CELERY_APP"
+"""The variable of the environment that tells a child process which app is meant: ``module:attribute``."""
+JOIN = "workrow.celery.join"
+"""The task that sends the body of a chord."""
+_served: list[Any] = []
+
+
+class Answer(NamedTuple):
+    """What a call has come to.
+
+    Attributes:
+        state: Celery's.
+        sequel: JSON text of what is written with its end.
+        error: the entry of ``errors``, if it has failed.
+        again: it was rejected, and goes back to its queue.
+    """
+
+    state: str
+    sequel: str
+    error: str | None = None
+    again: bool = False
+
+
+def serve(app: Any) -> None:
+    """Calls in this process are of this app's tasks."""
+    _served[:] = [app]
+
+
+def served() -> Any:
+    """The app."""
+    if not _served:
+        module, _, attribute = os.environ[APP].partition(":")
+        app: Any = importlib.import_module(module)
+        for part in attribute.split("."):
+            app = getattr(app, part)
+        app.finalize()
+        serve(app)
+    return _served[0]
+
+
+def run_call(**told: Any) -> Answer:
+    """Run a call. What its job carries, and ``worker``: what its worker knows of it."""
+    worker = told.pop("worker")
+    app = served()
+    name: str = worker.pop("task")
+    soft, attempt = worker.pop("soft"), worker.pop("attempt")
+    request = request_of(name, told, **worker)
+    if name == JOIN:
+        return _join(app, *request.args)
+    task = app.tasks[name]
+    if task.track_started and not request.ignore_result:
+        app.backend.store(request.id, states.STARTED, {"pid": os.getpid(), "hostname": request.hostname})
+    with _limited(soft):
+        end = ends.run(app, task, request)
+    sequel = json.dumps(end.box.effects)
+    if end.error is None or end.state not in (states.FAILURE, states.REJECTED):
+        return Answer(end.state, sequel)
+    if getattr(end.error, "requeue", False) and end.state == states.REJECTED:
+        return Answer(end.state, "{}", again=True)
+    return Answer(end.state, sequel, failure_of(end.error, attempt))
+
+
+def failure_of(error: BaseException, attempt: int) -> str:
+    """The entry of ``errors``; it says that whoever has to know is told, so that no failure hook is called."""
+    return describe(error, attempt, discarded=False)[:-1] + ',"told":true}'
+
+
+def _join(app: Any, group_id: str, body: Any, children: Any) -> Answer:
+    from workrow.celery.result import result_from_tuple
+
+    box = outbox.Outbox()
+    with outbox.into(box):
+        results = [result_from_tuple(child, app) for child in children]
+        ends.header_ended(app, group_id, body, results, app.backend.parts(group_id))
+    return Answer(states.SUCCESS, json.dumps({**box.effects, "sent": group_id}))
+
+
+@contextmanager
+def _limited(seconds: float | None) -> Iterator[None]:
+    """In a child process: SoftTimeLimitExceeded is raised inside after so many seconds; None: never."""
+    if seconds is None:
+        yield
+        return
+
+    def raise_inside(*_: object) -> None:
+        if running:
+            raise SoftTimeLimitExceeded
+
+    running = True
+    signal.signal(signal.SIGALRM, raise_inside)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        running = False
+        signal.setitimer(signal.ITIMER_REAL, 0)

@@ -1,0 +1,137 @@
+"""Around each call, in the worker's own process: what ends it from outside becomes what Celery calls it."""
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from workrow.arguments.payload import Misfit
+from workrow.celery import ends, foreign_errors, outbox, states
+from workrow.celery.exceptions import TaskRevokedError
+from workrow.celery.message import request_of
+from workrow.celery.worker.calls import JOIN, Answer, failure_of
+from workrow.declare.execution import RunLimits
+from workrow.errors import ProcessCrashed, TimeLimitExceeded
+from workrow.job import at_work
+from workrow.worker.outcome import Claimed, Outcome
+
+CAUSE = re.compile(r"killed by (\w+)|exit code (-?\d+)")
+
+
+class Door:
+    """What calls pass on their way to a thread or a process, and back.
+
+    Args:
+        app: the app of the door.
+        hostname: the worker's name.
+        in_process: calls run in child processes.
+        revoked: whether a call is not to run.
+    """
+
+    def __init__(self, app: Any, hostname: str, in_process: bool, revoked: Callable[[dict[str, Any]], bool]) -> None:
+        self._app = app
+        self._hostname = hostname
+        self._in_process = in_process
+        self._revoked = revoked
+
+    async def __call__(self, run: Callable[[], Awaitable[Any]], context: Any, worker: Any) -> Any:
+        """As procrastinate's middleware."""
+        claimed: Any = at_work.get()
+        told = claimed.args
+        if claimed.task != JOIN and claimed.task not in self._app.tasks:
+            return await run()
+        if not isinstance(told, dict) or "id" not in told:
+            raise Misfit("they are no message of the Celery door: it has no id")
+        if refused := self._refused(claimed, told):
+            return self._ended(claimed, await asyncio.to_thread(self._revoke, claimed, told, refused))
+        soft, hard = self._limits(claimed.task, told)
+        claimed.limits = RunLimits(None if self._in_process else soft, hard, foreign_errors.SoftTimeLimitExceeded)
+        claimed.args = {**told, "worker": self._known(claimed, told, soft)}
+        try:
+            answer = await run()
+        except BaseException as error:
+            lost = self._lost(claimed, context, error, hard)
+            if lost is None:
+                raise
+            answer = await asyncio.to_thread(self._bury, claimed, told, *lost)
+        return self._ended(claimed, answer) if isinstance(answer, Answer) else answer
+
+    def _ended(self, claimed: Claimed, answer: Answer) -> Outcome:
+        if answer.again:
+            return Outcome(claimed, "todo")
+        if answer.error is not None:
+            return Outcome(claimed, "failed", error=answer.error, sequel=answer.sequel)
+        status = "aborted" if answer.state == states.REVOKED else "succeeded"
+        return Outcome(claimed, status, sequel=answer.sequel)
+
+    def _known(self, claimed: Claimed, told: dict[str, Any], soft: float | None) -> dict[str, Any]:
+        return {
+            "task": claimed.task,
+            "hostname": self._hostname,
+            "soft": soft if self._in_process else None,
+            "attempt": claimed.attempts + 1,
+            "delivery_info": {
+                "exchange": "",
+                "routing_key": claimed.queue,
+                "priority": told.get("priority", 0),
+                "redelivered": claimed.crashes > 0 or claimed.attempts > 0,
+            },
+        }
+
+    def _limits(self, name: str, told: dict[str, Any]) -> tuple[float | None, float | None]:
+        hard, soft = told.get("timelimit") or (None, None)
+        task = None if name == JOIN else self._app.tasks[name]
+        soft = soft or getattr(task, "soft_time_limit", None) or self._app.conf.task_soft_time_limit
+        hard = hard or getattr(task, "time_limit", None) or self._app.conf.task_time_limit
+        return soft, hard
+
+    def _refused(self, claimed: Claimed, told: dict[str, Any]) -> str | None:
+        """Why it does not start; None: it does."""
+        if claimed.task == JOIN:
+            return None
+        if self._revoked(told):
+            return "revoked"
+        expires = told.get("expires")
+        return "expired" if expires and datetime.fromisoformat(expires) <= datetime.now(UTC) else None
+
+    def _lost(
+        self, claimed: Claimed, context: Any, error: BaseException, hard: float | None
+    ) -> tuple[BaseException, str] | None:
+        """What the result says of a call that was ended from outside, and its state; None: the engine knows better."""
+        reason = context.abort_reason()
+        if reason is not None:
+            return (TaskRevokedError("terminated"), states.REVOKED) if reason.name == "USER_REQUEST" else None
+        if isinstance(error, TimeLimitExceeded):
+            return foreign_errors.TimeLimitExceeded(hard), states.FAILURE
+        if not isinstance(error, ProcessCrashed) or claimed.task == JOIN:
+            return None
+        task = self._app.tasks[claimed.task]
+        if task.acks_late and task.reject_on_worker_lost:
+            return None
+        found = CAUSE.search(error.cause)
+        told = error.cause
+        if found:
+            number = getattr(__import__("signal"), found[1] or "", None)
+            told = f"signal {int(number)} ({found[1]})" if number else f"exitcode {found[2]}"
+        lost = foreign_errors.WorkerLostError(f"Worker exited prematurely: {told} Job: {claimed.id}.")
+        return lost, states.FAILURE
+
+    def _bury(self, claimed: Claimed, told: dict[str, Any], error: BaseException, state: str) -> Answer:
+        if state == states.REVOKED:
+            return self._revoke(claimed, told, str(error))
+        box = outbox.Outbox()
+        with outbox.into(box):
+            ends.failed(self._app, self._request(claimed, told), error, state)
+        return Answer(state, json.dumps(box.effects), failure_of(error, claimed.attempts + 1))
+
+    def _revoke(self, claimed: Claimed, told: dict[str, Any], why: str) -> Answer:
+        box = outbox.Outbox()
+        with outbox.into(box):
+            ends.revoked(self._app, self._request(claimed, told), TaskRevokedError(why))
+        return Answer(states.REVOKED, json.dumps(box.effects))
+
+    def _request(self, claimed: Claimed, told: dict[str, Any]) -> Any:
+        worker = self._known(claimed, told, None)
+        return request_of(worker.pop("task"), told, hostname=worker["hostname"], delivery_info=worker["delivery_info"])

@@ -1,0 +1,143 @@
+"""A worker of an app: its tasks on workrow's own."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from workrow.app import App
+from workrow.celery import ends, outbox
+from workrow.celery.exceptions import ImproperlyConfigured
+from workrow.celery.foreign_errors import WorkerLostError
+from workrow.celery.message import request_of
+from workrow.celery.rates import rate_of
+from workrow.celery.worker.calls import APP, JOIN, run_call, serve, served
+from workrow.celery.worker.door import Door
+from workrow.celery.worker.revoked import Revoked
+from workrow.logs import get_logger
+
+logger = get_logger(__name__)
+
+ENDED = "workrow.celery.ended"
+"""The task that is called of calls that have ended without a word: their workers died too often, say."""
+POOLS = {"prefork": True, "processes": True, "threads": False, "solo": False, "gevent": False, "eventlet": False}
+"""Kinds of pools, and whether each call runs in a child process."""
+
+
+def host_name(given: str | None = None) -> str:
+    """A worker's name: ``celery@host``; ``%h``, ``%n``, ``%d`` are the host's name, its first part and its domain."""
+    host = socket.gethostname()
+    name, _, domain = host.partition(".")
+    text = given or f"celery@{host}"
+    for sign, value in (("%h", host), ("%n", name), ("%d", domain), ("%%", "%")):
+        text = text.replace(sign, value)
+    return text if "@" in text else f"{text}@{host}"
+
+
+def find(app: Any) -> str:
+    """``module:attribute`` of an app, for child processes.
+
+    Raises:
+        ImproperlyConfigured: it is no attribute of a module.
+    """
+    for name, module in list(sys.modules.items()):
+        for attribute, value in list(vars(module).items()) if module is not None else ():
+            if value is app and name != "__main__":
+                return f"{name}:{attribute}"
+    raise ImproperlyConfigured(
+        "-P prefork needs the app at the top of a module that can be imported, `app = Celery(…)`; or use -P threads"
+    )
+
+
+def engine_of(app: Any, hostname: str, in_process: bool) -> App:
+    """workrow's app with the tasks of a Celery app.
+
+    Args:
+        app: the app of the door, loaded.
+        hostname: of the worker.
+        in_process: calls run in child processes.
+    """
+    engine = App(app.database_url)
+    revoked = Revoked(app)
+    engine.hooks.run += [Door(app, hostname, in_process, revoked)]
+    options: dict[str, Any] = {"run_in": "process" if in_process else None, "results": False, "on_failure": ENDED}
+    declare: Any = engine.task
+    for name, task in app.tasks.items():
+        limits = {"limits": rate_of(task.rate_limit)} if task.rate_limit else {}
+        declare(name=name, queue=task.queue or app.conf.task_default_queue, **options, **limits)(run_call)
+    declare(name=JOIN, **{**options, "on_failure": None})(run_call)
+    declare(name=ENDED, on_failure=None, results=False)(bury)
+    engine.revoked = revoked  # type: ignore[attr-defined]
+    return engine
+
+
+def bury(failure: dict[str, Any]) -> None:
+    """A call has ended, and its result does not know: keep the error, call the errbacks.
+
+    Args:
+        failure: a `workrow.Failure`, as it is stored.
+    """
+    app = served()
+    request = request_of(failure["task"], failure["args"], delivery_info={"routing_key": failure["queue"]})
+    error = WorkerLostError(f"{failure['error_type']}: {failure['error_message']}")
+    box = outbox.Outbox()
+    with outbox.into(box):
+        ends.failed(app, request, error)
+    app.store.write(box.effects)
+
+
+def run_worker(
+    app: Any,
+    queues: Sequence[str] | None = None,
+    concurrency: int | None = None,
+    pool: str = "prefork",
+    hostname: str | None = None,
+    max_tasks: int | None = None,
+    max_memory: int | None = None,
+    **options: Any,
+) -> None:
+    """Run a worker until it is stopped.
+
+    Args:
+        app: the app of the door.
+        queues: their names; None: those of ``task_queues``, or the default one.
+        concurrency: calls at a time; None: the number of processors.
+        pool: one of `POOLS`.
+        hostname: see `host_name`.
+        max_tasks, max_memory: the worker ends in order after so many calls, or with more MiB than that.
+        **options: of `workrow.App.run_worker_async`.
+    """
+    app.load()
+    serve(app)
+    if pool not in POOLS:
+        raise ImproperlyConfigured(f"pool={pool!r}: must be one of {', '.join(POOLS)}")
+    in_process = POOLS[pool]
+    if in_process:
+        os.environ[APP] = find(app)
+    name = host_name(hostname)
+    engine = engine_of(app, name, in_process)
+    slots = 1 if pool == "solo" else concurrency or app.conf.worker_concurrency or os.cpu_count() or 1
+    if max_tasks:
+        options["max_jobs"] = max_tasks
+    if max_memory:
+        options["max_memory"] = max_memory
+    run = partial(
+        engine.run_worker_async,
+        queues=[*queues] if queues else app.router.queues(),
+        concurrency=slots,
+        name=name,
+        **options,
+    )
+    asyncio.run(_serve(engine, run))
+
+
+async def _serve(engine: Any, run: Any) -> None:
+    async with engine.open_async():
+        watching = asyncio.create_task(engine.revoked.watch())
+        try:
+            await run()
+        finally:
+            watching.cancel()

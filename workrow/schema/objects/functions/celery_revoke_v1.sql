@@ -1,0 +1,63 @@
+-- Calls of Celery tasks are not to run: those of these ids, or those that are stamped with a header of one of these values.
+-- What waits ends as REVOKED; what runs is ended with "terminate", and goes on without; what is still to come does not start.
+-- Returns how many waited or were terminated.
+CREATE OR REPLACE FUNCTION workrow.celery_revoke_v1(
+    ids text[], header text, vals text[], terminate boolean, exception jsonb, lasts double precision
+) RETURNS bigint
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    job record;
+    touched bigint := 0;
+BEGIN
+    IF header IS NULL THEN
+        INSERT INTO workrow.celery_revoked (task_id) SELECT DISTINCT unnest(ids);
+    ELSE
+        INSERT INTO workrow.celery_revoked (header, value) SELECT celery_revoke_v1.header, unnest(vals);
+    END IF;
+    FOR job IN
+        SELECT own.id, own.status, own.args, own.queue_name
+        FROM procrastinate_jobs AS own
+        WHERE
+            own.status IN ('todo', 'doing')
+            AND CASE
+                WHEN celery_revoke_v1.header IS NULL THEN own.args ->> 'id' = ANY(ids)
+                ELSE EXISTS (
+                    SELECT FROM jsonb_array_elements_text(
+                        CASE jsonb_typeof(own.args -> 'stamps' -> celery_revoke_v1.header)
+                            WHEN 'array' THEN own.args -> 'stamps' -> celery_revoke_v1.header
+                            ELSE jsonb_build_array(own.args -> 'stamps' -> celery_revoke_v1.header)
+                        END
+                    ) AS stamp
+                    WHERE stamp = ANY(vals)
+                )
+            END
+        ORDER BY own.id
+    LOOP
+        IF job.status = 'doing' THEN
+            IF terminate AND workrow.cancel_job_v1(job.id, true) IS NOT NULL THEN
+                touched := touched + 1;
+            END IF;
+        ELSIF workrow.end_job_v1(job.id, ARRAY['todo']::procrastinate_job_status[], 'cancelled') IS NOT NULL THEN
+            touched := touched + 1;
+            PERFORM workrow.celery_write_v1(ARRAY[
+                CASE
+                    WHEN coalesce(CAST(job.args ->> 'ignore_result' AS boolean), false) THEN '{}'
+                    ELSE jsonb_build_object('results', jsonb_build_array(jsonb_build_object(
+                        'task_id', job.args ->> 'id', 'state', 'REVOKED', 'value', exception, 'lasts', lasts
+                    )))
+                END
+                || CASE
+                    WHEN job.args ->> 'group' IS NULL OR jsonb_typeof(job.args -> 'chord') IS DISTINCT FROM 'object' THEN '{}'
+                    ELSE jsonb_build_object('parts', jsonb_build_array(jsonb_build_object(
+                        'group_id', job.args ->> 'group', 'position', job.args -> 'group_index',
+                        'task_id', job.args ->> 'id', 'state', 'REVOKED', 'value', exception,
+                        'body', job.args -> 'chord', 'queue', job.queue_name
+                    )))
+                END
+            ]);
+        END IF;
+    END LOOP;
+    RETURN touched;
+END;
+$$

@@ -1,0 +1,1 @@
+DROP FUNCTION workrow.celery_write_v1, workrow.celery_revoke_v1, workrow.celery_prune_v1, workrow.celery_forget_v1
