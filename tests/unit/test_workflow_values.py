@@ -95,6 +95,7 @@ def test_values_are_equal_printed_and_come_back_from_json() -> None:
     assert add.options(queue="q").s(1) != add.s(1)
     assert repr(secret.s("hunter2")) == "secret.s(***)"
     assert workrow.chord([], total.s()) == workrow.chain(workrow.group(), total.s())
+    assert workrow.chain(workrow.chain(), add.s(1), workrow.chain().named("n")) == workrow.chain(add.s(1))
     assert copy.copy(WHOLE) == WHOLE
 
 
@@ -149,6 +150,17 @@ def test_nobody_changes_a_value_from_outside() -> None:
         (lambda: workrow.graph([("a", add.s(1)), ("a", add.s(2))]), "the node 'a' is named twice"),
         (lambda: workrow.chain(add.s(1), add), r"is no part of a workflow: .*did you mean add.s\(\)"),
         (lambda: workrow.group(7), "7 is no part of a workflow"),
+        (
+            lambda: workrow.group(workrow.chain(), add.s(1)),
+            r"^group: the part chain\(\) is an empty chain, .* leave it out",
+        ),
+        (lambda: workrow.chord([workrow.chain()], total.s()), r"^chord: the part chain\(\) is an empty chain"),
+        (lambda: workrow.chord([add.s(1)], workrow.chain()), r"^chord: the part chain\(\) is an empty chain"),
+        (lambda: workrow.graph({"a": workrow.chain(workrow.chain())}), r"^graph: the part chain\(\) is an empty chain"),
+        (
+            lambda: workrow.chain(add.s(1), workrow.chain().on_success(silent.si())),
+            r"^chain: the part chain\(\).on_success\(.*\) is an empty chain, whose callbacks have no end to follow",
+        ),
         (lambda: workrow.chain().enqueue(None), "^chain of nothing: a workflow without a task has nothing to do"),
         (lambda: workrow.map(add, []).enqueue(None), r"^group of nothing, as of map\(task, \[\]\)"),
         (

@@ -46,13 +46,14 @@ def chain() -> Chain[Any, None]: ...
 def chain(*steps: Any) -> Chain[Any, Any]:
     """One after the other: each is given what the one before has come to as its first argument; a ``.si(…)`` is not.
 
-    A group in it is given to what follows as a list. An empty one comes to None.
+    A group in it is given to what follows as a list. An empty chain in it is not there: what follows it follows what is
+    before it. An empty one as a whole comes to None.
 
     Args:
         *steps: tasks with arguments (``task.s(…)``), or workflows; or one iterable of them.
 
     Raises:
-        WorkflowError: something else.
+        WorkflowError: something else; or an empty chain that has callbacks.
     """
     return Chain(steps=_flows("chain", steps))
 
@@ -64,7 +65,7 @@ def group(*members: Flow[Any, R1] | Iterable[Flow[Any, R1]]) -> Group[Any, list[
         *members: tasks with arguments, or workflows; or one iterable of them.
 
     Raises:
-        WorkflowError: something else.
+        WorkflowError: something else; or an empty chain, which comes to nothing.
     """
     return Group(members=_flows("group", members))
 
@@ -79,7 +80,7 @@ def chord(header: Flow[A, R1] | Iterable[Flow[Any, Any]], body: Flow[Any, R2]) -
         body: what follows.
 
     Raises:
-        WorkflowError: something else.
+        WorkflowError: something else; or an empty chain, which comes to nothing.
     """
     first = header if isinstance(header, Flow) else Group(members=_flows("chord", (header,)))
     return Chain(steps=_flows("chord", (first, body)))
@@ -135,7 +136,7 @@ def graph(
         after: name → the names of nodes that it follows.
 
     Raises:
-        WorkflowError: a name twice, one that is unknown, or a circle.
+        WorkflowError: a name twice, one that is unknown, or a circle; or an empty chain as a node.
     """
     try:
         pairs = [(name, node) for name, node in (nodes.items() if isinstance(nodes, Mapping) else nodes)]
@@ -204,4 +205,15 @@ def _flows(what: str, given: Sequence[Any]) -> tuple[Flow[Any, Any], ...]:
                 f"{what}: {brief(each)} is no part of a workflow: give a task with its arguments, such as task.s(…), "
                 f"or a workflow{hint}"
             )
-    return tuple(given)
+    return tuple(each for each in given if not _is_nothing(what, each))
+
+
+def _is_nothing(what: str, part: Flow[Any, Any]) -> bool:
+    """Whether it is an empty chain, which has no value: in a chain it is not there, elsewhere its value is needed."""
+    if not isinstance(part, Chain) or part.steps:
+        return False
+    if what != "chain":
+        raise WorkflowError(f"{what}: the part {part!r} is an empty chain, which comes to nothing: leave it out")
+    if part.calls:
+        raise WorkflowError(f"{what}: the part {part!r} is an empty chain, whose callbacks have no end to follow")
+    return True
