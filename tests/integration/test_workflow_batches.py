@@ -359,7 +359,7 @@ async def test_what_cannot_join_is_refused(batch_app: workrow.App, conn: Any, da
         (object(), {}, "cannot enqueue on <object"),
         (conn, {"if_failed": "compensate"}, r"batch\(if_failed='compensate'\): must be 'continue' or 'cancel'"),
         (conn, {"on_success": work}, r"a callback is one task, such as notify.s\(\)"),
-        (conn, {"name": ""}, r"named\(''\): must be a non-empty string"),
+        (conn, {"name": ""}, r"batch\(name=''\): must be text of 1 to 200 characters"),
     ):
         with pytest.raises(workrow.WorkrowError, match=message):
             workrow.batch(on, **options)  # type: ignore[arg-type]

@@ -180,6 +180,27 @@ def test_nobody_changes_a_value_from_outside() -> None:
         (lambda: workrow.graph(["a"]), r"^graph\(\['a'\]\): must be nodes by their names"),  # type: ignore[list-item]
         (lambda: workrow.graph({"a\0": add.s(1)}), "without NUL and"),
         (
+            lambda: workrow.graph({"x" * 201: add.s(1)}),
+            "^graph: the name 'x{79}… of a node must be text of 1 to 200 char",
+        ),
+        (
+            lambda: workrow.graph({f"n{n}": add.s(1) for n in range(10_000)}, after={"a": "n1"}),
+            "names no node; known are n0, .*, n19, …$",
+        ),
+        (lambda: workrow.graph({"a": add.s(1)}, after={"a": "x" * 10_000}), "^graph: 'a' follows 'x{79}…, which is no"),
+        (
+            lambda: workrow.graph(
+                {f"n{n}": add.s() for n in range(100)}, after={f"n{n}": f"n{(n + 1) % 100}" for n in range(100)}
+            ),
+            "go in a circle: (n[0-9]+ → ){20}…; none of them",
+        ),
+        (
+            lambda: workrow.graph({"a": add.s(1), "b": add.s()}, after={"b": {"x": ["a"]}}),  # type: ignore[dict-item]
+            r"^graph: after={'b': …}: \['a'\] is no name: say names of nodes, or argument → name",
+        ),
+        (lambda: workrow.graph({"a": add.s(1), "b": add.s()}, after={"b": {5: "a"}}), "after={'b': …}: 5 is no name"),  # type: ignore[dict-item]
+        (lambda: workrow.graph({"a": add.s(1), "b": add.s()}, after={"b": [["a"]]}), r"\['a'\] is no name"),  # type: ignore[list-item]
+        (
             lambda: workrow.graph({"a": add.s(1), "b": add.s()}, after={"b": ["a", "a"]}),
             "^graph: 'b' follows 'a' twice: name it once",
         ),
@@ -249,7 +270,11 @@ def test_arguments_that_do_not_fit_are_told_at_the_call(make: Any, message: str)
         (lambda: workrow.chain(add.s(1), add.options(unique=("x",)).s()), "x makes a key"),
         (lambda: workrow.group(add.options(debounce=5).s(1)), "debounce and workflows do not go together"),
         (lambda: workrow.group(add.s(1)).if_failed("explode"), "must be one of 'cancel', 'continue', 'compensate'"),  # type: ignore[arg-type]
-        (lambda: add.s(1).named(""), "must be a non-empty string"),
+        (lambda: add.s(1).named(""), r"^named\(''\): must be text of 1 to 200 characters"),
+        (lambda: add.s(1).named("x" * 201), r"^named\('x{79}…\): must be text of 1 to 200 characters"),
+        (lambda: workrow.batch(None, name=""), r"^batch\(name=''\): must be text of 1 to 200 characters, .*, or None"),
+        (lambda: workrow.batch(None, name="x" * 201), r"^batch\(name='x{79}…\): must be text"),
+        (lambda: workrow.batch(None, name=5), r"^batch\(name=5\): must be text"),  # type: ignore[arg-type]
         (lambda: add.s(1).named("\ud800"), r"^named\('\\ud800'\): must be .* without NUL and lone surrogates"),
         (lambda: add.s(1).link(workrow.group()), "a callback is one task"),  # type: ignore[arg-type]
         (lambda: add.s(1).compensate(None), "must be one task"),  # type: ignore[arg-type]

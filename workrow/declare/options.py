@@ -23,7 +23,9 @@ NAME_MAX = 128
 LOCK_MAX = 2600
 """Bytes of a lock: an entry of an index takes 2,704, with the other columns and what the server adds.
 https://www.postgresql.org/docs/current/btree.html"""
-
+WORD_MAX = 200
+WORD = f"text of 1 to {WORD_MAX} characters, without NUL and lone surrogates"
+"""What a step, a signal, a workflow and a part of one are called."""
 
 RULES = ("unique", "debounce", "throttle")
 
@@ -173,6 +175,13 @@ def check_name(key: str, value: object) -> None:
     _check_text(key, value)
     if len(str(value)) > NAME_MAX:
         raise OptionError(f"{key}={value!r}: has {len(str(value))} characters, at most {NAME_MAX} fit")
+
+
+def is_word(value: object) -> bool:
+    """Whether it is a `WORD`."""
+    if not isinstance(value, str) or not 0 < len(value) <= WORD_MAX or "\x00" in value:
+        return False
+    return value.encode(errors="replace").decode() == value
 
 
 def check_task_name(name: object) -> None:

@@ -6,19 +6,17 @@ from typing import Any, Literal, cast, overload
 from workrow.arguments.jsonb import dump_result
 from workrow.arguments.payload import MAX_RESULT
 from workrow.database.given import check_database
+from workrow.declare.options import WORD, is_word
 from workrow.enqueue import transaction
 from workrow.enqueue.transaction import AsyncTransaction, SyncTransaction
 from workrow.errors import ArgumentError, JobEnded, JobNotFound, OptionError, brief, is_whole
 from workrow.job import Job
 
-WORD_MAX = 200
-
 
 def check_word(what: str, word: object) -> None:
     """Raise OptionError for what cannot be the name of a step or signal; ``what``: how the message names it."""
-    good = isinstance(word, str) and 0 < len(word) <= WORD_MAX and "\x00" not in word
-    if not good or any("\ud800" <= each <= "\udfff" for each in str(word)):
-        raise OptionError(f"{what}={brief(word)}: must be text of 1 to {WORD_MAX} characters")
+    if not is_word(word):
+        raise OptionError(f"{what}={brief(word)}: must be {WORD}")
 
 
 @overload

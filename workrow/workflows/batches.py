@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextma
 from typing import Any, Literal
 
 from workrow.declare.loud import Loud, loud
+from workrow.declare.options import WORD, is_word
 from workrow.enqueue import transaction
 from workrow.enqueue.collecting import collecting
 from workrow.enqueue.transaction import AsyncTransaction, Params, Rows, SyncTransaction
@@ -243,7 +244,7 @@ def batch(
         on_failure: the same when one has failed and all have ended; given the `workrow.Failure` of the first.
         on_complete: the same when all have ended, however; given ``{"workflow_id": …, "state": …}``. None of them is
             given anything if it is a ``.si(…)``.
-        name: what it is called in views; by default "batch".
+        name: what it is called in views, in at most 200 characters; by default "batch".
         if_failed: "continue": the others run; "cancel": those that wait never do.
 
     Raises:
@@ -253,6 +254,8 @@ def batch(
     """
     if if_failed not in ("continue", "cancel"):
         raise OptionError(f"batch(if_failed={brief(if_failed)}): must be 'continue' or 'cancel'")
+    if name is not None and not is_word(name):
+        raise OptionError(f"batch(name={brief(name)}): must be {WORD}, or None")
     flow: Group[Any, Any] = Group().if_failed(if_failed).named("batch" if name is None else name)
     flow = flow if on_success is None else flow.on_success(on_success)
     flow = flow if on_failure is None else flow.on_failure(on_failure)

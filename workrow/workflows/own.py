@@ -1,4 +1,4 @@
-"""The arguments of a value: a copy that nobody else can change, and its hash; and its name."""
+"""The arguments of a value: a copy that nobody else can change, and its hash."""
 
 import copy
 from numbers import Number
@@ -21,10 +21,3 @@ def own(values: T) -> T:
 def hash_of(values: tuple[Any, ...]) -> int:
     """The same for equal values; a list or a dict among them has no hash, and counts for nothing."""
     return hash(tuple(each if isinstance(each, str | Number | UUID) else None for each in values))
-
-
-def is_name(value: object) -> bool:
-    """Whether it is text that PostgreSQL can store."""
-    if not isinstance(value, str) or not value or "\x00" in value:
-        return False
-    return value.encode(errors="replace").decode() == value

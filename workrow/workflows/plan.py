@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from workrow.errors import WorkflowError
+from workrow.errors import WorkflowError, brief
 from workrow.workflows.fitting import bound, check_fit, check_later, missing
 from workrow.workflows.values import Chain, Fires, Flow, Graph, Group, Signature
 
@@ -13,6 +13,7 @@ STRIPE = 1000
 """So many members of a group count down one row; more of them, several, which count down the group's. An update leaves
 a dead version of its row, which the next one walks over while somebody's open snapshot needs it."""
 
+FEW = 20
 Calls = tuple[tuple[Fires, Signature[Any, Any]], ...]
 
 
@@ -230,20 +231,30 @@ def order_of(graph: Graph[Any, Any]) -> Iterator[str]:
     Raises:
         WorkflowError: one is unknown, or they go in a circle.
     """
-    known = ", ".join(graph.nodes) or "none"
     follows: dict[str, list[str]] = {name: [] for name in graph.nodes}
     for name, of in graph.after.items():
         if name not in follows:
-            raise WorkflowError(f"graph: after={{{name!r}: …}} names no node; known are {known}")
+            raise WorkflowError(f"graph: after={{{brief(name)}: …}} names no node; {_known(graph)}")
         follows[name] = list(of.values() if isinstance(of, Mapping) else of)
         for before in follows[name]:
             if before not in graph.nodes:
-                raise WorkflowError(f"graph: {name!r} follows {before!r}, which is no node; known are {known}")
+                raise WorkflowError(f"graph: {name!r} follows {brief(before)}, which is no node; {_known(graph)}")
     try:
         return iter(list(TopologicalSorter(follows).static_order()))
     except CycleError as error:
-        circle = " → ".join(reversed(error.args[1]))
-        raise WorkflowError(f"graph: its nodes go in a circle: {circle}; none of them could ever start") from None
+        circle: list[str] = error.args[1][::-1]
+        raise WorkflowError(
+            f"graph: its nodes go in a circle: {_few(circle, ' → ')}; none of them could ever start"
+        ) from None
+
+
+def _known(graph: Graph[Any, Any]) -> str:
+    return f"known are {_few(list(graph.nodes), ', ') or 'none'}"
+
+
+def _few(names: list[str], between: str) -> str:
+    """So many of them as an error message shows."""
+    return between.join(names if len(names) <= FEW else [*names[:FEW], "…"])
 
 
 def _given(node: Signature[Any, Any], of: Any, ends: Mapping[str, int]) -> dict[str, int]:

@@ -5,8 +5,8 @@ from typing import Any, overload
 
 from typing_extensions import TypeVar
 
+from workrow.declare.options import WORD, is_word
 from workrow.errors import WorkflowError, brief, is_whole
-from workrow.workflows.own import is_name
 from workrow.workflows.signed import Signed
 from workrow.workflows.values import Chain, Flow, Graph, Group
 
@@ -132,7 +132,7 @@ def graph(
     workflow that follows several is given the list of what they have come to.
 
     Args:
-        nodes: tasks with arguments, or workflows, by name.
+        nodes: tasks with arguments, or workflows, by name, of at most 200 characters.
         after: name → the names of nodes that it follows.
 
     Raises:
@@ -146,10 +146,8 @@ def graph(
         raise WorkflowError(f"graph(after={brief(after)}): must say who follows whom: {{'c': ['a', 'b']}}")
     known: dict[str, Flow[Any, Any]] = {}
     for name, node in pairs:
-        if not is_name(name):
-            raise WorkflowError(
-                f"graph: the name {brief(name)} of a node must be a non-empty string without NUL and lone surrogates"
-            )
+        if not is_word(name):
+            raise WorkflowError(f"graph: the name {brief(name)} of a node must be {WORD}")
         if name in known:
             raise WorkflowError(f"graph: the node {name!r} is named twice; give one of them another name")
         known[name] = _flows("graph", (node,))[0]
@@ -166,14 +164,18 @@ def _names(name: str, of: str | Sequence[str] | Mapping[str, str]) -> Mapping[st
     if isinstance(of, str):
         return (of,)
     if not isinstance(of, Iterable):
-        raise WorkflowError(f"graph: after={{{name!r}: {brief(of)}}}: must be names of nodes, or argument → name")
-    if isinstance(of, Mapping):
-        names: Mapping[str, str] | tuple[str, ...] = dict(of)
+        raise WorkflowError(f"graph: after={{{brief(name)}: {brief(of)}}}: must be names of nodes, or argument → name")
+    names: Mapping[str, str] | tuple[str, ...] = dict(of) if isinstance(of, Mapping) else tuple(of)
+    for each in [*names, *names.values()] if isinstance(names, Mapping) else names:
+        if not isinstance(each, str):
+            raise WorkflowError(
+                f"graph: after={{{brief(name)}: …}}: {brief(each)} is no name: say names of nodes, or argument → name"
+            )
+    if isinstance(names, Mapping):
         return names
-    names = tuple(of)
     for before in names:
         if names.count(before) > 1:
-            raise WorkflowError(f"graph: {name!r} follows {brief(before)} twice: name it once")
+            raise WorkflowError(f"graph: {brief(name)} follows {brief(before)} twice: name it once")
     return names
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -16,7 +17,7 @@ from workrow.errors import QueueFull, WorkflowError
 from workrow.workflows.handle import Workflow
 from workrow.workflows.plan import Node, Plan
 from workrow.workflows.rows import rows_of, spec_of
-from workrow.workflows.values import Chain, Flow, Group, Signature, tasks_in
+from workrow.workflows.values import Chain, Flow, Group, Signature
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 MAX_SIZE = 100_000
@@ -236,6 +237,14 @@ def _title(flow: Flow[Any, Any]) -> str:
     """What a workflow without a name is called: its shape and its first task."""
     first = next(tasks_in(flow), None)
     return f"{type(flow).__name__.lower()} of {first.task if first else 'nothing'}"
+
+
+def tasks_in(flow: Flow[Any, Any]) -> Iterator[Signature[Any, Any]]:
+    """Every task of it, in its order; callbacks and compensations too, each after what it belongs to."""
+    if isinstance(flow, Signature):
+        yield flow
+    for part in flow.inside():
+        yield from tasks_in(part)
 
 
 def _root_task(flow: Flow[Any, Any]) -> Any:

@@ -8,11 +8,12 @@ from typing import Any, Generic, Literal, Self, cast, overload
 from typing_extensions import TypeVar
 
 from workrow.context import JobContext
+from workrow.declare.options import WORD, is_word
 from workrow.enqueue.call import FORGOTTEN, Call
 from workrow.enqueue.transaction import AsyncTransaction, SyncTransaction
 from workrow.errors import OptionError, WorkflowError, brief
 from workrow.workflows.handle import Workflow
-from workrow.workflows.own import hash_of, is_name, own
+from workrow.workflows.own import hash_of, own
 
 A_contra = TypeVar("A_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
@@ -59,13 +60,13 @@ class Flow(Generic[A_contra, R_co]):
             yield callback
 
     def named(self, name: str) -> Self:
-        """The same under a name.
+        """The same under a name, of at most 200 characters.
 
         Raises:
-            OptionError: it is no string, or empty.
+            OptionError: it is no such name.
         """
-        if not is_name(name):
-            raise OptionError(f"named({brief(name)}): must be a non-empty string without NUL and lone surrogates")
+        if not is_word(name):
+            raise OptionError(f"named({brief(name)}): must be {WORD}")
         return replace(self, name=name)
 
     def if_failed(self, policy: IfFailed) -> Self:
@@ -281,14 +282,6 @@ class Graph(Flow[A_contra, R_co]):
 
     def __repr__(self) -> str:
         return f"graph({dict(self.nodes)!r}, after={dict(self.after)!r}){self._said()}"
-
-
-def tasks_in(flow: Flow[Any, Any]) -> Iterator[Signature[Any, Any]]:
-    """Every task of it, in its order; callbacks and compensations too, each after what it belongs to."""
-    if isinstance(flow, Signature):
-        yield flow
-    for part in flow.inside():
-        yield from tasks_in(part)
 
 
 def parts_of(flow: Flow[Any, Any]) -> Sequence[Flow[Any, Any]]:
