@@ -286,6 +286,32 @@ def test_options_that_cannot_be_kept_for_later_are_told(make: Any, message: str)
         make().enqueue(None)
 
 
+@pytest.mark.parametrize(
+    "name", ["delay", "apply_async", "apply", "set", "clone", "set_immutable", "freeze", "on_error"]
+)
+def test_words_of_celery_are_told_what_there_is_here(name: str) -> None:
+    flow: Any
+    for flow in (add.s(1), workrow.chain(add.s(1)), workrow.group(), workrow.graph({})):
+        kind = type(flow).__name__
+        with pytest.raises(
+            AttributeError, match=rf"^{kind}\.{name}: a word of Celery's; here: .*(enqueue|on_|\.si?|inline)\("
+        ):
+            getattr(flow, name)(countdown=5)
+        with pytest.raises(AttributeError, match=f"^'{kind}' object has no attribute '{name}_'$"):
+            getattr(flow, f"{name}_")
+
+
+def test_pipes_are_told_of_chain() -> None:
+    flow: Any = workrow.chain(add.s(1))
+    fix = r": a word of Celery's; here: workrow\.chain\(one, other\)$"
+    with pytest.raises(TypeError, match=r"^chain\(add.s\(1\)\) \| add.s\(2\)" + fix):
+        flow | add.s(2)
+    with pytest.raises(TypeError, match=r"^<.*Task.*> \| chain\(add.s\(1\)\)" + fix):
+        add | flow
+    with pytest.raises(TypeError, match=fix):
+        flow |= add.s(2)
+
+
 def test_what_may_fit_by_its_annotation_is_taken() -> None:
     own = workrow.App("postgresql:///nowhere")
     kinds: list[Any] = [int, float, int | None, list[int], dict[str, int], Login, date, Any, bool]

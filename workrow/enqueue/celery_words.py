@@ -53,6 +53,18 @@ TASK = {
     "max_retries": "@task(retry=workrow.Retry(max_attempts=…))",
 }
 """What Celery's tasks have besides, and what there is here."""
+ENQUEUE = "flow.enqueue(session), or `await flow.enqueue(None)` in a transaction of its own"
+FLOW = {
+    "delay": ENQUEUE,
+    "apply_async": f"{ENQUEUE}; options are of its tasks: task.options(delay=60).s(…)",
+    "apply": "in tests, workrow.testing.inline() runs what is enqueued in its block here and now",
+    "set": "task.options(…).s(…); values never change",
+    "clone": "task.s(…) with what is to be other; values never change",
+    "set_immutable": "task.si(…)",
+    "freeze": f"{ENQUEUE}, whose handle has the id",
+    "on_error": "flow.on_failure(task.s())",
+}
+"""What Celery's signatures, chains, groups and chords have besides, and what there is here."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -136,3 +148,21 @@ class CeleryWords(ABC, Generic[P, R]):
                     f"{self._task.name}.{name}: a word of Celery's; here: {TASK[name]}", name=name, obj=self
                 )
             return super().__getattribute__(name)
+
+
+class FlowWords:
+    """Celery's words for what is done with parts of a workflow, which are told what there is here."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name in FLOW:
+                what = type(self).__name__
+                raise AttributeError(f"{what}.{name}: a word of Celery's; here: {FLOW[name]}", name=name, obj=self)
+            return super().__getattribute__(name)
+
+        def __or__(self, other: object) -> Never:
+            raise TypeError(f"{brief(self)} | {brief(other)}: a word of Celery's; here: workrow.chain(one, other)")
+
+        def __ror__(self, other: object) -> Never:
+            raise TypeError(f"{brief(other)} | {brief(self)}: a word of Celery's; here: workrow.chain(one, other)")

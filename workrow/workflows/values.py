@@ -10,6 +10,7 @@ from typing_extensions import TypeVar
 from workrow.context import JobContext
 from workrow.declare.options import WORD, is_word
 from workrow.enqueue.call import FORGOTTEN, Call
+from workrow.enqueue.celery_words import FlowWords
 from workrow.enqueue.transaction import AsyncTransaction, SyncTransaction
 from workrow.errors import OptionError, WorkflowError, brief
 from workrow.workflows.handle import Workflow
@@ -27,7 +28,7 @@ DEEPEST = 100
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Flow(Generic[A_contra, R_co]):
+class Flow(FlowWords, Generic[A_contra, R_co]):
     """A task or several, in an order. ``A_contra`` is what it is given by what it follows, ``R_co`` what it comes to.
 
     Attributes:
