@@ -366,6 +366,31 @@ async def test_what_cannot_join_is_refused(batch_app: workrow.App, conn: Any, da
     assert [args for args, _ in rows(conn, "work")] == [{"n": 1}]
 
 
+async def test_a_task_of_another_app_is_no_member_on_none(batch_app: workrow.App, database_url: str, conn: Any) -> None:
+    other, both = workrow.App(database_url), workrow.Blueprint("both")
+
+    @other.task(name="elsewhere")
+    async def elsewhere() -> None: ...
+
+    @both.task
+    async def shared() -> None: ...
+
+    batch_app.include(both)
+    other.include(both)
+    note = batch_app.tasks["note"]
+    async with workrow.batch(None, on_complete=note.si(1)):
+        await shared.enqueue(None)
+        with pytest.raises(
+            workrow.WorkflowError, match="^elsewhere is a task of <.*, and its batch was opened on None"
+        ):
+            await elsewhere.enqueue(None)
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        async with workrow.batch(connection, on_complete=note.si(2)):
+            await elsewhere.enqueue(None)
+        await connection.commit()
+    assert [rows(conn, task) for task in ("both.shared", "elsewhere")] == [[({}, "todo")], [({}, "todo")]]
+
+
 async def test_a_cancelled_batch_takes_no_more_and_an_ended_job_adds_nothing(batch_app: workrow.App, conn: Any) -> None:
     work, note, errors = batch_app.tasks["work"], batch_app.tasks["note"], []
 

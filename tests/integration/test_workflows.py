@@ -337,3 +337,21 @@ async def test_a_running_task_appends_to_its_workflow(flow_app: workrow.App, con
     assert conn.execute("SELECT error FROM workrow.jobs WHERE id = %s", [alone.id]).fetchone() == (
         f"append: job {alone.id} runs as no part of a workflow; nothing was enqueued; enqueue() begins one",
     )
+
+
+async def test_what_is_appended_is_of_the_app_that_runs(flow_app: workrow.App, database_url: str, conn: Any) -> None:
+    other = workrow.App(database_url)
+
+    @other.task(name="elsewhere")
+    async def elsewhere() -> None: ...
+
+    @flow_app.task(name="appends")
+    async def appends(ctx: workrow.JobContext) -> None:
+        await elsewhere.s().append(None, ctx)
+
+    add = flow_app.tasks["add"]
+    await workrow.chain(appends.s(), add.si(1)).enqueue(None)
+    await run(flow_app)
+    ((error,),) = conn.execute("SELECT error FROM workrow.jobs WHERE task = 'appends'").fetchall()
+    assert error.startswith("append: elsewhere is a task of <workrow.app.App object at 0x")
+    assert error.endswith("or enqueue elsewhere apart")

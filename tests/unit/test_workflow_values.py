@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 import pytest
+from procrastinate.exceptions import UnboundTaskError
 from pydantic import BeforeValidator, PlainSerializer, SecretStr
 
 import workrow
@@ -41,6 +42,13 @@ async def limited(x: int) -> None: ...
 
 @app.task(name="secret", hide=("token",))
 async def secret(token: str) -> None: ...
+
+
+other = workrow.App("postgresql:///elsewhere")
+
+
+@other.task(name="mail")
+async def mail(to: Any = None) -> None: ...
 
 
 @dataclass
@@ -310,6 +318,59 @@ def test_pipes_are_told_of_chain() -> None:
         add | flow
     with pytest.raises(TypeError, match=fix):
         flow |= add.s(2)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: workrow.chain(add.s(1), mail.s()),
+        lambda: workrow.group(add.s(1), workrow.graph({"a": add.s(1), "b": mail.s()})),
+        lambda: workrow.chain(add.s(1)).on_failure(mail.s()),
+        lambda: add.s(1).compensate(mail.s()),
+    ],
+)
+def test_tasks_of_two_apps_are_refused(make: Any) -> None:
+    here = __name__
+    with pytest.raises(
+        workrow.WorkflowError,
+        match=f"^[a-z]+ of add: add is a task of {here}:app and mail of {here}:other, and no app has both: declare",
+    ):
+        make().enqueue(None)
+
+
+def test_an_app_without_a_name_is_told_from_another() -> None:
+    lone = workrow.App("postgresql:///lone")
+
+    @lone.task(name="lone")
+    async def alone() -> None: ...
+
+    with pytest.raises(workrow.WorkflowError, match=f"lone is a task of <.*App obj.*> and add of {__name__}:app,"):
+        workrow.group(alone.s(), add.s(1)).enqueue(None)
+
+
+def test_a_blueprint_may_be_in_several_apps() -> None:
+    both, first, second = workrow.Blueprint("both"), workrow.App("postgresql:///1"), workrow.App("postgresql:///2")
+
+    @both.task
+    async def shared() -> None: ...
+
+    @first.task(name="one")
+    async def one() -> None: ...
+
+    @second.task(name="two", aliases=["zwei"])
+    async def two() -> None: ...
+
+    unbound = workrow.chain(shared.si(), two.si())
+    with pytest.raises(UnboundTaskError, match="both.shared: its blueprint is on no app yet"):
+        _ = Prepared(unbound).manager
+    first.include(both)
+    second.include(both)
+    for task, app_of in ((one, first), (two, second)):
+        flow = workrow.chain(shared.si(), task.si(), workrow.from_json(second, shared.si().to_json()))
+        assert Prepared(flow).manager is app_of.job_manager
+    assert Prepared(workrow.from_json(second, {"group": [{"task": "zwei"}, {"task": "both.shared"}]})).plan.size == 2
+    with pytest.raises(workrow.WorkflowError, match="and no app has both"):
+        Prepared(workrow.group(shared.si(), one.si(), two.si()))
 
 
 def test_what_may_fit_by_its_annotation_is_taken() -> None:

@@ -33,8 +33,8 @@ class Members:
         self._job_id = job_id
         self._joined = self._over = False
 
-    def _target(self, on: Any, *, loops: bool) -> Any:
-        """The transaction to enqueue on; None: one of its own."""
+    def _target(self, on: Any, origin: Any, *, loops: bool) -> Any:
+        """The transaction to enqueue jobs of a task on; None: one of its own."""
         return on
 
     @loud
@@ -48,7 +48,7 @@ class Members:
         collecting.set(None)
         try:
             async with AsyncExitStack() as stack:
-                target = self._target(on, loops=True)
+                target = self._target(on, origin, loops=True)
                 if target is None:
                     target = await stack.enter_async_context(manager.own_connection_async())
                     await stack.enter_async_context(target.transaction())
@@ -70,7 +70,7 @@ class Members:
         collecting.set(None)
         try:
             with ExitStack() as stack:
-                target = self._target(on, loops=False)
+                target = self._target(on, origin, loops=False)
                 if target is None:
                     target = stack.enter_context(manager.own_connection())
                     stack.enter_context(target.transaction())
@@ -207,7 +207,7 @@ class Block(Members):
         self._loops, self._joined, self._over = loops, False, False
         return outer
 
-    def _target(self, on: Any, *, loops: bool) -> Any:
+    def _target(self, on: Any, origin: Any, *, loops: bool) -> Any:
         if on is not None or self._over:
             return on
         if loops != self._loops:
@@ -215,6 +215,8 @@ class Block(Members):
                 f"batch {self.batch.id}: its block is {'async' if self._loops else 'sync'}, and so is what is enqueued "
                 "in it on None: give what the batch was opened on"
             )
+        if self._given is None:
+            self._prepared.check_member(origin)
         return self._on
 
     def _end(self, *, raised: bool) -> Params:

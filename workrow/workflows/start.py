@@ -14,6 +14,7 @@ from workrow.enqueue import transaction
 from workrow.enqueue.call import Call
 from workrow.enqueue.collecting import collecting
 from workrow.errors import QueueFull, WorkflowError
+from workrow.workflows import home
 from workrow.workflows.handle import Workflow
 from workrow.workflows.plan import Node, Plan
 from workrow.workflows.rows import rows_of, spec_of
@@ -57,6 +58,12 @@ async def _start_job_async(alone: Signature[Any, Any], on: Any) -> Workflow[Any]
     return Workflow(None, job=await _job(alone, on))
 
 
+def check_appended(flow: Flow[Any, Any], to: Any) -> None:
+    """Raise WorkflowError if the context of the running task is of an app that has not all of the workflow's tasks."""
+    if (app := getattr(to, "app", None)) is not None:
+        home.check_appended(app, (each.call._task for each in tasks_in(flow)))
+
+
 def append(flow: Flow[Any, Any], on: Any, job_id: int) -> Any:
     """See `workrow.workflows.values.Flow.append`."""
     prepared = Prepared(flow, part=True)
@@ -96,8 +103,8 @@ class Prepared:
                 f"{type(flow).__name__.lower()} of nothing{hint}: a workflow without a task has nothing to do: "
                 "enqueue it only where it has some"
             )
-        self._home: Any = tasks[0].call._task if tasks else None
-        most = getattr(getattr(self._home, "blueprint", None), "max_workflow_size", MAX_SIZE)
+        self._home = home.home_of(_title(flow), [each.call._task for each in tasks])
+        most = getattr(self._home, "max_workflow_size", MAX_SIZE)
         if len(tasks) > most:
             raise WorkflowError(
                 f"{_title(flow)} has {len(tasks):,} tasks, more than max_workflow_size={most:,}: let its tasks append "
@@ -144,8 +151,17 @@ class Prepared:
 
     @property
     def manager(self) -> Any:
-        """The job manager of the app of its first task."""
+        """The job manager of the app that has its tasks."""
         return self._home.producer.job_manager
+
+    def check_member(self, task: Any) -> None:
+        """Raise WorkflowError for a task whose job would be written on the connection of another app."""
+        app = self._home.producer
+        if task is not None and not home.has(app, task):
+            raise WorkflowError(
+                f"{task.name} is a task of {home.shown(task.blueprint)}, and its batch was opened on None, in "
+                f"the database of {home.shown(app)}: open it on a session; nothing was enqueued"
+            )
 
     def write(self, on: Any) -> Workflow[Any]:
         """Write it."""

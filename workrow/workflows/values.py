@@ -124,13 +124,13 @@ class Flow(FlowWords, Generic[A_contra, R_co]):
         Enqueued twice, it is two workflows. One task alone, without callbacks, is a plain job.
 
         Args:
-            on: as for ``task.enqueue()``; None for a transaction of its own on the opened app of the first task.
+            on: as for ``task.enqueue()``; None for a transaction of its own on the opened app of its tasks.
 
         Returns:
             Its handle; an awaitable of it when ``on`` is async or None.
 
         Raises:
-            WorkflowError: it cannot be: it is empty, goes in a circle, or has more tasks than ``max_workflow_size``.
+            WorkflowError: it cannot be: it is empty, has more tasks than ``max_workflow_size``, or no app has them all.
             ArgumentError: arguments, or a result that is handed on, do not fit a task.
             OptionError: an option that cannot be kept for later.
             QueueFull: a queue has no room for what would start at once.
@@ -154,15 +154,16 @@ class Flow(FlowWords, Generic[A_contra, R_co]):
             to: the task's context, or the id of its job.
 
         Raises:
-            WorkflowError: that job does not run, or is part of no workflow.
+            WorkflowError: that job does not run, or is part of no workflow; or its app has not all of these tasks.
             OptionError: ``to`` is neither.
             As `enqueue`.
         """
-        from workrow.workflows.start import append
+        from workrow.workflows.start import append, check_appended
 
         job_id = getattr(getattr(to, "job", None), "id", to)
         if type(job_id) is not int:
             raise OptionError(f"append(to={brief(to)}): must be the context of the running task (ctx), or its job's id")
+        check_appended(self, to)
         return cast("Awaitable[None] | None", append(self, on, job_id))
 
     def to_json(self) -> dict[str, Any]:

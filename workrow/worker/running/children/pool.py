@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from procrastinate.jobs import Job
 
 from workrow.context import Step
 from workrow.declare.execution import check_findable
+from workrow.declare.found import found_as
 from workrow.errors import OptionError
 from workrow.worker.running.children.answer import Answer, opened
 from workrow.worker.running.children.child import Call, resolve
@@ -228,9 +228,5 @@ def check_importable(task: procrastinate.tasks.Task[Any, Any, Any]) -> None:
 
 def find_app(task: procrastinate.tasks.Task[Any, Any, Any]) -> str | None:
     """``module:attribute`` of the task's app, as far as it is one."""
-    mains = ("__main__", "__mp_main__")
-    for name, module in sorted(sys.modules.items(), key=lambda item: item[0] in mains):
-        for attribute, value in list(getattr(module, "__dict__", {}).items()):
-            if value is task.blueprint:
-                return f"{'__mp_main__' if name in mains else name}:{attribute}"
-    return None
+    where = found_as(task.blueprint)
+    return f"__mp_main__:{where[9:]}" if where and where.startswith("__main__:") else where
