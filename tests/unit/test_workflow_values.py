@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
@@ -138,6 +139,29 @@ def test_parts_nest_a_hundred_deep() -> None:
     assert Prepared(deep).plan.size == 1
 
 
+@pytest.mark.parametrize("value", [math.inf, math.nan, [-math.inf], {"a": {"b": math.inf}}, "a\0b", "\ud800"])
+def test_what_no_job_could_store_is_not_said_as_json(value: Any) -> None:
+    flow: Any
+    for flow in (
+        total.s(value),
+        total.s(numbers=value),
+        add.s(1).link(total.s(value)),
+        add.s().compensate(total.si(value)),
+    ):
+        with pytest.raises(
+            workrow.ArgumentError, match=r"^total.si?\(.*\): an argument cannot be stored as JSON \(.*; pass"
+        ):
+            workrow.chain(flow).to_json()
+    with pytest.raises(workrow.ArgumentError, match=r"^secret.s\(\*\*\*\): .* JSON \(it is hidden\); pass"):
+        secret.s(value).to_json()
+
+
+def test_rules_come_back_from_json() -> None:
+    rule = workrow.Unique(by=("x",), within=timedelta(hours=1), states=("todo", "doing", "failed"))
+    for one in (add.options(unique=rule).s(1), add.options(unique=workrow.Unique(by=None, states=("todo",))).s(1)):
+        assert workrow.from_json(app, json.loads(json.dumps(one.to_json()))) == one
+
+
 def test_nobody_changes_a_value_from_outside() -> None:
     numbers = [1, 2]
     one = total.s(numbers)
@@ -218,6 +242,37 @@ def test_nobody_changes_a_value_from_outside() -> None:
         (lambda: workrow.from_json(app, json_nested(5000)), "^from_json: nested more than 100 levels deep"),
         (lambda: workrow.from_json(app, {"task": "gone"}), "the app has no task 'gone'"),
         (lambda: workrow.from_json(app, [1]), "is no workflow"),
+        (
+            lambda: workrow.from_json(app, {"task": "add", "arg": [1], "name": "n"}),
+            "^from_json: 'arg' is unknown beside 'task': known are task, args, kwargs, .*; has a later version",
+        ),
+        (lambda: workrow.from_json(app, {"chain": [], "args": [1]}), "^from_json: 'args' is unknown beside 'chain': "),
+        (
+            lambda: workrow.from_json(app, {"task": "add", "group": []}),
+            "^from_json: 'task' is unknown beside 'group': ",
+        ),
+        (lambda: workrow.from_json(app, {"graph": {}, 5: None}), "^from_json: 5 is unknown beside 'graph': "),
+        (lambda: workrow.from_json(app, {"chain": 5}), "^from_json: chain=<int>: must be a list"),
+        (lambda: workrow.from_json(app, {"chain": None}), "^from_json: chain=<NoneType>: must be a list"),
+        (lambda: workrow.from_json(app, {"group": {"a": 1}}), "^from_json: group=<dict>: must be a list"),
+        (lambda: workrow.from_json(app, {"graph": []}), "^from_json: graph=<list>: must be a dict"),
+        (lambda: workrow.from_json(app, {"graph": {}, "after": 5}), "^from_json: after=<int>: must be a dict"),
+        (lambda: workrow.from_json(app, {"task": ["add"]}), r"^from_json: task=\['add'\]: must be a string"),
+        (
+            lambda: workrow.from_json(app, {"task": "secret", "args": "hunter2"}),
+            "^from_json: args=<str>: must be a list",
+        ),
+        (lambda: workrow.from_json(app, {"task": "add", "kwargs": [1]}), "^from_json: kwargs=<list>: must be a dict"),
+        (lambda: workrow.from_json(app, {"task": "add", "kwargs": {1: 2}}), "kwargs: the name 1 must be a string"),
+        (lambda: workrow.from_json(app, {"task": "add", "immutable": "no"}), "immutable='no': must be true or false"),
+        (lambda: workrow.from_json(app, {"task": "add", "name": 5}), "^from_json: name=5: must be a string"),
+        (lambda: workrow.from_json(app, {"task": "add", "calls": 5}), "^from_json: calls=<int>: must be a list"),
+        (lambda: workrow.from_json(app, {"task": "add", "calls": ["success"]}), "calls: each must be a list of when"),
+        (
+            lambda: workrow.from_json(app, {"task": "add", "calls": [[[], {"task": "add"}]]}),
+            r"a callback fires on success, failure, end, and not on \[\]",
+        ),
+        (lambda: workrow.from_json(app, {"task": "add", "if_failed": "x"}), "if_failed='x': must be one of 'cancel'"),
         (lambda: workrow.from_json(app, {"tasks": []}), r"^from_json: {'tasks': \[\]} is no workflow: it must be what"),
         (lambda: workrow.from_json(app, '{"task": "add"}'), r"no workflow: .* a dict; of a text give json.loads\(text"),
         (
@@ -285,6 +340,26 @@ def test_arguments_that_do_not_fit_are_told_at_the_call(make: Any, message: str)
         (lambda: workrow.batch(None, name=5), r"^batch\(name=5\): must be text"),  # type: ignore[arg-type]
         (lambda: add.s(1).named("\ud800"), r"^named\('\\ud800'\): must be .* without NUL and lone surrogates"),
         (lambda: add.s(1).link(workrow.group()), "a callback is one task"),  # type: ignore[arg-type]
+        (
+            lambda: workrow.from_json(app, {"task": "add", "options": {"delay": {"minutes": 5}}}),
+            "^from_json: delay={'minutes': 5}: must be seconds, from 0 to 100 years: {'seconds': 5}",
+        ),
+        (
+            lambda: workrow.from_json(app, {"task": "add", "options": {"delay": {"seconds": "5"}}}),
+            "delay={'seconds': '5'}",
+        ),
+        (
+            lambda: workrow.from_json(app, {"task": "add", "options": {"at": "soon"}}),
+            "^from_json: at='soon': must be a time",
+        ),
+        (
+            lambda: workrow.from_json(app, {"task": "add", "options": {"unique": {"bi": ["x"]}}}),
+            "^unknown key of from_json's unique bi=",
+        ),
+        (
+            lambda: workrow.group(add.options(debounce=5).s(1)).to_json(),
+            "^add: debounce and workflows do not go together",
+        ),
         (lambda: add.s(1).compensate(None), "must be one task"),  # type: ignore[arg-type]
         (lambda: add.s(1).append(None, None), r"^append\(to=None\): must be the context of the running task"),  # type: ignore[arg-type]
     ],

@@ -78,11 +78,11 @@ def dump_arguments(
             long.
     """
     try:
-        text = _dump(arguments)
+        text = dump(arguments)
     except (TypeError, ValueError, RecursionError):
         for name, value in arguments.items():
             try:
-                _dump(value)
+                dump(value)
             except (TypeError, ValueError, RecursionError) as error:
                 said, why = (MASK, "it is hidden") if hides(hidden, name) else (brief(value), error)
                 raise ArgumentError(
@@ -119,7 +119,12 @@ def _written_out(found: re.Match[str]) -> str:
     return found[0] if first is None else f"{sign}{first}{(rest or '').ljust(int(exponent), '0')}.0"
 
 
-def _dump(value: Any) -> str:
+def dump(value: Any) -> str:
+    """A JSON value as JSON text.
+
+    Raises:
+        TypeError, ValueError, RecursionError: JSON, or PostgreSQL's ``jsonb``, cannot hold it.
+    """
     # strict JSON: no NaN; ensure_ascii=False so that encode() finds lone surrogates, which jsonb refuses as it does NUL
     text = _ENCODE(value)
     text.encode()
@@ -157,7 +162,7 @@ def dump_result(value: Any, limit: int | None = None) -> str | None:
         return None
     import pydantic_core
 
-    text = _dump(pydantic_core.to_jsonable_python(value, inf_nan_mode="strings"))
+    text = dump(pydantic_core.to_jsonable_python(value, inf_nan_mode="strings"))
     if limit is not None and (size := _more_than(limit, text)):
         raise TooLarge(
             f"it is {size:,} bytes of JSON, more than max_result={limit:,}; store the data elsewhere and return where "

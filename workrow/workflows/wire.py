@@ -8,14 +8,33 @@ from typing import Any, cast
 
 import pydantic_core
 
+from workrow.arguments.jsonb import dump
 from workrow.arguments.parameters import conversion_of
 from workrow.declare.options import Options
-from workrow.declare.unique import Unique
-from workrow.errors import ArgumentError, OptionError, WorkflowError, brief
+from workrow.declare.unique import Debounce, Throttle, Unique
+from workrow.errors import ArgumentError, OptionError, WorkflowError, brief, check_names_known, seconds_in
 from workrow.workflows.signed import Signed
 from workrow.workflows.values import DEEPEST, POLICIES, Chain, Flow, Graph, Group, Signature
 
 TIMES = ("at", "expires")
+EXAMPLE = "2026-12-01T00:00:00+00:00"
+LISTS = ("unique", "by", "states")
+ALL = ("name", "if_failed", "calls")
+"""What may be said of every workflow."""
+SHAPES = {
+    "chain": (),
+    "group": (),
+    "graph": ("after",),
+    "task": ("args", "kwargs", "options", "immutable", "compensate"),
+}
+"""What says which shape it is, and what else may be said of that."""
+TYPES: dict[str, Any] = {
+    **dict.fromkeys(("chain", "group", "args", "calls"), list | tuple),
+    **dict.fromkeys(("graph", "after", "kwargs", "options", "compensate"), Mapping),
+    **dict.fromkeys(("task", "name", "if_failed"), str),
+    "immutable": bool,
+}
+SAID = {list | tuple: "a list", Mapping: "a dict", str: "a string", bool: "true or false"}
 
 
 def to_json(flow: Flow[Any, Any]) -> dict[str, Any]:
@@ -44,10 +63,14 @@ def _signature_to_json(signature: Signature[Any, Any]) -> dict[str, Any]:
     try:
         args = _plain(signature.args)
         kwargs = _plain(dict(signature.kwargs))
-    except ValueError as error:
-        raise ArgumentError(f"{signature!r:.80}: an argument cannot be stored as JSON: {error}") from None
+        dump([args, kwargs])
+    except (TypeError, ValueError, RecursionError) as error:
+        why = "it is hidden" if task.hidden else error
+        raise ArgumentError(
+            f"{brief(signature)}: an argument cannot be stored as JSON ({why}); pass an id, a text or a number instead"
+        ) from None
     changed = {
-        each.name: _option(getattr(call._options, each.name))
+        each.name: _option(task.name, each.name, getattr(call._options, each.name))
         for each in fields(Options)
         if getattr(call._options, each.name) != getattr(task.declared, each.name)
     }
@@ -83,11 +106,15 @@ def _dump_of(kind: Any) -> Callable[[Any], Any]:
         return pydantic_core.to_jsonable_python
 
 
-def _option(value: Any) -> Any:
+def _option(task: str, name: str, value: Any) -> Any:
     if isinstance(value, timedelta):
         return {"seconds": value.total_seconds()}
     if isinstance(value, Unique):
-        return {each.name: getattr(value, each.name) for each in fields(Unique)}
+        return {each.name: _option(task, each.name, getattr(value, each.name)) for each in fields(Unique)}
+    if isinstance(value, Debounce | Throttle):
+        raise OptionError(f"{task}: {name} and workflows do not go together: its job might never come to be")
+    if isinstance(value, tuple):
+        return list(value)
     return value.isoformat() if isinstance(value, datetime) else value
 
 
@@ -99,7 +126,8 @@ def from_json(app: Any, said: Any) -> Flow[Any, Any]:
         said: the JSON value.
 
     Raises:
-        WorkflowError: it is no workflow, or names a task that the app has not, or is nested too deep.
+        WorkflowError: it is no workflow, or says what is not known, or names a task that the app has not, or is nested
+            too deep.
         OptionError: an option is unknown or out of range.
     """
     try:
@@ -108,15 +136,16 @@ def from_json(app: Any, said: Any) -> Flow[Any, Any]:
         raise WorkflowError(f"from_json: nested more than {DEEPEST} levels deep") from None
 
 
-def _read(app: Any, said: Any) -> Flow[Any, Any]:
-    if not isinstance(said, Mapping):
-        hint = ", a dict; of a text give json.loads(text)" if isinstance(said, str | bytes) else ", a dict"
-        raise WorkflowError(f"from_json: {brief(said)} is no workflow: it must be what to_json() returns{hint}")
+def _read(app: Any, given: Any) -> Flow[Any, Any]:
+    said = _checked(given)
     made = _shape(app, said)
-    for fires, callback in said.get("calls", ()):
-        methods: dict[str, Callable[[Any], Flow[Any, Any]]]
+    for pair in said.get("calls", ()):
+        methods: dict[Any, Callable[[Any], Flow[Any, Any]]]
         methods = {"success": made.on_success, "failure": made.on_failure, "end": made.on_complete}
-        if fires not in methods:
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise WorkflowError("from_json: calls: each must be a list of when and what, such as ['success', {…}]")
+        fires, callback = pair
+        if not isinstance(fires, str) or fires not in methods:
             raise WorkflowError(f"from_json: a callback fires on {', '.join(methods)}, and not on {brief(fires)}")
         made = methods[fires](_read(app, callback))
     if (policy := said.get("if_failed")) is not None:
@@ -126,6 +155,35 @@ def _read(app: Any, said: Any) -> Flow[Any, Any]:
             )
         made = made.if_failed(policy)
     return made if said.get("name") is None else made.named(said["name"])
+
+
+def _checked(said: Any) -> dict[str, Any]:
+    """What it says, but for None, which says nothing.
+
+    Raises:
+        WorkflowError: it is no workflow; or a key is unknown, or has a value of another type.
+    """
+    if not isinstance(said, Mapping):
+        hint = ", a dict; of a text give json.loads(text)" if isinstance(said, str | bytes) else ", a dict"
+        raise WorkflowError(f"from_json: {brief(said)} is no workflow: it must be what to_json() returns{hint}")
+    shape = next((each for each in SHAPES if each in said), None)
+    if shape is None:
+        raise WorkflowError(f"from_json: {brief(said)} is no workflow: it must be what to_json() returns")
+    known = (shape, *SHAPES[shape], *ALL)
+    for key, value in said.items():
+        if key not in known:
+            raise WorkflowError(
+                f"from_json: {brief(key)} is unknown beside {shape!r}: known are {', '.join(known)}; has a later "
+                "version of workrow written it?"
+            )
+        kind = TYPES[key]
+        if not isinstance(value, kind) and (value is not None or key == shape):
+            # what may hold arguments that are hidden is not shown
+            shown = brief(value) if kind in (str, bool) else f"<{type(value).__name__}>"
+            raise WorkflowError(f"from_json: {key}={shown}: must be {SAID[kind]}")
+        if key in ("kwargs", "options") and (odd := [each for each in value or () if not isinstance(each, str)]):
+            raise WorkflowError(f"from_json: {key}: the name {brief(odd[0])} must be a string")
+    return {key: value for key, value in said.items() if value is not None}
 
 
 def _shape(app: Any, said: Mapping[str, Any]) -> Flow[Any, Any]:
@@ -138,12 +196,10 @@ def _shape(app: Any, said: Mapping[str, Any]) -> Flow[Any, Any]:
     if "graph" in said:
         nodes = {name: _read(app, each) for name, each in said["graph"].items()}
         return graph(nodes, after=said.get("after", {}))
-    if "task" not in said:
-        raise WorkflowError(f"from_json: {brief(said)} is no workflow: it must be what to_json() returns")
-    task = app.tasks.get(said.get("task"))
+    task = app.tasks.get(said["task"])
     if not isinstance(task, Signed):
         raise WorkflowError(
-            f"from_json: the app has no task {brief(said.get('task'))}: import it, or include its blueprint"
+            f"from_json: the app has no task {brief(said['task'])}: import it, or include its blueprint"
         )
     call: Signed[..., Any] = task
     if options := said.get("options"):
@@ -157,8 +213,17 @@ def _shape(app: Any, said: Mapping[str, Any]) -> Flow[Any, Any]:
 
 def _read_option(name: str, value: Any) -> Any:
     if name == "unique" and isinstance(value, Mapping):
-        by = value.get("by")
-        return Unique(**{**value, "by": tuple(by) if isinstance(by, list) else by})
+        check_names_known("key of from_json's unique", value, [each.name for each in fields(Unique)])
+        return Unique(**{key: _read_option(key, each) for key, each in value.items()})
+    if name in LISTS and isinstance(value, list):
+        return tuple(value)
     if isinstance(value, Mapping):
-        return timedelta(seconds=value["seconds"])
-    return datetime.fromisoformat(value) if name in TIMES and isinstance(value, str) else value
+        if value.keys() != {"seconds"} or (seconds := seconds_in(value["seconds"])) is None:
+            raise OptionError(
+                f"from_json: {name}={brief(value)}: must be seconds, from 0 to 100 years: {{'seconds': 5}}"
+            )
+        return timedelta(seconds=seconds)
+    try:
+        return datetime.fromisoformat(value) if name in TIMES and isinstance(value, str) else value
+    except ValueError:
+        raise OptionError(f"from_json: {name}={brief(value)}: must be a time such as {EXAMPLE!r}") from None
