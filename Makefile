@@ -6,12 +6,14 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 ARGS ?=
 MINUTES ?= 10
+REAL_CELERY := .workrow/real-celery
+REAL_VERSIONS := 'celery[redis]==5.7.0' kombu==5.7.0 redis==8.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-databases chaos check lint format bench psql schema drop-in lock clean
+.PHONY: help demo dev test test-databases celery-conformance chaos check lint format bench psql schema drop-in lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -33,6 +35,16 @@ test: $(READY) ## the whole suite on a real PostgreSQL; ARGS="-k enqueue" narrow
 
 test-databases: $(READY) ## the suite on databases as others have them; VARIANTS="owner latin1 worker habits", SERVERS="15 18"
 	@$(BIN)/python -m tests.databases $(VARIANTS) $(SERVERS) -- -n $(WORKERS) --dist worksteal $(ARGS)
+
+celery-conformance: $(READY) ## Celery 5.7 on Redis held to the tables of what it was seen to do; ARGS="--only retry"
+	@command -v redis-server >/dev/null || { echo "skipped: there is no redis-server here"; exit 0; }; \
+	$(MAKE) --silent $(REAL_CELERY)/.ready && \
+	CONFORMANCE_SIDE=real $(REAL_CELERY)/bin/python -m tests.celery.conformance --tries 3 $(ARGS)
+
+$(REAL_CELERY)/.ready:
+	@$(PYTHON) -m venv $(REAL_CELERY)
+	@$(REAL_CELERY)/bin/python -m pip install --quiet --disable-pip-version-check $(REAL_VERSIONS)
+	@touch $@
 
 chaos: $(READY) ## workers under faults for MINUTES=10, then the judge; SEED=, STANDBY=1, PGBOUNCER=1
 	@$(BIN)/python -m tests.chaos.run --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) \

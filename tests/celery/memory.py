@@ -5,6 +5,8 @@ from collections import deque
 from types import SimpleNamespace
 from typing import Any
 
+from tests.celery.conformance.looking import shown
+from tests.celery.notation import declare
 from workrow.celery import current, ends, states
 from workrow.celery.exceptions import NotRegistered, TimeoutError
 from workrow.celery.request import Context
@@ -151,3 +153,28 @@ def built_in(app: App) -> None:
     @app.task(name="celery.starmap")
     def xstarmap(task: Any, it: Any) -> Any:
         return [app.tasks[task["task"]](*item) for item in it]
+
+
+class Memory:
+    """Where shapes are run in this process."""
+
+    def __init__(self) -> None:
+        self.app = App()
+        self._errbacks: list[dict[str, Any]] = []
+        declare(self.app, self._note)
+
+    def _note(self, errback: str, args: Any, request: Context) -> None:
+        self._errbacks.append({"errback": errback, "as_task": not request.called_directly, "args": shown(args)})
+
+    def rest(self) -> bool:
+        self.app.work()
+        return True
+
+    def names(self) -> dict[str, str]:
+        return self.app.names
+
+    def runs(self) -> list[dict[str, Any]]:
+        return self.app.runs
+
+    def errbacks(self) -> list[dict[str, Any]]:
+        return self._errbacks

@@ -5,35 +5,65 @@ The notation is that of ``data/canvas.json``: what Celery 5.7.0 on Redis 7.0 was
 
 import json
 import re
+import time
 from collections.abc import Callable
 from functools import partial, reduce
 from operator import or_
-from typing import Any
+from typing import Any, Protocol
 
-from tests.celery.memory import App
-from workrow.celery.canvas import Signature, chain, chord, chunks, group
-from workrow.celery.canvas.many import _basemap
-from workrow.celery.exceptions import Ignore, TimeoutError
-from workrow.celery.request import Context
-from workrow.celery.result import AsyncResult, GroupResult
+from tests.celery.conformance.looking import shown
+from tests.celery.conformance.values import NotUnderstood
+from tests.celery.conformance.words import module
 
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 ordered = partial(json.dumps, sort_keys=True)
 
+KEYS = {
+    "task", "args", "kwargs", "chain", "as_list", "group", "chord", "body", "or", "chunks", "items", "n", "as_group",
+    "map", "starmap", "immutable", "set", "link", "link_error", "clone", "through_json",
+}  # fmt: skip
+"""Of nodes."""
 
-def declare(app: App, note: Callable[..., None]) -> None:
-    """The tasks that shapes name; ``note`` is told of each call of an errback."""
+canvas, exceptions, result = module("canvas"), module("exceptions"), module("result")
+AsyncResult, GroupResult = result.AsyncResult, result.GroupResult
+
+
+class Place(Protocol):
+    """Where shapes are run."""
+
+    app: Any
+
+    def rest(self) -> bool:
+        """Wait until nothing is left to do; whether it came to that."""
+
+    def names(self) -> dict[str, str]:
+        """Of the tasks that started, by id."""
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Arguments and final state of each run."""
+
+    def errbacks(self) -> list[dict[str, Any]]:
+        """Which were called, and with what."""
+
+
+def declare(app: Any, note: Callable[..., None], pause: float = 0) -> None:
+    """The tasks that shapes name; ``note`` is told of each call of an errback, slow ones take ``pause`` seconds."""
+
+    def slow(x: Any) -> Any:
+        time.sleep(pause)
+        return x
+
     functions: dict[str, Callable[..., Any]] = {
         "add": lambda x, y: x + y,
         "mul": lambda x, y: x * y,
         "xsum": lambda numbers: sum(numbers),
         "ident": lambda x: x,
-        "slow": lambda x: x,
+        "slow": slow,
         "noarg": lambda: 7,
         "collect": lambda *args, **kwargs: {"args": list(args), "kwargs": kwargs},
     }
     for name, function in functions.items():
-        function.__name__ = name
+        function.__name__ = function.__qualname__ = name
         app.task(name=name)(function)
 
     @app.task(name="quiet", ignore_result=True)
@@ -46,11 +76,12 @@ def declare(app: App, note: Callable[..., None]) -> None:
 
     @app.task(name="late_fail")
     def late_fail(*args: Any, **kwargs: Any) -> None:
+        time.sleep(pause)
         raise KeyError("late")
 
     @app.task(name="ignore")
     def ignore(*args: Any) -> None:
-        raise Ignore
+        raise exceptions.Ignore
 
     @app.task(name="retry", bind=True, max_retries=5)
     def retry(self: Any, x: Any, times: int = 1) -> Any:
@@ -103,7 +134,7 @@ def fill(node: Any, x: Any) -> Any:
     return [fill(value, x) for value in node] if isinstance(node, list) else node
 
 
-def build(app: App, node: dict[str, Any]) -> Any:
+def build(app: Any, node: dict[str, Any]) -> Any:
     """The signature that a node describes."""
     sig = _made(app, node)
     if node.get("immutable"):
@@ -116,10 +147,12 @@ def build(app: App, node: dict[str, Any]) -> Any:
         sig.link_error(build(app, other))
     if "clone" in node:
         sig = sig.clone(tuple(node["clone"].get("args", ())), dict(node["clone"].get("kwargs", {})))
-    return Signature.from_dict(json.loads(json.dumps(sig)), app=app) if node.get("through_json") else sig
+    return canvas.Signature.from_dict(json.loads(json.dumps(sig)), app=app) if node.get("through_json") else sig
 
 
-def _made(app: App, node: dict[str, Any]) -> Any:
+def _made(app: Any, node: dict[str, Any]) -> Any:
+    if unknown := {*node} - KEYS:
+        raise NotUnderstood(f"the notation of shapes has no {', '.join(sorted(unknown))}")
     if "task" in node:
         return app.tasks[node["task"]].signature(tuple(node.get("args", ())), dict(node.get("kwargs", {})))
     if "chunks" in node:
@@ -128,15 +161,17 @@ def _made(app: App, node: dict[str, Any]) -> Any:
     for way in ("map", "starmap"):
         if way in node:
             return getattr(app.tasks[node[way]], way)(node["items"])
-    (kind,) = {"chain", "group", "chord", "or"} & set(node)
+    kind = next((each for each in ("chain", "group", "chord", "or") if each in node), None)
+    if kind is None:
+        raise NotUnderstood(f"the notation of shapes has no {node}")
     members = build(app, node[kind]) if isinstance(node[kind], dict) else [build(app, each) for each in node[kind]]
     if kind == "or":
         return reduce(or_, members)
     if kind == "chord":
-        return chord(members, build(app, node["body"])) if "body" in node else chord(members)
+        return canvas.chord(members, build(app, node["body"])) if "body" in node else canvas.chord(members)
     if kind == "group":
-        return group(members)
-    return chain(members) if node.get("as_list") else chain(*members)
+        return canvas.group(members)
+    return canvas.chain(members) if node.get("as_list") else canvas.chain(*members)
 
 
 def structure(sig: Any) -> Any:
@@ -151,30 +186,17 @@ def structure(sig: Any) -> Any:
         return f"chord([{', '.join(map(structure, tasks))}] -> {body})"
     if kind in ("chain", "group"):
         return f"{kind}({', '.join(map(structure, kwargs['tasks']))})"
-    if isinstance(sig, (_basemap, chunks)):
+    if type(sig).__name__ in ("chunks", "xmap", "xstarmap"):
         return sig["task"]
     words = [json.dumps(value, default=repr) for value in sig["args"]]
     words += [f"{name}={json.dumps(value, default=repr)}" for name, value in kwargs.items()]
     return f"{sig['task']}({', '.join(words)}){'!' if sig.get('immutable') else ''}"
 
 
-def shown(value: Any) -> Any:
-    """A value as plain JSON."""
-    if isinstance(value, BaseException):
-        return {"exception": type(value).__name__, "text": str(value)}
-    if isinstance(value, Context):
-        return {"request_of": value.task, "id": value.id, "args": shown(value.args), "kwargs": shown(value.kwargs)}
-    if isinstance(value, str) and value.startswith("Traceback (most"):
-        return {"traceback": "str"}
-    if isinstance(value, dict):
-        return {str(key): shown(each) for key, each in value.items()}
-    return [shown(each) for each in value] if isinstance(value, (list, tuple)) else value
-
-
 def outcome(call: Callable[[], Any]) -> dict[str, Any]:
     try:
         return {"value": shown(call())}
-    except TimeoutError:
+    except exceptions.TimeoutError:
         return {"hangs": True}
     except Exception as error:
         return {"raises": type(error).__name__, "text": str(error)}
@@ -184,6 +206,8 @@ def tree(result: Any, names: dict[str, str], parents: bool = True, depth: int = 
     """A result with all that hangs on it, eight deep; a task's name is None when it never started."""
     if depth > 7:
         return None
+    if not isinstance(result, AsyncResult | GroupResult):
+        return shown(result)
     found: dict[str, Any]
     if isinstance(result, GroupResult):
         members = [tree(each, names, False, depth + 1) for each in result.results]
@@ -199,15 +223,9 @@ def tree(result: Any, names: dict[str, str], parents: bool = True, depth: int = 
     return found
 
 
-def observe(case: dict[str, Any]) -> dict[str, Any]:
+def observe(case: dict[str, Any], place: Place) -> dict[str, Any]:
     """Build a case's shape, call it, let it come to rest, and say what was seen."""
-    app, calls = App(), list[Any]()
-    declare(
-        app,
-        lambda errback, args, request: calls.append(
-            {"errback": errback, "as_task": not request.called_directly, "args": shown(args)}
-        ),
-    )
+    app = place.app
     seen: dict[str, Any] = {}
     result = None
     try:
@@ -215,19 +233,22 @@ def observe(case: dict[str, Any]) -> dict[str, Any]:
         seen["signature"] = {"class": type(sig).__name__, "structure": structure(sig)}
         how = case.get("apply", {})
         result = sig.apply_async(tuple(how.get("args", ())), dict(how.get("kwargs", {})), **how.get("options", {}))
+    except NotUnderstood:
+        raise
     except Exception as error:
         seen["call_raises"] = {"raises": type(error).__name__, "text": str(error)}
-    app.work()
+    if not place.rest():
+        seen["still_busy"] = True
+    names = place.names()
     if isinstance(result, (AsyncResult, GroupResult)):
         seen["get"] = outcome(lambda: result.get(timeout=2.5))
         if "value" not in seen["get"]:
             seen["get_without_propagate"] = outcome(lambda: result.get(timeout=2.5, propagate=False))
-        seen["result"] = tree(result, app.names)
+        seen["result"] = tree(result, names)
     elif "call_raises" not in seen:
         seen["returned"] = shown(result)
-    runs = [{key: value for key, value in run.items() if value != {}} for run in app.runs]
-    seen |= {"number_of_runs": len(runs), "runs": sorted(runs, key=ordered), "errback_calls": calls}
-    names = app.names
+    runs = [{key: value for key, value in run.items() if value != {}} for run in place.runs()]
+    seen |= {"number_of_runs": len(runs), "runs": sorted(runs, key=ordered), "errback_calls": place.errbacks()}
     seen = json.loads(UUID.sub(lambda found: f"<id {names.get(found[0], 'never started')}>", json.dumps(seen)))
     for key in ("runs", "errback_calls"):
         seen[key].sort(key=ordered)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from tests.celery.memory import Memory
 from tests.celery.notation import observe
 
 CASES = json.loads((Path(__file__).parent / "data" / "canvas.json").read_text())["cases"]
@@ -12,7 +13,7 @@ def test_every_shape_comes_to_what_it_comes_to_on_celery() -> None:
     assert len(CASES) == 232
     wrong = {}
     for case in CASES:
-        seen = observe(case)
+        seen = observe(case, Memory())
         if seen not in [case["expected"], *case.get("also_seen", ())]:
             wrong[case["id"]] = seen
     assert not wrong

@@ -1,0 +1,70 @@
+"""The runner of the tables: what it calls the same, and what not."""
+
+from typing import Any
+
+import pytest
+
+from tests.celery.conformance.comparison import Deviation, differences, judge, not_occurring
+from tests.celery.conformance.values import Colour, Level, NotUnderstood, value
+from tests.celery.memory import Memory
+from tests.celery.notation import observe
+
+
+@pytest.mark.parametrize(
+    ("expected", "seen", "about", "paths"),
+    [
+        ({"a": 1}, {"a": 1}, 0, []),
+        ({"a": 1, "b": [1, 2]}, {"a": 2, "b": [1, 3]}, 0, [".a", ".b[1]"]),
+        ({"a": None}, {}, 0, [".a"]),
+        ([1, 2], [1, 2, 3], 0, ["."]),
+        ({"a": [0, 6, 12]}, {"a": [1, 6, 11]}, 1, []),
+        ({"a": [0, 6, 12]}, {"a": [2, 6, 12]}, 1, [".a[0]"]),
+        ({"a": True}, {"a": 1}, 1, [".a"]),
+        ({"a": "1"}, {"a": 1}, 1, [".a"]),
+    ],
+)
+def test_differences(expected: Any, seen: Any, about: float, paths: list[str]) -> None:
+    assert [path for path, _, _ in differences(expected, seen, about)] == paths
+
+
+STATE = Deviation("some/.*", {r"\.state": "REVOKED"}, "the state", "it has one", "docs/from-celery.md#states")
+ROW = {"id": "some/row"}
+
+
+def test_what_is_listed_is_deliberate_and_the_rest_is_wrong() -> None:
+    agreed, other = {"state": "PENDING", "value": 1}, {"state": "REVOKED", "value": 1}
+    assert judge(ROW, agreed, agreed, [STATE]).word == "agree"
+    meant = judge(ROW, agreed, other, [STATE])
+    assert (meant.word, list(meant.meant)) == ("deliberate", [STATE])
+    assert judge({"id": "row"}, agreed, other, [STATE]).word == "wrong"
+    assert judge(ROW, agreed, {"state": "FAILURE", "value": 1}, [STATE]).word == "wrong"
+    wrong = judge(ROW, agreed, {"state": "REVOKED", "value": 2}, [STATE])
+    assert (wrong.word, list(wrong.differs)) == ("wrong", [(".value", 1, 2)])
+
+
+def test_nobody_is_held_to_what_celery_itself_does_not_always_do() -> None:
+    row = {**ROW, "unstable": True, "also_seen": [2]}
+    assert [judge(row, 1, seen, []).word for seen in (1, 2, 3)] == ["agree", "agree", "unstable"]
+
+
+def test_a_deviation_that_does_not_occur_any_more_is_told() -> None:
+    agreed = judge(ROW, "SUCCESS", "SUCCESS", [STATE])
+    meant = judge({"id": "some/other"}, {"state": "PENDING"}, {"state": "REVOKED"}, [STATE])
+    assert not_occurring([STATE], [agreed]) == [STATE]
+    assert not_occurring([STATE], [agreed, meant]) == []
+    assert not_occurring([STATE], [judge({"id": "row"}, 1, 1, [STATE])]) == []
+
+
+def test_values_are_read_from_their_repr() -> None:
+    for text in ("(1, (2,))", "nan", "UUID('00000000-0000-0000-0000-000000000005')", "{'a': Decimal('2.50')}"):
+        assert repr(value(text)) == text
+    assert value("[<Colour.RED: 'red'>, <Level.LOW: 1>, <class 'int'>]") == [Colour.RED, Level.LOW, int]
+    assert type(value("<object object at 0x>")) is object
+    with pytest.raises(NotUnderstood, match="no value is read from '<other thing>'"):
+        value("<other thing>")
+
+
+@pytest.mark.parametrize("shape", [{"task": "add", "stamp": {"a": 1}}, {"group": [{"other": "add"}]}, {"args": [1]}])
+def test_a_shape_in_another_notation_is_not_understood(shape: dict[str, Any]) -> None:
+    with pytest.raises(NotUnderstood, match="the notation of shapes has no"):
+        observe({"shape": shape}, Memory())
