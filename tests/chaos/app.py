@@ -19,6 +19,7 @@ import workrow
 from tests.chaos import flows
 from tests.chaos.base import ALWAYS, ASK_SECONDS, CONNECT_SECONDS, URL, engine, slowness
 from tests.chaos.child import die_with_parent
+from tests.chaos.runs import note_run
 
 LEASE_SECONDS = 4.0
 TICK = timedelta(seconds=2)
@@ -31,6 +32,9 @@ RATE = 20
 
 app = workrow.App(URL, lease=LEASE_SECONDS, sessions=async_sessionmaker(engine, expire_on_commit=False))
 app.include(flows.tasks)
+counted = workrow.Blueprint()
+"""The tasks whose effects may be as many as their claims."""
+counted.around_run(note_run)
 _own = threading.local()
 
 
@@ -67,14 +71,14 @@ async def write_effect_async(ctx: workrow.JobContext, key: str) -> None:
         )
 
 
-@app.task(name="chaos.coroutine", retry=ALWAYS)
+@counted.task(name="chaos.coroutine", retry=ALWAYS)
 async def coroutine(ctx: workrow.JobContext, key: str) -> None:
     """A task on the event loop."""
     await asyncio.sleep(slowness())
     await write_effect_async(ctx, key)
 
 
-@app.task(name="chaos.thread", retry=ALWAYS)
+@counted.task(name="chaos.thread", retry=ALWAYS)
 def thread(ctx: workrow.JobContext, key: str) -> None:
     """A task in a thread."""
     time.sleep(slowness())
@@ -86,7 +90,7 @@ async def born(key: str) -> None:
     """What a forked child enqueues."""
 
 
-@app.task(name="chaos.fork", retry=ALWAYS)
+@counted.task(name="chaos.fork", retry=ALWAYS)
 def fork(ctx: workrow.JobContext, key: str) -> None:
     """A task whose effect is that of a forked child, which uses the app of its parent."""
 
@@ -105,7 +109,7 @@ def fork(ctx: workrow.JobContext, key: str) -> None:
         raise Flaky(f"the child ended with {child.exitcode}")
 
 
-@app.task(name="chaos.flaky", retry=ALWAYS)
+@counted.task(name="chaos.flaky", retry=ALWAYS)
 async def flaky(ctx: workrow.JobContext, key: str, failures: int) -> None:
     """A task whose first attempts fail after they had their effect."""
     await write_effect_async(ctx, key)
@@ -194,7 +198,7 @@ async def called(key: str) -> str:
     return key
 
 
-@app.task(name="chaos.steps", retry=ALWAYS)
+@counted.task(name="chaos.steps", retry=ALWAYS)
 async def steps(ctx: workrow.JobContext, key: str) -> None:
     """A task that gives its slot away three times, between two steps."""
     await ctx.transactional_step("once", step_once, ctx.job.id)
@@ -215,8 +219,11 @@ async def send_signal(session: AsyncSession, job_id: int, key: str) -> None:
 
 if os.environ.get("CHAOS_PROCESSES", "1") == "1":
 
-    @app.task(name="chaos.process", retry=ALWAYS, run_in="process", time_limit=60)
+    @counted.task(name="chaos.process", retry=ALWAYS, run_in="process", time_limit=60)
     def process(ctx: workrow.JobContext, key: str) -> None:
         """A task in a child process."""
         time.sleep(slowness())
         write_effect(ctx, key)
+
+
+app.include(counted)

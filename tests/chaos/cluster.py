@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 
+from tests.chaos.facts import Crash
 from tests.chaos.stepping import SteppingClock
 from workrow.embedded import pg_bin
 from workrow.embedded.account import Account
@@ -153,6 +154,9 @@ class Cluster:
         self.clock = clock
         self.primary = Node(directory, "a", logs, clock)
         self.standby = Node(directory, "b", logs, clock) if standby else None
+        self.crashes: list[Crash] = []
+        """Each time that the server was lost, until it was back."""
+        self._lost_at = 0.0
 
     @property
     def url(self) -> str:
@@ -174,11 +178,13 @@ class Cluster:
 
     def crash(self) -> None:
         """The primary stops as if it had lost its power."""
+        self._lost_at = time.monotonic()
         self.primary.stop("immediate")
 
     def restart(self) -> None:
         """The primary is back."""
         self.primary.start()
+        self._back()
 
     def fail_over(self) -> None:
         """The primary is lost and the standby takes its place; `rebuild` has to follow."""
@@ -187,6 +193,7 @@ class Cluster:
         self.crash()
         self.standby.promote()
         self.primary, self.standby = self.standby, self.primary
+        self._back()
 
     def rebuild(self) -> None:
         """The old primary becomes the new standby. Until it is there, nothing can be committed."""
@@ -212,6 +219,9 @@ class Cluster:
         for node in (self.primary, self.standby):
             if node is not None and (node.data / "postmaster.pid").exists():
                 node.stop("immediate")
+
+    def _back(self) -> None:
+        self.crashes.append(Crash(self._lost_at, time.monotonic()))
 
     def _follow(self) -> None:
         assert self.standby is not None

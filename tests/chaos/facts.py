@@ -28,6 +28,22 @@ class Shown(NamedTuple):
     ahead: int
 
 
+class Crash(NamedTuple):
+    """The server stopped without syncing what it need not have: until when it was away, by the monotonic clock."""
+
+    began: float
+    ended: float
+
+
+class Run(NamedTuple):
+    """A job was started: by which of its claims, whose, and when that was answered, by the monotonic clock."""
+
+    job: int
+    claim: int
+    worker: int
+    made: float
+
+
 @dataclass(slots=True)
 class Facts:
     """What the database does not know.
@@ -46,6 +62,8 @@ class Facts:
         starts: how many worker processes there were.
         samples: how often the locks were looked at.
         clock: what the server's showed, one after the other; it was right if nothing is said.
+        crashes: of the server, failovers among them.
+        runs: of the jobs whose effects are counted by their claims.
     """
 
     acknowledged: set[str] = field(default_factory=set)
@@ -61,6 +79,8 @@ class Facts:
     starts: int = 0
     samples: int = 0
     clock: list[Shown] = field(default_factory=lambda: [Shown(0.0, LATEST, 0)])
+    crashes: list[Crash] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
 
 
 def clock_table(facts: Facts) -> str:

@@ -27,6 +27,7 @@ from tests.chaos.facts import Facts, Shown
 from tests.chaos.fleet import ROOT, Fleet
 from tests.chaos.judge import judge
 from tests.chaos.proxy import Proxy
+from tests.chaos.runs import runs_in
 from tests.chaos.schedule import Schedule
 from tests.chaos.stepping import LIBRARY, SteppingClock
 from tests.chaos.world import Sampler, World
@@ -163,6 +164,8 @@ def _play(world: World, logs: Path, options: argparse.Namespace, began: float) -
             starts=fleet.starts,
             samples=sampler.samples,
             clock=world.cluster.clock.history() if world.cluster.clock else [Shown(0.0, time.time(), 0)],
+            crashes=world.cluster.crashes,
+            runs=runs_in(logs),
         )
     finally:
         if sampler.is_alive():

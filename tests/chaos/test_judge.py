@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.chaos.app import RATE, TOTAL_LIMIT
-from tests.chaos.facts import LATEST, Disturbance, Facts, Shown
+from tests.chaos.facts import LATEST, Crash, Disturbance, Facts, Run, Shown
 from tests.chaos.judge import INVARIANTS, judge
 from tests.chaos.ticks import RECOVERY_SECONDS, arrivals, due_times
 from workrow import schema
@@ -256,6 +256,58 @@ def test_due_times_are_owed_while_a_worker_is_undisturbed() -> None:
     everybody = [Disturbance(None, BEGAN + 30, BEGAN + 31)]
     left = list(due_times(facts(disturbances=everybody)))
     assert left == [due for due in all_of_them if due + 2 <= BEGAN + 30 or due >= BEGAN + 31 + RECOVERY_SECONDS]
+
+
+CRASH = Crash(100.0, 101.0)
+MADE = 99.5
+"""When a claim is made that this crash may take."""
+COUNTED = "other effects once for each claim at most"
+
+
+def run_twice(*made: float, claims: tuple[int, int] = (1, 1)) -> list[Run]:
+    """Job 1 is started by two workers."""
+    return [Run(1, claim, worker, at) for worker, (claim, at) in enumerate(zip(claims, made, strict=True))]
+
+
+def test_an_effect_of_a_claim_that_a_crash_took_is_one_of_a_claim(books: psycopg.Connection) -> None:
+    twice = facts(crashes=[CRASH], runs=run_twice(MADE, 102.0))
+    books.execute("INSERT INTO chaos.effects VALUES (1, 0, 'k1', 1)")
+    assert violated(books) == [COUNTED]
+    assert violated(books, twice) == []
+    books.execute("INSERT INTO chaos.effects VALUES (1, 0, 'k1', 1)")
+    assert violated(books, twice) == [COUNTED], "of three one is not accounted for"
+
+
+def test_what_a_forked_child_of_such_a_claim_enqueues_is_one_of_a_claim(books: psycopg.Connection) -> None:
+    books.execute("INSERT INTO chaos.orders (key, kind, producer) VALUES ('k8', 'fork', 0)")
+    finish(books, 8, "chaos.fork", '{"key": "k8"}')
+    for child in (80, 81):
+        finish(books, child, "chaos.born", '{"key": "k8"}')
+        books.execute("INSERT INTO chaos.effects VALUES (8, 0, 'k8', %s)", [child])
+    known = facts(crashes=[CRASH], runs=[Run(8, 1, 1, MADE), Run(8, 1, 2, 102.0)])
+    assert violated(books, known) == []
+    assert violated(books) == [COUNTED]
+    finish(books, 82, "chaos.born", '{"key": "k8"}')
+    assert violated(books, known) == [COUNTED]
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        pytest.param(run_twice(MADE, 99.9), id="both before the crash"),
+        pytest.param(run_twice(102.0, 103.0), id="both after it"),
+        pytest.param(run_twice(90.0, 102.0), id="the first was synced long before"),
+        pytest.param(run_twice(100.5, 100.5), id="one claim, run twice"),
+        pytest.param(run_twice(MADE, 102.0, claims=(1, 2)), id="another claim, which is counted"),
+        pytest.param([Run(1, 1, 1, MADE)], id="one run with two effects"),
+        pytest.param([run._replace(job=2) for run in run_twice(MADE, 102.0)], id="another job"),
+    ],
+)
+def test_a_job_that_ran_twice_though_no_crash_took_its_claim_is_found(
+    books: psycopg.Connection, runs: list[Run]
+) -> None:
+    books.execute("INSERT INTO chaos.effects VALUES (1, 0, 'k1', 1)")
+    assert violated(books, facts(crashes=[CRASH], runs=runs)) == [COUNTED]
 
 
 BACK = [Shown(0, BEGAN + 30, 0), Shown(BEGAN + 30, LATEST, -20)]
