@@ -67,6 +67,7 @@ def main() -> None:
             totals |= {
                 "worker starts": world.fleet.starts,
                 "of them refused: database away": world.fleet.refused_starts,
+                "crashes of the server by itself": world.aborts,
                 "wall time": f"{time.monotonic() - began:.0f} s",
             }
             if not LIBRARY:
@@ -138,6 +139,7 @@ def _play(world: World, logs: Path, options: argparse.Namespace, began: float) -
         schedule = Schedule(world, options.minutes * 60 - (time.monotonic() - began) - END_SECONDS)
         while not schedule.over:
             schedule.step()
+            world.look()
             fleet.poll()
             crew.poll()
             time.sleep(STEP_SECONDS)
@@ -180,11 +182,8 @@ def _registered(connection: psycopg.Connection) -> int:
 
 
 def _settled(world: World) -> bool:
-    """Whether all jobs but the youngest ticks have ended, and the dead are buried.
-
-    A backend of PostgreSQL 18 under libfaketime was once aborted (``corrupted double-linked list``) after the last
-    fault; the server came back by itself, as after kill -9.
-    """
+    """Whether all jobs but the youngest ticks have ended, and the dead are buried."""
+    world.look()
     try:
         with world.connect() as connection:
             row = connection.execute(SETTLED).fetchone()

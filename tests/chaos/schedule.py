@@ -4,6 +4,8 @@ import heapq
 import itertools
 import time
 
+import psycopg
+
 from tests.chaos import faults
 from tests.chaos.faults import Fault, Heal
 from tests.chaos.world import World
@@ -75,7 +77,12 @@ class Schedule:
             return
         self._next = now + self._world.random.uniform(*GAP_SECONDS)
         for fault in self._candidates(now):
-            result = fault.inject(self._world)
+            try:
+                result = fault.inject(self._world)
+            except psycopg.OperationalError as error:
+                # the server recovers from a crash of its own
+                self._world.say(f"not injected: {fault.name}: {' '.join(str(error).split())}")
+                return
             if result is not None:
                 seconds, heal = result
                 self._world.injected[fault.name] += 1

@@ -1,6 +1,8 @@
 """The server of the chaos suite, and its standby, are what they are said to be."""
 
+import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -57,3 +59,18 @@ def test_a_failover_takes_what_was_committed_without_waiting_for_the_disk(cluste
         assert connection.execute("SELECT number FROM kept").fetchall() == [(1,)]
     ((began, ended),) = cluster.crashes
     assert before < began < ended < time.monotonic()
+
+
+def test_a_crash_of_the_server_by_itself_is_noted(cluster: Cluster) -> None:
+    assert not cluster.look()
+    with psycopg.connect(cluster.url) as connection:
+        os.kill(connection.info.backend_pid, signal.SIGABRT)
+    deadline = time.monotonic() + 10
+    while not cluster.look():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    cluster.wait_for_standby()  # which it does while the server recovers
+    cluster.crash()
+    cluster.restart()
+    assert not cluster.look()
+    assert len(cluster.crashes) == 2

@@ -10,7 +10,7 @@ import psycopg
 
 from tests.chaos.app import LEASE_SECONDS
 from tests.chaos.bouncer import Bouncer
-from tests.chaos.cluster import Cluster
+from tests.chaos.cluster import RECOVERY_SECONDS, Cluster
 from tests.chaos.facts import Disturbance
 from tests.chaos.fleet import Fleet
 from tests.chaos.proxy import Proxy
@@ -49,6 +49,8 @@ class World:
         self.troubled_at = 0.0
         self.spared: int | None = None
         """The worker that no fault of single workers may hit at the moment."""
+        self.aborts = 0
+        """How often the server has crashed by itself."""
         self.next_step = 0.0
         """When the server's clock may step again."""
         self._log = log.open("a", buffering=1)
@@ -63,6 +65,14 @@ class World:
     def away(self) -> bool:
         """Whether the database is, or was a moment ago, out of reach of anybody."""
         return bool(self.troubles) or time.monotonic() - self.troubled_at < 3
+
+    def look(self) -> None:
+        """Note it if the server has crashed by itself: for a moment it was out of reach, as after its other crashes."""
+        if self.cluster.look():
+            self.aborts += 1
+            self.troubled_at = time.monotonic()
+            self.note(None, time.time() - RECOVERY_SECONDS)
+            self.say("the server has crashed by itself, see its log")
 
     def note(self, worker: int | None, began: float) -> None:
         """A disturbance of a worker, or of all, has ended."""
