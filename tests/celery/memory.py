@@ -29,6 +29,9 @@ class Backend:
     def meta(self, task_id: str) -> dict[str, Any]:
         return dict(self.kept.get(task_id) or {"status": states.PENDING, "result": None})
 
+    def metas(self, task_ids: list[str]) -> dict[str, dict[str, Any]]:
+        return {each: self.meta(each) for each in task_ids}
+
     def store(self, task_id: str, state: str, value: Any, children: Any = (), **_: Any) -> None:
         self.kept[task_id] = {"status": state, "result": value, "children": json.loads(json.dumps(children))}
 
@@ -45,6 +48,12 @@ class Backend:
 
     def save_group(self, group_id: str, told: Any) -> None:
         self.groups[group_id] = told
+
+    def delete_group(self, group_id: str) -> None:
+        self.groups.pop(group_id, None)
+
+    def forget(self, task_id: str) -> None:
+        self.kept.pop(task_id, None)
 
     def saved_group(self, group_id: str) -> Any:
         return self.groups.get(group_id)
