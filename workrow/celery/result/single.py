@@ -45,7 +45,7 @@ class AsyncResult(Dependencies, ResultBase):
 
     @property
     def task_id(self) -> str:
-        return self.id
+        return str(self.id)
 
     @task_id.setter
     def task_id(self, id: str) -> None:
