@@ -2,6 +2,6 @@
 
 ``SHOP_ON=celery python -m examples.celery_shop`` spends a day in it, on Celery 5.7 and a redis-server of its own, and
 prints what stands in ``expected.log`` (what has no order is sorted, ids are masked). It needs ``celery[redis]`` and
-``aiosmtpd``. Without SHOP_ON it is to be the same on workrow, as soon as the door has its app and its worker: only the
-imports in ``words.py`` differ.
+``aiosmtpd``. Without SHOP_ON it is to be the same on workrow, as soon as the door has all that the shop uses: only
+the imports in ``words.py`` differ.
 """

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
@@ -73,10 +74,9 @@ def _get(module: str, name: str) -> Any:
 
 
 def _has(module: str, name: str) -> bool:
-    try:
-        return hasattr(import_module(module), name)
-    except ModuleNotFoundError:
-        return False
+    found = _get(module, name)
+    # a module of ours may have the name of another thing of Celery's; a proxy is not asked what it stands for
+    return found is not None and not issubclass(type(found), ModuleType)
 
 
 def _set_by(kind: type) -> set[str]:
