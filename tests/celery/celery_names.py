@@ -26,17 +26,18 @@ def modules(package: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def exported(body: list[ast.stmt]) -> list[str]:
-    """What ``__all__`` has; without one, what is defined and does not begin with a line."""
-    defined: list[str] = []
+    """What ``__all__`` has, and what is defined beside it and does not begin with a line."""
+    defined: set[str] = set()
+    listed: set[str] = set()
     for node in body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            defined.append(node.name)
+            defined.add(node.name)
         elif isinstance(node, ast.Assign):
             names = [target.id for target in node.targets if isinstance(target, ast.Name)]
             if "__all__" in names:
-                return sorted(ast.literal_eval(node.value))
-            defined += names
-    return sorted(name for name in defined if not name.startswith("_"))
+                listed.update(ast.literal_eval(node.value))
+            defined.update(names)
+    return sorted(listed | {name for name in defined if not name.startswith("_") and name != "logger"})
 
 
 def members(kind: type) -> list[str]:
