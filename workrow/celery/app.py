@@ -4,13 +4,12 @@ import os
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
 from workrow.celery import canvas, codec, current, result
 from workrow.celery.annotations import annotate
 from workrow.celery.backend import Backend
 from workrow.celery.builtins import add_builtins
-from workrow.celery.conf import Settings
+from workrow.celery.conf import Settings, is_database
 from workrow.celery.discovery import Discovers
 from workrow.celery.exceptions import ImproperlyConfigured
 from workrow.celery.registry import Registry, shared_tasks, task_name
@@ -22,8 +21,6 @@ from workrow.celery.tasks import made_of
 from workrow.logs import get_logger
 
 logger = get_logger(__name__)
-
-FOREIGN = ("redis", "rediss", "amqp", "amqps", "pyamqp", "sqs", "memory", "rpc", "cache", "sentinel")
 
 
 class Celery(Sends, Discovers):
@@ -42,6 +39,7 @@ class Celery(Sends, Discovers):
     """
 
     task_cls: type[CeleryTask] = CeleryTask
+    conf: Settings
 
     def __init__(
         self,
@@ -66,12 +64,13 @@ class Celery(Sends, Discovers):
         **settings: Any,
     ) -> None:
         self.main = main
+        self._told: list[tuple[str, str]] = []
         self.strict_typing = strict_typing
-        self.conf = Settings()
-        if config_source is not None:
-            self.conf.config_from_object(config_source, namespace=namespace)
         given = {"broker_url": broker, "result_backend": backend, "include": include and [*include]}
-        self.conf.update({**(changes or {}), **{k: v for k, v in given.items() if v is not None}, **settings})
+        told = {**(changes or {}), **{k: v for k, v in given.items() if v is not None}, **settings}
+        self.conf = Settings(told, namespace=namespace, on_read=self._tell_notices)
+        if config_source is not None:
+            self.conf.config_from_object(config_source)
         if task_cls is not None:
             self.task_cls = task_cls
         self.tasks = Registry()
@@ -92,33 +91,41 @@ class Celery(Sends, Discovers):
         Raises:
             ImproperlyConfigured: there is none.
         """
-        foreign = []
-        for name in ("broker_url", "result_backend"):
-            url = self.conf.get(name)
-            if not url:
-                continue
-            scheme = urlsplit(str(url).removeprefix("db+")).scheme
-            if scheme.partition("+")[0] in ("postgresql", "postgres"):
+        for url in (self.conf.broker_url, self.conf.result_backend):
+            if url and is_database(url):
                 return str(url).removeprefix("db+")
-            foreign.append(f"{name} ({scheme}://…)")
-        if foreign and not self.__dict__.setdefault("_told", False):
-            self._told = True
-            logger.warning("%s is not used: jobs and results are in PostgreSQL", " and ".join(foreign))
         if url := os.environ.get("DATABASE_URL"):
             return url
         raise ImproperlyConfigured(
             "no database: give Celery(broker='postgresql://…'), or set DATABASE_URL in the environment"
         )
 
+    def _tell_notices(self) -> None:
+        """Log once what was set and means nothing here."""
+        notices = [each for each in self.conf.notices() if each not in self._told]
+        self._told += notices
+        if notices:
+            told = "; ".join(f"{name} ({why})" for name, why in notices)
+            logger.warning("settings that mean nothing here: %s", told)
+
     def config_from_object(
         self, obj: Any, silent: bool = False, force: bool = False, namespace: str | None = None
-    ) -> None:
-        """Read settings from an object, or from a module by its name."""
-        self.conf.config_from_object(obj, silent=silent, force=force, namespace=namespace)
+    ) -> Settings | None:
+        """Read settings from an object, or from a module by its name; see `Settings.config_from_object`."""
+        return self.conf.config_from_object(obj, silent=silent, force=force, namespace=namespace)
 
     def config_from_envvar(self, variable_name: str, silent: bool = False, force: bool = False) -> Any:
         """The same, of the module that a variable of the environment names."""
         return self.conf.config_from_envvar(variable_name, silent=silent, force=force)
+
+    def config_from_cmdline(self, argv: Iterable[str], namespace: str = "celery") -> None:
+        """The same, of words such as ``worker.concurrency=4``."""
+        self.conf.config_from_cmdline(argv, namespace)
+
+    @property
+    def configured(self) -> bool:
+        """Whether its settings have been read."""
+        return self.conf.configured
 
     def add_defaults(self, fun: Any) -> None:
         """Settings that hold where nothing else is said; a dict, or a function that returns one."""

@@ -1,26 +1,29 @@
 """The attributes of a task: what its class, ``@app.task(…)`` and the settings say of it."""
 
 from functools import cached_property
+from inspect import getattr_static
 from typing import Any
 
 from workrow.celery import codec
 from workrow.celery.rates import rate_of
 
-FROM_SETTINGS = {
-    "serializer": "task_serializer",
-    "rate_limit": "task_default_rate_limit",
-    "priority": "task_default_priority",
-    "track_started": "task_track_started",
-    "acks_late": "task_acks_late",
-    "acks_on_failure_or_timeout": "task_acks_on_failure_or_timeout",
-    "reject_on_worker_lost": "task_reject_on_worker_lost",
-    "ignore_result": "task_ignore_result",
-    "store_eager_result": "task_store_eager_result",
-    "store_errors_even_if_ignored": "task_store_errors_even_if_ignored",
-}
-"""Attributes that a task without one of its own has from the settings."""
 OF_CALLS = ("queue", "routing_key", "exchange", "priority", "expires", "serializer", "time_limit", "soft_time_limit")
 """Attributes that are options of the task's calls."""
+
+
+class FromSettings:
+    """An attribute that a task without one of its own has from its app's settings; asked when it is used.
+
+    Args:
+        setting: its name.
+    """
+
+    def __init__(self, setting: str) -> None:
+        self._setting = setting
+
+    def __get__(self, task: Any, owner: Any = None) -> Any:
+        app = None if task is None else task.app
+        return None if app is None else getattr(app.conf, self._setting, None)
 
 
 class Attributes:
@@ -53,30 +56,38 @@ class Attributes:
     time_limit: float | None = None
     soft_time_limit: float | None = None
     throws: tuple[type[BaseException], ...] = ()
-    serializer: str | None = None
-    rate_limit: str | float | None = None
-    priority: int | None = None
-    track_started: bool | None = None
-    acks_late: bool | None = None
-    acks_on_failure_or_timeout: bool | None = None
-    reject_on_worker_lost: bool | None = None
-    ignore_result: bool | None = None
-    store_eager_result: bool | None = None
-    store_errors_even_if_ignored: bool | None = None
+    serializer: Any = FromSettings("task_serializer")
+    rate_limit: Any = FromSettings("task_default_rate_limit")
+    priority: Any = FromSettings("task_default_priority")
+    track_started: Any = FromSettings("task_track_started")
+    acks_late: Any = FromSettings("task_acks_late")
+    acks_on_failure_or_timeout: Any = FromSettings("task_acks_on_failure_or_timeout")
+    reject_on_worker_lost: Any = FromSettings("task_reject_on_worker_lost")
+    ignore_result: Any = FromSettings("task_ignore_result")
+    store_eager_result: Any = FromSettings("task_store_eager_result")
+    store_errors_even_if_ignored: Any = FromSettings("task_store_errors_even_if_ignored")
     send_events: bool = True
     resultrepr_maxsize: int = 1024
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """None says nothing: the settings say it then."""
+        super().__init_subclass__(**options)
+        for name, attribute in vars(Attributes).items():
+            if isinstance(attribute, FromSettings) and vars(cls).get(name, attribute) is None:
+                setattr(cls, name, attribute)
+
     def bind_to(self, app: Any) -> None:
-        """Belong to this app, and take from its settings what nothing else has said."""
+        """Belong to this app. Its settings are not read: the module that has them may be one that imports this task."""
         self.app = app
-        for name, setting in FROM_SETTINGS.items():
-            if getattr(self, name) is None:
-                setattr(self, name, app.conf.get(setting))
         if self.typing is None:
             self.typing = app.strict_typing
-        codec.check_serializer(self.serializer)
-        if self.rate_limit:
+        if self._says("serializer"):
+            codec.check_serializer(self.serializer)
+        if self._says("rate_limit") and self.rate_limit:
             rate_of(self.rate_limit)
+
+    def _says(self, name: str) -> bool:
+        return not isinstance(getattr_static(self, name), FromSettings)
 
     @property
     def backend(self) -> Any:
