@@ -1,11 +1,14 @@
 """`app.conf`: names, defaults and what goes before what, as Celery 5.7 was seen to have them, and what differs."""
 
 import json
+import logging
+import multiprocessing
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -400,6 +403,25 @@ def test_an_app_reads_its_module_when_a_setting_is_asked(caplog: pytest.LogCaptu
     assert caplog.messages == [f"settings that mean nothing here: broker_url ({reason('database')})"]
     app.config_from_object({"broker_heartbeat": 1})
     assert caplog.messages[1:] == [f"settings that mean nothing here: broker_heartbeat ({reason('broker')})"]
+
+
+def messages_of_a_reading(connection: Connection) -> None:
+    records: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: records.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger().addHandler(handler)
+    app = workrow.celery.app.Celery("proj", set_as_current=False, broker_heartbeat=1)
+    connection.send((app.conf.broker_heartbeat, records))
+
+
+def test_a_child_process_does_not_repeat_what_its_parent_has_said() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    child = multiprocessing.get_context("spawn").Process(target=messages_of_a_reading, args=(theirs,))
+    child.start()
+    theirs.close()
+    assert ours.recv() == (1, [])
+    child.join()
+    ours.close()
 
 
 def test_an_app_takes_settings_of_the_command_line_and_routes_by_them() -> None:

@@ -101,10 +101,14 @@ class Celery(Sends, Discovers):
         )
 
     def _tell_notices(self) -> None:
-        """Log once what was set and means nothing here."""
+        """Log once what was set and means nothing here; a child of a worker leaves that to the worker."""
         notices = [each for each in self.conf.notices() if each not in self._told]
         self._told += notices
-        if notices:
+        if not notices:
+            return
+        from multiprocessing import parent_process  # takes 16 ms, and few apps have anything to tell
+
+        if parent_process() is None:
             told = "; ".join(f"{name} ({why})" for name, why in notices)
             logger.warning("settings that mean nothing here: %s", told)
 
