@@ -334,6 +334,12 @@ def test_what_means_nothing_here_is_told_with_the_reason() -> None:
     ]
 
 
+@pytest.mark.parametrize("value", [5, b"x", {"a": 1}, [{}], object()])
+def test_a_value_that_is_none_of_a_kind_is_told_too(value: Any) -> None:
+    names = ["accept_content", "broker_url", "result_backend", "worker_pool"]
+    assert [name for name, _ in Settings(dict.fromkeys(names, value)).notices()] == names
+
+
 def test_what_means_what_it_means_in_celery_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     conf = Settings({"broker_url": "postgresql://h/d", "result_backend": "disabled", "worker_pool": "threads"})
     conf.update(task_serializer="json", accept_content=["application/json"], result_accept_content=None)
@@ -403,6 +409,14 @@ def test_an_app_reads_its_module_when_a_setting_is_asked(caplog: pytest.LogCaptu
     assert caplog.messages == [f"settings that mean nothing here: broker_url ({reason('database')})"]
     app.config_from_object({"broker_heartbeat": 1})
     assert caplog.messages[1:] == [f"settings that mean nothing here: broker_heartbeat ({reason('broker')})"]
+
+
+def test_what_is_set_later_is_told_when_the_app_is_complete(caplog: pytest.LogCaptureFixture) -> None:
+    app = workrow.celery.app.Celery("proj", set_as_current=False)
+    assert app.conf.worker_pool == "prefork"
+    app.conf.worker_pool = "gevent"
+    app.finalize()
+    assert caplog.messages == [f"settings that mean nothing here: worker_pool ({reason('pool')})"]
 
 
 def messages_of_a_reading(connection: Connection) -> None:

@@ -186,7 +186,7 @@ class Celery(Sends, Discovers):
         return task
 
     def finalize(self, auto: bool = False) -> None:
-        """Complete it: shared tasks, ``autodiscover_tasks``, annotations, ``on_after_configure``."""
+        """Complete it: shared tasks, annotations, what settings mean nothing here."""
         if self.finalized:
             return
         self.finalized = True
@@ -194,6 +194,7 @@ class Celery(Sends, Discovers):
             declare(self)
         for task in list(self.tasks.values()):
             annotate(task, self.conf.task_annotations)
+        self._tell_notices()
 
     # ---------------------------------------------------------------- results
 

@@ -40,7 +40,7 @@ def notice(name: str, value: Any) -> str | None:
     if value == setting.default or setting.meaning == "used":
         return None
     if setting.meaning == "json only":
-        return None if set(_listed(value)) <= {*_JSON} else "only JSON is written and read"
+        return None if all(kind in _JSON for kind in _listed(value)) else "only JSON is written and read"
     if setting.meaning == "pool" and value in _POOLS:
         return None
     if name in ("broker_url", "result_backend") and all(map(is_database, _listed(value))):
@@ -59,4 +59,4 @@ def is_database(url: Any) -> bool:
 def _listed(value: Any) -> list[Any]:
     if value is None:
         return []
-    return [value] if isinstance(value, str) else list(value)
+    return list(value) if isinstance(value, (list, tuple, set, frozenset)) else [value]
