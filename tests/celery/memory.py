@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.celery.conformance.looking import shown
 from tests.celery.notation import declare
-from workrow.celery import current, ends, states
+from workrow.celery import codec, current, ends, states
 from workrow.celery.exceptions import NotRegistered, TimeoutError
 from workrow.celery.request import Context
 from workrow.celery.result import AsyncResult, GroupResult
@@ -72,7 +72,11 @@ class Backend:
 class App:
     def __init__(self) -> None:
         self.conf = SimpleNamespace(
-            task_always_eager=False, task_allow_error_cb_on_chord_header=False, task_store_errors_even_if_ignored=False
+            task_always_eager=False,
+            task_eager_propagates=False,
+            task_store_eager_result=False,
+            task_allow_error_cb_on_chord_header=False,
+            task_store_errors_even_if_ignored=False,
         )
         self.tasks = Tasks()
         self.backend = Backend()
@@ -88,16 +92,17 @@ class App:
     def GroupResult(self, group_id: str | None, results: list[Any], **options: Any) -> GroupResult:
         return GroupResult(group_id, results, app=self, **options)
 
-    def task(self, name: str, **options: Any) -> Any:
+    def task(self, name: str, base: type[Task] = Task, **options: Any) -> Any:
         def made(function: Any) -> Task:
             bind = options.get("bind", False)
 
-            class One(Task):
+            class One(base):  # type: ignore[misc,valid-type]
                 run = function if bind else staticmethod(function)
                 _function = staticmethod(function)
 
             one = One()
             one.app, one.name, one.typing = self, name, True
+            one.store_eager_result = self.conf.task_store_eager_result
             one.__dict__.update(options)
             self.tasks[name] = one
             return one
@@ -105,7 +110,7 @@ class App:
         return made
 
     def encoded(self, value: Any) -> Any:
-        return json.loads(json.dumps(value))
+        return codec.loads(codec.dumps(value))
 
     def send_task(
         self, name: str, args: Any, kwargs: Any, task_id: str, add_to_parent: bool = True, chain: Any = None,

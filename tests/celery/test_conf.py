@@ -114,8 +114,7 @@ def test_what_is_used_is_read_and_what_is_not_yet_is_not() -> None:
     for each in known().values():
         by_meaning.setdefault(each.meaning, set()).add(each.name)
     assert by_meaning["used"] - read == set()
-    # the attributes of a task for eager calls are there before these are
-    assert by_meaning["not yet"] & read <= {"task_store_eager_result"}
+    assert by_meaning["not yet"] & read == set()
 
 
 # -------------------------------------------------------------------- other than Celery

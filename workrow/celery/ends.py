@@ -1,14 +1,17 @@
 """The end of a task: what it makes of itself, of what follows it, and of who waits for it."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
+from time import monotonic
 from traceback import format_exception
 from typing import Any
 
-from workrow.celery import outbox, states
+from workrow.celery import hooks, outbox, states
 from workrow.celery.canvas.group import group
 from workrow.celery.canvas.signature import as_signature, listed
 from workrow.celery.current import running
-from workrow.celery.exceptions import ChordError, Ignore, NotRegistered, Reject, Retry, WorkerLostError
+from workrow.celery.exceptions import ChordError, EncodeError, Ignore, NotRegistered, Reject, Retry, WorkerLostError
 from workrow.celery.request import Context
 from workrow.celery.result import result_from_tuple
 from workrow.logs import get_logger
@@ -21,39 +24,106 @@ class End:
     """How a run of a task has ended.
 
     Attributes:
-        state: that it came to.
-        error: what it raised.
+        state: that it came to; None: none.
+        error: what it raised, or what went wrong after it.
         box: what is to be written with its end.
+        value: what it returned or raised.
     """
 
-    state: str
+    state: Any
     error: BaseException | None
     box: outbox.Outbox
+    value: Any = None
+
+    @property
+    def traceback(self) -> str | None:
+        """Of the error, as Python prints it."""
+        return None if self.error is None else "".join(format_exception(self.error))
 
 
-def run(app: Any, task: Any, request: Context) -> End:
-    """Run a task with its call, and say all that follows from its end; nothing of that is written yet."""
+def run(app: Any, task: Any, request: Context, propagate: bool = False) -> End:
+    """Run a task with its call, and say all that follows from its end; nothing of that is written yet.
+
+    What follows from an eager call is done at once, and what goes wrong after the task is raised.
+
+    Args:
+        app: the app.
+        task: one of its tasks.
+        request: the call.
+        propagate: raise what the task raises; a Retry, too.
+    """
     request.children = []
     box = outbox.Outbox()
     task.push_request(request)
     try:
-        with running(task, app), outbox.of_run(box):
-            try:
-                value = task.call(*request.args, **request.kwargs)
-            except BaseException as error:
-                with outbox.into(box):
-                    return End(raised(app, request, error), error, box)
-            with outbox.into(box):
-                return End(succeeded(app, request, value), None, box)
+        with running(task, app), nullcontext() if request.is_eager else outbox.of_run(box):
+            end = _told(app, task, request, box, propagate)
+            if end.state == states.SUCCESS and end.error is not None:
+                hooks.internal_error(task, request, end.error)
+                hooks.failed(task, request, end.error)
+            elif end.error is not None and (isinstance(end.error, WorkerLostError) or _rejected(request, end.error)):
+                hooks.failure_told(task, request, end.error)
+            return end
     finally:
         task.pop_request()
+
+
+def _told(app: Any, task: Any, request: Context, box: outbox.Outbox, propagate: bool) -> End:
+    """Run the task between the signals of its beginning and its end."""
+    hooks.starts(task, request)
+    began = monotonic()
+    state = value = None
+    try:
+        try:
+            end = _end(app, task, request, box, propagate)
+            if not isinstance(end.error, WorkerLostError):
+                state, value = end.state, end.value
+                if state != states.SUCCESS or end.error is None:
+                    hooks.ended(task, request, state, value, monotonic() - began)
+            return end
+        finally:
+            hooks.leaves(task, request, state, value)
+    except Exception as error:
+        hooks.internal_error(task, request, error)
+        raise
+
+
+def _end(app: Any, task: Any, request: Context, box: outbox.Outbox, propagate: bool) -> End:
+    collecting = nullcontext if request.is_eager else partial(outbox.into, box)
+    try:
+        task.before_start(request.id, request.args, request.kwargs)
+        value = task.call(*request.args, **request.kwargs)
+    except BaseException as error:
+        if request.is_eager and not isinstance(error, Exception):
+            raise
+        if propagate and not isinstance(error, Ignore | Reject):
+            raise
+        kept = lost(error)
+        with collecting():
+            return End(raised(app, request, kept), kept, box, kept)
+    with collecting():
+        state, wrong = succeeded(app, request, value)
+    if propagate and wrong is not None:
+        raise wrong
+    return End(state, wrong, box, value if state == states.SUCCESS else wrong)
+
+
+def lost(error: BaseException) -> BaseException:
+    """What is kept of an error: of one that ends programs, that the worker was lost."""
+    match error:
+        case SystemExit():
+            code = 0 if error.code is None else error.code if isinstance(error.code, int) else 1
+            return WorkerLostError(f"Worker exited prematurely: exitcode {code}.")
+        case KeyboardInterrupt():
+            return WorkerLostError("Worker exited prematurely: KeyboardInterrupt.")
+    return error
 
 
 def raised(app: Any, request: Context, error: BaseException) -> str:
     """What follows from what a task has raised; returns the state it came to. What only ends programs is raised on."""
     match error:
         case Reject():
-            if not error.requeue:
+            if _rejected(request, error):
                 failed(app, request, error)
             return states.REJECTED
         case Ignore():
@@ -61,29 +131,33 @@ def raised(app: Any, request: Context, error: BaseException) -> str:
         case Retry():
             _store(app, request, error.exc, states.RETRY, error)
             return states.RETRY
-        case SystemExit():
-            code = 0 if error.code is None else error.code if isinstance(error.code, int) else 1
-            return failed(app, request, WorkerLostError(f"Worker exited prematurely: exitcode {code}."))
-        case KeyboardInterrupt():
-            return failed(app, request, WorkerLostError("Worker exited prematurely: KeyboardInterrupt."))
         case Exception():
             return failed(app, request, error)
     raise error
 
 
-def succeeded(app: Any, request: Context, value: Any) -> str:
-    """Send what follows, keep the result, tell the chord."""
+def _rejected(request: Context, error: BaseException) -> bool:
+    return isinstance(error, Reject) and not error.requeue and not request.is_eager
+
+
+def succeeded(app: Any, request: Context, value: Any) -> tuple[str, BaseException | None]:
+    """Send what follows, keep the result, tell the chord; returns the state it came to, and what went wrong."""
     ids = {"parent_id": request.id, "root_id": request.root_id or request.id}
     try:
-        value = app.encoded(value)
+        if request._kept and (request.chord or not request.ignore_result):
+            value = app.encoded(value)
         follow(request, value, ids)
+    except EncodeError as error:
+        return failed(app, request, error), error
     except Exception as error:
+        if request.is_eager:
+            raise
         failed(app, request, error)
-        return states.SUCCESS  # so its signals say, and its result does not
+        return states.SUCCESS, error  # so its signals say, and its result does not
     _store(app, request, value, states.SUCCESS)
     if request.chord:
         app.backend.add_part(request, states.SUCCESS, value)
-    return states.SUCCESS
+    return states.SUCCESS, None
 
 
 def follow(request: Context, value: Any, ids: dict[str, Any]) -> None:
@@ -135,7 +209,9 @@ def call_errbacks(app: Any, request: Context, error: BaseException, traceback: s
             errback(request, error, traceback)
         else:
             old.append(errback)
-    if old:
+    if old and request.is_eager:
+        group(old, app=app).apply((request.id,))
+    elif old:
         group(old, app=app).apply_async((request.id,), parent_id=request.id, root_id=request.root_id or request.id)
 
 
@@ -195,6 +271,8 @@ def chord_failed(app: Any, children: Any, body: Any, error: ChordError) -> None:
 
 
 def _store(app: Any, request: Context, value: Any, state: str, error: BaseException | None = None) -> None:
+    if not request._kept:
+        return
     if request.ignore_result and not (error is not None and app.conf.task_store_errors_even_if_ignored):
         return
     children = [child.as_tuple() for child in request.children or ()]
@@ -203,7 +281,8 @@ def _store(app: Any, request: Context, value: Any, state: str, error: BaseExcept
 
 
 def revoked(app: Any, request: Context, error: BaseException) -> None:
-    """A call does not run, or was ended: keep that, and tell the chord. Nobody is called."""
+    """A call does not run, or was ended: keep that, tell the chord and who listens. Nobody is called."""
     _store(app, request, error, states.REVOKED, error)
     if request.chord:
         app.backend.add_part(request, states.REVOKED, error)
+    hooks.revoked(app.tasks.get(request.task), request, str(error))

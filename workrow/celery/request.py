@@ -6,6 +6,7 @@ from typing import Any
 class Context:
     """The call of the moment. What was not told is None, and whoever calls a task as a function has told nothing."""
 
+    _kept: bool = True
     _protected: int = 0
     args: Any = None
     argsrepr: str | None = None

@@ -1,9 +1,11 @@
 """The way of calls into the database."""
 
+import warnings
 from typing import Any
 from uuid import uuid4
 
 from workrow.celery import codec, current, outbox
+from workrow.celery.exceptions import AlwaysEagerIgnored
 from workrow.celery.message import delay_of, due_of, message
 from workrow.celery.priorities import job_priority
 from workrow.celery.store import Store
@@ -39,6 +41,8 @@ class Sends:
             QueueNotFound: the queue is not declared, and may not be made.
             OperationalError: the database cannot be reached.
         """
+        if self.conf.task_always_eager and task_type is None:
+            warnings.warn(AlwaysEagerIgnored("task_always_eager has no effect on send_task"), stacklevel=2)
         task_id = str(uuid4()) if task_id is None else task_id
         if not isinstance(task_id, str):
             raise TypeError(f"task_id={task_id!r}: must be text")

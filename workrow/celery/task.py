@@ -8,17 +8,18 @@ from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
-from workrow.celery import outbox
+from workrow.celery import eager, outbox
 from workrow.celery.attributes import Attributes
 from workrow.celery.canvas.chain import _chain
 from workrow.celery.canvas.group import group
 from workrow.celery.canvas.many import chunks, xmap, xstarmap
 from workrow.celery.canvas.signature import Signature, listed, signature
 from workrow.celery.exceptions import Ignore, ImproperlyConfigured, MaxRetriesExceededError, Retry
+from workrow.celery.hooks import Hooks
 from workrow.celery.request import Context
 
 
-class Task(Attributes):
+class Task(Attributes, Hooks):
     """Subclass it for tasks that share hooks or state; ``@app.task`` makes one of a function."""
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
@@ -83,8 +84,30 @@ class Task(Attributes):
         if self.typing:
             self.check_arguments(*(args or ()), **(kwargs or {}))
         options.setdefault("ignore_result", self.ignore_result)
+        if self.app.conf.task_always_eager:
+            return eager.called(self, args, kwargs, task_id, options)
         told = {**self.call_options(), **options}
         return self.app.send_task(self.name, args, kwargs, task_id=task_id or str(uuid4()), task_type=self, **told)
+
+    def apply(
+        self,
+        args: Any = None,
+        kwargs: dict[str, Any] | None = None,
+        link: Any = None,
+        link_error: Any = None,
+        task_id: str | None = None,
+        retries: int | None = None,
+        throw: bool | None = None,
+        logfile: str | None = None,
+        loglevel: int | None = None,
+        headers: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> Any:
+        """Run it here and now, retries too, without waiting for their countdowns; see `eager.apply`."""
+        return eager.apply(
+            self, args, kwargs, link=link, link_error=link_error, task_id=task_id, retries=retries or 0, throw=throw,
+            logfile=logfile, loglevel=loglevel, headers=headers, **options,
+        )  # fmt: skip
 
     def check_arguments(self, *args: Any, **kwargs: Any) -> None:
         """Raises TypeError as a call would."""
@@ -185,7 +208,12 @@ class Task(Attributes):
                 f"Can't retry {self.name}[{request.id}] args:{tuple(request.args)} kwargs:{request.kwargs}"
             )
         when = eta if eta is not None else countdown
-        told = Retry(exc=exc, when=when, is_eager=bool(request.is_eager))
+        if request.is_eager:
+            told = Retry(exc=exc, when=when, is_eager=True, sig=again)
+            if throw:
+                raise told
+            return told
+        told = Retry(exc=exc, when=when)
         with outbox.with_the_end():
             again.apply_async()
         if throw:
@@ -229,6 +257,8 @@ class Task(Attributes):
         )
         for part in reversed(request.chain or ()):
             sig = sig | signature(part, app=self.app)
+        if request.is_eager:
+            raise eager.Replaced(sig.apply())
         with outbox.with_the_end():
             sig.delay()
         raise Ignore("Replaced by new task")

@@ -54,7 +54,39 @@ class _chain(Parts):
     def apply_async(self, args: Any = None, kwargs: dict[str, Any] | None = None, **options: Any) -> Any:
         if not self.tasks:
             return None
+        if self.app.conf.task_always_eager:
+            return self.apply(args, kwargs, **options)
         return self.run(args, kwargs, **{**self.options, **options})
+
+    def apply(
+        self,
+        args: Any = None,
+        kwargs: dict[str, Any] | None = None,
+        link: Any = None,
+        link_error: Any = None,
+        task_id: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """Run its parts here and now, one after the other; raises what one before the last raises."""
+        if not self.tasks:
+            return None
+        args, _, options = self._merge(args, None, options)
+        *parts, last = self.unchained()
+        for callback in listed(link):
+            last.link(callback)
+        for errback in listed(link_error):
+            for part in (*parts, last):
+                part.link_error(errback)
+        options = {name: value for name, value in options.items() if name not in ("link", "link_error", "task_id")}
+        before = None
+        for part in parts:
+            result = part.apply(args, kwargs, **options)
+            result.parent, before = before, result
+            args, kwargs = (result.get(disable_sync_subtasks=False),), None
+        task_id = task_id or self.options.get("task_id")
+        result = last.apply(args, kwargs, **options, **({"task_id": task_id} if task_id else {}))
+        result.parent = before
+        return result
 
     def run(
         self,

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 from workrow.celery.canvas.group import group
-from workrow.celery.canvas.signature import Signature, maybe_signature, signature
+from workrow.celery.canvas.signature import Signature, listed, maybe_signature, signature
 from workrow.celery.current import Host
 
 
@@ -78,12 +78,35 @@ class _chord(Signature):
     ) -> Any:
         kwargs = dict(kwargs or {})
         args = (*(args or ()), *self.args) if args and not self.immutable else self.args
+        if self.app.conf.task_always_eager:
+            return self.apply(args, kwargs, task_id=task_id, **options)
         body = (kwargs.pop("body", None) or self.body).clone()
         header = self.tasks.clone() if isinstance(self.tasks, group) else group(self.tasks, app=self._app)
         options = {**self.options, **options}
         task_id = task_id or options.pop("task_id", None)
         options.pop("task_id", None)
         return self.run(header, body, args, kwargs, task_id=task_id, **options)
+
+    def apply(
+        self,
+        args: Any = None,
+        kwargs: dict[str, Any] | None = None,
+        propagate: bool = True,
+        body: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Run the header here and now, and then the body.
+
+        Args:
+            propagate: raise what a task of the header raises; otherwise the body has it in its list.
+        """
+        kwargs = dict(kwargs or {})
+        body = (kwargs.pop("body", None) or body or self.body).clone()
+        for callback in listed(options.pop("link", None)):
+            body.link(callback)
+        header = group(members_of(self.tasks, self._app), app=self._app).apply((*(args or ()), *self.args), kwargs)
+        given = header.get(propagate=propagate, disable_sync_subtasks=False)
+        return body.apply((given,), **{**self.options, **options})
 
     def run(
         self, header: Any, body: Any, args: Any, kwargs: dict[str, Any], task_id: str | None = None, **options: Any

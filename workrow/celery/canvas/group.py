@@ -61,6 +61,8 @@ class group(Parts):
             raise TypeError("Cannot add link to group: use a chord")
         if link_error is not None:
             raise TypeError("Cannot add link to group: do that on individual tasks")
+        if self.app.conf.task_always_eager:
+            return self.apply(args, kwargs, **options)
         if not self.tasks:
             return self.freeze()
         fixed = {name: value for name, value in self.options.items() if name in FIXED}
@@ -83,6 +85,15 @@ class group(Parts):
         if add_to_parent and parent is not None:
             parent.add_trail(result)
         return result
+
+    def apply(self, args: Any = None, kwargs: dict[str, Any] | None = None, **options: Any) -> Any:
+        """Run its members here and now, one after the other."""
+        if not self.tasks:
+            return self.freeze()
+        options = {**self.options, **options}
+        group_id = options.pop("task_id", None) or str(uuid4())
+        members = [task for task, _ in self._frozen(self.tasks, group_id, None)]
+        return self.app.GroupResult(group_id, [task.apply(args, kwargs, **options) for task in members])
 
     def _frozen(self, tasks: Any, group_id: str, root_id: str | None) -> Iterator[tuple[Any, Any]]:
         for each in tasks:

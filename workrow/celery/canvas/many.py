@@ -20,6 +20,10 @@ class _basemap(Signature):
         task, it = self.kwargs["task"], self.kwargs["it"]
         return self.type.apply_async((), {"task": task, "it": [*it]}, **{**self.options, **options})
 
+    def apply(self, args: Any = None, kwargs: dict[str, Any] | None = None, **options: Any) -> Any:
+        task, it = self.kwargs["task"], self.kwargs["it"]
+        return self.type.apply((), {"task": task, "it": [*it]}, **{**self.options, **options})
+
 
 class xmap(_basemap):
     """``task.map(items)``."""
@@ -57,6 +61,9 @@ class chunks(Signature):
 
     def apply_async(self, args: Any = None, kwargs: dict[str, Any] | None = None, **options: Any) -> Any:
         return self.group().apply_async(args or (), kwargs or {}, **options)
+
+    def apply(self, args: Any = None, kwargs: dict[str, Any] | None = None, **options: Any) -> Any:
+        return self.group().apply(args or (), kwargs or {}, **options)
 
     def group(self) -> group:
         """One member for each run."""

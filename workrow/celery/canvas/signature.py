@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 from uuid import uuid4
 
 from workrow.celery.current import Host, current_app
+from workrow.celery.exceptions import NotRegistered
 
 FIXED = frozenset({"group_id", "stamped_headers"})
 """Options that, once set, no later call replaces."""
@@ -124,9 +125,22 @@ class Signature(dict[str, Any]):
         return self.apply_async(args, kwargs)
 
     def apply_async(self, args: Any = None, kwargs: dict[str, Any] | None = None, **options: Any) -> Any:
-        """Send it."""
+        """Send it, also to an app that has the task where this one has not."""
         args, kwargs, options = self._merge(args, kwargs, options)
-        return self.type.apply_async(args, kwargs, **options)
+        try:
+            task = self.type
+        except NotRegistered:
+            return self.app.send_task(self["task"], args, kwargs, **options)
+        return task.apply_async(args, kwargs, **options)
+
+    def apply(self, args: Any = None, kwargs: dict[str, Any] | None = None, **options: Any) -> Any:
+        """Run it here and now; gives an `EagerResult`."""
+        args, kwargs, options = self._merge(args, kwargs, options)
+        return self.type.apply(args, kwargs, **options)
+
+    def __invert__(self) -> Any:
+        """Send it and wait for its result."""
+        return self.apply_async().get()
 
     def _merge(self, args: Any, kwargs: Any, options: Any, force: bool = False) -> tuple[Any, Any, dict[str, Any]]:
         fixed = {name: value for name, value in self.options.items() if name in FIXED}

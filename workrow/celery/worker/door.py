@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from workrow.arguments.payload import Misfit
-from workrow.celery import ends, foreign_errors, outbox, states
+from workrow.celery import ends, foreign_errors, hooks, outbox, states
 from workrow.celery.exceptions import TaskRevokedError
 from workrow.celery.message import request_of
 from workrow.celery.worker.calls import JOIN, Answer, failure_of
@@ -123,7 +123,9 @@ class Door:
             return self._revoke(claimed, told, str(error))
         box = outbox.Outbox()
         with outbox.into(box):
-            ends.failed(self._app, self._request(claimed, told), error, state)
+            request = self._request(claimed, told)
+            ends.failed(self._app, request, error, state)
+            hooks.failure_told(self._app.tasks.get(claimed.task), request, error)
         return Answer(state, json.dumps(box.effects), failure_of(error, claimed.attempts + 1))
 
     def _revoke(self, claimed: Claimed, told: dict[str, Any], why: str) -> Answer:
