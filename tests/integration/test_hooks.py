@@ -352,3 +352,26 @@ async def test_a_child_process_knows_the_last_attempt(
         await run(process_app.app)
         assert await job.result(timeout=10) == "attempt 2, last: True"
     assert row(conn, job)["error"] == "last: False"
+
+
+@pytest.mark.parametrize("set_by", ["task", "hook"])
+async def test_a_job_sees_no_context_variable_of_one_that_has_ended(open_app: workrow.App, set_by: str) -> None:
+    seen: list[str | None] = []
+
+    @open_app.task(name="look")
+    async def look(n: int) -> None:
+        if set_by == "task":
+            seen.append(tenant.get())
+            tenant.set(str(n))
+
+    @open_app.around_run
+    async def remember(ctx: workrow.JobContext) -> AsyncIterator[None]:
+        if set_by == "hook":
+            seen.append(tenant.get())
+            tenant.set("hook")
+        yield
+
+    many = 100  # so that some are claimed ahead, and started by the end of the one before
+    await look.enqueue_many(None, [{"n": n} for n in range(many)])
+    await run(open_app, concurrency=1)
+    assert seen == [None] * many

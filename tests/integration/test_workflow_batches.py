@@ -110,6 +110,21 @@ async def test_members_add_whatever_they_are_run_in(open_app: workrow.App, conn:
     engine.dispose()
 
 
+async def test_a_job_that_starts_when_a_member_has_ended_adds_nothing(batch_app: workrow.App, conn: Any) -> None:
+    @batch_app.task(name="stranger")
+    async def stranger() -> None:
+        await batch_app.tasks["work"].enqueue(None)
+
+    many = 100  # so that some are claimed ahead, and started by the end of the one before
+    async with workrow.batch(None, on_complete=batch_app.tasks["note"].si("end")) as batch:
+        await batch_app.tasks["work"].enqueue_many(None, [{}] * many)
+    await stranger.enqueue_many(None, [{}] * many)
+    await run(batch_app, concurrency=1)
+    assert len(rows(conn, "work")) == 2 * many
+    assert (await batch.status()).size == many
+    assert {status for _, status in rows(conn, "stranger")} == {"succeeded"}
+
+
 @pytest.mark.parametrize("commits", [True, False])
 async def test_it_commits_with_the_callers_data_or_not_at_all(
     batch_app: workrow.App, conn: Any, database_url: str, commits: bool
