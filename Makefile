@@ -6,11 +6,12 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 ARGS ?=
 MINUTES ?= 10
+DJANGOS ?= 5.2 6.0 6.1
 REAL_CELERY := .workrow/real-celery
 REAL_VERSIONS := 'celery[redis]==5.7.0' kombu==5.7.0 redis==8.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-databases celery-conformance chaos check lint format bench psql schema drop-in lock clean
+.PHONY: help demo dev test test-databases celery-conformance test-django chaos check lint format bench psql schema drop-in lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +47,16 @@ $(REAL_CELERY)/.ready:
 	@$(REAL_CELERY)/bin/python -m pip install --quiet --disable-pip-version-check $(REAL_VERSIONS)
 	@touch $@
 
+test-django: $(READY) ## tests/django on other versions of Django; DJANGOS="5.2 6.0 6.1", which need Python 3.12
+	@for version in $(DJANGOS); do \
+		venv=.workrow/django-$$version; echo "Django $$version"; \
+		test -x $$venv/bin/python || $(BIN)/uv venv --quiet --python 3.12 $$venv \
+			|| { echo "skipped: Django 6 needs Python 3.12, and there is none"; continue; }; \
+		$(BIN)/uv pip install --quiet --python $$venv/bin/python "django~=$$version.0" pytest -e . \
+			|| { echo "skipped: Django $$version cannot be installed"; continue; }; \
+		DJANGO_PYTHON=$(CURDIR)/$$venv/bin/python $(BIN)/python -m pytest tests/django $(ARGS) || exit 1; \
+	done
+
 chaos: $(READY) ## workers under faults for MINUTES=10, then the judge; SEED=, STANDBY=1, PGBOUNCER=1
 	@$(BIN)/python -m tests.chaos.run --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) \
 		$(if $(STANDBY),--standby) $(if $(PGBOUNCER),--pgbouncer) $(ARGS)
@@ -76,7 +87,7 @@ drop-in: $(READY) ## write the list of procrastinate's names in docs/drop-in.md 
 
 lock: $(READY) ## resolve requirements/dev.txt anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-header --group dev --extra embedded pyproject.toml -o requirements/dev.txt >/dev/null
+		--no-emit-find-links --no-header --group dev --extra embedded --extra django pyproject.toml -o requirements/dev.txt >/dev/null
 
 clean: ## remove .venv, caches and the embedded database
 	@rm -rf $(VENV) .workrow .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist build

@@ -78,6 +78,8 @@ class App(Provides, Tasks, Controls, Connected):
 
     worker_type: "type[Worker] | None" = None
     """Instead of `workrow.worker.Worker`: how `workrow.testing` takes the worker in steps."""
+    around_child: str | None = None
+    """``module:attribute`` of what makes the context manager around every call in a child process."""
 
     def __init__(
         self,

@@ -180,12 +180,6 @@ async def test_a_session_with_another_execute(database_url: str, task: Any, conn
     assert conn.execute("SELECT count(*) FROM procrastinate_jobs").fetchone() == (3,)
 
 
-def test_django_is_told_which_of_its_connections(task: Any) -> None:
-    proxy = type("ConnectionProxy", (), {"__module__": "django.utils.connection"})()
-    with pytest.raises(workrow.TransactionError, match=r"Django's is its `connection\.connection`"):
-        task.enqueue(proxy, n=1)
-
-
 class TestPipeline:
     def test_takes_jobs_and_no_copy(self, database_url: str, task: Any, conn: Any) -> None:
         with psycopg.connect(database_url) as on, on.pipeline():

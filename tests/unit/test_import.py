@@ -55,8 +55,8 @@ UNUSED = (
     "cronsim",
 )
 """What stays out of a process that enqueues a text: no schedule, retry, result, rule or conversion is in it."""
-OURS_MOST = 65
-"""So many modules are loaded on top of procrastinate's own 371, for workrow.App is an App of it: 435, of 688 once."""
+OURS_MOST = 66
+"""So many modules are loaded on top of procrastinate's own 371, for workrow.App is an App of it: 437, of 688 once."""
 
 
 def test_who_only_enqueues_loads_no_more_than_that_takes() -> None:

@@ -38,7 +38,7 @@ class Discovers:
             packages, related_name = self._discoveries.pop(0)
             names = packages() if callable(packages) else packages
             if names is None:
-                from django.apps import apps  # type: ignore[import-not-found]
+                from django.apps import apps
 
                 names = [config.name for config in apps.get_app_configs()]
             for name in names:

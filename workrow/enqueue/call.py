@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, ParamSpec, Unpack, cast, overload
 
 import procrastinate
+from asgiref.sync import sync_to_async
 from procrastinate.exceptions import AppNotOpen
 from typing_extensions import TypeVar
 
@@ -22,11 +23,11 @@ from workrow.enqueue.insert import (
     insert_async,
     row_params,
 )
+from workrow.enqueue.own import surrounding_of
 from workrow.enqueue.target import Target
-from workrow.enqueue.transaction import AsyncTransaction, Params, SyncTransaction
+from workrow.enqueue.transaction import FORGOTTEN, AsyncTransaction, Params, SyncTransaction
 from workrow.job import Job
 
-FORGOTTEN: Any = type("nothing", (), {"__repr__": lambda _: "nothing"})()
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -63,7 +64,8 @@ class Call(CeleryWords[P, R]):
 
         Args:
             on: an SQLAlchemy ``AsyncSession``, ``AsyncConnection``, ``Session`` or ``Connection``, a psycopg
-                ``AsyncConnection`` or ``Connection``; or None for a transaction of its own on the opened app.
+                ``AsyncConnection`` or ``Connection``, a connection of Django's; or None for a transaction of its own
+                on the opened app. On a `workrow.django.App` None is Django's connection, and it may be left out.
             *args: the task's own arguments, without the context.
             **kwargs: the same by name.
 
@@ -76,6 +78,7 @@ class Call(CeleryWords[P, R]):
             AlreadyEnqueued: a job with the same queueing lock waits, or of a rule with ``on_conflict="raise"``.
             QueueFull: the queue holds as many jobs as it may.
         """
+        on = surrounding_of(self._task) if on is FORGOTTEN else on
         loops = on is None or transaction.is_async(on)
         arguments = [self._bind(args, kwargs)]
         if loops:
@@ -104,6 +107,7 @@ class Call(CeleryWords[P, R]):
         Raises:
             As `enqueue`.
         """
+        on = surrounding_of(self._task) if on is FORGOTTEN else on
         loops = on is None or transaction.is_async(on)
         arguments = [self._bind((), row) for row in check_rows(self._task.name, rows)]
         if loops:
@@ -166,6 +170,8 @@ class Call(CeleryWords[P, R]):
         task = self._task
         if not arguments:
             return []
+        if on is None and surrounding_of(task) is not FORGOTTEN:
+            return await sync_to_async(self._insert_here)(arguments)
         if (batch := collecting.get()) is not None:
             manager = task.producer.job_manager
             return await collected_async(batch, on, manager, lambda own: self._insert_async(own, arguments), task)
@@ -218,6 +224,8 @@ class Call(CeleryWords[P, R]):
     def _insert_own(self, arguments: Arguments) -> Job[R]:
         """One job in a transaction of its own, blocking."""
         task, manager = self._task, self._task.producer.job_manager
+        if manager.surrounding is not None:
+            return self._insert_here([arguments])[0]
         if (batch := collecting.get()) is not None:
             return collected(batch, None, manager, lambda own: self._insert(own, [arguments]), task)[0]
         if (hooks := task.enqueue_hooks()) and not self._hooked:
@@ -235,6 +243,12 @@ class Call(CeleryWords[P, R]):
             return self._handle(own[0])
         upstream = as_upstream_jobs(task.name, self._options, [arguments], task.max_payload, task.hidden)
         return self._jobs(manager.batch_defer_jobs(upstream))[0]
+
+    def _insert_here(self, arguments: list[Arguments]) -> list[Job[R]]:
+        """Jobs in the transaction around."""
+        manager = self._task.producer.job_manager
+        with manager.own_connection() if collecting.get() is None else manager.own_transaction() as connection:
+            return self._insert(connection, arguments)
 
     def _inside(self, enqueue: Enqueue) -> "Call[P, R]":
         """The call that the hooks have made of this one."""

@@ -1,13 +1,12 @@
 """Turn calls into rows: one INSERT in the caller's transaction, or in one of its own."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, TypeVar
 
 import procrastinate
-import psycopg
+from asgiref.sync import sync_to_async
 from procrastinate import jobs as upstream_jobs
 from procrastinate import manager as upstream_manager
 from procrastinate.connector import BaseConnector
@@ -17,22 +16,22 @@ from workrow.arguments.codec import codec_of
 from workrow.arguments.jsonb import dump_arguments
 from workrow.arguments.secrets import NOTHING, Sealed
 from workrow.database import clock
-from workrow.database.given import asked, pool_of, sync_pool_of, tells_url
+from workrow.database.given import asked, pool_of, sync_pool_of
 from workrow.declare.limits import Line
-from workrow.declare.loud import loud
 from workrow.declare.options import Options, check_lock
 from workrow.enqueue import transaction
 from workrow.enqueue.collecting import collected, collected_async, collecting
 from workrow.enqueue.hiding import OurJob, hidden_of, hidden_params, hide, hide_async, notes
 from workrow.enqueue.not_inserted import cap_params, refusal
+from workrow.enqueue.own import Own
 from workrow.enqueue.transaction import AsyncTransaction, Params, Rows, SyncTransaction
-from workrow.errors import ConfigurationError, check_time
+from workrow.errors import check_time
 
 Arguments = dict[str, Any]
 T = TypeVar("T")
 
 
-class JobManager(upstream_manager.JobManager):
+class JobManager(Own, upstream_manager.JobManager):
     """procrastinate's job manager, whose ``connection=`` takes whatever ``enqueue()`` takes.
 
     Args:
@@ -64,26 +63,6 @@ class JobManager(upstream_manager.JobManager):
         async with (await pool_of(self._given)).connection() as connection:
             return await insert_async(connection, params)
 
-    @loud
-    @asynccontextmanager
-    async def own_connection_async(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-        """A connection whose transaction ends with the block, if it is not in autocommit mode.
-
-        Raises:
-            ConfigurationError: the app's connector has no such connections.
-        """
-        check_own(self._given)
-        async with (await pool_of(self._given)).connection() as connection:
-            yield connection
-
-    @loud
-    @contextmanager
-    def own_connection(self) -> Iterator[psycopg.Connection[Any]]:
-        """The same, blocking."""
-        check_own(self._given)
-        with sync_pool_of(self._given).connection() as connection:
-            yield connection
-
     def insert_own(self, params: Params) -> list[int] | None:
         """The same, blocking."""
         if not isinstance(self._given.get_sync_connector(), procrastinate.SyncPsycopgConnector):
@@ -96,6 +75,8 @@ class JobManager(upstream_manager.JobManager):
     ) -> list[upstream_jobs.Job]:
         """See procrastinate; ``connection``: any of `workrow.enqueue.transaction.AsyncTransaction`."""
         _check_jobs(jobs)
+        if connection is None and self.surrounding is not None:
+            return await sync_to_async(self.batch_defer_jobs)(jobs)
         if (batch := collecting.get()) is not None:
             return await collected_async(batch, connection, self, lambda own: self.batch_defer_jobs_async(jobs, own))
         if connection is None:
@@ -118,7 +99,7 @@ class JobManager(upstream_manager.JobManager):
         if (batch := collecting.get()) is not None:
             return collected(batch, connection, self, lambda own: self.batch_defer_jobs(jobs, own))
         if connection is None:
-            if not self._needs_columns(jobs):
+            if self.surrounding is None and not self._needs_columns(jobs):
                 for hidden in notes(self._given, jobs):
                     self.connector.get_sync_connector().execute_query(sql.load("hide_arguments"), **hidden)
                 return super().batch_defer_jobs(jobs)
@@ -273,21 +254,6 @@ def as_upstream_jobs(
         scheduled_at=options.scheduled_at,
     )
     return [job.evolve(task_kwargs=each) for each in arguments]
-
-
-def check_own(connector: BaseConnector) -> None:
-    """Raise ConfigurationError where there are no transactions beside the caller's, or no database at all."""
-    name = type(connector).__name__
-    if not tells_url(connector):
-        raise ConfigurationError(
-            f"unique, debounce, throttle, expires and limits need a database, which a {name} does not tell: make the "
-            "app with workrow.App('postgresql://…')"
-        )
-    if hasattr(connector, "get_worker_connector"):
-        raise ConfigurationError(
-            f"unique, debounce, throttle, expires and limits cannot join the transaction of a {name}: enqueue on the "
-            "connection of psycopg that Django has, task.enqueue(django.db.connection.connection, …)"
-        )
 
 
 def _with_ids(jobs: list[upstream_jobs.Job], ids: list[int]) -> list[upstream_jobs.Job]:

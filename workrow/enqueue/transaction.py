@@ -1,17 +1,18 @@
 """Run a statement inside the caller's transaction, whoever drives it.
 
 SQLAlchemy's four (``AsyncSession``, ``AsyncConnection``, ``Session``, ``Connection``) on the psycopg, asyncpg and
-psycopg2 dialects, and psycopg's two connections. What is async returns an awaitable, what is sync the rows.
+psycopg2 dialects, psycopg's two connections, and Django's. What is async returns an awaitable, what is sync the rows.
 """
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, TypeAlias, Union, cast
 
 import psycopg
+from asgiref.sync import sync_to_async
 from psycopg.rows import tuple_row
 
 from workrow import sql
@@ -32,13 +33,16 @@ AsyncTransaction: TypeAlias = Union[
 ]
 SyncTransaction: TypeAlias = Union["Session", "scoped_session[Any]", "SAConnection", psycopg.Connection[Any]]
 
+FORGOTTEN: Any = type("nothing", (), {"__repr__": lambda _: "nothing"})()
+"""Where no transaction was named, not even None."""
+
 Rows: TypeAlias = list[tuple[Any, ...]]
 Params: TypeAlias = Mapping[str, Any]
 Explain: TypeAlias = Callable[[Exception, object], Exception | None]
 
 SUPPORTED = (
     "an SQLAlchemy AsyncSession, AsyncConnection, Session or Connection, "
-    "a psycopg AsyncConnection or Connection, or None for a transaction of its own"
+    "a psycopg AsyncConnection or Connection, a connection of Django's, or None for a transaction of its own"
 )
 
 
@@ -54,6 +58,8 @@ def is_async(on: object) -> bool:
         theirs = _sqlalchemy()
         if isinstance(on, theirs.ASYNC + theirs.SYNC):
             return isinstance(on, theirs.ASYNC)
+    if _is_django(on):
+        return False
     raise TransactionError(
         f"cannot enqueue on {on!r:.80}: the first argument is the transaction, before those of the task; "
         f"expected {SUPPORTED}{_hint(on)}"
@@ -81,6 +87,8 @@ async def run_async(on: AsyncTransaction, name: str, params: Params, explain: "E
         ArgumentError: the database's encoding cannot hold an argument.
         InsufficientPrivilege: the transaction's role lacks a grant.
     """
+    if _is_django(on):  # in the thread that has its connection, as Django's own async methods do
+        return await sync_to_async(run)(on, name, params, explain)  # type: ignore[arg-type]
     try:
         if isinstance(on, psycopg.AsyncConnection):
             cursor = psycopg.AsyncCursor(on, row_factory=tuple_row)
@@ -95,6 +103,9 @@ async def run_async(on: AsyncTransaction, name: str, params: Params, explain: "E
 
 def run(on: SyncTransaction, name: str, params: Params, explain: "Explain | None" = None) -> Rows:
     """The same for a sync session or connection."""
+    if _is_django(on):
+        with _django().opened(on) as connection:
+            return run(connection, name, params, explain)
     try:
         if isinstance(on, psycopg.Connection):
             cursor = psycopg.Cursor(on, row_factory=tuple_row)
@@ -121,6 +132,11 @@ def _quiet(error: Exception, params: Params) -> Exception:
             if each is not None:
                 each.args = tuple(str(word).partition("\nDETAIL")[0] for word in each.args)
     return error
+
+
+def atomic(on: Any) -> AbstractContextManager[Any]:
+    """A transaction, or a savepoint in one, on a sync connection of psycopg or Django."""
+    return cast("AbstractContextManager[Any]", _django().atomic(on) if _is_django(on) else on.transaction())
 
 
 COPY_CHARACTERS = 65_536
@@ -152,6 +168,9 @@ async def copy_async(on: AsyncTransaction, name: str, lines: Iterable[str]) -> i
 
 def copy(on: SyncTransaction, name: str, lines: Iterable[str]) -> int:
     """The same in a sync transaction."""
+    if _is_django(on):
+        with _django().opened(on) as connection:
+            return copy(connection, name, lines)
     try:
         target = on if isinstance(on, psycopg.Connection) else _sqlalchemy().driver(on)
         if not isinstance(target, psycopg.Connection):
@@ -200,9 +219,17 @@ def _hint(on: object) -> str:
     kind = type(on)
     if kind.__name__ in ("Engine", "AsyncEngine", "sessionmaker", "async_sessionmaker"):
         return "; an engine has no transaction: use `with engine.begin() as connection`"
-    if kind.__module__.startswith("django."):
-        return "; Django's is its `connection.connection`, inside of `transaction.atomic()` and on psycopg 3"
     return ""
+
+
+def _is_django(on: object) -> bool:
+    return "django.db" in sys.modules and _django().is_connection(on)
+
+
+@cache
+def _django() -> Any:
+    """What is done with Django's connections."""
+    return import_module("workrow.enqueue.django_transaction")
 
 
 @cache

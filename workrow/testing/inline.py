@@ -21,7 +21,8 @@ from workrow.arguments.jsonb import check_rows, dump_arguments
 from workrow.declare.execution import TransactionKind
 from workrow.declare.loud import loud
 from workrow.enqueue import transaction
-from workrow.enqueue.call import FORGOTTEN, Call
+from workrow.enqueue.call import Call
+from workrow.enqueue.transaction import FORGOTTEN
 from workrow.job import Job, Progress, Question, at_work
 from workrow.results.results import check_place, seconds_of
 from workrow.testing.inline_batches import InlineBlock

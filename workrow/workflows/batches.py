@@ -50,8 +50,7 @@ class Members:
             async with AsyncExitStack() as stack:
                 target = self._target(on, origin, loops=True)
                 if target is None:
-                    target = await stack.enter_async_context(manager.own_connection_async())
-                    await stack.enter_async_context(target.transaction())
+                    target = await stack.enter_async_context(manager.own_transaction_async())
 
                 async def join(ids: list[int], after: int | None = None) -> None:
                     if params := self._params(ids, after):
@@ -72,8 +71,7 @@ class Members:
             with ExitStack() as stack:
                 target = self._target(on, origin, loops=False)
                 if target is None:
-                    target = stack.enter_context(manager.own_connection())
-                    stack.enter_context(target.transaction())
+                    target = stack.enter_context(manager.own_transaction())
 
                 def join(ids: list[int], after: int | None = None) -> None:
                     if params := self._params(ids, after):
@@ -151,8 +149,7 @@ class Block(Members):
         outer = self._entered(loops=True)
         async with AsyncExitStack() as stack:
             if self._given is None:
-                self._on = await stack.enter_async_context(self._prepared.manager.own_connection_async())
-                await stack.enter_async_context(self._on.transaction())
+                self._on = await stack.enter_async_context(self._prepared.manager.own_transaction_async())
             self.batch = await self._prepared.write_async(self._on)
             collecting.set(self)
             try:
@@ -174,8 +171,7 @@ class Block(Members):
         outer = self._entered(loops=False)
         with ExitStack() as stack:
             if self._given is None:
-                self._on = stack.enter_context(self._prepared.manager.own_connection())
-                stack.enter_context(self._on.transaction())
+                self._on = stack.enter_context(self._prepared.manager.own_transaction())
             self.batch = self._prepared.write(self._on)
             collecting.set(self)
             try:

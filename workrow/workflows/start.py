@@ -13,6 +13,8 @@ from workrow.declare.loud import Loud
 from workrow.enqueue import transaction
 from workrow.enqueue.call import Call
 from workrow.enqueue.collecting import collecting
+from workrow.enqueue.own import surrounding_of
+from workrow.enqueue.transaction import FORGOTTEN
 from workrow.errors import QueueFull, WorkflowError
 from workrow.workflows import home
 from workrow.workflows.handle import Workflow
@@ -26,6 +28,7 @@ MAX_SIZE = 100_000
 
 def start(flow: Flow[Any, Any], on: Any) -> Any:
     """See `workrow.workflows.values.Flow.enqueue`."""
+    on = _surrounding(flow) if on is FORGOTTEN else on
     loops = on is None or transaction.is_async(on)
     if (alone := _alone(flow)) is not None:
         return _start_job_async(alone, on) if loops else Workflow(None, job=_job(alone, on))
@@ -39,6 +42,12 @@ def start(flow: Flow[Any, Any], on: Any) -> Any:
     writing: Any = prepared.write_async(on)
     writing.__qualname__ = f"{_title(flow)}.enqueue"  # what Python says where it is not awaited
     return writing
+
+
+def _surrounding(flow: Flow[Any, Any]) -> Any:
+    """The transaction around, where the app of its first task knows it."""
+    first = next(tasks_in(flow), None)
+    return FORGOTTEN if first is None else surrounding_of(first.call._task)
 
 
 def _alone(flow: Flow[Any, Any]) -> Signature[Any, Any] | None:

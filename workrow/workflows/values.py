@@ -9,9 +9,9 @@ from typing_extensions import TypeVar
 
 from workrow.context import JobContext
 from workrow.declare.options import WORD, is_word
-from workrow.enqueue.call import FORGOTTEN, Call
+from workrow.enqueue.call import Call
 from workrow.enqueue.celery_words import FlowWords
-from workrow.enqueue.transaction import AsyncTransaction, SyncTransaction
+from workrow.enqueue.transaction import FORGOTTEN, AsyncTransaction, SyncTransaction
 from workrow.errors import OptionError, WorkflowError, brief
 from workrow.workflows.handle import Workflow
 from workrow.workflows.own import hash_of, own

@@ -56,6 +56,7 @@ class Call:
         limit: bytes of JSON that are kept of what it returns; None: nothing is.
         whole: somebody in the parent looks at what it returns.
         batch: the id of the batch that the job is a member of.
+        around: ``module:attribute`` of what makes the context manager around the call; None: nothing is.
     """
 
     module: str
@@ -69,6 +70,7 @@ class Call:
     limit: int | None
     whole: bool
     batch: int | None = None
+    around: str | None = None
 
 
 ABORT = "abort"
@@ -133,8 +135,9 @@ def _run(call: Call, inbox: _Inbox, outbox: Outbox) -> Answer:
     at_work.set(f"{call.job.task_name}[{call.job.id}]")
     collecting.set(None if call.batch is None else Members(Workflow(call.batch), call.job.id))
     try:
-        function = resolve(call.module, call.name)
-        result = _result(call, function, inbox, outbox)
+        with contextlib.nullcontext() if call.around is None else _load(call.around)():
+            function = resolve(call.module, call.name)
+            result = _result(call, function, inbox, outbox)
         flow = _laid_out(result, call.app) if isinstance(result, Flow) else None
     except BaseException as error:
         forks.leave_worker(call.name, made_in, error)

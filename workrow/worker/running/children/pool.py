@@ -116,6 +116,7 @@ class Processes:
             limit,
             whole,
             batch,
+            getattr(task.blueprint, "around_child", None),
         )
         running = self._running[job_id] = _Running()
         try:

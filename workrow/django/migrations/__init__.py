@@ -1,0 +1,1 @@
+"""Each brings the schema to a version; see workrow.django.operations."""
