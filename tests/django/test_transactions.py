@@ -6,6 +6,7 @@ import unittest
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 import workrow
@@ -151,6 +152,31 @@ def test_a_batch_is_a_block() -> None:
 
     with pytest.raises(workrow.TransactionError, match=r"with workrow\.batch\(django\.db\.connection\)"):
         asyncio.run(loops())
+
+
+@in_django
+def test_what_a_job_of_a_batch_enqueues_is_of_the_batch() -> None:
+    with workrow.batch(None, on_complete=thank.si(1)) as batch:
+        ship_all.delay([order(), order()])
+        ship_again.delay(order())
+    work()
+    status = batch.status_sync()
+    assert (status.state, status.size, status.done) == ("succeeded", 5, 5)
+    assert Job.objects.filter(task="letters.thank", status="succeeded").count() == 1
+
+
+@in_django
+def test_a_worker_assumes_the_role_that_django_does() -> None:
+    options = connections.settings["default"]["OPTIONS"]
+    options["assume_role"] = "pg_read_all_data"
+    try:
+        with psycopg.connect(App().database_url) as own:
+            assert own.execute("SELECT current_user").fetchone() == ("pg_read_all_data",)
+    except psycopg.OperationalError as error:
+        assert "permission denied to set role" in str(error)
+        pytest.skip("needs a member of pg_read_all_data")
+    finally:
+        del options["assume_role"]
 
 
 @in_django
