@@ -173,7 +173,8 @@ def test_a_worker_assumes_the_role_that_django_does() -> None:
         with psycopg.connect(App().database_url) as own:
             assert own.execute("SELECT current_user").fetchone() == ("pg_read_all_data",)
     except psycopg.OperationalError as error:
-        assert "permission denied to set role" in str(error)
+        if "permission denied to set role" not in str(error):
+            raise
         pytest.skip("needs a member of pg_read_all_data")
     finally:
         del options["assume_role"]
