@@ -155,7 +155,6 @@ def test_the_command_is_ours_on_djangos_database(django_url: str, tmp_path: Path
     assert '"error": "why not"' in status.stdout
     assert "1: succeeded" in re.sub(r".*\[1\] (\w+).*", r"1: \1", manage(django_url, "workrow", "job", "1").stdout)
     assert manage(django_url, "workrow", "job", "3").stderr.startswith("Error: there is no job 3")
-    assert "--queues" in manage(django_url, "workrow", "worker", "--help").stdout
     called = "from django.core.management import call_command\ncall_command('workrow', 'retry', '2')\nprint('went on')"
     assert shell(django_url, called) == "2: queued\nwent on"
 
