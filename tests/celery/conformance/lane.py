@@ -52,7 +52,10 @@ def see(table: str, row: dict[str, Any], standing: Standing) -> Any:
         standing.want()
     lab.begin()
     given = row.get("input", {})
-    seen = experiment.run(given) if experiment.reads else experiment.run()
+    try:
+        seen = experiment.run(given) if experiment.reads else experiment.run()
+    finally:
+        lab.store().drop_what_waits()
     return json.loads(UUID.sub("<id>", json.dumps(seen, default=shown)))
 
 

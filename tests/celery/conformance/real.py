@@ -45,6 +45,9 @@ class Store:
     def empty(self) -> None:
         self.redis.flushdb()
 
+    def drop_what_waits(self) -> None:
+        self.redis.delete("celery", "other")
+
     def busy(self) -> bool:
         """Whether a call waits, is held by a worker (that includes countdowns), or runs."""
         return any(self.redis.llen(queue) for queue in ("celery", "other")) or self.redis.hlen("unacked") > 0

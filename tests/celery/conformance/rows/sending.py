@@ -236,11 +236,6 @@ def unknown_options() -> Any:
     }
 
 
-class Visitor(canvas.StampingVisitor):  # type: ignore[name-defined, misc]
-    def on_signature(self, sig: Any, **headers: Any) -> dict[str, Any]:
-        return {"visited": "v1"}
-
-
 def stamped(sig: Any, *stamp: dict[str, Any]) -> Any:
     for each in stamp:
         sig.stamp(**each)
@@ -249,6 +244,10 @@ def stamped(sig: Any, *stamp: dict[str, Any]) -> Any:
 
 @experiment("send/stamps")
 def stamping() -> Any:
+    class Visitor(canvas.StampingVisitor):  # type: ignore[name-defined, misc]
+        def on_signature(self, sig: Any, **headers: Any) -> dict[str, Any]:
+            return {"visited": "v1"}
+
     two = stamped(chain(stamps.si(), stamps.si()), {"label": "x", "other": ["p", "q"]})
     calls = {
         "label": stamped(stamps.s(), {"label": "x"}),
