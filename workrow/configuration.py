@@ -28,7 +28,7 @@ LEASE_LEAST, LEASE_MOST = 2.0, 86400.0
 CRASHES_LEAST = 2
 WORKFLOW_MOST = 1_000_000
 HISTORY_MOST = timedelta(days=36500)
-LIFE = ("max_jobs", "max_memory", "slow_callback_duration")
+LIFE = ("max_jobs", "max_memory", "max_jobs_per_child", "max_memory_per_child", "slow_callback_duration")
 WORKER_OPTIONS = (*WorkerOptions.__annotations__, "health", "queue_concurrency", "priority_ageing", *LIFE)
 
 
@@ -159,7 +159,7 @@ def _above_zero(name: str, seconds: Any, what: str) -> float | None:
 
 
 def check_most(**given: Any) -> int | None:
-    """The number of jobs, or of MiB, after which a worker ends.
+    """The number of jobs, or of MiB, after which a worker, or a child process of one, ends.
 
     Raises:
         OptionError: it is none.
@@ -167,7 +167,7 @@ def check_most(**given: Any) -> int | None:
     ((name, most),) = given.items()
     if most is None or is_whole(most, 1):
         return most
-    unit = "MiB" if name == "max_memory" else "jobs"
+    unit = "MiB" if name.startswith("max_memory") else "jobs"
     raise OptionError(f"{name}={brief(most)}: must be a whole number of {unit}, at least 1, or None")
 
 
@@ -177,6 +177,8 @@ def check_worker(options: Mapping[str, Any]) -> None:
     check_ageing(options.get("priority_ageing"))
     check_most(max_jobs=options.get("max_jobs"))
     check_most(max_memory=options.get("max_memory"))
+    check_most(max_jobs_per_child=options.get("max_jobs_per_child"))
+    check_most(max_memory_per_child=options.get("max_memory_per_child"))
     check_duration(options.get("slow_callback_duration"))
     queues = options.get("queues")
     if isinstance(queues, str):

@@ -5,14 +5,15 @@ def page(sender, task_id, exception, **kwargs): ...
 """
 
 import inspect
-import logging
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-logger = logging.getLogger(__name__)
+from workrow.logs import get_logger
+
+logger = get_logger(__name__)
 FIRST_RETRY_SECONDS = LONGER_BY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 30.0
 

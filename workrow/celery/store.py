@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import psycopg
+import psycopg_pool
+
 from workrow.celery.exceptions import OperationalError, TimeoutError
 from workrow.database.connector import Connector
 from workrow.database.given import sync_pool_of
@@ -71,8 +74,8 @@ class Store:
         try:
             with sync_pool_of(self._connector).connection() as connection:
                 return transaction.run(connection, statement, params)
-        except DatabaseUnavailable as error:
-            raise OperationalError(str(error)) from error
+        except (DatabaseUnavailable, psycopg_pool.PoolTimeout, psycopg.OperationalError) as error:
+            raise OperationalError(f"the database cannot be reached: {error}") from error
 
     def wait(self, task_ids: list[str], timeout: float | None, interval: float) -> None:
         """Until all these have ended.

@@ -35,8 +35,10 @@ from workrow.worker.living.retirement import Retirement
 from workrow.worker.living.watchdog import Watchdog
 from workrow.worker.notifications import Notifications
 from workrow.worker.outcome import Claimed, Hold
+from workrow.worker.running.children.pool import Processes
 from workrow.worker.running.executor import Executor
 from workrow.worker.running.progress import ProgressWriter
+from workrow.worker.running.threads import Threads
 from workrow.worker.running.transactions import Transactions
 from workrow.worker.upstream import UpstreamWorker
 
@@ -63,6 +65,7 @@ class Assembly(UpstreamWorker):
         queue_concurrency: slots for each queue, instead of ``queues`` and ``concurrency``.
         priority_ageing: seconds of waiting that count as one level of priority; None: waiting counts nothing.
         max_jobs, max_memory: after so many jobs, or with more MiB than that after one, it ends in order; None: neither.
+        max_jobs_per_child, max_memory_per_child: likewise each child process; None: after 1,000 jobs.
         slow_callback_duration: seconds after which a job that blocks the event loop is told; None: never.
         **options: as `procrastinate.App.run_worker_async`.
     """
@@ -108,6 +111,7 @@ class Assembly(UpstreamWorker):
         self._queue_concurrency = queue_concurrency
         self._priority_ageing = check_ageing(priority_ageing)
         self._retirement = Retirement(check_most(max_jobs=max_jobs), check_most(max_memory=max_memory), self._retire)
+        self._per_child = options.pop("max_jobs_per_child", None), options.pop("max_memory_per_child", None)
         self._watchdog = Watchdog(check_duration(slow_callback_duration))
         self._lease_lost = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -122,7 +126,8 @@ class Assembly(UpstreamWorker):
         self._progress_writer = ProgressWriter(connections.chores.run)
         self._executor = Executor(
             self,
-            self.concurrency,
+            Threads(self.concurrency),
+            Processes(self.concurrency, *self._per_child),
             transactions,
             self._progress_writer.say,
             connections.mark,

@@ -95,8 +95,8 @@ def run_worker(
     concurrency: int | None = None,
     pool: str = "prefork",
     hostname: str | None = None,
-    max_tasks: int | None = None,
-    max_memory: int | None = None,
+    max_tasks_per_child: int | None = None,
+    max_memory_per_child: int | None = None,
     **options: Any,
 ) -> None:
     """Run a worker until it is stopped.
@@ -107,7 +107,8 @@ def run_worker(
         concurrency: calls at a time; None: the number of processors.
         pool: one of `POOLS`.
         hostname: see `host_name`.
-        max_tasks, max_memory: the worker ends in order after so many calls, or with more MiB than that.
+        max_tasks_per_child: so many calls use a child process up.
+        max_memory_per_child: KiB of resident memory, after a call, that use it up as well.
         **options: of `workrow.App.run_worker_async`.
     """
     app.load()
@@ -120,10 +121,10 @@ def run_worker(
     name = host_name(hostname)
     engine = engine_of(app, name, in_process)
     slots = 1 if pool == "solo" else concurrency or app.conf.worker_concurrency or os.cpu_count() or 1
-    if max_tasks:
-        options["max_jobs"] = max_tasks
-    if max_memory:
-        options["max_memory"] = max_memory
+    if max_tasks_per_child:
+        options["max_jobs_per_child"] = max_tasks_per_child
+    if max_memory_per_child:
+        options["max_memory_per_child"] = -(-max_memory_per_child // 1024)
     run = partial(
         engine.run_worker_async,
         queues=[*queues] if queues else app.router.queues(),

@@ -62,7 +62,8 @@ class Executor:
 
     Args:
         worker: what middleware is given.
-        slots: how many jobs run at the same time.
+        threads: for sync tasks.
+        processes: for those that ask for one.
         transactions: runs transactional tasks.
         say: notes how far a job has come.
         mark: writes down that a job which has crashed before is about to start; False if it is no longer ours.
@@ -75,7 +76,8 @@ class Executor:
     def __init__(
         self,
         worker: "UpstreamWorker",
-        slots: int,
+        threads: Threads,
+        processes: Processes,
         transactions: Transactions,
         say: Callable[[Claimed, Step], None],
         mark: Callable[[Claimed], Awaitable[bool]],
@@ -86,8 +88,8 @@ class Executor:
     ) -> None:
         self._worker = worker
         self._tasks = worker.app.tasks
-        self._threads = Threads(slots)
-        self._processes = Processes(slots)
+        self._threads = threads
+        self._processes = processes
         self._transactions = transactions
         self._provision = Provision(getattr(worker.app, "providers", None) or Providers())
         self.runners = Runners(

@@ -19,6 +19,7 @@ from workrow.worker.running.children.child import Call, resolve
 from workrow.worker.running.children.spawned import MIB, Spawned
 
 TERMINATED = "the job was terminated"
+MAX_JOBS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,14 @@ class Processes:
 
     Args:
         size: children at most.
-        max_jobs: so many jobs use a child up.
+        max_jobs: so many jobs use a child up; None: a thousand.
+        max_memory: MiB of resident memory, after a job, that use it up as well.
     """
 
-    def __init__(self, size: int, *, max_jobs: int = 1000) -> None:
+    def __init__(self, size: int, max_jobs: int | None = None, max_memory: int | None = None) -> None:
         self._free = asyncio.Semaphore(size)
-        self._max_jobs = max_jobs
+        self._max_jobs = max_jobs or MAX_JOBS
+        self._max_memory = max_memory
         self._idle: list[Spawned] = []
         self._all: set[Spawned] = set()
         self._running: dict[int, _Running] = {}
@@ -189,6 +192,7 @@ class Processes:
 
     def _put_back(self, used: "Spawned", max_memory: int | None) -> None:
         fit = used.alive and used.jobs < self._max_jobs and not _swollen(used, max_memory)
+        fit = fit and (self._max_memory is None or used.memory() <= self._max_memory * MIB)
         if fit and not self._closed:
             self._idle.append(used)
         else:
