@@ -97,6 +97,7 @@ class Assembly(UpstreamWorker):
             check_slots(f"queue_concurrency[{queue!r}]", slots)
         if queue_concurrency:
             options |= {"queues": list(queue_concurrency), "concurrency": sum(queue_concurrency.values())}
+        self._per_child = options.pop("max_jobs_per_child", None), options.pop("max_memory_per_child", None)
         options = {"stalled_worker_timeout": lease, "update_heartbeat_interval": lease, **options}
         super().__init__(app, **options)
         self._queues = list(self.queues) if self.queues else None
@@ -111,7 +112,6 @@ class Assembly(UpstreamWorker):
         self._queue_concurrency = queue_concurrency
         self._priority_ageing = check_ageing(priority_ageing)
         self._retirement = Retirement(check_most(max_jobs=max_jobs), check_most(max_memory=max_memory), self._retire)
-        self._per_child = options.pop("max_jobs_per_child", None), options.pop("max_memory_per_child", None)
         self._watchdog = Watchdog(check_duration(slow_callback_duration))
         self._lease_lost = asyncio.Event()
         self._hurry = asyncio.Event()
