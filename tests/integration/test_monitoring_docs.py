@@ -39,6 +39,7 @@ def test_every_column_is_told(conn: psycopg.Connection) -> None:
         "quarantine",
         "unroutable",
         "schedules",
+        "celery_schedules",
         "limits",
         "pauses",
         "caps",

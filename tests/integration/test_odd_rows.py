@@ -65,6 +65,8 @@ SEED = (
     "INSERT INTO workrow.job_steps (job_id, name, kind, token, child_id, unwoken) "
     "SELECT id, 'odd', 'call', 0, id, true FROM procrastinate_jobs LIMIT 1",
     "INSERT INTO workrow.job_signals (job_id, name) SELECT id, 'odd' FROM procrastinate_jobs LIMIT 1",
+    "INSERT INTO workrow.celery_beat (app, name, task, schedule, version, last_run_at, declared_at) "
+    "VALUES ('odd', 'odd', 'odd', 'odd', 'odd', now(), now())",
     "INSERT INTO procrastinate_events (job_id, type) SELECT id, 'deferred' FROM procrastinate_jobs LIMIT 1",
 )
 NUMBERS = st.sampled_from(["NaN", "Infinity", "-Infinity", "1e308", "-1e308", "5e-324", "0", "-1", "1e18"])

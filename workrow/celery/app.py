@@ -12,6 +12,7 @@ from workrow.celery.builtins import add_builtins
 from workrow.celery.conf import Settings, is_database
 from workrow.celery.discovery import Discovers
 from workrow.celery.exceptions import ImproperlyConfigured
+from workrow.celery.periodic import Periodic
 from workrow.celery.registry import Registry, shared_tasks, task_name
 from workrow.celery.routes import Router
 from workrow.celery.sending import Sends
@@ -23,7 +24,7 @@ from workrow.logs import get_logger
 logger = get_logger(__name__)
 
 
-class Celery(Sends, Discovers):
+class Celery(Sends, Discovers, Periodic):
     """An application: what ``celery.Celery`` is, on the database.
 
     Args:
@@ -68,15 +69,13 @@ class Celery(Sends, Discovers):
         self.strict_typing = strict_typing
         given = {"broker_url": broker, "result_backend": backend, "include": include and [*include]}
         told = {**(changes or {}), **{k: v for k, v in given.items() if v is not None}, **settings}
-        self.conf = Settings(told, namespace=namespace, on_read=self._tell_notices)
+        self.conf = Settings(told, namespace=namespace, on_read=self._configured)
         if config_source is not None:
             self.conf.config_from_object(config_source)
         if task_cls is not None:
             self.task_cls = task_cls
         self.tasks = Registry()
         self.finalized = False
-        self.on_configure: list[Callable[..., Any]] = []
-        self._periodic: list[tuple[Any, ...]] = []
         self.store = Store(self.database_url)
         if set_as_current:
             current.set_default(self)
@@ -195,6 +194,7 @@ class Celery(Sends, Discovers):
         for task in list(self.tasks.values()):
             annotate(task, self.conf.task_annotations)
         self._tell_notices()
+        self.on_after_finalize.send(self)
 
     # ---------------------------------------------------------------- results
 

@@ -11,10 +11,13 @@ import psycopg
 import psycopg_pool
 
 from workrow.celery.exceptions import OperationalError, TimeoutError
-from workrow.database.connector import Connector
+from workrow.database.connector import CONNECT_TIMEOUT, Connector
 from workrow.database.given import sync_pool_of
+from workrow.database.held import bound_transaction
 from workrow.enqueue import transaction
 from workrow.errors import DatabaseUnavailable
+
+Run = Callable[..., list[tuple[Any, ...]]]
 
 LONGEST_PAUSE = 0.05
 """Seconds between two looks for a result, once it has been waited for as long."""
@@ -76,6 +79,21 @@ class Store:
                 return transaction.run(connection, statement, params)
         except (DatabaseUnavailable, psycopg_pool.PoolTimeout, psycopg.OperationalError) as error:
             raise OperationalError(f"the database cannot be reached: {error}") from error
+
+    @contextmanager
+    def bounded(self, patience: int) -> Iterator[Run]:
+        """A transaction, as a function that runs a statement in it and gives its rows.
+
+        Args:
+            patience: milliseconds for which a statement waits at most for what somebody's open transaction holds.
+
+        Raises:
+            psycopg.Error: one of `workrow.database.held.ERRORS` if that holds it for longer.
+        """
+        pool = sync_pool_of(self._connector)
+        with pool.connection(timeout=CONNECT_TIMEOUT) as connection, connection.transaction():
+            connection.execute(bound_transaction(patience), prepare=False)
+            yield lambda statement, **params: transaction.run(connection, statement, params)
 
     def wait(self, task_ids: list[str], timeout: float | None, interval: float) -> None:
         """Until all these have ended.

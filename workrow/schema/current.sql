@@ -63,6 +63,21 @@ CREATE TABLE workrow.history (
     workflow_node integer
 ) PARTITION BY RANGE (finished_at);
 
+CREATE TABLE workrow.celery_beat (
+    app text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    task text NOT NULL,
+    schedule text NOT NULL,
+    timezone text,
+    version text NOT NULL,
+    last_run_at timestamp with time zone NOT NULL,
+    total_run_count bigint NOT NULL DEFAULT 0,
+    next_run_at timestamp with time zone,
+    last_error text,
+    declared_at timestamp with time zone NOT NULL,
+    CONSTRAINT celery_beat_pkey PRIMARY KEY (app, name)
+);
+
 CREATE TABLE workrow.celery_chords (
     group_id text COLLATE "C" NOT NULL,
     size integer,
@@ -5540,6 +5555,20 @@ SELECT
 FROM workrow.queue_caps AS cap
 WHERE coalesce(cap.max_depth, cap.declared_depth) IS NOT NULL;
 
+CREATE OR REPLACE VIEW workrow.celery_schedules AS
+SELECT
+    app,
+    name,
+    task,
+    schedule,
+    timezone,
+    last_run_at,
+    total_run_count,
+    next_run_at,
+    last_error,
+    declared_at
+FROM workrow.celery_beat;
+
 CREATE OR REPLACE VIEW workrow.held AS
 WITH open_transactions AS MATERIALIZED (
     SELECT held_lock.transactionid AS id, held_lock.pid, session.xact_start
@@ -6446,5 +6475,21 @@ BEGIN
     COMMENT ON COLUMN workrow.steps.result IS 'what it returned, or the signal''s value';
     COMMENT ON COLUMN workrow.steps.error IS 'why there is no result';
     COMMENT ON COLUMN workrow.steps.error_type IS 'its type';
+END
+$comment$;
+
+DO $comment$
+BEGIN
+    COMMENT ON VIEW workrow.celery_schedules IS 'Entries of the beat_schedule of Celery apps.';
+    COMMENT ON COLUMN workrow.celery_schedules.app IS 'the name of the app';
+    COMMENT ON COLUMN workrow.celery_schedules.name IS 'the name of the entry';
+    COMMENT ON COLUMN workrow.celery_schedules.task IS 'the task that it sends';
+    COMMENT ON COLUMN workrow.celery_schedules.schedule IS 'when: an interval, a crontab, the sun, for people';
+    COMMENT ON COLUMN workrow.celery_schedules.timezone IS 'the app''s; NULL: none was set';
+    COMMENT ON COLUMN workrow.celery_schedules.last_run_at IS 'when it was sent last; before the first time, when it was first declared';
+    COMMENT ON COLUMN workrow.celery_schedules.total_run_count IS 'how often it was due';
+    COMMENT ON COLUMN workrow.celery_schedules.next_run_at IS 'when it is due next; long past: nobody runs beat; NULL: not known yet';
+    COMMENT ON COLUMN workrow.celery_schedules.last_error IS 'why nothing was sent the last time; NULL: it was';
+    COMMENT ON COLUMN workrow.celery_schedules.declared_at IS 'when a beat last said that it has this entry, about once a minute';
 END
 $comment$;

@@ -5,11 +5,13 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 from workrow.app import App
 from workrow.celery import ends, outbox
+from workrow.celery.beat.process import beside
 from workrow.celery.exceptions import ImproperlyConfigured
 from workrow.celery.foreign_errors import WorkerLostError
 from workrow.celery.message import request_of
@@ -97,6 +99,7 @@ def run_worker(
     hostname: str | None = None,
     max_tasks_per_child: int | None = None,
     max_memory_per_child: int | None = None,
+    beat: bool = False,
     **options: Any,
 ) -> None:
     """Run a worker until it is stopped.
@@ -109,6 +112,7 @@ def run_worker(
         hostname: see `host_name`.
         max_tasks_per_child: so many calls use a child process up.
         max_memory_per_child: KiB of resident memory, after a call, that use it up as well.
+        beat: send what is due of ``beat_schedule``, too; see `workrow.celery.beat.Beat`.
         **options: of `workrow.App.run_worker_async`.
     """
     app.load()
@@ -132,7 +136,8 @@ def run_worker(
         name=name,
         **options,
     )
-    asyncio.run(_serve(engine, run))
+    with beside(app) if beat else nullcontext():
+        asyncio.run(_serve(engine, run))
 
 
 async def _serve(engine: Any, run: Any) -> None:

@@ -1,1 +1,1 @@
-DROP TABLE workrow.celery_results, workrow.celery_groups, workrow.celery_chords, workrow.celery_parts, workrow.celery_revoked
+DROP TABLE workrow.celery_results, workrow.celery_groups, workrow.celery_chords, workrow.celery_parts, workrow.celery_revoked, workrow.celery_beat

@@ -1,0 +1,1 @@
+DROP VIEW workrow.celery_schedules
