@@ -2,6 +2,7 @@
 
 import json
 from collections import deque
+from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -108,6 +109,9 @@ class App:
             return one
 
         return made
+
+    def together(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def encoded(self, value: Any) -> Any:
         return codec.loads(codec.dumps(value))

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from workrow.celery.commands import main
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "from-celery.md"
 HEADING = "## Every name\n"
@@ -20,8 +22,8 @@ ROW = re.compile(r"^\| (?P<names>`[^|]+`) \| (?P<verdict>[^|]+) \| (?P<note>[^|]
 PLACES = {
     "Celery": "app", "Task": "task", "Signature": "canvas", "chain": "canvas:_chain", "group": "canvas",
     "chord": "canvas:_chord", "chunks": "canvas", "StampingVisitor": "canvas", "AsyncResult": "result",
-    "ResultSet": "result", "GroupResult": "result", "EagerResult": "result", "Control": "app.control",
-    "Inspect": "app.control", "crontab": "schedules", "schedule": "schedules", "solar": "schedules",
+    "ResultSet": "result", "GroupResult": "result", "EagerResult": "result", "Control": "control",
+    "Inspect": "control", "crontab": "schedules", "schedule": "schedules", "solar": "schedules",
 }  # fmt: skip
 """Where the door has the classes, if it has them."""
 
@@ -58,12 +60,16 @@ def is_offered(group: str, name: str) -> bool:
         module, _, renamed = PLACES[group[:-1]].partition(":")
         kind = _get(f"workrow.celery.{module}", renamed or group[:-1])
         return kind is not None and (hasattr(kind, name) or name in _set_by(kind))
+    if group == "commands":
+        return name.partition(" ")[2] in main.commands
+    if (command := main.commands.get(group.removeprefix("options of celery "))) is not None:
+        return name.lower() in {word for each in command.params for word in (*each.opts, each.name or "")}
     return name.strip("-").replace("-", "_").lower() in words()
 
 
 def is_asked(group: str) -> bool:
     """Whether `is_offered` asks the door itself; of options and commands it only finds the word in the code."""
-    return group.endswith(".") or group == "celery" or group.startswith("celery.")
+    return group.endswith(".") or group in ("celery", "commands") or group.startswith("celery.")
 
 
 def _get(module: str, name: str) -> Any:

@@ -10,6 +10,7 @@ from workrow.celery.annotations import annotate
 from workrow.celery.backend import Backend
 from workrow.celery.builtins import add_builtins
 from workrow.celery.conf import Settings, is_database
+from workrow.celery.control import Control
 from workrow.celery.discovery import Discovers
 from workrow.celery.exceptions import ImproperlyConfigured
 from workrow.celery.periodic import Periodic
@@ -141,6 +142,10 @@ class Celery(Sends, Discovers, Periodic):
     @cached_property
     def backend(self) -> Backend:
         return Backend(self, self.store)
+
+    @cached_property
+    def control(self) -> Control:
+        return Control(self)
 
     # ---------------------------------------------------------------- tasks
 

@@ -24,7 +24,7 @@ class Backend:
         self._database = store
 
     @property
-    def _lasts(self) -> float | None:
+    def lasts(self) -> float | None:
         """Seconds for which results are kept; None: for ever."""
         lasts = self.app.conf.result_expires
         if lasts is None:
@@ -65,7 +65,7 @@ class Backend:
                 "worker": request.hostname, "retries": request.retries,
                 "queue": (request.delivery_info or {}).get("routing_key"),
             }  # fmt: skip
-        if (lasts := self._lasts) is not None:
+        if (lasts := self.lasts) is not None:
             told["lasts"] = lasts
         outbox.put("results", told, self._database.write)
 
@@ -110,13 +110,13 @@ class Backend:
 
     def cleanup(self) -> None:
         """Delete what has expired."""
-        while self._database.run("celery_prune", lasts=self._lasts or 86400)[0][0]:
+        while self._database.run("celery_prune", lasts=self.lasts or 86400)[0][0]:
             pass
 
     # ---------------------------------------------------------------- groups and chords
 
     def save_group(self, group_id: str, told: Any) -> None:
-        outbox.put("groups", {"group_id": group_id, "members": told, "lasts": self._lasts}, self._database.write)
+        outbox.put("groups", {"group_id": group_id, "members": told, "lasts": self.lasts}, self._database.write)
 
     def saved_group(self, group_id: str) -> Any:
         rows = self._database.run("celery_group", id=str(group_id))
@@ -140,7 +140,10 @@ class Backend:
         part = {
             "group_id": request.group, "position": request.group_index, "task_id": request.id, "state": state,
             "value": packed(state, value), "body": codec.pack(request.chord),
-            "children": [child.as_tuple() for child in request.children or ()],
+            "last_part": {
+                "id": request.id, "root_id": request.root_id,
+                "children": [child.as_tuple() for child in request.children or ()],
+            },
             "queue": (request.delivery_info or {}).get("routing_key") or self.app.conf.task_default_queue,
         }  # fmt: skip
         outbox.put("parts", part, self._database.write)

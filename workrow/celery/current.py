@@ -1,7 +1,7 @@
 """The app and the task of the moment."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 from weakref import WeakSet
@@ -15,6 +15,8 @@ class Host(Protocol):
 
     @property
     def backend(self) -> Any: ...
+
+    def together(self) -> AbstractContextManager[None]: ...
 
     def AsyncResult(self, task_id: str, **options: Any) -> Any: ...
 

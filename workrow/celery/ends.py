@@ -273,11 +273,16 @@ def chord_failed(app: Any, children: Any, body: Any, error: ChordError) -> None:
 def _store(app: Any, request: Context, value: Any, state: str, error: BaseException | None = None) -> None:
     if not request._kept:
         return
-    if request.ignore_result and not (error is not None and app.conf.task_store_errors_even_if_ignored):
+    if request.ignore_result and (error is None or not _keeps_errors(app, request)):
         return
     children = [child.as_tuple() for child in request.children or ()]
     traceback = "".join(format_exception(error)) if error is not None and error.__traceback__ else None
     app.backend.store(request.id, state, value, children=children, traceback=traceback, request=request)
+
+
+def _keeps_errors(app: Any, request: Context) -> bool:
+    task = app.tasks.get(request.task)
+    return bool(app.conf.task_store_errors_even_if_ignored if task is None else task.store_errors_even_if_ignored)
 
 
 def revoked(app: Any, request: Context, error: BaseException) -> None:

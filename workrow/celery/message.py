@@ -13,34 +13,12 @@ IN_MESSAGE = (
     *("ignore_result", "replaced_task_nesting", "correlation_id", "origin", "stamped_headers"),
 )
 """Options of a call that its job carries under their own names; of a group's id without the ending."""
-KNOWN = frozenset(
-    {
-        *IN_MESSAGE,
-        *(
-            "countdown",
-            "eta",
-            "expires",
-            "priority",
-            "queue",
-            "routing_key",
-            "exchange",
-            "headers",
-            "link",
-            "link_error",
-        ),
-        *(
-            "time_limit",
-            "soft_time_limit",
-            "serializer",
-            "compression",
-            "retry",
-            "retry_policy",
-            "producer",
-            "publisher",
-        ),
-        *("connection", "add_to_parent", "delivery_mode", "immediate", "mandatory", "exchange_type", "stamps"),
-    }
-)
+KNOWN = {
+    *IN_MESSAGE,
+    *("add_to_parent", "compression", "connection", "countdown", "delivery_mode", "eta", "exchange", "exchange_type"),
+    *("expires", "headers", "immediate", "link", "link_error", "mandatory", "priority", "producer", "publisher"),
+    *("queue", "retry", "retry_policy", "routing_key", "serializer", "soft_time_limit", "stamps", "time_limit"),
+}
 PACKED = ("args", "kwargs", "chain", "chord", "callbacks", "errbacks", "headers", "stamps", "properties")
 
 

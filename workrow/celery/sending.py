@@ -1,6 +1,7 @@
 """The way of calls into the database."""
 
 import warnings
+from contextlib import AbstractContextManager
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +23,10 @@ class Sends:
     def AsyncResult(self, task_id: str, **options: Any) -> Any:
         """The result of a call."""
         raise NotImplementedError
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is sent inside is written at once, at the end of the block; nothing, if it raises."""
+        return outbox.together(self.store.write)
 
     def send_task(
         self,

@@ -138,6 +138,10 @@ class Task(Attributes, Hooks):
             return True
         return sum(each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) for each in parameters) > 1
 
+    def update_state(self, task_id: str | None = None, state: str | None = None, meta: Any = None, **_: Any) -> None:
+        """Say how far it has come, seen at once: ``AsyncResult.state`` and ``info``."""
+        self.backend.store(task_id or self.request.id, state, meta)
+
     def AsyncResult(self, task_id: str, **options: Any) -> Any:
         return self.app.AsyncResult(task_id, task_name=self.name, **options)
 

@@ -84,7 +84,7 @@ CREATE TABLE workrow.celery_chords (
     ended integer NOT NULL DEFAULT 0,
     fired boolean NOT NULL DEFAULT false,
     body jsonb,
-    children jsonb,
+    last_part jsonb,
     queue_name text,
     noted_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT celery_chords_pkey PRIMARY KEY (group_id)
@@ -1856,13 +1856,13 @@ BEGIN
         GROUP BY told.value ->> 'group_id'
     ) AS grown
     WHERE celery_chords.group_id = grown.group_id AND NOT fired;
-    INSERT INTO workrow.celery_chords AS known (group_id, size, ended, body, children, queue_name)
+    INSERT INTO workrow.celery_chords AS known (group_id, size, ended, body, last_part, queue_name)
     SELECT
         group_id,
         max(size),
         count(task_id),
         (array_agg(body ORDER BY n DESC, m DESC) FILTER (WHERE task_id IS NOT NULL))[1],
-        (array_agg(children ORDER BY n DESC, m DESC) FILTER (WHERE task_id IS NOT NULL))[1],
+        (array_agg(last_part ORDER BY n DESC, m DESC) FILTER (WHERE task_id IS NOT NULL))[1],
         (array_agg(queue ORDER BY n DESC, m DESC) FILTER (WHERE task_id IS NOT NULL))[1]
     FROM unnest(effects) WITH ORDINALITY AS effect (told, n)
     CROSS JOIN LATERAL (
@@ -1871,7 +1871,7 @@ BEGIN
             CAST(given.value ->> 'size' AS integer) AS size,
             given.value ->> 'task_id' AS task_id,
             given.value -> 'body' AS body,
-            given.value -> 'children' AS children,
+            given.value -> 'last_part' AS last_part,
             given.value ->> 'queue' AS queue,
             given.m
         FROM jsonb_array_elements(
@@ -1885,7 +1885,7 @@ BEGIN
         size = coalesce(known.size, excluded.size),
         ended = known.ended + excluded.ended,
         body = coalesce(excluded.body, known.body),
-        children = coalesce(excluded.children, known.children),
+        last_part = coalesce(excluded.last_part, known.last_part),
         queue_name = coalesce(excluded.queue_name, known.queue_name);
     INSERT INTO workrow.celery_parts (group_id, position, task_id, state, value)
     SELECT part.group_id, part.position, part.task_id, part.state, part.value
@@ -1897,13 +1897,13 @@ BEGIN
         UPDATE workrow.celery_chords
         SET fired = true
         WHERE group_id = ANY(changed) AND size = ended AND NOT fired
-        RETURNING group_id, body, children, queue_name
+        RETURNING group_id, body, last_part, queue_name
     )
     INSERT INTO procrastinate_jobs (queue_name, task_name, args)
     SELECT
         queue_name, 'workrow.celery.join',
         jsonb_build_object(
-            'id', 'join-' || group_id, 'args', jsonb_build_array(group_id, body, coalesce(children, '[]')),
+            'id', 'join-' || group_id, 'args', jsonb_build_array(group_id, body, coalesce(last_part, '{}')),
             'kwargs', jsonb_build_object()
         )
     FROM complete;

@@ -120,8 +120,9 @@ class _chord(Signature):
             options.pop(name, None)
         result = header.freeze(group_id=group_id, chord=body, root_id=root_id)
         if len(result):
-            self.app.backend.apply_chord(result, body)
-            result = header.apply_async(args, kwargs, task_id=group_id, **options)
+            with self.app.together():
+                self.app.backend.apply_chord(result, body)
+                result = header.apply_async(args, kwargs, task_id=group_id, **options)
         else:
             body.delay([])
         last.parent = result

@@ -73,11 +73,12 @@ class group(Parts):
         frozen = [*self._frozen(self.tasks, group_id, options.get("root_id"))]
         if chord is None:
             chord = next((task.options["chord"] for task, _ in frozen if task.options.get("chord")), None)
-        if chord is not None:
-            self.app.backend.set_chord_size(group_id, sum(parts_of(task) for task, _ in frozen))
-        for index, (task, _) in enumerate(frozen):
-            told = {**options, "chord": chord} if chord is not None else options
-            task.apply_async(args=args, kwargs=kwargs, add_to_parent=False, group_index=index, **told)
+        with self.app.together():
+            if chord is not None:
+                self.app.backend.set_chord_size(group_id, sum(parts_of(task) for task, _ in frozen))
+            for index, (task, _) in enumerate(frozen):
+                told = {**options, "chord": chord} if chord is not None else options
+                task.apply_async(args=args, kwargs=kwargs, add_to_parent=False, group_index=index, **told)
         result = self.app.GroupResult(group_id, [each for _, each in frozen])
         if len(frozen) == 1 and hasattr(result.results[0], "results"):
             result = result.results[0]

@@ -2,8 +2,10 @@
 
 import click
 
+from workrow import __version__
 from workrow.celery.commands.apps import AppGroup
-from workrow.celery.commands.calls import call, result
+from workrow.celery.commands.beat import beat
+from workrow.celery.commands.calls import call, purge, result
 from workrow.celery.commands.worker import worker
 
 
@@ -15,7 +17,7 @@ from workrow.celery.commands.worker import worker
 @click.option("--result-backend", envvar="RESULT_BACKEND", help="The same; results are where the calls are.")
 @click.option("--workdir", type=click.Path(exists=True, file_okay=False), help="Change to this directory first.")
 @click.option("-C", "--no-color", is_flag=True, envvar="NO_COLOR", hidden=True)
-@click.option("-q", "--quiet", is_flag=True, help="Say less.")
+@click.version_option(__version__)
 @click.pass_context
 def main(
     context: click.Context,
@@ -24,11 +26,10 @@ def main(
     result_backend: str | None,
     workdir: str | None,
     no_color: bool,
-    quiet: bool,
 ) -> None:
     """Celery's commands, on workrow."""
     AppGroup.set_up(context, path, broker or result_backend, workdir)
 
 
-for each in (worker, call, result):
+for each in (worker, beat, call, result, purge):
     main.add_command(each)

@@ -1,4 +1,4 @@
-"""``call`` and ``result``."""
+"""``call``, ``result`` and ``purge``."""
 
 import json
 from datetime import datetime
@@ -35,7 +35,6 @@ def _seconds_or_time(context: click.Context, option: click.Parameter, text: str 
 @click.option("--expires", callback=_seconds_or_time, help="Seconds, or a time, after which it does not start.")
 @click.option("--serializer", default="json", hidden=True)
 @click.option("--queue", help="Its queue.")
-@click.option("--exchange", hidden=True)
 @click.option("--routing-key", hidden=True)
 @click.pass_obj
 def call(app: Any, /, name: str, args: Any, kwargs: Any, **options: Any) -> None:
@@ -54,3 +53,17 @@ def result(app: Any, /, task_id: str, task: str | None, traceback: bool) -> None
     found = app.AsyncResult(task_id)
     value = found.traceback if traceback else found.get()
     click.echo(json.dumps(value, default=repr))
+
+
+@click.command()
+@click.option("-f", "--force", is_flag=True, help="Do not ask.")
+@click.option("-Q", "--queues", metavar="A,B", help="These queues.")
+@click.option("-X", "--exclude-queues", metavar="A,B", help="All but these.")
+@click.pass_obj
+def purge(app: Any, /, force: bool, queues: str | None, exclude_queues: str | None) -> None:
+    """Delete the calls that wait; there is no undo."""
+    excluded = (exclude_queues or "").split(",")
+    wanted = [each for each in (queues.split(",") if queues else app.router.queues()) if each not in excluded]
+    if not force:
+        click.confirm(f"Delete the calls that wait in {', '.join(wanted)}?", abort=True)
+    click.echo(f"{app.control.purge(wanted)} calls were deleted")

@@ -24,6 +24,7 @@ MEANINGLESS = {
     "heartbeat_interval": "--heartbeat-interval: it is a fraction of the lease",
     "autoscale": "--autoscale: -c slots cost nothing while they are idle",
     "schedule_filename": "-s: what beat has done is in the database",
+    "scheduler": "--scheduler: what beat has done is in the database",
 }
 """Options of Celery's that change nothing here, and why; each is said once."""
 DAEMON = ("detach", "pidfile", "uid", "gid", "umask", "executable")
@@ -39,9 +40,11 @@ DAEMON = ("detach", "pidfile", "uid", "gid", "umask", "executable")
 @click.option("--soft-time-limit", type=float, help="Seconds after which SoftTimeLimitExceeded is raised inside.")
 @click.option("--max-tasks-per-child", type=click.IntRange(1), help="So many calls use a child process up.")
 @click.option("--max-memory-per-child", type=click.IntRange(1), help="KiB after which a child process is replaced.")
+@click.option("--purge", "--discard", "purge", is_flag=True, help="Delete the calls that wait, first.")
 @click.option("-Q", "--queues", metavar="A,B", help="The queues; by default those of task_queues, or the default one.")
 @click.option("-X", "--exclude-queues", metavar="A,B", help="All but these.")
 @click.option("-I", "--include", metavar="A,B", help="More modules to import.")
+@click.option("-B", "--beat", is_flag=True, help="Send what is due of beat_schedule too; any number of workers may.")
 @click.option("-O", "optimization", hidden=True)
 @click.option("--prefetch-multiplier", hidden=True)
 @click.option("--disable-prefetch", is_flag=True, hidden=True)
@@ -54,6 +57,7 @@ DAEMON = ("detach", "pidfile", "uid", "gid", "umask", "executable")
 @click.option("--heartbeat-interval", hidden=True)
 @click.option("--autoscale", hidden=True)
 @click.option("-s", "--schedule-filename", "--schedule", "schedule_filename", hidden=True)
+@click.option("--scheduler", hidden=True)
 @click.option("-D", "--detach", is_flag=True, hidden=True)
 @click.option("--pidfile", hidden=True)
 @click.option("--uid", hidden=True)
@@ -88,6 +92,8 @@ def told(app: Any, options: dict[str, Any]) -> dict[str, Any]:
         raise click.UsageError(f"--concurrency={concurrency}: must be a whole number, or auto")
     queues = _listed(options["queues"]) or app.router.queues()
     queues = [each for each in queues if each not in _listed(options["exclude_queues"])]
+    if options["purge"]:
+        click.echo(f"{app.control.purge(queues)} calls were deleted")
     return {
         "queues": queues,
         "concurrency": int(concurrency) if concurrency and concurrency != "auto" else conf.worker_concurrency,
@@ -95,6 +101,7 @@ def told(app: Any, options: dict[str, Any]) -> dict[str, Any]:
         "hostname": options["hostname"],
         "max_tasks_per_child": options["max_tasks_per_child"] or conf.worker_max_tasks_per_child,
         "max_memory_per_child": options["max_memory_per_child"] or conf.worker_max_memory_per_child,
+        "beat": options["beat"],
     }
 
 

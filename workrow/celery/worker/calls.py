@@ -9,8 +9,11 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from workrow.celery import ends, outbox, states
+from workrow.celery.current import running
 from workrow.celery.foreign_errors import SoftTimeLimitExceeded
 from workrow.celery.message import request_of
+from workrow.celery.request import Context
+from workrow.celery.result import result_from_tuple
 from workrow.worker.outcome import describe
 
 APP = "WORKROW_CELERY_APP"
@@ -48,7 +51,7 @@ def served() -> Any:
         app: Any = importlib.import_module(module)
         for part in attribute.split("."):
             app = getattr(app, part)
-        app.finalize()
+        app.load()
         serve(app)
     return _served[0]
 
@@ -80,13 +83,15 @@ def failure_of(error: BaseException, attempt: int) -> str:
     return describe(error, attempt, discarded=False)[:-1] + ',"told":true}'
 
 
-def _join(app: Any, group_id: str, body: Any, children: Any) -> Answer:
-    from workrow.celery.result import result_from_tuple
-
+def _join(app: Any, group_id: str, body: Any, last_part: dict[str, Any]) -> Answer:
+    """Send the body as the part would that has ended last: the calls are its children, and the errbacks' those."""
     box = outbox.Outbox()
-    with outbox.into(box):
-        results = [result_from_tuple(child, app) for child in children]
-        ends.header_ended(app, group_id, body, results, app.backend.parts(group_id))
+    request = Context(last_part, called_directly=False)
+    request.children = [result_from_tuple(child, app) for child in last_part.get("children", ())]
+    part = app.Task()
+    part.push_request(request)
+    with outbox.into(box), running(part, app):
+        ends.header_ended(app, group_id, body, request.children, app.backend.parts(group_id))
     return Answer(states.SUCCESS, json.dumps({**box.effects, "sent": group_id}))
 
 
@@ -98,14 +103,14 @@ def _limited(seconds: float | None) -> Iterator[None]:
         return
 
     def raise_inside(*_: object) -> None:
-        if running:
+        if inside:
             raise SoftTimeLimitExceeded
 
-    running = True
+    inside = True
     signal.signal(signal.SIGALRM, raise_inside)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
-        running = False
+        inside = False
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import signal
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -113,7 +114,7 @@ class Door:
         found = CAUSE.search(error.cause)
         told = error.cause
         if found:
-            number = getattr(__import__("signal"), found[1] or "", None)
+            number = getattr(signal, found[1] or "", None)
             told = f"signal {int(number)} ({found[1]})" if number else f"exitcode {found[2]}"
         lost = foreign_errors.WorkerLostError(f"Worker exited prematurely: {told} Job: {claimed.id}.")
         return lost, states.FAILURE

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import socket
-import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -19,12 +18,15 @@ from workrow.celery.rates import rate_of
 from workrow.celery.worker.calls import APP, JOIN, run_call, serve, served
 from workrow.celery.worker.door import Door
 from workrow.celery.worker.revoked import Revoked
+from workrow.declare.found import MAINS, found_as
 from workrow.logs import get_logger
 
 logger = get_logger(__name__)
 
 ENDED = "workrow.celery.ended"
 """The task that is called of calls that have ended without a word: their workers died too often, say."""
+FORGET_SECONDS = 300.0
+"""How often expired results are deleted."""
 POOLS = {"prefork": True, "processes": True, "threads": False, "solo": False, "gevent": False, "eventlet": False}
 """Kinds of pools, and whether each call runs in a child process."""
 
@@ -45,10 +47,9 @@ def find(app: Any) -> str:
     Raises:
         ImproperlyConfigured: it is no attribute of a module.
     """
-    for name, module in list(sys.modules.items()):
-        for attribute, value in list(vars(module).items()) if module is not None else ():
-            if value is app and name != "__main__":
-                return f"{name}:{attribute}"
+    path = found_as(app)
+    if path is not None and not path.startswith(MAINS):
+        return path
     raise ImproperlyConfigured(
         "-P prefork needs the app at the top of a module that can be imported, `app = Celery(…)`; or use -P threads"
     )
@@ -83,6 +84,8 @@ def bury(failure: dict[str, Any]) -> None:
         failure: a `workrow.Failure`, as it is stored.
     """
     app = served()
+    if not isinstance(failure["args"], dict) or "id" not in failure["args"]:
+        return  # somebody's own row, which no result is kept of
     request = request_of(failure["task"], failure["args"], delivery_info={"routing_key": failure["queue"]})
     error = WorkerLostError(f"{failure['error_type']}: {failure['error_message']}")
     box = outbox.Outbox()
@@ -119,6 +122,8 @@ def run_worker(
     serve(app)
     if pool not in POOLS:
         raise ImproperlyConfigured(f"pool={pool!r}: must be one of {', '.join(POOLS)}")
+    if pool in ("gevent", "eventlet"):
+        logger.warning("-P %s: calls run in threads", pool)
     in_process = POOLS[pool]
     if in_process:
         os.environ[APP] = find(app)
@@ -137,13 +142,24 @@ def run_worker(
         **options,
     )
     with beside(app) if beat else nullcontext():
-        asyncio.run(_serve(engine, run))
+        asyncio.run(_serve(app, engine, run))
 
 
-async def _serve(engine: Any, run: Any) -> None:
+async def _serve(app: Any, engine: Any, run: Any) -> None:
     async with engine.open_async():
-        watching = asyncio.create_task(engine.revoked.watch())
+        loops = [asyncio.create_task(each) for each in (engine.revoked.watch(), _forget_expired(app))]
         try:
             await run()
         finally:
-            watching.cancel()
+            for each in loops:
+                each.cancel()
+
+
+async def _forget_expired(app: Any) -> None:
+    """Delete expired results again and again, until cancelled: whether beat runs or not."""
+    while True:
+        await asyncio.sleep(FORGET_SECONDS)
+        try:
+            await asyncio.to_thread(app.backend.cleanup)
+        except Exception as error:
+            logger.warning("expired results are deleted later: %s", error)

@@ -1,5 +1,5 @@
--- Delete what has expired of Celery's results, groups and revocations, and chords that nobody has touched for as long:
--- so many rows of each at most. Returns how many were deleted.
+-- Delete what has expired of Celery's results, groups and revocations, so many rows of each at most; rows that somebody
+-- holds are left for the next time. Returns how many were deleted.
 CREATE OR REPLACE FUNCTION workrow.celery_prune_v1(most integer, lasts interval) RETURNS bigint
 LANGUAGE sql
 AS $$

@@ -5,9 +5,9 @@ CREATE TABLE workrow.celery_chords (
     size integer,
     ended integer NOT NULL DEFAULT 0,
     fired boolean NOT NULL DEFAULT false,
-    -- of the part that ended last: the body, the calls that the part made, and its queue
+    -- of the part that ended last: the body, its ids and the calls that it made, and its queue
     body jsonb,
-    children jsonb,
+    last_part jsonb,
     queue_name text,
     noted_at timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (fillfactor = 50)

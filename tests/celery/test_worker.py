@@ -1,0 +1,225 @@
+"""Calls through worker processes on a real database."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.celery import worker_app
+from tests.celery.worker_app import add as add_task
+from tests.celery.worker_app import again, catches, die, die_late, fail, fails_unheard, old_errback, sleep, xsum
+from workrow import sql
+from workrow.celery import Celery, chain, chord, current, group, using
+from workrow.celery.exceptions import ChordError, EncodeError, TaskRevokedError
+from workrow.celery.foreign_errors import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
+
+REPOSITORY = Path(__file__).parents[2]
+SECONDS = 30
+"""A child process that is to import the app first takes some of them on a busy machine."""
+add: Any = add_task
+
+
+@pytest.fixture
+def app(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    app = worker_app.app
+    app.store = type(app.store)(app.database_url)
+    app.__dict__.pop("backend", None)
+    current.set_default(app)
+    yield app
+    app.close()
+    app.__dict__.pop("backend", None)
+
+
+@contextmanager
+def worker(database_url: str, *words: str) -> Iterator[None]:
+    """A worker by its command; it ends in order."""
+    command = [sys.executable, "-m", "workrow.celery", "-A", "tests.celery.worker_app", "worker", "-c", "2", *words]
+    process = subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, "DATABASE_URL": database_url})
+    try:
+        yield
+    finally:
+        process.terminate()
+        assert process.wait(SECONDS) == 0
+
+
+def raised(call: Callable[[], Any]) -> BaseException:
+    with pytest.raises(Exception) as caught:
+        call()
+    return caught.value
+
+
+def until(found: Callable[[], bool]) -> None:
+    late = time.monotonic() + SECONDS
+    while not found():
+        assert time.monotonic() < late
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_calls_come_to_what_they_come_to_on_celery(app: Celery, database_url: str, pool: str) -> None:
+    with worker(database_url, "-P", pool):
+        assert add.delay(1, 2).get(timeout=SECONDS) == 3
+        assert chain(add.s(1, 2), add.s(3)).apply_async().get(timeout=SECONDS) == 6
+        assert chord([add.s(n, n) for n in range(20)], xsum.s()).apply_async().get(timeout=SECONDS) == 380
+        assert again.delay(3).get(timeout=SECONDS) == 3
+        assert app.send_task("from_include").get(timeout=SECONDS) == "here"
+        assert str(raised(lambda: fail.delay().get(timeout=SECONDS))) == "boom"
+        assert sleep.apply_async((0.1,), countdown=0.2).get(timeout=SECONDS) == 0.1
+        assert catches.delay().get(timeout=SECONDS) == "SoftTimeLimitExceeded()"
+        assert isinstance(
+            raised(lambda: sleep.apply_async((20,), soft_time_limit=0.5).get(timeout=SECONDS)), SoftTimeLimitExceeded
+        )
+        assert isinstance(
+            raised(lambda: sleep.apply_async((20,), time_limit=1).get(timeout=SECONDS)), TimeLimitExceeded
+        )
+        assert str(raised(lambda: add.apply_async((1, 1), expires=-1).get(timeout=SECONDS))) == "expired"
+        unheard = fails_unheard.delay()
+        until(lambda: unheard.state == "FAILURE")
+        reported = worker_app.progress.delay()
+        until(lambda: reported.state == "PROGRESS")
+        assert reported.info == {"done": 1}
+
+
+def test_a_failed_header_gives_its_body_the_error_and_the_errbacks_as_children(app: Celery, database_url: str) -> None:
+    with worker(database_url, "-P", "threads"):
+        body = xsum.s().on_error(old_errback.s())
+        result = chord([add.s(1, 1), fail.s()], body).apply_async()
+        assert isinstance(raised(lambda: result.get(timeout=SECONDS)), ChordError)
+        ((errbacks,),) = [each.results for each in result.children]
+        assert errbacks.get(timeout=SECONDS) == result.id
+
+
+def test_a_process_that_dies_is_told(app: Celery, database_url: str) -> None:
+    with worker(database_url, "-P", "prefork"):
+        error = raised(lambda: die.delay().get(timeout=SECONDS))
+        assert isinstance(error, WorkerLostError)
+        assert str(error).startswith("Worker exited prematurely: exitcode 3 Job: ")
+        assert die_late.delay().get(timeout=SECONDS) is True
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_what_is_revoked_does_not_run_and_what_is_terminated_ends(app: Celery, database_url: str, pool: str) -> None:
+    waiting = add.apply_async((1, 1), countdown=60)
+    waiting.revoke()
+    assert str(raised(lambda: waiting.get(timeout=1))) == "revoked"
+    app.control.revoke("to-come")
+    to_come = add.apply_async((1, 1), task_id="to-come")
+    with worker(database_url, "-P", pool):
+        assert isinstance(raised(lambda: to_come.get(timeout=SECONDS)), TaskRevokedError)
+        running = sleep.apply_async((60,), task_id="runs")
+        until(lambda: doing(database_url) == 1)
+        running.revoke(terminate=True)
+        assert str(raised(lambda: running.get(timeout=SECONDS))) == "terminated"
+        assert add.delay(2, 2).get(timeout=SECONDS) == 4
+
+
+def doing(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing'").fetchone()
+    assert row
+    return int(row[0])
+
+
+def test_a_chord_whose_header_waits_fires_when_a_member_is_revoked(app: Celery, database_url: str) -> None:
+    members = [add.s(1, 1), add.s(2, 2).set(countdown=60, task_id="member")]
+    result = chord(members, xsum.s()).apply_async()
+    app.control.revoke("member")
+    with worker(database_url, "-P", "solo"):
+        body = app.AsyncResult(result.id)  # which knows no header that could raise
+        assert isinstance(raised(lambda: body.get(timeout=SECONDS)), ChordError)
+
+
+def waiting(connection: "psycopg.Connection[Any]") -> int:
+    row = connection.execute("SELECT count(*) FROM procrastinate_jobs").fetchone()
+    assert row
+    return int(row[0])
+
+
+def test_a_canvas_is_sent_as_a_whole_or_not_at_all(app: Celery, conn: "psycopg.Connection[Any]") -> None:
+    with pytest.raises(EncodeError):
+        group(add.s(1, 1), add.s(object(), 1)).apply_async()
+    assert waiting(conn) == 0
+    chord([add.s(1, 1), add.s(2, 2)], xsum.s()).apply_async()
+    assert len({row[0] for row in conn.execute("SELECT xmin FROM procrastinate_jobs").fetchall()}) == 1
+
+
+def test_calls_in_a_transaction_are_of_it(app: Celery, database_url: str, conn: "psycopg.Connection[Any]") -> None:
+    with psycopg.connect(database_url) as mine:
+        with using(mine):
+            group(add.s(1, 1), add.s(2, 2)).apply_async()
+        assert waiting(conn) == 0
+        mine.rollback()
+        with using(mine):
+            add.delay(1, 1)
+    assert waiting(conn) == 1
+
+
+def test_purge_deletes_what_waits(app: Celery, conn: "psycopg.Connection[Any]") -> None:
+    add.apply_async((1, 1), queue="other")
+    add.delay(1, 1)
+    assert app.control.purge() == 1
+    assert app.control.purge(["other"]) == 1
+    assert waiting(conn) == 0
+
+
+def claim(conn: "psycopg.Connection[Any]") -> dict[str, Any]:
+    """A call that runs, and the parameters of its end."""
+    worker_id = conn.execute("INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id").fetchone()
+    job = conn.execute(
+        "UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s, claims = 1, started_at = now() RETURNING id",
+        worker_id,
+    ).fetchone()
+    assert worker_id
+    assert job
+    sequel = {"results": [{"task_id": "t", "state": "SUCCESS", "value": 1}]}
+    ends = {"ids": [job[0]], "tokens": [1], "statuses": ["succeeded"], "waited": [0.0], "lasted": [0.0]}
+    nothing = dict.fromkeys(("results", "errors", "quarantines", "progresses"))
+    return {**ends, **nothing, "worker": "w", "worker_id": worker_id[0], "sequels": [json.dumps(sequel)]}
+
+
+def test_what_follows_is_fenced_as_the_end_is(app: Celery, conn: "psycopg.Connection[Any]") -> None:
+    add.apply_async((1, 1), task_id="t")
+    given = claim(conn)
+    conn.execute(sql.load("finish_calls"), {**given, "tokens": [2]})
+    assert app.AsyncResult("t").state == "PENDING"
+    assert doing_in(conn) == 1
+    conn.execute(sql.load("finish_calls"), given)
+    assert app.AsyncResult("t").get(timeout=1) == 1
+    assert doing_in(conn) == 0
+
+
+def doing_in(conn: "psycopg.Connection[Any]") -> int:
+    row = conn.execute("SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing'").fetchone()
+    assert row
+    return int(row[0])
+
+
+def test_an_open_transaction_that_holds_a_result_holds_nobody_else(app: Celery, database_url: str) -> None:
+    with psycopg.connect(database_url) as other:
+        other.execute("INSERT INTO workrow.celery_results (task_id, state) VALUES ('held', 'PENDING')")
+        # sent before there is a worker, so that their ends are written in the same batches
+        others = [add.delay(n, n) for n in range(20)]
+        held = add.apply_async((1, 1), task_id="held")
+        others += [add.delay(n, n) for n in range(20, 200)]
+        with worker(database_url, "-P", "threads"):
+            assert [each.get(timeout=SECONDS / 2) for each in others] == [2 * n for n in range(200)]
+            assert held.state == "PENDING"
+            other.rollback()
+            assert held.get(timeout=SECONDS) == 2
+
+
+def test_expired_results_are_deleted(app: Celery, conn: "psycopg.Connection[Any]") -> None:
+    for task_id, lasts in (("old", -1), ("new", 60)):
+        told = {"results": [{"task_id": task_id, "state": "SUCCESS", "value": 1, "lasts": lasts}]}
+        app.store.write(told)
+    app.backend.cleanup()
+    assert conn.execute("SELECT task_id FROM workrow.celery_results").fetchall() == [("new",)]

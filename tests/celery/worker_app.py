@@ -1,0 +1,78 @@
+"""An app for workers in processes of their own."""
+
+import os
+import time
+from typing import Any
+
+from workrow.celery import Celery
+from workrow.celery.exceptions import SoftTimeLimitExceeded
+
+app = Celery("worker_app", include=["tests.celery.worker_more"])
+app.conf.task_acks_late = False
+
+
+@app.task(name="add")
+def add(x: int, y: int) -> int:
+    return x + y
+
+
+@app.task(name="xsum")
+def xsum(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+@app.task(name="fail")
+def fail(*_: Any) -> None:
+    raise ValueError("boom")
+
+
+@app.task(name="fails_unheard", ignore_result=True, store_errors_even_if_ignored=True)
+def fails_unheard() -> None:
+    raise ValueError("boom")
+
+
+@app.task(name="again", bind=True)
+def again(self: Any, times: int) -> int:
+    if self.request.retries < times:
+        raise self.retry(countdown=0)
+    return int(self.request.retries)
+
+
+@app.task(name="sleep")
+def sleep(seconds: float) -> float:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        time.sleep(0.02)
+    return seconds
+
+
+@app.task(name="catches", soft_time_limit=0.5)
+def catches() -> str:
+    try:
+        sleep.run(20)
+    except SoftTimeLimitExceeded as error:
+        return str(error)
+    return "nothing came"
+
+
+@app.task(name="die")
+def die() -> None:
+    os._exit(3)
+
+
+@app.task(name="die_late", bind=True, acks_late=True, reject_on_worker_lost=True)
+def die_late(self: Any) -> bool:
+    if not self.request.delivery_info["redelivered"]:
+        os._exit(3)
+    return True
+
+
+@app.task(name="progress", bind=True)
+def progress(self: Any) -> None:
+    self.update_state(state="PROGRESS", meta={"done": 1})
+    sleep.run(1)
+
+
+@app.task(name="old_errback")
+def old_errback(task_id: str) -> str:
+    return task_id

@@ -1,0 +1,32 @@
+"""``beat``."""
+
+import logging
+from typing import Any
+
+import click
+
+from workrow.celery.beat.process import run_beat
+from workrow.celery.commands.worker import LEVELS
+
+
+@click.command()
+@click.option("-l", "--loglevel", type=click.Choice(LEVELS, case_sensitive=False), default="WARNING", show_default=True)
+@click.option("-f", "--logfile", metavar="PATH", help="Instead of stderr.")
+@click.option("--max-interval", type=float, metavar="SECONDS", help="The longest sleep between two looks.")
+@click.option("-S", "--scheduler", hidden=True)
+@click.option("-s", "--schedule", hidden=True)
+@click.pass_obj
+def beat(
+    app: Any,
+    /,
+    loglevel: str,
+    logfile: str | None,
+    max_interval: float | None,
+    scheduler: str | None,
+    schedule: str | None,
+) -> None:
+    """Send what is due of beat_schedule until a signal says stop; any number of these may run."""
+    logging.basicConfig(level=loglevel.upper(), filename=logfile, format=app.conf.worker_log_format)
+    if schedule:
+        logging.getLogger("workrow").warning("-s: what beat has done is in the database; the option changes nothing")
+    run_beat(app, max_interval, scheduler)
