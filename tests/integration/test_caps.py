@@ -126,6 +126,14 @@ def test_a_cap_that_cannot_be_is_refused(depth: Any, app: workrow.App, conn: Any
         conn.execute("SELECT workrow.set_queue_v1('mails', 0)")
 
 
+@pytest.mark.parametrize("depth", [2**31 - 2, 2**31 - 1])
+def test_the_largest_caps_are_caps(depth: int, mail: Any, database_url: str, conn: Any) -> None:
+    conn.execute("SELECT workrow.set_queue_v1('mails', %s, 'ada', 'none in practice')", [depth])
+    with psycopg.connect(database_url) as on:
+        mail.enqueue_many(on, [{}, {}])
+    assert conn.execute("SELECT max_depth, depth FROM workrow.caps").fetchall() == [(depth, 2)]
+
+
 def test_producers_that_commit_see_one_another(mail: Any, database_url: str, conn: Any) -> None:
     conn.execute("SELECT workrow.set_queue_v1('mails', 50)")
 

@@ -3758,7 +3758,7 @@ CREATE OR REPLACE FUNCTION workrow.queue_is_full_v1(queue text, more integer)
 AS $function$
     SELECT coalesce(
         (
-            SELECT workrow.ready_depth_v1(queue, coalesce(cap.max_depth, cap.declared_depth) + 1) + more
+            SELECT workrow.ready_depth_v1(queue, least(coalesce(cap.max_depth, cap.declared_depth), 2147483646) + 1) + more
                 > coalesce(cap.max_depth, cap.declared_depth)
             FROM workrow.queue_caps AS cap
             WHERE cap.queue_name = queue AND coalesce(cap.max_depth, cap.declared_depth) IS NOT NULL
@@ -5530,7 +5530,7 @@ SELECT
                     job.status = 'todo' AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
                     AND job.lock IS NULL
                     AND job.queue_name = cap.queue_name
-                LIMIT coalesce(cap.max_depth, cap.declared_depth) + 1
+                LIMIT least(coalesce(cap.max_depth, cap.declared_depth), 2147483646) + 1
             )
             UNION ALL
             (
@@ -5544,9 +5544,9 @@ SELECT
                         WHEN job.line IS NULL THEN job.status = 'todo' AND (job.scheduled_at IS NULL OR job.staged_at = job.scheduled_at)
                         ELSE job.due_at IS NULL
                     END
-                LIMIT coalesce(cap.max_depth, cap.declared_depth) + 1
+                LIMIT least(coalesce(cap.max_depth, cap.declared_depth), 2147483646) + 1
             )
-            LIMIT coalesce(cap.max_depth, cap.declared_depth) + 1
+            LIMIT least(coalesce(cap.max_depth, cap.declared_depth), 2147483646) + 1
         ) AS waiting
     ) AS depth,
     cap.actor,

@@ -5,7 +5,7 @@ STABLE
 AS $$
     SELECT coalesce(
         (
-            SELECT workrow.ready_depth_v1(queue, coalesce(cap.max_depth, cap.declared_depth) + 1) + more
+            SELECT workrow.ready_depth_v1(queue, least(coalesce(cap.max_depth, cap.declared_depth), 2147483646) + 1) + more
                 > coalesce(cap.max_depth, cap.declared_depth)
             FROM workrow.queue_caps AS cap
             WHERE cap.queue_name = queue AND coalesce(cap.max_depth, cap.declared_depth) IS NOT NULL

@@ -14,7 +14,7 @@ SELECT
                     {ready:job}
                     AND job.lock IS NULL
                     AND job.queue_name = cap.queue_name
-                LIMIT coalesce(cap.max_depth, cap.declared_depth) + 1
+                LIMIT least(coalesce(cap.max_depth, cap.declared_depth), 2147483646) + 1
             )
             UNION ALL
             (
@@ -28,9 +28,9 @@ SELECT
                         WHEN job.line IS NULL THEN {ready:job}
                         ELSE job.due_at IS NULL
                     END
-                LIMIT coalesce(cap.max_depth, cap.declared_depth) + 1
+                LIMIT least(coalesce(cap.max_depth, cap.declared_depth), 2147483646) + 1
             )
-            LIMIT coalesce(cap.max_depth, cap.declared_depth) + 1
+            LIMIT least(coalesce(cap.max_depth, cap.declared_depth), 2147483646) + 1
         ) AS waiting
     ) AS depth,
     cap.actor,
