@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 from uuid import uuid4
 
-from workrow.celery import codec, current, outbox
+from workrow.celery import codec, current, outbox, signals
 from workrow.celery.exceptions import AlwaysEagerIgnored
 from workrow.celery.message import delay_of, due_of, message
 from workrow.celery.priorities import job_priority
@@ -61,12 +61,31 @@ class Sends:
         codec.check_serializer(options.get("serializer"))
         options = self.router.route(options, name, args or (), kwargs or {}, task=task_type or self.tasks.get(name))
         told = message(task_id, args, kwargs, options)
-        self._put(name, told, options)
+        if signals.before_task_publish.receivers or signals.after_task_publish.receivers:
+            self._publish(name, told, options)
+        else:
+            self._put(name, told, options)
         handle = (result_cls or self.AsyncResult)(task_id)
         handle.ignored = bool(options.get("ignore_result"))
         if add_to_parent and parent is not None:
             parent.add_trail(handle)
         return handle
+
+    def _publish(self, name: str, told: dict[str, Any], options: dict[str, Any]) -> None:
+        """`_put`, and who listens is told; headers that a receiver adds are sent along."""
+        embed = {key: told.get(key) for key in ("callbacks", "errbacks", "chain", "chord")}
+        headers = {**{key: value for key, value in told.items() if key not in embed}, "task": name, "lang": "py"}
+        headers |= options.get("headers") or {}
+        known = set(headers)
+        queue = options["queue"]
+        said: dict[str, Any] = {"body": (told["args"], told["kwargs"], embed), "exchange": "", "routing_key": queue}
+        properties = {"correlation_id": told["id"], "priority": options.get("priority"), "delivery_mode": 2}
+        more = {"properties": properties, "declare": [queue], "retry_policy": {}}
+        signals.before_task_publish.send(sender=name, headers=headers, **said, **more)
+        if added := {key: value for key, value in headers.items() if key not in known}:
+            told["headers"] = codec.pack({**(options.get("headers") or {}), **added})
+        self._put(name, told, options)
+        signals.after_task_publish.send(sender=name, headers=headers, **said)
 
     def _put(self, name: str, told: dict[str, Any], options: dict[str, Any]) -> None:
         call: dict[str, Any] = {"task": name, "queue": options["queue"], "args": told}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from workrow.celery import ends, outbox, states
+from workrow.celery import ends, outbox, signals, states
 from workrow.celery.current import running
 from workrow.celery.foreign_errors import SoftTimeLimitExceeded
 from workrow.celery.message import request_of
@@ -53,6 +53,7 @@ def served() -> Any:
             app = getattr(app, part)
         app.load()
         serve(app)
+        signals.worker_process_init.send(sender=None)
     return _served[0]
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from workrow.arguments.payload import Misfit
-from workrow.celery import ends, foreign_errors, hooks, outbox, states
+from workrow.celery import ends, foreign_errors, hooks, outbox, signals, states
 from workrow.celery.exceptions import TaskRevokedError
 from workrow.celery.message import request_of
 from workrow.celery.worker.calls import JOIN, Answer, failure_of
@@ -45,7 +45,10 @@ class Door:
             return await run()
         if not isinstance(told, dict) or "id" not in told:
             raise Misfit("they are no message of the Celery door: it has no id")
-        if refused := self._refused(claimed, told):
+        refused = self._refused(claimed, told)
+        if refused != "expired" and claimed.task != JOIN and signals.task_received.receivers:
+            signals.task_received.send(sender=self._app, request=self._request(claimed, told))
+        if refused:
             return self._ended(claimed, await asyncio.to_thread(self._revoke, claimed, told, refused))
         soft, hard = self._limits(claimed.task, told)
         claimed.limits = RunLimits(None if self._in_process else soft, hard, foreign_errors.SoftTimeLimitExceeded)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from workrow.app import App
-from workrow.celery import ends, outbox
+from workrow.celery import ends, outbox, signals
 from workrow.celery.beat.process import beside
 from workrow.celery.exceptions import ImproperlyConfigured
 from workrow.celery.foreign_errors import WorkerLostError
@@ -128,6 +128,8 @@ def run_worker(
     if in_process:
         os.environ[APP] = find(app)
     name = host_name(hostname)
+    signals.celeryd_init.send(sender=name, instance=None, conf=app.conf, options=options)
+    signals.worker_init.send(sender=name)
     engine = engine_of(app, name, in_process)
     slots = 1 if pool == "solo" else concurrency or app.conf.worker_concurrency or os.cpu_count() or 1
     if max_tasks_per_child:
@@ -142,11 +144,13 @@ def run_worker(
         **options,
     )
     with beside(app) if beat else nullcontext():
-        asyncio.run(_serve(app, engine, run))
+        asyncio.run(_serve(app, engine, name, run))
+    signals.worker_shutdown.send(sender=name)
 
 
-async def _serve(app: Any, engine: Any, run: Any) -> None:
+async def _serve(app: Any, engine: Any, name: str, run: Any) -> None:
     async with engine.open_async():
+        signals.worker_ready.send(sender=name)
         loops = [asyncio.create_task(each) for each in (engine.revoked.watch(), _forget_expired(app))]
         try:
             await run()
