@@ -52,7 +52,7 @@ def run(app: Any, task: Any, request: Context, propagate: bool = False) -> End:
         request: the call.
         propagate: raise what the task raises; a Retry, too.
     """
-    request.children = []
+    vars(request).pop("_children", None)  # of a former run
     box = outbox.Outbox()
     task.push_request(request)
     try:

@@ -22,6 +22,15 @@ KNOWN = {
 PACKED = ("args", "kwargs", "chain", "chord", "callbacks", "errbacks", "headers", "stamps", "properties")
 
 
+UNSAID = dict.fromkeys(
+    (
+        *("callbacks", "chain", "chord", "errbacks", "eta", "expires", "group", "group_index", "headers", "hostname"),
+        *("origin", "parent_id", "properties", "reply_to", "shadow", "stamped_headers"),
+    )
+) | {"is_eager": False, "retries": 0, "replaced_task_nesting": 0, "_protected": 0}
+"""What the request of each call has, said or not: who goes through its ``__dict__`` finds it."""
+
+
 def message(task_id: str, args: Any, kwargs: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """What the job of a call carries; what is not said is left out.
 
@@ -46,7 +55,7 @@ def message(task_id: str, args: Any, kwargs: Any, options: Mapping[str, Any]) ->
     for name, option in (("callbacks", "link"), ("errbacks", "link_error")):
         if links := listed(options.get(option)):
             told[name] = links
-    for name, when in (("eta", due_of(options)), ("expires", expiry_of(options.get("expires")))):
+    for name, when in (("eta", _eta_of(options)), ("expires", expiry_of(options.get("expires")))):
         if when is not None:
             told[name] = when.isoformat()
     limits = [options.get("time_limit"), options.get("soft_time_limit")]
@@ -67,6 +76,14 @@ def due_of(options: Mapping[str, Any]) -> datetime | None:
     if countdown is not None:
         return datetime.now(UTC) + timedelta(seconds=_seconds(countdown))
     return None if eta is None else aware(eta)
+
+
+def _eta_of(options: Mapping[str, Any]) -> datetime | None:
+    """What the request says: a naive time as it was given, and of no countdown nothing."""
+    eta = options.get("eta")
+    if options.get("countdown") is None and isinstance(eta, datetime):
+        return eta
+    return due_of(options) if options.get("countdown") != 0 else None
 
 
 def delay_of(options: Mapping[str, Any]) -> float | None:
@@ -102,10 +119,11 @@ def request_of(name: str, told: Mapping[str, Any], **worker: Any) -> Context:
     """The request of a call, from what its job carries and what its worker knows."""
     found = {key: codec.unpack(value) if key in PACKED else value for key, value in told.items()}
     headers = found.get("headers")
-    request = Context(headers if isinstance(headers, dict) else {}, found, task=name, called_directly=False, **worker)
+    told_by = headers if isinstance(headers, dict) else {}
+    request = Context(UNSAID, told_by, found, task=name, called_directly=False, **worker)
     request.correlation_id = found.get("correlation_id", found["id"])
     request.lang, request.argsrepr, request.kwargsrepr = "py", repr(tuple(found["args"])), repr(found["kwargs"])
     request.stamps = found.get("stamps", {})
     request.ignore_result = bool(found.get("ignore_result"))
-    request.timelimit = found.get("timelimit", [None, None])
+    request.timelimit = request.time_limit, request.soft_time_limit = found.get("timelimit", [None, None])
     return request

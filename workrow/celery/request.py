@@ -13,7 +13,6 @@ class Context:
     callbacks: Any = None
     called_directly: bool = True
     chain: Any = None
-    children: Any = None
     chord: Any = None
     correlation_id: str | None = None
     delivery_info: Any = None
@@ -41,6 +40,8 @@ class Context:
     stamped_headers: Any = None
     stamps: Any = None
     task: str = "unknown"
+    soft_time_limit: float | None = None
+    time_limit: float | None = None
     timelimit: Any = None
 
     def __init__(self, *told: dict[str, Any], **more: Any) -> None:
@@ -50,6 +51,16 @@ class Context:
         for each in told:
             vars(self).update(each)
         vars(self).update(more)
+
+    @property
+    def children(self) -> list[Any]:
+        """Results of the calls that it has made."""
+        children: list[Any] = vars(self).setdefault("_children", [])
+        return children
+
+    @children.setter
+    def children(self, value: list[Any]) -> None:
+        vars(self)["_children"] = value
 
     def get(self, key: str, default: Any = None) -> Any:
         return getattr(self, key, default)
