@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import pytest
 
 from tests.celery import worker_app
 from tests.celery.worker_app import add as add_task
-from tests.celery.worker_app import again, catches, die, die_late, fail, fails_unheard, old_errback, sleep, xsum
+from tests.celery.worker_app import again, catches, die, die_late, fail, fails_unheard, old_errback, says, sleep, xsum
 from workrow import sql
 from workrow.celery import Celery, chain, chord, current, group, using
 from workrow.celery.exceptions import ChordError, EncodeError, TaskRevokedError
@@ -136,6 +137,16 @@ def test_a_chord_whose_header_waits_fires_when_a_member_is_revoked(app: Celery, 
     with worker(database_url, "-P", "solo"):
         body = app.AsyncResult(result.id)  # which knows no header that could raise
         assert isinstance(raised(lambda: body.get(timeout=SECONDS)), ChordError)
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_what_tasks_say_is_logged_with_their_names(app: Celery, database_url: str, pool: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with worker(database_url, "-P", pool, "-l", "INFO", "-f", str(log)):
+        says.delay().get(timeout=SECONDS)
+    told = log.read_text()
+    assert re.search(r"^\[.*: INFO/\w+(-\S+)?\] says\[[0-9a-f-]{36}\]: by its logger$", told, re.MULTILINE), told
+    assert re.search(r"^\[.*: WARNING/.*\] by print$", told, re.MULTILINE), told
 
 
 def waiting(connection: "psycopg.Connection[Any]") -> int:

@@ -6,7 +6,9 @@ from typing import Any
 
 from workrow.celery import Celery
 from workrow.celery.exceptions import SoftTimeLimitExceeded
+from workrow.celery.utils.log import get_task_logger
 
+logger = get_task_logger(__name__)
 app = Celery("worker_app", include=["tests.celery.worker_more"])
 app.conf.task_acks_late = False
 
@@ -76,3 +78,9 @@ def progress(self: Any) -> None:
 @app.task(name="old_errback")
 def old_errback(task_id: str) -> str:
     return task_id
+
+
+@app.task(name="says")
+def says() -> None:
+    logger.info("by its logger")
+    print("by print")  # noqa: T201

@@ -1,12 +1,14 @@
 """``beat``."""
 
-import logging
 from typing import Any
 
 import click
 
 from workrow.celery.beat.process import run_beat
-from workrow.celery.commands.worker import LEVELS
+from workrow.celery.utils.log import LEVELS, setup
+from workrow.logs import get_logger
+
+logger = get_logger(__name__)
 
 
 @click.command()
@@ -26,7 +28,7 @@ def beat(
     schedule: str | None,
 ) -> None:
     """Send what is due of beat_schedule until a signal says stop; any number of these may run."""
-    logging.basicConfig(level=loglevel.upper(), filename=logfile, format=app.conf.worker_log_format)
+    setup(app.conf, loglevel, logfile)
     if schedule:
-        logging.getLogger("workrow").warning("-s: what beat has done is in the database; the option changes nothing")
+        logger.warning("-s: what beat has done is in the database; the option changes nothing")
     run_beat(app, max_interval, scheduler)

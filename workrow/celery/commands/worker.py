@@ -1,16 +1,18 @@
 """``worker``: with Celery's options."""
 
-import logging
+import json
+import os
 from typing import Any
 
 import click
 
+from workrow.celery.utils.log import LEVELS, setup
+from workrow.celery.worker.calls import LOG
 from workrow.celery.worker.engine import POOLS, run_worker
 from workrow.logs import get_logger
 
 logger = get_logger(__name__)
 
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL")
 MEANINGLESS = {
     "optimization": "-O: calls are claimed when there is room for them",
     "prefetch_multiplier": "--prefetch-multiplier: calls are claimed when there is room for them",
@@ -70,9 +72,8 @@ def worker(app: Any, /, **options: Any) -> None:
     for name in DAEMON:
         if options.get(name):
             raise click.UsageError(f"--{name}: let systemd, supervisord or your container run the worker")
-    logging.basicConfig(
-        level=options["loglevel"].upper(), filename=options["logfile"], format=app.conf.worker_log_format
-    )
+    os.environ[LOG] = json.dumps([options["loglevel"], options["logfile"]])
+    setup(app.conf, options["loglevel"], options["logfile"])
     for name, why in MEANINGLESS.items():
         if options.get(name):
             logger.warning("%s; the option changes nothing", why)

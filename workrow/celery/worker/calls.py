@@ -14,10 +14,13 @@ from workrow.celery.foreign_errors import SoftTimeLimitExceeded
 from workrow.celery.message import request_of
 from workrow.celery.request import Context
 from workrow.celery.result import result_from_tuple
+from workrow.celery.utils.log import setup
 from workrow.worker.outcome import describe
 
 APP = "WORKROW_CELERY_APP"
 """The variable of the environment that tells a child process which app is meant: ``module:attribute``."""
+LOG = "WORKROW_CELERY_LOG"
+"""The one that tells it where to log: a level and a path, as JSON."""
 JOIN = "workrow.celery.join"
 """The task that sends the body of a chord."""
 _served: list[Any] = []
@@ -52,6 +55,8 @@ def served() -> Any:
         for part in attribute.split("."):
             app = getattr(app, part)
         app.load()
+        if told := os.environ.get(LOG):
+            setup(app.conf, *json.loads(told))
         serve(app)
         signals.worker_process_init.send(sender=None)
     return _served[0]

@@ -1,0 +1,1 @@
+"""What task modules import from ``celery.utils``."""
