@@ -6,11 +6,12 @@ from pathlib import Path
 from tests.celery.memory import Memory
 from tests.celery.notation import observe
 
-CASES = json.loads((Path(__file__).parent / "data" / "canvas.json").read_text())["cases"]
+DATA = Path(__file__).parent / "data"
+CASES = [each for file in sorted(DATA.glob("canvas*.json")) for each in json.loads(file.read_text())["cases"]]
 
 
 def test_every_shape_comes_to_what_it_comes_to_on_celery() -> None:
-    assert len(CASES) == 232
+    assert len(CASES) == 232 + 67
     wrong = {}
     for case in CASES:
         seen = observe(case, Memory())

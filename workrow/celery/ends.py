@@ -181,18 +181,23 @@ def failed(app: Any, request: Context, error: BaseException, state: str = states
     _store(app, request, error, state, error)
     if request.chord:
         app.backend.add_part(request, state, error)
-    for part in listed(request.chain):
-        options = part["options"]
-        never = Context(part, options, id=options.get("task_id"), group=options.get("group_id"))
-        _store(app, never, error, state, error)
-        if never.chord:
-            app.backend.add_part(never, state, error)
+    _rest_failed(app, request.chain, error, state)
     if request.errbacks:
         try:
             call_errbacks(app, request, error, "".join(format_exception(error)))
         except Exception:
             logger.exception("an errback of %s[%s] failed", request.task, request.id)
     return state
+
+
+def _rest_failed(app: Any, chain: Any, error: BaseException, state: str) -> None:
+    """The parts of a chain that never run have this error."""
+    for part in listed(chain):
+        options = part["options"]
+        never = Context(part, options, id=options.get("task_id"), group=options.get("group_id"))
+        _store(app, never, error, state, error)
+        if never.chord:
+            app.backend.add_part(never, state, error)
 
 
 def call_errbacks(app: Any, request: Context, error: BaseException, traceback: str | None) -> None:
@@ -268,6 +273,7 @@ def chord_failed(app: Any, children: Any, body: Any, error: ChordError) -> None:
     except Exception as worse:
         kept = worse
     _store(app, never, kept, states.FAILURE, kept)
+    _rest_failed(app, body.options.get("chain"), error, states.FAILURE)
 
 
 def _store(app: Any, request: Context, value: Any, state: str, error: BaseException | None = None) -> None:

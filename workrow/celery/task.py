@@ -250,7 +250,7 @@ class Task(Attributes, Hooks):
         for errback in listed(request.errbacks):
             sig.link_error(errback)
         if isinstance(sig, _chain) and "link" in sig.options:
-            sig.tasks[-1].extend_list_option("link", sig.options["link"])
+            sig.tasks[-1].extend_list_option("link", sig.options.pop("link"))
         sig.freeze(request.id)
         sig.set(
             chord=request.chord,

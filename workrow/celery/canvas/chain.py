@@ -1,6 +1,6 @@
 """Signatures one after the other, each with the result of the one before."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -105,8 +105,8 @@ class _chain(Parts):
         own = (*(args or ()), *self.args) if args and not self.immutable else self.args
         frozen = {"group_id": group_id, "chord": chord, "group_index": group_index}
         tasks, results = self.prepared(own, kwargs, root_id, task_id, frozen, link_error=link_error)
-        for callback in listed(link):
-            tasks[0].link(callback)
+        if link:
+            tasks[0].extend_list_option("link", link)
         first = tasks.pop()
         options.pop("parent_id", None)
         if tasks:
@@ -126,20 +126,19 @@ class _chain(Parts):
         clone: bool = True,
     ) -> tuple[list[Any], list[Any]]:
         """The parts and their results, the last one first: unpacked, with ids, and a group before something a chord."""
-        waiting = list(self.tasks)
+        waiting = [*self._steps(self.tasks, clone=clone)]
+        if not clone:
+            self.tasks = [*waiting]  # which have the ids from here on
         tasks: list[Any] = []
         results: list[Any] = []
         before: Any = None
         while waiting:
-            task = unrolled(maybe_signature(waiting.pop(), self._app))
+            task = waiting.pop()
             is_first = not waiting
             if clone:
                 task = task.clone(args, kwargs) if is_first else task.clone()
             elif is_first:
                 task.args = (*args, *task.args)
-            if isinstance(task, _chain):
-                waiting.extend(task.tasks)
-                continue
             if isinstance(task, group) and tasks:
                 body = tasks.pop()
                 result = results.pop()
@@ -157,6 +156,20 @@ class _chain(Parts):
                 while before.parent is not None:
                     before = before.parent
         return tasks, results
+
+    def _steps(self, tasks: list[Any], *, clone: bool) -> Iterator[Any]:
+        """Its parts without chains among them; what stands in the body of a chord after its first part is one, too."""
+        for each in tasks:
+            task = unrolled(maybe_signature(each, self._app))
+            if isinstance(task, _chain):
+                yield from self._steps(task.tasks, clone=clone)
+            elif isinstance(task, _chord) and isinstance(task.body, _chain) and task.body.tasks:
+                task = task.clone() if clone else task
+                task.body, *rest = task.body.unchained()
+                yield task
+                yield from self._steps(rest, clone=clone)
+            else:
+                yield task
 
     def freeze(
         self,

@@ -116,7 +116,7 @@ class _chord(Signature):
         root_id = body.options.get("root_id")
         body.options.update(options)
         last = body.freeze(task_id, root_id=root_id)
-        for name in ("chain", "chord", "group_index"):
+        for name in ("chain", "chord", "group_index", "link", "link_error"):
             options.pop(name, None)
         result = header.freeze(group_id=group_id, chord=body, root_id=root_id)
         if len(result):
