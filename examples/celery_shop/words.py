@@ -9,8 +9,6 @@ if ON_CELERY:
     from celery.result import AsyncResult, EagerResult, GroupResult
     from celery.utils.log import get_task_logger
 else:
-    from workrow.celery.utils.log import get_task_logger
-
     from workrow.celery import (
         Celery,
         Task,
@@ -25,6 +23,7 @@ else:
         states,
     )
     from workrow.celery.result import AsyncResult, EagerResult, GroupResult
+    from workrow.celery.utils.log import get_task_logger
 
 __all__ = [
     "ON_CELERY",

@@ -4,7 +4,7 @@ import inspect
 import random
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, get_args
 
 from workrow.celery.exceptions import Ignore, Retry
 from workrow.celery.task import Task
@@ -69,20 +69,29 @@ def _retry_by_itself(task: Any) -> None:
 
 
 def _validate(task: Any) -> None:
-    """Arguments and result of a ``pydantic`` task go through its annotations."""
+    """Arguments of a ``pydantic`` task that are annotated with a model become one, and a result that is one a dict."""
     import pydantic
 
     run = task.run
-    checked = pydantic.validate_call(config=pydantic.ConfigDict(arbitrary_types_allowed=True))(run)
-    skip = {"return"}
-    models = {
-        name for name, kind in inspect.get_annotations(task._function, eval_str=True).items()
-        if name not in skip and isinstance(kind, type) and issubclass(kind, pydantic.BaseModel)
-    }  # fmt: skip
+    signature = inspect.signature(run, eval_str=True)
+    models = {name: model for name, each in signature.parameters.items() if (model := _model(each.annotation))}
 
     @wraps(run)
     def validating(*args: Any, **kwargs: Any) -> Any:
-        value = (checked if models else run)(*args, **kwargs)
+        bound = signature.bind(*args, **kwargs)
+        for name in models.keys() & bound.arguments.keys():
+            if bound.arguments[name] is not None or signature.parameters[name].annotation is models[name]:
+                bound.arguments[name] = models[name].model_validate(bound.arguments[name])
+        value = run(*bound.args, **bound.kwargs)
         return value.model_dump(mode="json") if isinstance(value, pydantic.BaseModel) else value
 
     task.run = validating
+
+
+def _model(annotation: Any) -> Any:
+    """The pydantic model that an argument is, or may be instead of None; None: it is none."""
+    import pydantic
+
+    kinds = [each for each in get_args(annotation) if each is not type(None)] or [annotation]
+    (kind, *others) = kinds
+    return kind if not others and isinstance(kind, type) and issubclass(kind, pydantic.BaseModel) else None
