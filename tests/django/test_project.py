@@ -165,7 +165,10 @@ def test_a_worker_starts_anew_when_code_changes(django_url: str, tmp_path: Path)
     env = environment(django_url, **settings)
     env["PYTHONPATH"] += os.pathsep + str(tmp_path)
     words = [PYTHON, MANAGE, "workrow", "worker", "--autoreload", "-n", "changing"]
-    process = subprocess.Popen(words, cwd=ROOT, env=env, start_new_session=True, stderr=subprocess.DEVNULL)
+    env["PYTHONFAULTHANDLER"] = "1"
+    said = tmp_path / "said"
+    with said.open("w") as stderr:
+        process = subprocess.Popen(words, cwd=ROOT, env=env, start_new_session=True, stderr=stderr)
     try:
         with psycopg.connect(django_url, autocommit=True, options=READABLE) as connection:
             before = _started(connection, None)
@@ -173,8 +176,8 @@ def test_a_worker_starts_anew_when_code_changes(django_url: str, tmp_path: Path)
             assert _started(connection, before) != before
     finally:
         os.killpg(process.pid, signal.SIGINT)  # as a terminal's Ctrl-C
-        process.wait(20)
-    assert _group_ends(process.pid)
+        ended = _group_ends(process)
+    assert ended, said.read_text()[-5000:]  # with the stacks of who has not
 
 
 def _started(connection: psycopg.Connection[Any], before: Any) -> Any:
@@ -188,14 +191,18 @@ def _started(connection: psycopg.Connection[Any], before: Any) -> Any:
     raise AssertionError("no worker has started")
 
 
-def _group_ends(group: int) -> bool:
-    for _ in range(100):
+def _group_ends(process: "subprocess.Popen[bytes]") -> bool:
+    for _ in range(300):
         try:
-            os.killpg(group, 0)
+            process.poll()
+            os.killpg(process.pid, 0)
         except ProcessLookupError:
             return True
         time.sleep(0.1)
-    os.killpg(group, signal.SIGKILL)
+    for last in (signal.SIGABRT, signal.SIGKILL):
+        os.killpg(process.pid, last)
+        time.sleep(1)
+    process.wait()
     return False
 
 
