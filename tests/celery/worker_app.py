@@ -84,3 +84,8 @@ def old_errback(task_id: str) -> str:
 def says() -> None:
     logger.info("by its logger")
     print("by print")  # noqa: T201
+
+
+@app.task(name="process_id")
+def process_id() -> int:
+    return os.getpid()

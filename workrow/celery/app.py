@@ -75,7 +75,7 @@ class Celery(Sends, Discovers, Periodic):
             self.conf.config_from_object(config_source)
         if task_cls is not None:
             self.task_cls = task_cls
-        self.tasks = Registry()
+        self._tasks = Registry()
         self.finalized = False
         self.store = Store(self.database_url)
         if set_as_current:
@@ -168,8 +168,8 @@ class Celery(Sends, Discovers, Periodic):
 
     def _task_of(self, function: Callable[..., Any], name: str | None = None, **options: Any) -> CeleryTask:
         name = name or task_name(self, function.__name__, function.__module__)
-        if name in self.tasks:
-            known: CeleryTask = self.tasks[name]
+        if name in self._tasks:
+            known: CeleryTask = self._tasks[name]
             return known
         task = made_of(function, name, options.pop("base", None) or self.Task, self.strict_typing, options)
         return self._add(task)
@@ -184,10 +184,16 @@ class Celery(Sends, Discovers, Periodic):
 
     def _add(self, task: CeleryTask) -> CeleryTask:
         task.bind_to(self)
-        self.tasks[task.name] = task
+        self._tasks[task.name] = task
         if self.finalized:
             annotate(task, self.conf.task_annotations)
         return task
+
+    @property
+    def tasks(self) -> Registry:
+        """Its tasks by their names; it is complete from here on, with those of `shared_task`."""
+        self.finalize(auto=True)
+        return self._tasks
 
     def finalize(self, auto: bool = False) -> None:
         """Complete it: shared tasks, annotations, what settings mean nothing here."""
@@ -196,7 +202,7 @@ class Celery(Sends, Discovers, Periodic):
         self.finalized = True
         for declare in list(shared_tasks):
             declare(self)
-        for task in list(self.tasks.values()):
+        for task in list(self._tasks.values()):
             annotate(task, self.conf.task_annotations)
         self._tell_notices()
         self.on_after_finalize.send(self)

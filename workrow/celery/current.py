@@ -11,7 +11,9 @@ class Host(Protocol):
     """What signatures, results and ends of tasks ask of their app."""
 
     conf: Any
-    tasks: Any
+
+    @property
+    def tasks(self) -> Any: ...
 
     @property
     def backend(self) -> Any: ...

@@ -51,6 +51,7 @@ def shared_task(*args: Any, **options: Any) -> Any:
         def declare(app: Any) -> Any:
             return app._task_of(function, **options)
 
+        vars(declare)["task_function"] = function
         shared_tasks.append(declare)
         for app in current.apps:
             if app.finalized:

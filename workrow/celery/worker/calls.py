@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from workrow.celery import ends, outbox, signals, states
@@ -24,6 +25,7 @@ LOG = "WORKROW_CELERY_LOG"
 JOIN = "workrow.celery.join"
 """The task that sends the body of a chord."""
 _served: list[Any] = []
+_served_here: ContextVar[Any] = ContextVar("served", default=None)
 
 
 class Answer(NamedTuple):
@@ -43,15 +45,18 @@ class Answer(NamedTuple):
 
 
 def serve(app: Any) -> None:
-    """Calls in this process are of this app's tasks."""
+    """Calls in this process are of this app's tasks; of several workers in one, each has its own."""
     _served[:] = [app]
+    _served_here.set(app)
 
 
 def served() -> Any:
     """The app."""
+    if (app := _served_here.get()) is not None:
+        return app
     if not _served:
         module, _, attribute = os.environ[APP].partition(":")
-        app: Any = importlib.import_module(module)
+        app = importlib.import_module(module)
         for part in attribute.split("."):
             app = getattr(app, part)
         app.load()

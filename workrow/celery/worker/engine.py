@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -103,6 +103,7 @@ def run_worker(
     max_tasks_per_child: int | None = None,
     max_memory_per_child: int | None = None,
     beat: bool = False,
+    started: Callable[[App], object] | None = None,
     **options: Any,
 ) -> None:
     """Run a worker until it is stopped.
@@ -116,6 +117,7 @@ def run_worker(
         max_tasks_per_child: so many calls use a child process up.
         max_memory_per_child: KiB of resident memory, after a call, that use it up as well.
         beat: send what is due of ``beat_schedule``, too; see `workrow.celery.beat.Beat`.
+        started: called with workrow's app when its connections are open.
         **options: of `workrow.App.run_worker_async`.
     """
     app.load()
@@ -144,12 +146,14 @@ def run_worker(
         **options,
     )
     with beside(app) if beat else nullcontext():
-        asyncio.run(_serve(app, engine, name, run))
+        asyncio.run(_serve(app, engine, name, run, started))
     signals.worker_shutdown.send(sender=name)
 
 
-async def _serve(app: Any, engine: Any, name: str, run: Any) -> None:
+async def _serve(app: Any, engine: Any, name: str, run: Any, started: Callable[[App], object] | None) -> None:
     async with engine.open_async():
+        if started is not None:
+            started(engine)
         signals.worker_ready.send(sender=name)
         loops = [asyncio.create_task(each) for each in (engine.revoked.watch(), _forget_expired(app))]
         try:

@@ -1,0 +1,1 @@
+"""What Celery has beside its own: here what tests need."""

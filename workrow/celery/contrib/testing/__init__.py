@@ -1,0 +1,1 @@
+"""Apps and workers for tests."""
