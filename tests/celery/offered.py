@@ -61,7 +61,7 @@ def is_offered(group: str, name: str) -> bool:
         kind = _get(f"workrow.celery.{module}", renamed or group[:-1])
         return kind is not None and (hasattr(kind, name) or name in _set_by(kind))
     if group == "commands":
-        return name.partition(" ")[2] in main.commands
+        return name == "celery" or name.partition(" ")[2] in main.commands
     if (command := main.commands.get(group.removeprefix("options of celery "))) is not None:
         return name.lower() in {word for each in command.params for word in (*each.opts, each.name or "")}
     return name.strip("-").replace("-", "_").lower() in words()

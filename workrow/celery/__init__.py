@@ -11,6 +11,7 @@ from workrow.celery.current import current_app as _current_app
 from workrow.celery.current import current_worker_task as _current_task
 from workrow.celery.proxy import Proxy
 from workrow.celery.registry import shared_task
+from workrow.celery.report import bugreport
 from workrow.celery.store import using
 from workrow.celery.task import Task
 
@@ -24,6 +25,7 @@ __all__ = [
     "Celery",
     "Signature",
     "Task",
+    "bugreport",
     "chain",
     "chord",
     "chunks",

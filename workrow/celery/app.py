@@ -15,6 +15,7 @@ from workrow.celery.discovery import Discovers
 from workrow.celery.exceptions import ImproperlyConfigured
 from workrow.celery.periodic import Periodic
 from workrow.celery.registry import Registry, shared_tasks, task_name
+from workrow.celery.report import bugreport
 from workrow.celery.routes import Router
 from workrow.celery.sending import Sends
 from workrow.celery.store import Store
@@ -237,6 +238,10 @@ class Celery(Sends, Discovers, Periodic):
         current.set_default(self)
 
     set_default = set_current
+
+    def bugreport(self) -> str:
+        """Versions, platform and settings, without secrets: what to tell with the report of a fault."""
+        return bugreport(self)
 
     def close(self) -> None:
         """Close the connections; the next use opens them again."""

@@ -25,11 +25,12 @@ def made_of(function: Callable[..., Any], name: str, base: type[Task], strict: b
     members = {
         **options, "name": name, "run": run, "_function": staticmethod(function), "__doc__": function.__doc__,
         "__module__": function.__module__, "__annotations__": dict(getattr(function, "__annotations__", {})),
-        "__wrapped__": run, "_decorated": True,
+        "__wrapped__": run, "_decorated": True, "__name__": function.__name__,
     }  # fmt: skip
     if members.get("typing") is None and not strict:
         members["typing"] = False
     task: Task = type(function.__name__, (base,), members)()
+    vars(task)["__qualname__"] = function.__qualname__
     if options.get("pydantic"):
         _validate(task)
     if getattr(task, "autoretry_for", None):

@@ -3,6 +3,7 @@
 import click
 
 from workrow import __version__
+from workrow.cli.celery import celery
 from workrow.cli.controls import pause, resume
 from workrow.cli.errors import OneLineErrors
 from workrow.cli.job import job, retry
@@ -40,3 +41,4 @@ main.add_command(resume)
 main.add_command(schedules)
 main.add_command(limits)
 main.add_command(workflow)
+main.add_command(celery)

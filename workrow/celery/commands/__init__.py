@@ -1,11 +1,16 @@
 """The command line of the door: Celery's commands, with its options."""
 
+import os
+
 import click
 
 from workrow import __version__
-from workrow.celery.commands.apps import AppGroup
+from workrow.celery.commands.apps import QUIET, AppGroup
 from workrow.celery.commands.beat import beat
 from workrow.celery.commands.calls import call, purge, result
+from workrow.celery.commands.events import events
+from workrow.celery.commands.multi import multi
+from workrow.celery.commands.shell import report, shell
 from workrow.celery.commands.worker import worker
 
 
@@ -16,6 +21,10 @@ from workrow.celery.commands.worker import worker
 @click.option("-b", "--broker", envvar="BROKER_URL", help="The database, instead of what the app says.")
 @click.option("--result-backend", envvar="RESULT_BACKEND", help="The same; results are where the calls are.")
 @click.option("--workdir", type=click.Path(exists=True, file_okay=False), help="Change to this directory first.")
+@click.option(
+    "--config", metavar="MODULE", envvar="CELERY_CONFIG_MODULE", help="The settings of an app that names none itself."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Only what was asked for.")
 @click.option("-C", "--no-color", is_flag=True, envvar="NO_COLOR", hidden=True)
 @click.version_option(__version__)
 @click.pass_context
@@ -25,11 +34,16 @@ def main(
     broker: str | None,
     result_backend: str | None,
     workdir: str | None,
+    config: str | None,
+    quiet: bool,
     no_color: bool,
 ) -> None:
     """Celery's commands, on workrow."""
+    if config:
+        os.environ["CELERY_CONFIG_MODULE"] = config  # child processes read it too
+    context.meta[QUIET] = quiet
     AppGroup.set_up(context, path, broker or result_backend, workdir)
 
 
-for each in (worker, beat, call, result, purge):
+for each in (worker, beat, call, result, purge, events, report, shell, multi):
     main.add_command(each)

@@ -13,9 +13,18 @@ from workrow.celery.exceptions import CeleryError
 from workrow.celery.foreign_errors import KombuError
 from workrow.errors import WorkrowError
 
+QUIET = "workrow.celery.quiet"
+WORDS = "workrow.celery.words"
+WITHOUT_APP = ("multi",)
+"""Commands that need none: the workers that they start do."""
+
 
 class AppGroup(click.Group):
     """Errors that tell what to do are one line."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        context.meta[WORDS] = [*args]  # for who starts itself again in the background
+        return super().parse_args(context, args)
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -30,12 +39,23 @@ class AppGroup(click.Group):
             os.chdir(workdir)
         if os.getcwd() not in sys.path:
             sys.path.insert(0, os.getcwd())
+        if context.invoked_subcommand in WITHOUT_APP:
+            return
+        if path is None and context.invoked_subcommand in ("report", "shell"):
+            context.obj = Celery("default", set_as_current=False)
+            return
         if path is None:
             raise click.UsageError("no app is named: give -A module, or set APP in the environment")
         app = find_app(path)
         if url:
             app.conf.broker_url = url
         context.obj = app
+
+
+def say(text: str) -> None:
+    """Tell what was done, unless ``--quiet`` was said."""
+    if not click.get_current_context().meta.get(QUIET):
+        click.echo(text)
 
 
 def find_app(path: str) -> Any:

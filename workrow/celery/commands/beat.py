@@ -5,6 +5,8 @@ from typing import Any
 import click
 
 from workrow.celery.beat.process import run_beat
+from workrow.celery.commands.apps import WORDS
+from workrow.celery.commands.daemon import daemon, daemon_options
 from workrow.celery.utils.log import LEVELS, setup
 from workrow.logs import get_logger
 
@@ -17,18 +19,22 @@ logger = get_logger(__name__)
 @click.option("--max-interval", type=float, metavar="SECONDS", help="The longest sleep between two looks.")
 @click.option("-S", "--scheduler", hidden=True)
 @click.option("-s", "--schedule", hidden=True)
-@click.pass_obj
+@daemon_options
+@click.pass_context
 def beat(
-    app: Any,
+    context: click.Context,
     /,
     loglevel: str,
     logfile: str | None,
     max_interval: float | None,
     scheduler: str | None,
     schedule: str | None,
+    **options: Any,
 ) -> None:
     """Send what is due of beat_schedule until a signal says stop; any number of these may run."""
-    setup(app.conf, loglevel, logfile)
-    if schedule:
-        logger.warning("-s: what beat has done is in the database; the option changes nothing")
-    run_beat(app, max_interval, scheduler)
+    app = context.obj
+    with daemon(context.meta[WORDS], logfile, options):
+        setup(app.conf, loglevel, logfile)
+        if schedule:
+            logger.warning("-s: what beat has done is in the database; the option changes nothing")
+        run_beat(app, max_interval, scheduler)

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from workrow.celery.commands.apps import say
+
 
 def _json(context: click.Context, option: click.Parameter, text: str | None) -> Any:
     try:
@@ -66,4 +68,4 @@ def purge(app: Any, /, force: bool, queues: str | None, exclude_queues: str | No
     wanted = [each for each in (queues.split(",") if queues else app.router.queues()) if each not in excluded]
     if not force:
         click.confirm(f"Delete the calls that wait in {', '.join(wanted)}?", abort=True)
-    click.echo(f"{app.control.purge(wanted)} calls were deleted")
+    say(f"{app.control.purge(wanted)} calls were deleted")

@@ -6,9 +6,11 @@ from typing import Any
 
 import click
 
+from workrow.celery.commands.apps import WORDS, say
+from workrow.celery.commands.daemon import daemon, daemon_options, expanded
 from workrow.celery.utils.log import LEVELS, setup
 from workrow.celery.worker.calls import LOG
-from workrow.celery.worker.engine import POOLS, run_worker
+from workrow.celery.worker.engine import POOLS, host_name, run_worker
 from workrow.logs import get_logger
 
 logger = get_logger(__name__)
@@ -29,13 +31,12 @@ MEANINGLESS = {
     "scheduler": "--scheduler: what beat has done is in the database",
 }
 """Options of Celery's that change nothing here, and why; each is said once."""
-DAEMON = ("detach", "pidfile", "uid", "gid", "umask", "executable")
 
 
 @click.command()
 @click.option("-n", "--hostname", metavar="HOSTNAME", help="The worker's name, such as 'w1@%h'.")
 @click.option("-l", "--loglevel", type=click.Choice(LEVELS, case_sensitive=False), default="WARNING", show_default=True)
-@click.option("-f", "--logfile", metavar="PATH", help="Instead of stderr.")
+@click.option("-f", "--logfile", metavar="PATH", help="Instead of stderr; %n is the worker's name, %h its host.")
 @click.option("-c", "--concurrency", metavar="N", help="Calls at the same time; the number of processors.")
 @click.option("-P", "--pool", type=click.Choice([*POOLS]), help="prefork: child processes; threads; solo: one thread.")
 @click.option("--time-limit", type=float, help="Seconds after which a task is ended.")
@@ -60,24 +61,21 @@ DAEMON = ("detach", "pidfile", "uid", "gid", "umask", "executable")
 @click.option("--autoscale", hidden=True)
 @click.option("-s", "--schedule-filename", "--schedule", "schedule_filename", hidden=True)
 @click.option("--scheduler", hidden=True)
-@click.option("-D", "--detach", is_flag=True, hidden=True)
-@click.option("--pidfile", hidden=True)
-@click.option("--uid", hidden=True)
-@click.option("--gid", hidden=True)
-@click.option("--umask", hidden=True)
-@click.option("--executable", hidden=True)
-@click.pass_obj
-def worker(app: Any, /, **options: Any) -> None:
+@daemon_options
+@click.pass_context
+def worker(context: click.Context, /, **options: Any) -> None:
     """Run calls until a signal says stop."""
-    for name in DAEMON:
-        if options.get(name):
-            raise click.UsageError(f"--{name}: let systemd, supervisord or your container run the worker")
-    os.environ[LOG] = json.dumps([options["loglevel"], options["logfile"]])
-    setup(app.conf, options["loglevel"], options["logfile"])
-    for name, why in MEANINGLESS.items():
-        if options.get(name):
-            logger.warning("%s; the option changes nothing", why)
-    run_worker(app, **told(app, options))
+    app = context.obj
+    name = host_name(options["hostname"])
+    logfile = options["logfile"] = expanded(options["logfile"], name)
+    options["pidfile"] = expanded(options["pidfile"], name)
+    with daemon(context.meta[WORDS], logfile, options):
+        os.environ[LOG] = json.dumps([options["loglevel"], logfile])
+        setup(app.conf, options["loglevel"], logfile)
+        for each, why in MEANINGLESS.items():
+            if options.get(each):
+                logger.warning("%s; the option changes nothing", why)
+        run_worker(app, **told(app, options))
 
 
 def told(app: Any, options: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +92,7 @@ def told(app: Any, options: dict[str, Any]) -> dict[str, Any]:
     queues = _listed(options["queues"]) or app.router.queues()
     queues = [each for each in queues if each not in _listed(options["exclude_queues"])]
     if options["purge"]:
-        click.echo(f"{app.control.purge(queues)} calls were deleted")
+        say(f"{app.control.purge(queues)} calls were deleted")
     return {
         "queues": queues,
         "concurrency": int(concurrency) if concurrency and concurrency != "auto" else conf.worker_concurrency,

@@ -25,6 +25,8 @@ logger = get_logger(__name__)
 
 ENDED = "workrow.celery.ended"
 """The task that is called of calls that have ended without a word: their workers died too often, say."""
+PRIVATE = (JOIN, ENDED)
+"""Tasks that are no calls of anybody's."""
 FORGET_SECONDS = 300.0
 """How often expired results are deleted."""
 POOLS = {"prefork": True, "processes": True, "threads": False, "solo": False, "gevent": False, "eventlet": False}
