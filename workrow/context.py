@@ -133,7 +133,8 @@ class JobContext(procrastinate.JobContext):
 
         Args:
             seconds: how long: seconds, or a timedelta, up to 100 years.
-            name: as of a step; by default "sleep", "sleep 2", … in the order in which they are reached.
+            name: as of a step; by default "sleep", "sleep 2", … in the order in which they are reached, and in a
+                branch "sleep after " and what that has done before.
 
         Raises:
             OptionError: it is no such time.

@@ -22,6 +22,7 @@ from workrow.errors import (
 from workrow.job import UNKEPT
 from workrow.worker.job_logs import Unsaid, message_of
 from workrow.worker.outcome import Claimed, Suspended, Wait, storable
+from workrow.worker.running.steps.branches import Branches
 from workrow.worker.running.steps.calls import Calls, returned
 from workrow.worker.running.steps.record import Record, Values, said
 from workrow.worker.running.steps.requests import Ask, Enqueue, Idle, Load, Op, Pause, Run, RunWithin, Settle
@@ -38,6 +39,7 @@ class Steps:
     Args:
         claimed: the job.
         values: how results are kept.
+        branches: what steps without a name are called in them.
         in_task: the task is transactional: records belong to its transaction, whose end is fenced.
 
     Attributes:
@@ -46,9 +48,10 @@ class Steps:
         waits: what it waits for now.
     """
 
-    def __init__(self, claimed: Claimed, values: Values, *, in_task: bool) -> None:
+    def __init__(self, claimed: Claimed, values: Values, branches: Branches, *, in_task: bool) -> None:
         self._claimed = claimed
         self._values = values
+        self._branches = branches
         self._in_task = in_task
         self._names: set[str] = set()
         self._failed: set[str] = set()
@@ -76,6 +79,7 @@ class Steps:
             returned = yield from self._run(Run(name, function, args, kwargs))
             rows = yield from self._write("record_step", self._noted(name, function, returned))
             record = Record(name, "step", result=rows[0][0], error=said(rows[0][1]))
+        self._branches.ended(name)
         return self._value(record, function)
 
     def transactional_step(
@@ -96,6 +100,7 @@ class Steps:
             noted = partial(self._noted, name, function, strict=True)
             row = yield from self._run(RunWithin(name, function, args, kwargs, kind, noted))
             record = Record(name, "step", result=row[0], error=said(row[1]))
+        self._branches.ended(name)
         return self._value(record, function)
 
     def sleep(self, seconds: float | timedelta, name: str | None) -> Op[None]:
@@ -103,10 +108,14 @@ class Steps:
         length = seconds_in(seconds)
         if length is None:
             raise OptionError(f"ctx.sleep({brief(seconds)}): must be seconds or a timedelta, from 0 to 100 years")
-        name = self._counted("sleep") if name is None else name
-        record = yield from self._find(name, "sleep")
+        step = name
+        if step is None:
+            step = self._branches.sleep(self._names) or self._counted("sleep")
+        record = yield from self._find(step, "sleep")
         if record is None or not record.over:
-            yield from self._wait(Wait(name, "sleep", None if record else length))
+            yield from self._wait(Wait(step, "sleep", None if record else length))
+        if name is not None:
+            self._branches.ended(step)
 
     def wait_for(self, signal: str, timeout: float | timedelta | None, name: str | None) -> Op[Any]:
         """See `workrow.context.JobContext.wait_for`."""
@@ -125,6 +134,7 @@ class Steps:
             if not over:
                 yield from self._wait(Wait(name, "wait", None if record else length, signal))
             record = Record(name, "wait", result=result, error=said(error))
+        self._branches.ended(name)
         if record.error is not None:
             raise SignalTimeout(f"{self._claimed}: no signal {signal!r} came before the timeout of step {name!r}")
         return self._values.read(record.result)
@@ -138,7 +148,7 @@ class Steps:
                 f"ctx.call({call._task.name}): with unique, debounce, throttle or expires there may be no job to wait "
                 "for; a call is enqueued once anyway: drop it, as with task.options(unique=None)"
             )
-        what = f"call {call._task.name}"
+        what = self._branches.call(f"call {call._task.name}")
         if self.records is None:
             yield Load()
         assert self.records is not None
@@ -153,6 +163,7 @@ class Steps:
         if record is None or not record.ended:
             yield from self._wait(Wait(name, "call"))
         assert record is not None
+        self._branches.ended(name)
         return returned(call._task, record, self._values)
 
     def check_end(self) -> None:

@@ -12,6 +12,7 @@ from workrow.database.outage import judged
 from workrow.logs import get_logger
 from workrow.worker.outcome import Claimed, Outcome
 from workrow.worker.running.steps.attempt import Steps
+from workrow.worker.running.steps.branches import Branches
 from workrow.worker.running.steps.record import Values
 from workrow.worker.running.steps.requests import Op
 from workrow.worker.running.transactions import Transactions
@@ -46,10 +47,11 @@ class Durable:
         self._limit = limit
         self._on: Any = None
         self._made: Steps | None = None
+        self._branches = Branches()
 
-    def begin(self, on: Any) -> None:
-        """The task runs in this transaction; the repetition of one knows nothing of the one before."""
-        self._on, self._made = on, None
+    def begin(self, on: Any = None) -> None:
+        """The task runs here, in this transaction; the repetition of one knows nothing of the one before."""
+        self._on, self._made, self._branches = on, None, Branches()
 
     def end(self) -> None:
         """The task has returned.
@@ -65,7 +67,7 @@ class Durable:
     def _steps(self) -> Steps:
         if self._made is None:
             values = Values(codec_of(self._connector), self._limit)
-            self._made = self.attempt(self._claimed, values, in_task=self._on is not None)
+            self._made = self.attempt(self._claimed, values, self._branches, in_task=self._on is not None)
         return self._made
 
     def step(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -112,8 +114,7 @@ async def stepped(claimed: Claimed, context: JobContext, run: Callable[[], Await
     """
     durable = context.durable
     assert isinstance(durable, Durable)
-    if on:
-        durable.begin(*on)
+    durable.begin(*on)
     try:
         result = await run()
         durable.end()
@@ -126,8 +127,7 @@ def stepped_sync(claimed: Claimed, context: JobContext, run: Callable[[], Any], 
     """The same of a sync task."""
     durable = context.durable
     assert isinstance(durable, Durable)
-    if on:
-        durable.begin(*on)
+    durable.begin(*on)
     try:
         result = run()
         durable.end()
