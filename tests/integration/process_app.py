@@ -45,3 +45,20 @@ def unfit() -> Any:
 
 def give_back() -> Any:
     return workrow.chain(count.s([]))
+
+
+other = workrow.App("postgresql:///other")
+
+
+@other.task(name="elsewhere")
+async def elsewhere() -> None: ...
+
+
+@app.task(name="strange", run_in="process")
+def strange() -> Any:
+    return workrow.group(count.s([]), elsewhere.s())
+
+
+@app.task(name="stranger", run_in="process")
+def stranger() -> Any:
+    return workrow.group(elsewhere.s())

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 import workrow
-from tests.integration.process_app import app, count, give_back, split, unfit
+from tests.integration.process_app import app, count, give_back, split, strange, stranger, unfit
 from tests.integration.test_worker import run
 from workrow.database.connector import Connector
 
@@ -34,3 +34,14 @@ async def test_an_app_that_the_child_cannot_find(open_app: workrow.App) -> None:
     await run(open_app)
     with pytest.raises(workrow.JobFailed, match="the app is no attribute of an imported module; assign it at the top"):
         await job.result(timeout=5)
+
+
+async def test_a_workflow_of_another_apps_tasks(database_url: str, conn: Any) -> None:
+    with app.replace_connector(Connector(database_url)):
+        async with app.open_async():
+            jobs = [await strange.enqueue(None), await stranger.enqueue(None)]
+            await run(app)
+            for job in jobs:
+                with pytest.raises(workrow.JobFailed, match="which does not have it: declare it there, or on a"):
+                    await job.result(timeout=5)
+    assert conn.execute("SELECT count(*) FROM procrastinate_jobs").fetchone() == (0,)

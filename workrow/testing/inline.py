@@ -74,7 +74,7 @@ def inline() -> Iterator[list[Ran]]:
             enqueue_copy=mode.enqueue_copy,
         ),
         mock.patch.multiple(start, start=partial(mode.start, start.start), append=mode.append),
-        mock.patch.object(verdict, "replacing", lambda flow: {"flow": flow}),
+        mock.patch.object(verdict, "replacing", lambda flow, _: {"flow": flow}),
         mock.patch.object(batches, "Block", partial(InlineBlock, mode)),
     ):
         yield mode.ran
@@ -199,6 +199,8 @@ class Inline:
             await executor.close()
         if isinstance(result, Outcome) and result.flow:
             result = result.flow["flow"]
+        if isinstance(result, Flow):
+            start.check_returned(result, app)
         shown = None if isinstance(result, Flow) else result
         if isinstance(result, Outcome):
             # of a task whose result has a type: as it would come back from its row

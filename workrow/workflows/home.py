@@ -32,12 +32,18 @@ def home_of(title: str, tasks: Iterable[Any]) -> Any:
     return next((task for task in each_once if not _is_bound(task)), home)
 
 
-def check_appended(app: Any, tasks: Iterable[Any]) -> None:
-    """Raise WorkflowError for one that is not of the app of the workflow that it is appended to."""
+def check_joined(title: str, app: Any, tasks: Iterable[Any]) -> None:
+    """Raise WorkflowError for a task that is not of the app of a job whose workflow gets it.
+
+    Args:
+        title: what the error begins with.
+        app: the job's.
+        tasks: those of what is appended to its workflow, or takes its place.
+    """
     for task in tasks:
         if _is_bound(task) and not has(app, task):
             raise WorkflowError(
-                f"append: {task.name} is a task of {shown(task.blueprint)}, and the job is one of {shown(app)}, which "
+                f"{title}: {task.name} is a task of {shown(task.blueprint)}, and the job is one of {shown(app)}, which "
                 f"does not have it: declare it there, or on a blueprint that both include; or enqueue {task.name} apart"
             )
 

@@ -70,7 +70,13 @@ async def _start_job_async(alone: Signature[Any, Any], on: Any) -> Workflow[Any]
 def check_appended(flow: Flow[Any, Any], to: Any) -> None:
     """Raise WorkflowError if the context of the running task is of an app that has not all of the workflow's tasks."""
     if (app := getattr(to, "app", None)) is not None:
-        home.check_appended(app, (each.call._task for each in tasks_in(flow)))
+        home.check_joined("append", app, (each.call._task for each in tasks_in(flow)))
+
+
+def check_returned(flow: Flow[Any, Any], app: Any) -> None:
+    """Raise WorkflowError if the app of the job in whose place it comes has not all of its tasks."""
+    title = f"the {type(flow).__name__.lower()} that the task returned"
+    home.check_joined(title, app, (each.call._task for each in tasks_in(flow)))
 
 
 def append(flow: Flow[Any, Any], on: Any, job_id: int) -> Any:
@@ -79,12 +85,17 @@ def append(flow: Flow[Any, Any], on: Any, job_id: int) -> Any:
     return prepared.append_async(on, job_id) if on is None or transaction.is_async(on) else prepared.append(on, job_id)
 
 
-def replacing(flow: Flow[Any, Any]) -> dict[str, Any]:
+def replacing(flow: Flow[Any, Any], app: Any) -> dict[str, Any]:
     """What ``replace_job.sql`` asks for of a workflow that takes the place of a job.
+
+    Args:
+        flow: the workflow.
+        app: the job's.
 
     Raises:
         WorkflowError, ArgumentError, OptionError: it cannot be.
     """
+    check_returned(flow, app)
     prepared = Prepared(flow, part=True, empty=True)
     with prepared.hooked(None):
         params = prepared.params()

@@ -167,7 +167,7 @@ class Executor:
                 forks.leave_worker(claimed, self._generation)
             if isinstance(result, Outcome):
                 return await self._parted(result) if result.status == "parted" else result
-            return succeeded(claimed, result, limit)
+            return succeeded(claimed, result, limit, self._worker.app)
         except asyncio.CancelledError as error:
             return self._interrupted(claimed, error)
         except BaseException as error:  # SystemExit and its kin in a task are that task's failure, not the worker's

@@ -75,7 +75,7 @@ class Runners:
         self._worker = worker
         self._tasks = worker.app.tasks
         self._codec: Codec | None = getattr(worker.app, "codec", None)
-        self._finisher_of = partial(finisher_of, self._codec)
+        self._finisher_of = partial(finisher_of, worker.app)
         self._threads = threads
         self._processes = processes
         self.transactions = transactions
@@ -139,7 +139,7 @@ class Runners:
             result = await middleware.compose(around_job, job, context, self._worker)()
             if kind is None or isinstance(result, Outcome):
                 return result
-            return succeeded(claimed, result, limit_of(task), kind)
+            return succeeded(claimed, result, limit_of(task), self._worker.app, kind)
 
         return run
 

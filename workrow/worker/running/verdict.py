@@ -166,20 +166,21 @@ def _directed(
     return Outcome(claimed, "todo", error=entry, retry=retry, at=told.at)
 
 
-def succeeded(claimed: Claimed, result: Any, limit: int, kind: Kind | None = None) -> Outcome:
+def succeeded(claimed: Claimed, result: Any, limit: int, app: Any, kind: Kind | None = None) -> Outcome:
     """The outcome of an attempt that returned.
 
     Args:
         claimed: the job.
         result: what it returned.
         limit: bytes that the result's JSON may take.
+        app: the worker's.
         kind: what the task says that it returns.
 
     Raises:
         WorkrowError: it is a workflow that cannot be.
     """
     if isinstance(result, Flow):
-        return Outcome(claimed, "succeeded", flow=replacing(result))
+        return Outcome(claimed, "succeeded", flow=replacing(result, app))
     try:
         return Outcome(claimed, "succeeded", dump_result(kind.dump(result) if kind else result, limit))
     except Unsaid as error:
@@ -193,13 +194,11 @@ def unkept(claimed: Claimed, why: str) -> Outcome:
     return Outcome(claimed, "succeeded", error=entry(claimed, UNKEPT, why))
 
 
-def finisher_of(
-    codec: Codec | None, claimed: Claimed, task: procrastinate.tasks.Task[Any, Any, Any]
-) -> Callable[[Any], Outcome]:
-    """What makes an outcome of what a transactional task returned, if it is none yet; ``codec`` is of the worker's
-    app."""
+def finisher_of(app: Any, claimed: Claimed, task: procrastinate.tasks.Task[Any, Any, Any]) -> Callable[[Any], Outcome]:
+    """What makes an outcome of what a transactional task returned, if it is none yet; the app is the worker's."""
+    codec: Codec | None = getattr(app, "codec", None)
     kept = not isinstance(task, Task) or task.execution.results
-    dump = partial(succeeded, claimed, limit=limit_of(task), kind=result_of(task, codec))
+    dump = partial(succeeded, claimed, limit=limit_of(task), app=app, kind=result_of(task, codec))
 
     def finish(returned: Any) -> Outcome:
         if isinstance(returned, Outcome):

@@ -169,8 +169,7 @@ def _laid_out(flow: Flow[Any, Any], app: str | None) -> dict[str, Any]:
             f"{flow!r:.80}: a workflow that a task with run_in='process' returns needs the app, and the app is no "
             "attribute of an imported module; assign it at the top of one"
         )
-    _load(app)
-    return replacing(flow)
+    return replacing(flow, _load(app))
 
 
 @cache
