@@ -219,6 +219,9 @@ def test_who_has_no_hooks_and_no_listeners_pays_nothing(monkeypatch: pytest.Monk
         raise ValueError("boom")
 
     app.task(name="it")(fails)
+    for each in vars(signals).values():
+        if isinstance(each, signals.Signal):
+            monkeypatch.setattr(each, "receivers", [])  # those of other tests' apps
     monkeypatch.setattr(signals.Signal, "send", None)
     monkeypatch.setattr("workrow.celery.hooks.ExceptionInfo", None)
     end = ends.run(app, app.tasks["it"], Context({**CALL, **REQUEST}))

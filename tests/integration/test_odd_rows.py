@@ -24,7 +24,7 @@ EXEMPT = {
     "workrow.celery_groups": "read by who asks for the group, and by no worker",
     "workrow.celery_chords": "written and read by celery_write_v1 alone",
     "workrow.celery_parts": "read by the job that sends a chord's body: it fails alone",
-    "workrow.celery_revoked": "texts and a time, all of which any value fits",
+    "workrow.celery_revoked": "texts, a JSON value and a time, all of which any value fits",
 }
 HOLDERS = ("id", "job_id", "worker_id", "status")
 """Who is who, which is the fence's affair."""

@@ -65,6 +65,9 @@ class Backend:
                 "worker": request.hostname, "retries": request.retries,
                 "queue": (request.delivery_info or {}).get("routing_key"),
             }  # fmt: skip
+            if request.stamps:
+                stamps = {"stamped_headers": request.stamped_headers, **request.stamps}
+                told["details"] |= {name: codec.pack(value) for name, value in stamps.items()}
         if (lasts := self.lasts) is not None:
             told["lasts"] = lasts
         outbox.put("results", told, self._database.write)
@@ -181,5 +184,5 @@ def _meta(
     meta["children"] = children if children is not None else [] if state in states.READY_STATES else None
     meta["date_done"] = noted_at if state in states.READY_STATES else None
     if details:
-        meta |= {**details, "args": codec.unpack(details["args"]), "kwargs": codec.unpack(details["kwargs"])}
+        meta |= {name: codec.unpack(value) for name, value in details.items()}
     return meta

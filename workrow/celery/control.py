@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from workrow.celery import codec
 from workrow.celery.backend import packed
 from workrow.celery.exceptions import TaskRevokedError
 from workrow.celery.states import REVOKED
@@ -44,8 +45,8 @@ class Control:
             terminate: as for `revoke`.
         """
         for header, given in headers.items():
-            values = [str(each) for each in given] if isinstance(given, list | tuple | set) else [str(given)]
-            self._revoke(terminate, header=header, values=values)
+            values = codec.pack([*given] if isinstance(given, list | tuple | set) else [given])
+            self._revoke(terminate, header=header, values=json.dumps(values))
 
     def purge(self, queues: Iterable[str] | None = None) -> int:
         """Delete the calls that wait in these queues, by default those that a worker serves; returns how many.
@@ -59,7 +60,7 @@ class Control:
     discard_all = purge
 
     def _revoke(
-        self, terminate: bool, ids: list[str] | None = None, header: str | None = None, values: list[str] | None = None
+        self, terminate: bool, ids: list[str] | None = None, header: str | None = None, values: str | None = None
     ) -> None:
         error = json.dumps(packed(REVOKED, TaskRevokedError("revoked")))
         lasts = self._app.backend.lasts

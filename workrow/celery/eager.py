@@ -62,7 +62,8 @@ def apply(
         throw: raise what it raises, a Retry too; None: as ``task_eager_propagates`` says.
         logfile, loglevel, headers: for its request.
         ignore_result: keep no result, even with ``task_store_eager_result``.
-        **options: ``exchange``, ``routing_key`` and ``priority`` are told by its request, the others are not used.
+        **options: ``exchange``, ``routing_key``, ``priority`` and stamps are told by its request, the others are not
+            used.
     """
     app = task.app
     task_id = task_id or str(uuid4())
@@ -71,6 +72,7 @@ def apply(
         called_directly=False, is_eager=True, _kept=bool(task.store_eager_result), hostname=socket.gethostname(),
         ignore_result=bool(task.ignore_result if ignore_result is None else ignore_result), headers=headers,
         callbacks=listed(link) or None, errbacks=listed(link_error) or None, logfile=logfile, loglevel=loglevel or 0,
+        **_stamps(options),
         delivery_info={"is_eager": True, **{key: options.get(key) for key in ("exchange", "routing_key", "priority")}},
     )  # fmt: skip
     propagate = app.conf.task_eager_propagates if throw is None else throw
@@ -81,3 +83,11 @@ def apply(
     if isinstance(end.value, Retry) and end.value.sig is not None:
         return end.value.sig.apply(retries=retries + 1)  # type: ignore[no-any-return]
     return EagerResult(task_id, end.value, end.state, end.traceback, name=task.name)
+
+
+def _stamps(options: dict[str, Any]) -> dict[str, Any]:
+    """For the request: each as a list."""
+    if "stamped_headers" not in options:
+        return {}
+    names = listed(options["stamped_headers"])
+    return {"stamped_headers": names, "stamps": {name: listed(options.get(name)) for name in names}}

@@ -12,7 +12,7 @@ from workrow.celery.canvas.group import group
 from workrow.celery.canvas.signature import as_signature, listed
 from workrow.celery.current import running
 from workrow.celery.exceptions import ChordError, EncodeError, Ignore, NotRegistered, Reject, Retry, WorkerLostError
-from workrow.celery.request import Context
+from workrow.celery.request import Context, ignores_result
 from workrow.celery.result import result_from_tuple
 from workrow.logs import get_logger
 
@@ -144,7 +144,7 @@ def succeeded(app: Any, request: Context, value: Any) -> tuple[str, BaseExceptio
     """Send what follows, keep the result, tell the chord; returns the state it came to, and what went wrong."""
     ids = {"parent_id": request.id, "root_id": request.root_id or request.id}
     try:
-        if request._kept and (request.chord or not request.ignore_result):
+        if request._kept and (request.chord or not ignores_result(app.tasks.get(request.task), request)):
             value = app.encoded(value)
         follow(request, value, ids)
     except EncodeError as error:
@@ -279,7 +279,7 @@ def chord_failed(app: Any, children: Any, body: Any, error: ChordError) -> None:
 def _store(app: Any, request: Context, value: Any, state: str, error: BaseException | None = None) -> None:
     if not request._kept:
         return
-    if request.ignore_result and (error is None or not _keeps_errors(app, request)):
+    if (error is None or not _keeps_errors(app, request)) and ignores_result(app.tasks.get(request.task), request):
         return
     children = [child.as_tuple() for child in request.children or ()]
     traceback = "".join(format_exception(error)) if error is not None and error.__traceback__ else None

@@ -41,6 +41,7 @@ def message(task_id: str, args: Any, kwargs: Any, options: Mapping[str, Any]) ->
 
     Raises:
         EncodeError: something of it is no JSON.
+        KeyError: ``stamped_headers`` names what is not there.
         TypeError: args or kwargs are none; a countdown is no number.
     """
     if not isinstance(args or (), list | tuple):
@@ -63,11 +64,18 @@ def message(task_id: str, args: Any, kwargs: Any, options: Mapping[str, Any]) ->
         told["timelimit"] = limits
     if options.get("headers"):
         told["headers"] = options["headers"]
-    if stamps := {name: options[name] for name in listed(options.get("stamped_headers")) if name in options}:
+    if stamps := _stamps_of(options):
         told["stamps"] = stamps
     if others := {name: value for name, value in options.items() if name not in KNOWN and name not in stamps}:
         told["properties"] = others
     return {name: codec.pack(value) if name in PACKED else value for name, value in told.items()}
+
+
+def _stamps_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    names = options.get("stamped_headers") or ()
+    if missing := [name for name in names if name not in options]:
+        raise KeyError(f"stamped_headers={names!r}: give apply_async(…, {missing[0]}=…) too, or leave it out")
+    return {name: options[name] for name in names}
 
 
 def due_of(options: Mapping[str, Any]) -> datetime | None:
@@ -124,6 +132,6 @@ def request_of(name: str, told: Mapping[str, Any], **worker: Any) -> Context:
     request.correlation_id = found.get("correlation_id", found["id"])
     request.lang, request.argsrepr, request.kwargsrepr = "py", repr(tuple(found["args"])), repr(found["kwargs"])
     request.stamps = found.get("stamps", {})
-    request.ignore_result = bool(found.get("ignore_result"))
+    request.ignore_result = found.get("ignore_result")
     request.timelimit = request.time_limit, request.soft_time_limit = found.get("timelimit", [None, None])
     return request

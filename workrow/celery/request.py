@@ -24,7 +24,7 @@ class Context:
     headers: Any = None
     hostname: str | None = None
     id: Any = None
-    ignore_result: bool = False
+    ignore_result: bool | None = False
     is_eager: bool = False
     kwargs: Any = None
     kwargsrepr: str | None = None
@@ -62,6 +62,19 @@ class Context:
     def children(self, value: list[Any]) -> None:
         vars(self)["_children"] = value
 
+    def as_execution_options(self) -> dict[str, Any]:
+        """What this call was sent with, as options of ``apply_async``: for sending it once more."""
+        hard, soft = self.timelimit or (None, None)
+        stamps = {name: self.stamps[name] for name in self.stamped_headers or () if name in (self.stamps or {})}
+        return {
+            "task_id": self.id, "root_id": self.root_id, "parent_id": self.parent_id, "group_id": self.group,
+            "group_index": self.group_index, "shadow": self.shadow, "chord": self.chord, "chain": self.chain,
+            "link": self.callbacks, "link_error": self.errbacks, "expires": self.expires, "soft_time_limit": soft,
+            "time_limit": hard, "headers": self.headers or {}, "retries": self.retries, "reply_to": self.reply_to,
+            "replaced_task_nesting": self.replaced_task_nesting, "origin": self.origin, **stamps,
+            **({"stamped_headers": [*stamps]} if self.stamped_headers is not None else {}),
+        }  # fmt: skip
+
     def get(self, key: str, default: Any = None) -> Any:
         return getattr(self, key, default)
 
@@ -70,3 +83,9 @@ class Context:
 
     def __repr__(self) -> str:
         return f"<Context: {vars(self)!r}>"
+
+
+def ignores_result(task: Any, request: Context) -> bool:
+    """Whether no result is kept: as the call says, or the task where the call was sent by its name and says nothing."""
+    said = request.ignore_result
+    return bool(getattr(task, "ignore_result", False) if said is None else said)

@@ -3,23 +3,20 @@
 import inspect
 import threading
 from collections.abc import Callable
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
-from workrow.celery import eager, outbox
+from workrow.celery import eager
+from workrow.celery.again import Again
 from workrow.celery.attributes import Attributes
-from workrow.celery.canvas.chain import _chain
-from workrow.celery.canvas.group import group
 from workrow.celery.canvas.many import chunks, xmap, xstarmap
-from workrow.celery.canvas.signature import Signature, listed, signature
-from workrow.celery.exceptions import Ignore, ImproperlyConfigured, MaxRetriesExceededError, Retry
+from workrow.celery.canvas.signature import Signature, signature
 from workrow.celery.hooks import Hooks
 from workrow.celery.request import Context
 
 
-class Task(Attributes, Hooks):
+class Task(Attributes, Hooks, Again):
     """Subclass it for tasks that share hooks or state; ``@app.task`` makes one of a function."""
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
@@ -168,112 +165,3 @@ class Task(Attributes, Hooks):
 
     def starmap(self, it: Any) -> xstarmap:
         return xstarmap(self.s(), it, app=self.app)
-
-    # ---------------------------------------------------------------- again, or another instead
-
-    def retry(
-        self,
-        args: Any = None,
-        kwargs: Any = None,
-        exc: Any = None,
-        throw: bool = True,
-        eta: datetime | None = None,
-        countdown: float | None = None,
-        max_retries: int | None = None,
-        **options: Any,
-    ) -> Any:
-        """Run it again later; raises.
-
-        Args:
-            args: of the next run; None: the same.
-            exc: what is raised when there are no more retries, and kept until then.
-            countdown: seconds; None: ``default_retry_delay``.
-            max_retries: None: the task's.
-
-        Raises:
-            Retry: it will be.
-            MaxRetriesExceededError: no more retries, and no `exc`.
-        """
-        request = self.request
-        most = self.max_retries if max_retries is None else max_retries
-        if request.called_directly:
-            if exc is not None:
-                raise exc
-            raise Retry("Task can be retried", None)
-        if eta is None and countdown is None:
-            countdown = self.default_retry_delay
-        again = self.signature_from_request(
-            request, args, kwargs, countdown=countdown, eta=eta, retries=request.retries + 1, **options
-        )
-        if most is not None and request.retries + 1 > most:
-            if exc is not None:
-                raise exc
-            raise MaxRetriesExceededError(
-                f"Can't retry {self.name}[{request.id}] args:{tuple(request.args)} kwargs:{request.kwargs}"
-            )
-        when = eta if eta is not None else countdown
-        if request.is_eager:
-            told = Retry(exc=exc, when=when, is_eager=True, sig=again)
-            if throw:
-                raise told
-            return told
-        told = Retry(exc=exc, when=when)
-        with outbox.with_the_end():
-            again.apply_async()
-        if throw:
-            raise told
-        return told
-
-    def signature_from_request(self, request: Context, args: Any, kwargs: Any, **options: Any) -> Signature:
-        """This call once more."""
-        same = {
-            "task_id": request.id, "parent_id": request.parent_id, "root_id": request.root_id, "add_to_parent": False,
-            "link": request.callbacks, "link_error": request.errbacks, "chain": request.chain, "chord": request.chord,
-            "group_id": request.group, "group_index": request.group_index, "ignore_result": request.ignore_result,
-            "queue": (request.delivery_info or {}).get("routing_key"),
-        }  # fmt: skip
-        return self.signature(
-            request.args if args is None else args, request.kwargs if kwargs is None else kwargs, {**same, **options}
-        )
-
-    def replace(self, sig: Signature) -> Any:
-        """Let this signature run in place of this task, under its id; raises Ignore."""
-        request = self.request
-        if "chord" in sig.options:
-            raise ImproperlyConfigured("A signature replacing a task must not be part of a chord")
-        if isinstance(sig, _chain) and not sig.tasks:
-            raise ImproperlyConfigured("Cannot replace with an empty chain")
-        if isinstance(sig, group) or (isinstance(sig, _chain) and isinstance(sig.tasks[-1], group)):
-            sig = sig | self.app.tasks["celery.accumulate"].s(index=0)
-        for callback in listed(request.callbacks):
-            sig.link(callback)
-        for errback in listed(request.errbacks):
-            sig.link_error(errback)
-        if isinstance(sig, _chain) and "link" in sig.options:
-            sig.tasks[-1].extend_list_option("link", sig.options.pop("link"))
-        sig.freeze(request.id)
-        sig.set(
-            chord=request.chord,
-            group_id=request.group,
-            group_index=request.group_index,
-            root_id=request.root_id,
-            replaced_task_nesting=(request.replaced_task_nesting or 0) + 1,
-        )
-        for part in reversed(request.chain or ()):
-            sig = sig | signature(part, app=self.app)
-        if request.is_eager:
-            raise eager.Replaced(sig.apply())
-        with outbox.with_the_end():
-            sig.delay()
-        raise Ignore("Replaced by new task")
-
-    def add_to_chord(self, sig: Signature, lazy: bool = False) -> Any:
-        """Let the chord whose header this task is in wait for this signature too."""
-        request = self.request
-        if not request.chord:
-            raise ValueError("Current task is not member of any chord")
-        sig.set(group_id=request.group, chord=request.chord, root_id=request.root_id)
-        result = sig.freeze()
-        with outbox.with_the_end():
-            self.app.backend.add_to_chord(request.group, result)
-            return sig.delay() if not lazy else sig

@@ -74,7 +74,11 @@ for heard in HEARD:
 
 @signals.task_prerun.connect(weak=False)
 def started(task_id: Any = None, task: Any = None, **_: Any) -> None:
-    note(kind="start", id=task_id, task=task.name, retries=task.request.retries)
+    seen = task.request
+    names = seen.stamped_headers and sorted(seen.stamped_headers)  # Celery has them in the order of a set's hashes
+    note(
+        kind="start", id=task_id, task=task.name, retries=seen.retries, stamps=shown(seen.stamps), stamped_headers=names
+    )
 
 
 @signals.task_postrun.connect(weak=False)
@@ -158,8 +162,7 @@ def request(self: Any, *args: Any, **kwargs: Any) -> Any:
 @app.task(name="stamps", bind=True)
 def stamps(self: Any, *args: Any) -> Any:
     seen = self.request
-    names = seen.stamped_headers and sorted(seen.stamped_headers)  # Celery has them in the order of a set's hashes
-    return [shown(seen.stamps), names, shown(seen.headers)]
+    return [shown(seen.stamps), seen.stamped_headers and sorted(seen.stamped_headers), shown(seen.headers)]
 
 
 # ---------------------------------------------------------------- time limits
@@ -231,6 +234,36 @@ def retry_new_args(self: Any, x: int, y: int = 1) -> Any:
     if self.request.retries == 0:
         raise self.retry(args=[x + 1], kwargs={"y": y + 1}, countdown=0)
     return [x, y]
+
+
+def of_call(seen: Any) -> dict[str, Any]:
+    """What a request says of its call, that does not differ from run to run."""
+    told = {name: shown(getattr(seen, name)) for name in ("args", "kwargs", "headers", "timelimit", "shadow", "stamps")}
+    told |= {name: getattr(seen, name) for name in ("retries", "replaced_task_nesting", "ignore_result")}
+    stamped = seen.stamped_headers and sorted(seen.stamped_headers)  # which Celery has in the order of hashes
+    priority = (seen.delivery_info or {}).get("priority")
+    return {**told, "stamped_headers": stamped, "priority": priority, "expires": bool(seen.expires)}
+
+
+@app.task(name="retry_seen", bind=True)
+def retry_seen(self: Any, x: int = 0, *more: Any, y: int = 0, **others: Any) -> Any:
+    """Tries once more, with the options of its keyword ``again``; shows its second call."""
+    again = others.get("again")
+    if self.request.retries == 0:
+        raise self.retry(countdown=0, **(again or {}))
+    return of_call(self.request)
+
+
+@app.task(name="see", bind=True)
+def see(self: Any, *args: Any, **kwargs: Any) -> Any:
+    return of_call(self.request)
+
+
+@app.task(name="replace_seen", bind=True)
+def replace_seen(self: Any, how: str) -> Any:
+    """Lets `see` run in its place: stamped, alone or in a chain."""
+    kept = see.si().stamp(label="mine") if how == "stamped" else see.si()
+    return self.replace(see.si() | kept if how == "chain" else kept)
 
 
 @app.task(name="retry_queue", bind=True)

@@ -5,9 +5,14 @@ from workrow.celery.canvas.chord import _chord, chord
 from workrow.celery.canvas.group import group
 from workrow.celery.canvas.many import chunks, xmap, xstarmap
 from workrow.celery.canvas.signature import Signature, maybe_signature, signature
+from workrow.celery.canvas.stamping import StampingVisitor
+
+subtask, maybe_subtask = signature, maybe_signature
+"""As they were called before Celery 3.1."""
 
 __all__ = [
     "Signature",
+    "StampingVisitor",
     "_chain",
     "_chord",
     "chain",
@@ -15,7 +20,9 @@ __all__ = [
     "chunks",
     "group",
     "maybe_signature",
+    "maybe_subtask",
     "signature",
+    "subtask",
     "xmap",
     "xstarmap",
 ]

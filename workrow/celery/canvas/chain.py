@@ -51,6 +51,16 @@ class _chain(Parts):
                 task.link_error(errback)
         return tasks
 
+    def stamp(self, visitor: Any = None, append_stamps: bool = False, **headers: Any) -> None:
+        """Each part of it; see `Signature.stamp`."""
+        visited = None if visitor is None else visitor.on_chain_start(self, **headers) or {}
+        headers = self._stamps(visited, append_stamps, headers)
+        self.stamp_links(visitor, **headers)
+        for task in self.tasks:
+            task.stamp(visitor, append_stamps, **headers)
+        if visitor is not None:
+            visitor.on_chain_end(self, **headers)
+
     def apply_async(self, args: Any = None, kwargs: dict[str, Any] | None = None, **options: Any) -> Any:
         if not self.tasks:
             return None

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 from workrow.celery.canvas.group import group
-from workrow.celery.canvas.signature import Signature, listed, maybe_signature, signature
+from workrow.celery.canvas.signature import Signature, as_signature, listed, maybe_signature, signature
 from workrow.celery.current import Host
 
 
@@ -111,18 +111,20 @@ class _chord(Signature):
     def run(
         self, header: Any, body: Any, args: Any, kwargs: dict[str, Any], task_id: str | None = None, **options: Any
     ) -> Any:
-        """Send the header; the last of it to end sends the body."""
+        """Send the header, at the time that is said; the last of it to end sends the body."""
         group_id = header.options.get("task_id") or str(uuid4())
         root_id = body.options.get("root_id")
-        body.options.update(options)
+        when = {name: options.pop(name) for name in ("countdown", "eta") if name in options}
+        body = linked(body, listed(options.pop("link", None)), listed(options.pop("link_error", None)))
+        body.options.update({name: value for name, value in options.items() if name != "parent_id"})
         last = body.freeze(task_id, root_id=root_id)
-        for name in ("chain", "chord", "group_index", "link", "link_error"):
+        for name in ("chain", "chord", "group_index"):
             options.pop(name, None)
         result = header.freeze(group_id=group_id, chord=body, root_id=root_id)
         if len(result):
             with self.app.together():
                 self.app.backend.apply_chord(result, body)
-                result = header.apply_async(args, kwargs, task_id=group_id, **options)
+                result = header.apply_async(args, kwargs, task_id=group_id, **options, **when)
         else:
             body.delay([])
         last.parent = result
@@ -142,11 +144,25 @@ class _chord(Signature):
         members = self.tasks.tasks if isinstance(self.tasks, group) else self.tasks
         for task in members:
             if self.app.conf.task_allow_error_cb_on_chord_header:
-                task.link_error(errback.clone())
+                task.link_error(as_signature(errback).clone())
             elif isinstance(task, _chord):
                 task.link_error(errback)
         self.body.link_error(errback)
         return errback
+
+    def stamp(self, visitor: Any = None, append_stamps: bool = False, **headers: Any) -> None:
+        """Its header; the body only with a visitor, as in Celery. See `Signature.stamp`."""
+        visited = None if visitor is None else visitor.on_chord_header_start(self, **headers) or {}
+        headers = self._stamps(visited, append_stamps, headers)
+        self.stamp_links(visitor, append_stamps, **headers)
+        for task in self.tasks.tasks if isinstance(self.tasks, group) else self.tasks:
+            task.stamp(visitor, append_stamps, **headers)
+        if visitor is None:
+            return
+        visitor.on_chord_header_end(self, **headers)
+        if self.body is not None:
+            headers = self._stamps(visitor.on_chord_body(self, **headers) or {}, append_stamps, headers)
+            self.body.stamp(visitor, append_stamps, **headers)
 
     def freeze(
         self,
@@ -178,6 +194,47 @@ class _chord(Signature):
 
 
 chord = _chord
+
+
+def linked(body: Any, callbacks: list[Any], errbacks: list[Any]) -> Any:
+    """A body with more links and errbacks; what it was made of stays as it is."""
+    if callbacks or errbacks:
+        body = copied(body)
+    for callback in callbacks:
+        callback = copied(as_signature(callback, body._app))
+        if isinstance(body, group) and not body.tasks:
+            body.append_to_list_option("link", callback)
+        else:
+            body.link(callback)
+    for errback in errbacks:
+        if isinstance(body, group):
+            add_errback(body, as_signature(errback, body._app))
+        else:
+            body.append_to_list_option("link_error", errback)
+    return body
+
+
+def copied(sig: Any) -> Any:
+    """A copy, with copies of what a link to it is a link of."""
+    copy = sig.clone()
+    if isinstance(copy, group):
+        copy.tasks = [copied(as_signature(task)) for task in copy.tasks]
+    elif isinstance(copy, _chord) and copy.body is not None:
+        copy.body = copied(copy.body)
+    return copy
+
+
+def add_errback(sig: Any, errback: Any, alone: bool = True) -> None:
+    """An errback of a body that is a group: of its members, unless it runs by itself and has some of its own."""
+    if isinstance(sig, _chord):
+        add_errback(sig.body, errback)
+    elif not isinstance(sig, group):
+        sig.link_error(errback.clone())
+    elif alone and sig.options.get("link_error") is not None:
+        sig.append_to_list_option("link_error", errback.clone())
+    else:
+        for task in sig.tasks:
+            add_errback(task, errback, alone=False)
 
 
 def members_of(header: Any, app: Host | None) -> list[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from workrow.celery.canvas.parts import Parts
-from workrow.celery.canvas.signature import FIXED, Signature, maybe_signature
+from workrow.celery.canvas.signature import FIXED, Signature, as_signature, maybe_signature
 from workrow.celery.current import Host, current_worker_task
 
 
@@ -69,7 +69,8 @@ class group(Parts):
         options = {**self.options, **options, **fixed}
         group_id = options["group_id"] = options.pop("task_id", None) or str(uuid4())
         chord = options.pop("chord", None)
-        options.pop("group_index", None)
+        for name in ("group_index", "add_to_parent"):
+            options.pop(name, None)
         frozen = [*self._frozen(self.tasks, group_id, options.get("root_id"))]
         if chord is None:
             chord = next((task.options["chord"] for task, _ in frozen if task.options.get("chord")), None)
@@ -110,11 +111,22 @@ class group(Parts):
 
     def link(self, callback: Any) -> Any:
         """The first of them calls it, without its result."""
-        return self.tasks[0].link(callback.clone().set(immutable=True))
+        return self.tasks[0].link(as_signature(callback).clone().set(immutable=True))
 
     def link_error(self, errback: Any) -> Any:
         """Each of them calls it when it fails."""
-        return tuple(task.link_error(errback.clone()) for task in self.tasks)
+        return tuple(task.link_error(as_signature(errback).clone()) for task in self.tasks)
+
+    def stamp(self, visitor: Any = None, append_stamps: bool = False, **headers: Any) -> None:
+        """Each of them; see `Signature.stamp`."""
+        visited = None if visitor is None else visitor.on_group_start(self, **headers) or {}
+        headers = self._stamps(visited, append_stamps, headers)
+        self.stamp_links(visitor, append_stamps, **headers)
+        self.tasks = [maybe_signature(task, self._app) for task in self.tasks]
+        for task in self.tasks:
+            task.stamp(visitor, append_stamps, **headers)
+        if visitor is not None:
+            visitor.on_group_end(self, **headers)
 
     def freeze(
         self,

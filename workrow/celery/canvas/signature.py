@@ -6,6 +6,7 @@ from operator import itemgetter
 from typing import Any, ClassVar, Self
 from uuid import uuid4
 
+from workrow.celery.canvas import stamping
 from workrow.celery.current import Host, current_app
 from workrow.celery.exceptions import NotRegistered
 
@@ -143,8 +144,8 @@ class Signature(dict[str, Any]):
         return self.apply_async().get()
 
     def _merge(self, args: Any, kwargs: Any, options: Any, force: bool = False) -> tuple[Any, Any, dict[str, Any]]:
-        fixed = {name: value for name, value in self.options.items() if name in FIXED}
-        options = {**self.options, **(options or {}), **fixed}
+        fixed = FIXED.union(self.options.get("stamped_headers", ()))
+        options = {**self.options, **(options or {}), **{key: self.options[key] for key in fixed & self.options.keys()}}
         if self.immutable and not force:
             return self.args, self.kwargs, options
         return (*(args or ()), *self.args), {**self.kwargs, **(kwargs or {})}, options
@@ -212,6 +213,37 @@ class Signature(dict[str, Any]):
         links = map(as_signature, listed(self.options.get("link")))
         return [self, *(each for link in links for each in link.flatten_links())]
 
+    # ---------------------------------------------------------------- stamps
+
+    def stamp(self, visitor: Any = None, append_stamps: bool = False, **headers: Any) -> Any:
+        """Mark it with these, its links too: ``self.request.stamps`` of each call has them, and calls can be revoked by
+        them. Those that it has already stay.
+
+        Args:
+            visitor: a `StampingVisitor` that says what each part is marked with besides.
+            append_stamps: a stamp that was there already becomes the list of both values; without it the new one
+                goes before it. Lists become one list in any case.
+        """
+        self.stamp_links(visitor, append_stamps, **headers)
+        visited = None if visitor is None else visitor.on_signature(self, **headers) or {}
+        return self.set(**self._stamps(visited, append_stamps, headers))
+
+    def stamp_links(self, visitor: Any, append_stamps: bool = False, **headers: Any) -> None:
+        """Mark its links and errbacks; see `stamp`."""
+        for option, asked in (("link", "on_callback"), ("link_error", "on_errback")):
+            stamps = deepcopy(headers)
+            for each in map(self._signature, listed(self.options.get(option))):
+                visited = None if visitor is None else getattr(visitor, asked)(each, **stamps) or {}
+                stamps = stamping.of_visitor(stamps, visited, append_stamps)
+                each.stamp(visitor, append_stamps, **stamps)
+
+    def _signature(self, each: Any) -> Any:
+        return as_signature(each, self._app)
+
+    def _stamps(self, visited: Any, append: bool, headers: dict[str, Any]) -> dict[str, Any]:
+        """Those that it is to have, and its parts."""
+        return stamping.with_own(stamping.of_visitor(headers, visited, append), self.options, append)
+
     # ---------------------------------------------------------------- ids
 
     def freeze(
@@ -259,8 +291,9 @@ class Signature(dict[str, Any]):
         return as_signature, (dict(self),)
 
     def __deepcopy__(self, memo: Any) -> Any:
-        memo[id(self)] = self
-        return dict(self)
+        # arguments may be what can be read once; options are changed on the way
+        memo[id(self)] = copy = {**self, "options": deepcopy(self.options, memo)}
+        return copy
 
 
 def as_signature(d: Any, app: Host | None = None) -> Any:

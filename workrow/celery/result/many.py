@@ -173,6 +173,8 @@ class ResultSet(ResultBase):
         """`join`, which takes each when it has ended: whatever fails first is raised. None with a `callback`."""
         self._check(disable_sync_subtasks, on_message)
         found: dict[Any, Any] = {}
+        groups = (each for each in dict.fromkeys(self.results) if isinstance(each, ResultSet))
+        tasks = {each.id: each for each in self.results if not isinstance(each, ResultSet)}
         for id, meta in self.iter_native(timeout, interval, on_interval=on_interval):
             if isinstance(meta, list):
                 options = {"timeout": timeout, "interval": interval, "on_interval": on_interval}
@@ -183,8 +185,8 @@ class ResultSet(ResultBase):
                     raise value
             if callback is not None:
                 callback(id, value)
-            found[id] = value
-        return [found[each.id] for each in self.results] if callback is None else None
+            found[next(groups) if isinstance(meta, list) else tasks[id]] = value  # groups may have the same id
+        return [found[each] for each in self.results] if callback is None else None
 
     def iter_native(
         self,

@@ -13,7 +13,7 @@ from workrow.celery import ends, outbox, signals, states
 from workrow.celery.current import running
 from workrow.celery.foreign_errors import SoftTimeLimitExceeded
 from workrow.celery.message import request_of
-from workrow.celery.request import Context
+from workrow.celery.request import Context, ignores_result
 from workrow.celery.result import result_from_tuple
 from workrow.celery.utils.log import setup
 from workrow.worker.outcome import describe
@@ -77,7 +77,7 @@ def run_call(**told: Any) -> Answer:
     if name == JOIN:
         return _join(app, *request.args)
     task = app.tasks[name]
-    if task.track_started and not request.ignore_result:
+    if task.track_started and not ignores_result(task, request):
         app.backend.store(request.id, states.STARTED, {"pid": os.getpid(), "hostname": request.hostname})
     with _limited(soft):
         end = ends.run(app, task, request)

@@ -1,6 +1,7 @@
 """Which calls are not to start."""
 
 import asyncio
+import json
 from typing import Any
 
 from workrow.logs import get_logger
@@ -31,7 +32,7 @@ class Revoked:
             return False
         stamps = told.get("stamps") or {}
         return any(
-            (name, value) in self._stamps
+            (name, json.dumps(value, sort_keys=True)) in self._stamps
             for name, given in stamps.items()
             for value in (given if isinstance(given, list) else [given])
         )
@@ -40,7 +41,7 @@ class Revoked:
         """Read what was revoked."""
         rows = self._app.store.run("celery_revoked")
         self._ids = {task_id for task_id, header, _ in rows if header is None}
-        self._stamps = {(header, value) for _, header, value in rows if header is not None}
+        self._stamps = {(header, json.dumps(value, sort_keys=True)) for _, header, value in rows if header is not None}
 
     async def watch(self) -> None:
         """Look again and again, until cancelled."""

@@ -15,10 +15,11 @@ from tests.celery.conformance.rows import (
     sending,
     signal_order,
     signatures,
+    stamping,
     states,
 )
 
 __all__ = [
     "arguments", "beat", "crontabs", "eager", "errors", "groups", "inspecting", "limits", "many", "results", "retries",
-    "sending", "signal_order", "signatures", "states",
+    "sending", "signal_order", "signatures", "stamping", "states",
 ]  # fmt: skip

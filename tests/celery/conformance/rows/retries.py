@@ -143,3 +143,24 @@ def jitter() -> Any:
 @experiment("retry/autoretry-plain")
 def without_backoff() -> Any:
     return [delay_of_retry(tasks.auto_plain, number) for number in (1, 2)]
+
+
+@experiment("retry/keeps")
+def keeps() -> Any:
+    options = {"headers": {"h": 1}, "shadow": "shade", "expires": 60, "time_limit": 50, "soft_time_limit": 40}
+    seen = tasks.retry_seen.apply_async((1,), {"y": 2}, priority=3, ignore_result=False, **options)
+    again = {"time_limit": 30, "shadow": "night", "headers": {"i": 1}, "priority": 6}
+    return [look(seen), look(tasks.retry_seen.apply_async((), {"again": again}, **options))]
+
+
+@experiment("retry/arguments-of-one-kind")
+def one_kind() -> Any:
+    calls = {
+        "args": ((1,), {"y": 2, "again": {"args": [7, 8]}}),
+        "args for a keyword": ((), {"x": 1, "y": 2, "again": {"args": [7]}}),
+        "kwargs": ((1, 5), {"y": 2, "again": {"kwargs": {"y": 9}}}),
+        "kwargs for a place": ((1,), {"again": {"kwargs": {"x": 9}}}),
+        "no args": ((1, 5), {"again": {"args": []}}),
+        "no kwargs": ((1, 5), {"y": 2, "again": {"kwargs": {}}}),
+    }
+    return {name: look(tasks.retry_seen.apply_async(*call)) for name, call in calls.items()}

@@ -225,6 +225,18 @@ def unknown_in_canvases() -> Any:
     }
 
 
+@experiment("send/of-a-task-without-results")
+def without_results() -> Any:
+    calls = {
+        "by name": app.send_task("quiet", (1,)),
+        "by name, against it": app.send_task("quiet", (1,), ignore_result=False),
+        "against it": app.tasks["quiet"].apply_async((1,), ignore_result=False),
+        "other": app.send_task("add", (1, 1), ignore_result=True),
+    }
+    lab.rest()
+    return {name: result.state for name, result in calls.items()}
+
+
 @experiment("send/unknown-options")
 def unknown_options() -> Any:
     seen = request.apply_async(headers={"a": 1}, foo=1).get(timeout=4)
@@ -236,10 +248,10 @@ def unknown_options() -> Any:
     }
 
 
-def stamped(sig: Any, *stamp: dict[str, Any]) -> Any:
+def stamped(sig: Any, *stamp: dict[str, Any], **options: Any) -> Any:
     for each in stamp:
         sig.stamp(**each)
-    return sig.apply_async()
+    return sig.apply_async(**options)
 
 
 @experiment("send/stamps")
@@ -261,11 +273,10 @@ def stamping() -> Any:
     return {**seen, "chain": [two.get(timeout=4), two.parent.get(timeout=4)]}
 
 
-@experiment("send/revoke-by-stamp")
+@experiment("send/revoke-by-stamp", alone=True)  # what is revoked stays so for the rows that come after it
 def revoked_by_stamp() -> Any:
-    sig = add.s(1, 1)
-    sig.stamp(label="x")
-    result = sig.apply_async(countdown=2)
-    time.sleep(0.4)
-    app.control.revoke_by_stamped_headers({"label": ["x"]})
-    return look(result, 5)
+    with worker():
+        result = stamped(add.s(1, 1), {"label": "x"}, countdown=2)
+        time.sleep(0.4)
+        app.control.revoke_by_stamped_headers({"label": ["x"]})
+        return look(result, 5)

@@ -2,7 +2,7 @@
 -- What waits ends as REVOKED; what runs is ended with "terminate", and goes on without; what is still to come does not start.
 -- Returns how many waited or were terminated.
 CREATE OR REPLACE FUNCTION workrow.celery_revoke_v1(
-    ids text[], header text, vals text[], terminate boolean, exception jsonb, lasts double precision
+    ids text[], header text, vals jsonb, terminate boolean, exception jsonb, lasts double precision
 ) RETURNS bigint
 LANGUAGE plpgsql
 AS $$
@@ -13,7 +13,7 @@ BEGIN
     IF header IS NULL THEN
         INSERT INTO workrow.celery_revoked (task_id) SELECT DISTINCT unnest(ids);
     ELSE
-        INSERT INTO workrow.celery_revoked (header, value) SELECT celery_revoke_v1.header, unnest(vals);
+        INSERT INTO workrow.celery_revoked (header, value) SELECT celery_revoke_v1.header, jsonb_array_elements(vals);
     END IF;
     FOR job IN
         SELECT own.id, own.status, own.args, own.queue_name
@@ -23,13 +23,13 @@ BEGIN
             AND CASE
                 WHEN celery_revoke_v1.header IS NULL THEN own.args ->> 'id' = ANY(ids)
                 ELSE EXISTS (
-                    SELECT FROM jsonb_array_elements_text(
+                    SELECT FROM jsonb_array_elements(
                         CASE jsonb_typeof(own.args -> 'stamps' -> celery_revoke_v1.header)
                             WHEN 'array' THEN own.args -> 'stamps' -> celery_revoke_v1.header
                             ELSE jsonb_build_array(own.args -> 'stamps' -> celery_revoke_v1.header)
                         END
                     ) AS stamp
-                    WHERE stamp = ANY(vals)
+                    INNER JOIN jsonb_array_elements(vals) AS wanted ON wanted.value = stamp.value
                 )
             END
         ORDER BY own.id

@@ -2,6 +2,6 @@
 CREATE TABLE workrow.celery_revoked (
     task_id text COLLATE "C",
     header text,
-    value text,
+    value jsonb,
     revoked_at timestamptz NOT NULL DEFAULT clock_timestamp()
 )
