@@ -9,6 +9,8 @@ from typing import Any
 from tests.celery.conformance.looking import shown
 from tests.celery.notation import declare
 from workrow.celery import codec, current, ends, states
+from workrow.celery.backend import opened, packed
+from workrow.celery.builtins import add_builtins
 from workrow.celery.exceptions import NotRegistered, TimeoutError
 from workrow.celery.request import Context
 from workrow.celery.result import AsyncResult, GroupResult
@@ -34,7 +36,8 @@ class Backend:
         return {each: self.meta(each) for each in task_ids}
 
     def store(self, task_id: str, state: str, value: Any, children: Any = (), **_: Any) -> None:
-        self.kept[task_id] = {"status": state, "result": value, "children": json.loads(json.dumps(children))}
+        kept = opened(state, json.loads(json.dumps(packed(state, value))))
+        self.kept[task_id] = {"status": state, "result": kept, "children": json.loads(json.dumps(children))}
 
     def wait(self, result: AsyncResult, timeout: float | None, interval: float) -> None:
         if not result.ready():
@@ -85,7 +88,7 @@ class App:
         self.runs: list[dict[str, Any]] = []
         self.names: dict[str, str] = {}
         current.set_default(self)
-        built_in(self)
+        add_builtins(self)
 
     def AsyncResult(self, task_id: str, **options: Any) -> AsyncResult:
         return AsyncResult(task_id, app=self, **options)
@@ -134,7 +137,7 @@ class App:
             "replaced_task_nesting": options.get("replaced_task_nesting", 0),
             "delivery_info": {"routing_key": options.get("queue") or "celery"},
         }  # fmt: skip
-        self.queue.append(json.dumps(message))
+        self.queue.append(codec.dumps(message))
         result = self.AsyncResult(task_id)
         result.ignored = bool(message["ignore_result"])
         if add_to_parent and parent is not None:
@@ -156,21 +159,6 @@ class App:
             state = ends.run(self, task, request).state
             self.runs.append({"task": request.task, "args": request.args, "kwargs": request.kwargs, "state": state})
         raise AssertionError("it never comes to rest")
-
-
-def built_in(app: App) -> None:
-    @app.task(name="celery.accumulate", bind=True)
-    def accumulate(self: Task, *args: Any, **kwargs: Any) -> Any:
-        index = kwargs.get("index")
-        return args[index] if index is not None else args
-
-    @app.task(name="celery.map")
-    def xmap(task: Any, it: Any) -> Any:
-        return [app.tasks[task["task"]](item) for item in it]
-
-    @app.task(name="celery.starmap")
-    def xstarmap(task: Any, it: Any) -> Any:
-        return [app.tasks[task["task"]](*item) for item in it]
 
 
 class Memory:

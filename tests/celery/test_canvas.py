@@ -11,7 +11,7 @@ CASES = [each for file in sorted(DATA.glob("canvas*.json")) for each in json.loa
 
 
 def test_every_shape_comes_to_what_it_comes_to_on_celery() -> None:
-    assert len(CASES) == 232 + 67
+    assert len(CASES) == 232 + 80
     wrong = {}
     for case in CASES:
         seen = observe(case, Memory())

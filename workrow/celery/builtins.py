@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from workrow.celery.canvas.many import chunks
+
 
 def add_builtins(app: Any) -> None:
     """Declare them."""
@@ -23,6 +25,10 @@ def add_builtins(app: Any) -> None:
     def xstarmap(task: Any, it: Any) -> Any:
         called = app.tasks[task["task"]]
         return [called(*item) for item in it]
+
+    @task(name="celery.chunks")
+    def send_chunks(task: Any, it: Any, n: int) -> Any:
+        return chunks(task, it, n, app=app)()
 
     @task(name="celery.backend_cleanup")
     def backend_cleanup() -> None:

@@ -13,10 +13,10 @@ from workrow.celery.canvas.signature import as_signature, listed
 from workrow.celery.current import running
 from workrow.celery.exceptions import ChordError, EncodeError, Ignore, NotRegistered, Reject, Retry, WorkerLostError
 from workrow.celery.request import Context, ignores_result
-from workrow.celery.result import result_from_tuple
+from workrow.celery.result import AsyncResult, GroupResult, result_from_tuple
 from workrow.logs import get_logger
 
-logger = get_logger(__name__)
+logger, KEPT_AS_TUPLE = get_logger(__name__), (AsyncResult, GroupResult)
 
 
 @dataclass(slots=True)
@@ -111,8 +111,8 @@ def _end(app: Any, task: Any, request: Context, box: outbox.Outbox, propagate: b
 def lost(error: BaseException) -> BaseException:
     """What is kept of an error: of one that ends programs, that the worker was lost."""
     match error:
-        case SystemExit():
-            code = 0 if error.code is None else error.code if isinstance(error.code, int) else 1
+        case SystemExit(code=code):
+            code = 0 if code is None else code if isinstance(code, int) else 1
             return WorkerLostError(f"Worker exited prematurely: exitcode {code}.")
         case KeyboardInterrupt():
             return WorkerLostError("Worker exited prematurely: KeyboardInterrupt.")
@@ -144,9 +144,10 @@ def succeeded(app: Any, request: Context, value: Any) -> tuple[str, BaseExceptio
     """Send what follows, keep the result, tell the chord; returns the state it came to, and what went wrong."""
     ids = {"parent_id": request.id, "root_id": request.root_id or request.id}
     try:
+        given = value  # what a call has returned is kept as a tuple; who follows gets the object, which is no JSON
         if request._kept and (request.chord or not ignores_result(app.tasks.get(request.task), request)):
-            value = app.encoded(value)
-        follow(request, value, ids)
+            value = app.encoded(value.as_tuple() if isinstance(value, KEPT_AS_TUPLE) else value)
+        follow(request, given if isinstance(given, KEPT_AS_TUPLE) else value, ids)
     except EncodeError as error:
         return failed(app, request, error), error
     except Exception as error:
