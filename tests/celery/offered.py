@@ -23,7 +23,7 @@ PLACES = {
     "Celery": "app", "Task": "task", "Signature": "canvas", "chain": "canvas:_chain", "group": "canvas",
     "chord": "canvas:_chord", "chunks": "canvas", "StampingVisitor": "canvas", "AsyncResult": "result",
     "ResultSet": "result", "GroupResult": "result", "EagerResult": "result", "Control": "control",
-    "Inspect": "control", "crontab": "schedules", "schedule": "schedules", "solar": "schedules",
+    "Inspect": "inspecting", "crontab": "schedules", "schedule": "schedules", "solar": "schedules",
 }  # fmt: skip
 """Where the door has the classes, if it has them."""
 

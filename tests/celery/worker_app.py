@@ -7,6 +7,7 @@ from typing import Any
 from workrow.celery import Celery
 from workrow.celery.exceptions import SoftTimeLimitExceeded
 from workrow.celery.utils.log import get_task_logger
+from workrow.celery.worker.control import control_command
 
 logger = get_task_logger(__name__)
 app = Celery("worker_app", include=["tests.celery.worker_more"])
@@ -89,3 +90,14 @@ def says() -> None:
 @app.task(name="process_id")
 def process_id() -> int:
     return os.getpid()
+
+
+@app.task(name="limited", rate_limit="10/m")
+def limited() -> int:
+    return 1
+
+
+@control_command(args=[("word", str)])
+def said(state: Any, word: str) -> Any:
+    """A command of an app's own."""
+    return {"ok": f"{state.hostname}: {word}"}

@@ -24,6 +24,8 @@ EXEMPT = {
     "workrow.celery_groups": "read by who asks for the group, and by no worker",
     "workrow.celery_chords": "written and read by celery_write_v1 alone",
     "workrow.celery_parts": "read by the job that sends a chord's body: it fails alone",
+    "workrow.celery_commands": "texts, JSON and a time: what is no command is replied to as that",
+    "workrow.celery_replies": "read by who asks",
     "workrow.celery_revoked": "texts, a JSON value and a time, all of which any value fits",
 }
 HOLDERS = ("id", "job_id", "worker_id", "status")

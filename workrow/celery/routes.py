@@ -109,6 +109,11 @@ class Router:
             if any(binding.takes(exchange, routing_key) for binding in bindings)
         ]
 
+    def binding(self, name: str) -> Binding:
+        """What a queue is bound to; one that is not in ``task_queues``: to an exchange of its name, as in Celery."""
+        bindings = self._known_queues().get(name)
+        return bindings[0] if bindings else Binding(Exchange(name, self._conf.task_default_exchange_type), name)
+
     def _known_queues(self) -> dict[str, list[Binding]]:
         conf = self._conf
         told = (conf.task_queues, conf.task_default_queue, conf.task_default_exchange, conf.task_default_routing_key)

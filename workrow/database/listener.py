@@ -66,14 +66,25 @@ class Listener:
                 self._on_deaf()
                 await asyncio.Event().wait()
             async with asyncio.timeout(CHECK_SECONDS):
-                for channel in (*self._channels, self._canary):
-                    await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+                await self._listen(connection, [*self._channels, self._canary])
             self._on_ready()
+            known = len(self._channels)
             while True:
                 await self._hear_for(connection, CHECK_SECONDS)
+                await self._listen(connection, self._channels[known:])
+                known = len(self._channels)
                 await self._ask(connection)
         finally:
             await close(connection)
+
+    def add(self, channels: Iterable[str]) -> None:
+        """Listen to these, too, in `CHECK_SECONDS` at the latest."""
+        self._channels += [each for each in channels if each not in self._channels]
+
+    @staticmethod
+    async def _listen(connection: psycopg.AsyncConnection, channels: list[str]) -> None:
+        for channel in channels:
+            await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
 
     async def _hear_for(
         self, connection: psycopg.AsyncConnection, seconds: float, stop_after: int | None = None

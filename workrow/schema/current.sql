@@ -90,6 +90,17 @@ CREATE TABLE workrow.celery_chords (
     CONSTRAINT celery_chords_pkey PRIMARY KEY (group_id)
 );
 
+CREATE TABLE workrow.celery_commands (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    method text NOT NULL,
+    arguments jsonb NOT NULL,
+    destination text[],
+    pattern text,
+    matcher text,
+    sent_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT celery_commands_pkey PRIMARY KEY (id)
+);
+
 CREATE TABLE workrow.celery_groups (
     group_id text COLLATE "C" NOT NULL,
     members jsonb NOT NULL,
@@ -105,6 +116,14 @@ CREATE TABLE workrow.celery_parts (
     state text NOT NULL,
     value jsonb,
     CONSTRAINT celery_parts_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE workrow.celery_replies (
+    command_id bigint NOT NULL,
+    worker_id bigint NOT NULL,
+    worker text NOT NULL,
+    reply jsonb,
+    CONSTRAINT celery_replies_pkey PRIMARY KEY (command_id, worker_id)
 );
 
 CREATE TABLE workrow.celery_results (
@@ -1631,6 +1650,41 @@ END;
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.celery_command_v1(method text, arguments jsonb, destination text[], pattern text, matcher text)
+ RETURNS TABLE(command_id bigint, workers bigint[])
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+    WITH sent AS (
+        INSERT INTO workrow.celery_commands (method, arguments, destination, pattern, matcher)
+        SELECT
+            celery_command_v1.method, celery_command_v1.arguments, celery_command_v1.destination,
+            celery_command_v1.pattern, celery_command_v1.matcher
+        RETURNING id
+    ),
+    told AS MATERIALIZED (
+        SELECT CAST(pg_notify('workrow_celery', '') AS text) AS done WHERE (
+    pg_notification_queue_usage() < 0.75
+    AND coalesce(current_setting('workrow.notify', true), '') <> 'off'
+)
+    )
+    SELECT
+        sent.id,
+        ARRAY(
+            SELECT worker.id
+            FROM workrow.workers AS worker
+            WHERE
+                worker.alive
+                -- what only workers of these apps have
+                AND 'workrow.celery.join' = ANY(worker.tasks)
+                AND (celery_command_v1.destination IS NULL OR worker.name = ANY(celery_command_v1.destination))
+        )
+    FROM sent
+    LEFT JOIN told ON true
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.celery_forget_v1(ids text[])
  RETURNS bigint
  LANGUAGE sql
@@ -1683,8 +1737,43 @@ AS $function$
             FOR UPDATE SKIP LOCKED
         ))
         RETURNING 1
+    ),
+    commands AS (
+        DELETE FROM workrow.celery_commands
+        WHERE id = ANY(ARRAY(
+            SELECT id FROM workrow.celery_commands
+            -- twice as long as workers read them
+            WHERE sent_at < clock_timestamp() - INTERVAL '10 minutes'
+            LIMIT most
+            FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING 1
+    ),
+    replies AS (
+        DELETE FROM workrow.celery_replies
+        WHERE ctid = ANY(ARRAY(
+            SELECT ctid FROM workrow.celery_replies AS said
+            WHERE NOT EXISTS (SELECT FROM workrow.celery_commands AS sent WHERE sent.id = said.command_id)
+            LIMIT most
+            FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING 1
     )
-    SELECT (SELECT count(*) FROM results) + (SELECT count(*) FROM groups) + (SELECT count(*) FROM revoked)
+    SELECT (SELECT count(*) FROM results) + (SELECT count(*) FROM groups)
+        + (SELECT count(*) FROM revoked) + (SELECT count(*) FROM commands) + (SELECT count(*) FROM replies)
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.celery_replies_v1(command_id bigint)
+ RETURNS TABLE(worker_id bigint, worker text, reply jsonb)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+    SELECT said.worker_id, said.worker, said.reply
+    FROM workrow.celery_replies AS said
+    WHERE said.command_id = celery_replies_v1.command_id
+    ORDER BY said.worker, said.worker_id
 $function$
 ;
 
@@ -1703,6 +1792,10 @@ BEGIN
     ELSE
         INSERT INTO workrow.celery_revoked (header, value) SELECT celery_revoke_v1.header, jsonb_array_elements(vals);
     END IF;
+    PERFORM pg_notify('workrow_celery', '') WHERE (
+    pg_notification_queue_usage() < 0.75
+    AND coalesce(current_setting('workrow.notify', true), '') <> 'off'
+);
     FOR job IN
         SELECT own.id, own.status, own.args, own.queue_name
         FROM procrastinate_jobs AS own
@@ -3493,6 +3586,8 @@ AS $function$
         ('celery_forget_v1', ARRAY['producer', 'worker', 'operator']),
         ('celery_revoke_v1', ARRAY['producer', 'worker', 'operator']),
         ('celery_prune_v1', ARRAY['worker']),
+        ('celery_command_v1', ARRAY['producer', 'worker', 'operator']),
+        ('celery_replies_v1', ARRAY['producer', 'worker', 'operator']),
         ('signal_v1', ARRAY['producer', 'worker', 'operator']),
         ('relatives_v1', ARRAY['producer', 'worker', 'operator']),
         ('cancel_workflow_v1', ARRAY['operator', 'worker']),

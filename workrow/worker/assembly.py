@@ -124,10 +124,11 @@ class Assembly(UpstreamWorker):
         self._chores = connections.chores
         transactions = Transactions(self.app.connector, sessions, sync_sessions, self.worker_name, self._deletes)
         self._progress_writer = ProgressWriter(connections.chores.run)
+        self._threads, self._processes = Threads(self.concurrency), Processes(self.concurrency, *self._per_child)
         self._executor = Executor(
             self,
-            Threads(self.concurrency),
-            Processes(self.concurrency, *self._per_child),
+            self._threads,
+            self._processes,
             transactions,
             self._progress_writer.say,
             connections.mark,

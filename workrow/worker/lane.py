@@ -35,7 +35,7 @@ class Lane:
         executor: what runs them.
         finisher: what writes down how they ended.
         lease: what makes them ours.
-        concurrency: slots.
+        concurrency: how many slots.
         longest_pause: seconds between two looks while idle.
         claims: lets one lane claim at a time.
         sleep: tells the database whether to notify this worker.
@@ -73,7 +73,7 @@ class Lane:
         self._executor = executor
         self._finisher = finisher
         self._lease = lease
-        self._concurrency = concurrency
+        self.concurrency = concurrency
         self._longest_pause = longest_pause
         self._claims = claims
         self._sleep = sleep
@@ -97,7 +97,7 @@ class Lane:
     @property
     def _free(self) -> int:
         """Slots; a batch holds one."""
-        return self._concurrency - len(self.running) + self._beside
+        return self.concurrency - len(self.running) + self._beside
 
     def ring(self) -> None:
         """Something may be there to claim."""
@@ -161,7 +161,7 @@ class Lane:
             await self._change(STALE_SECONDS)
         await self._finisher.drained()
         self.claimer.look_again()
-        return idle and not await self._claim(self._concurrency)
+        return idle and not await self._claim(self.concurrency)
 
     async def _claim(self, room: int) -> int:
         got = 0
@@ -201,7 +201,7 @@ class Lane:
         ready, batched, clean = self.gathering.ready, self.gathering.tasks, self.gathering.context
         if (self.waiting or ready) and not self._lease.valid:
             return  # others may have them by now: the next heartbeat tells
-        while (self.waiting or ready) and len(self.running) - self._beside < self._concurrency:
+        while (self.waiting or ready) and len(self.running) - self._beside < self.concurrency:
             if ready:
                 self._start_together(ready.popleft().jobs)
                 continue

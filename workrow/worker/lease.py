@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from workrow.database import clock
@@ -101,6 +101,12 @@ class Lease:
                 target=lambda: asyncio.run(self._live(loop)), name="workrow-heart", daemon=True
             )
             self._thread.start()
+
+    async def describe(self, run: Callable[..., Awaitable[Any]], **described: Any) -> None:
+        """Say something else of the worker from now on; ``run`` runs the statement."""
+        self._described |= described
+        told = {key: self._described[key] for key in ("queues", "concurrency")}
+        await run("describe_worker", worker_id=self._worker_id, **told)
 
     def announce_stop(self) -> None:
         """Tell the database, with a heartbeat at once, that this worker stops: whatever kills it from now on is no job.

@@ -47,11 +47,12 @@ class Notifications:
         self._aborts_asked = asyncio.Event()
         self._listens: bool | None = None
         self._notified = True
+        self._listener: Listener | None = None
         self._outage = Outage("listening", apart=apart)
 
     def listener(self, connect: Connect, queues: list[str] | None) -> Callable[[], Awaitable[None]]:
         """What listens until it is cancelled, on a connection to the server itself and to no pooler."""
-        listener = Listener(
+        listener = self._listener = Listener(
             connect,
             [*job_channels(queues), SCHEDULES],
             self._scheduler.hears(of_jobs(self._on_job, self._on_abort)),
@@ -59,6 +60,11 @@ class Notifications:
             self._on_deaf,
         )
         return lambda: persist(self._outage, listener.run)
+
+    def listen_to(self, queues: list[str]) -> None:
+        """These queues are served from now on; until it listens to new ones, their jobs are found by polling."""
+        if self._listener:
+            self._listener.add(job_channels(queues))
 
     async def watch_aborts(self) -> None:
         """Make jobs end that somebody wants to; until cancelled."""

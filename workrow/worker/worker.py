@@ -10,11 +10,13 @@ from typing import Any
 
 from procrastinate.worker import WORKER_NAME
 
+from workrow.configuration import check_slots
 from workrow.database import forks
 from workrow.database.held import Held
 from workrow.database.link import Link
 from workrow.database.outage import LOST
 from workrow.database.supervision import supervise, unless
+from workrow.errors import ConfigurationError
 from workrow.logs import get_logger
 from workrow.maintenance.clock_steps import ClockSteps
 from workrow.maintenance.expirer import Expirer
@@ -74,6 +76,35 @@ class Worker(Assembly):
         self._lease.announce_stop()
         super().stop()  # type: ignore[no-untyped-call]
 
+    async def change(self, *, queues: list[str] | None = None, concurrency: int | None = None) -> None:
+        """Serve other queues, or have another number of slots, from now on; what runs goes on.
+
+        Args:
+            queues: all that are to be served; the jobs of a new one are found by polling for up to
+                `workrow.database.listener.CHECK_SECONDS`.
+            concurrency: slots.
+
+        Raises:
+            ConfigurationError: it serves all queues, or each with slots of its own.
+        """
+        if self._queues is None or self._queue_concurrency:
+            raise ConfigurationError("a worker of all queues, or with queue_concurrency=, stays as it is")
+        if concurrency is not None:
+            check_slots("concurrency", concurrency)
+            self.concurrency = concurrency
+            self._threads.resize(concurrency)
+            self._processes.resize(concurrency)
+        if queues is not None:
+            self._queues[:] = queues  # whoever claims or sleeps for this worker has this list
+            self.queues = [*queues]
+            self._notifications.listen_to(queues)
+            await self._sleep.wake_up()
+        for lane in self._lanes:
+            lane.concurrency = self.concurrency
+            lane.claimer.look_again()
+            lane.ring()
+        await self._lease.describe(self._chores.run, queues=[*self._queues], concurrency=self.concurrency)
+
     async def end_now(self, why: str) -> None:
         """Stop, and wait until it has; jobs that run are interrupted and given back. From any event loop."""
         loop = self._loop
@@ -86,6 +117,14 @@ class Worker(Assembly):
         self._hurry.set()
         self.stop()
         await asyncio.wait({self._work_task})
+
+    def pid_of(self, job_id: int) -> int:
+        """Of the process in which a job runs."""
+        return self._processes.pid(job_id) or os.getpid()
+
+    def child_pids(self) -> list[int]:
+        """Of the processes for jobs that there are."""
+        return self._processes.pids()
 
     @property
     def jobs_ended(self) -> int:

@@ -12,6 +12,7 @@ from workrow.celery.commands.events import events
 from workrow.celery.commands.multi import multi
 from workrow.celery.commands.shell import report, shell
 from workrow.celery.commands.worker import worker
+from workrow.celery.commands.workers import control, inspect, status
 
 
 @click.group(cls=AppGroup)
@@ -45,5 +46,5 @@ def main(
     AppGroup.set_up(context, path, broker or result_backend, workdir)
 
 
-for each in (worker, beat, call, result, purge, events, report, shell, multi):
+for each in (worker, beat, call, result, purge, status, inspect, control, events, report, shell, multi):
     main.add_command(each)

@@ -4,19 +4,39 @@ import asyncio
 import json
 import re
 import signal
+import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from procrastinate.retry import RetryDecision
 
 from workrow.arguments.payload import Misfit
 from workrow.celery import ends, foreign_errors, hooks, outbox, signals, states
 from workrow.celery.exceptions import TaskRevokedError
 from workrow.celery.message import request_of
 from workrow.celery.worker.calls import JOIN, Answer, failure_of
+from workrow.celery.worker.pacing import Pace
 from workrow.declare.execution import RunLimits
 from workrow.errors import ProcessCrashed, TimeLimitExceeded
 from workrow.job import at_work
 from workrow.worker.outcome import Claimed, Outcome
+
+
+class Active(NamedTuple):
+    """A call that runs.
+
+    Attributes:
+        claimed: its job.
+        told: what its job carries.
+        began: when, seconds since 1970.
+    """
+
+    claimed: Claimed
+    told: dict[str, Any]
+    began: float
+
 
 CAUSE = re.compile(r"killed by (\w+)|exit code (-?\d+)")
 
@@ -29,6 +49,11 @@ class Door:
         hostname: the worker's name.
         in_process: calls run in child processes.
         revoked: whether a call is not to run.
+
+    Attributes:
+        active: the calls that run, by the ids of their jobs.
+        totals: how many have come, by the names of their tasks.
+        began: when it was made, by the monotonic clock.
     """
 
     def __init__(self, app: Any, hostname: str, in_process: bool, revoked: Callable[[dict[str, Any]], bool]) -> None:
@@ -36,6 +61,10 @@ class Door:
         self._hostname = hostname
         self._in_process = in_process
         self._revoked = revoked
+        self._paces: dict[str, Pace] = {}
+        self.active: dict[int, Active] = {}
+        self.totals: Counter[str] = Counter()
+        self.began = time.monotonic()
 
     async def __call__(self, run: Callable[[], Awaitable[Any]], context: Any, worker: Any) -> Any:
         """As procrastinate's middleware."""
@@ -46,6 +75,11 @@ class Door:
         if not isinstance(told, dict) or "id" not in told:
             raise Misfit("they are no message of the Celery door: it has no id")
         refused = self._refused(claimed, told)
+        if not refused and self._paces and (wait := self._wait(claimed)):
+            return Outcome(
+                claimed, "snoozed", retry=RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=wait))
+            )
+        self.totals[claimed.task] += 1
         if refused != "expired" and claimed.task != JOIN and signals.task_received.receivers:
             signals.task_received.send(sender=self._app, request=self._request(claimed, told))
         if refused:
@@ -53,6 +87,7 @@ class Door:
         soft, hard = self._limits(claimed.task, told)
         claimed.limits = RunLimits(None if self._in_process else soft, hard, foreign_errors.SoftTimeLimitExceeded)
         claimed.args = {**told, "worker": self._known(claimed, told, soft)}
+        self.active[claimed.id] = Active(claimed, told, time.time())
         try:
             answer = await run()
         except BaseException as error:
@@ -60,7 +95,20 @@ class Door:
             if lost is None:
                 raise
             answer = await asyncio.to_thread(self._bury, claimed, told, *lost)
+        finally:
+            self.active.pop(claimed.id, None)
         return self._ended(claimed, answer) if isinstance(answer, Answer) else answer
+
+    def set_pace(self, name: str, seconds: float | None) -> None:
+        """Let calls of a task start so many seconds apart, in this worker; None: as they come."""
+        if seconds is None:
+            self._paces.pop(name, None)
+        else:
+            self._paces[name] = Pace(seconds)
+
+    def _wait(self, claimed: Claimed) -> float:
+        pace = self._paces.get(claimed.task)
+        return pace.wait(claimed.id) if pace else 0.0
 
     def _ended(self, claimed: Claimed, answer: Answer) -> Outcome:
         if answer.again:

@@ -17,7 +17,9 @@ from workrow.celery.message import request_of
 from workrow.celery.rates import rate_of
 from workrow.celery.worker.calls import APP, JOIN, run_call, serve, served
 from workrow.celery.worker.door import Door
+from workrow.celery.worker.mailbox import CHANNEL, Mailbox, State
 from workrow.celery.worker.revoked import Revoked
+from workrow.database.link import connect
 from workrow.declare.found import MAINS, found_as
 from workrow.logs import get_logger
 
@@ -57,8 +59,8 @@ def find(app: Any) -> str:
     )
 
 
-def engine_of(app: Any, hostname: str, in_process: bool) -> App:
-    """workrow's app with the tasks of a Celery app.
+def engine_of(app: Any, hostname: str, in_process: bool) -> tuple[App, Door, Revoked]:
+    """workrow's app with the tasks of a Celery app; what its calls pass, and which of them are not to start.
 
     Args:
         app: the app of the door, loaded.
@@ -67,7 +69,8 @@ def engine_of(app: Any, hostname: str, in_process: bool) -> App:
     """
     engine = App(app.database_url)
     revoked = Revoked(app)
-    engine.hooks.run += [Door(app, hostname, in_process, revoked)]
+    door = Door(app, hostname, in_process, revoked)
+    engine.hooks.run += [door]
     options: dict[str, Any] = {"run_in": "process" if in_process else None, "results": False, "on_failure": ENDED}
     declare: Any = engine.task
     for name, task in app.tasks.items():
@@ -75,8 +78,7 @@ def engine_of(app: Any, hostname: str, in_process: bool) -> App:
         declare(name=name, queue=task.queue or app.conf.task_default_queue, **options, **limits)(run_call)
     declare(name=JOIN, **{**options, "on_failure": None})(run_call)
     declare(name=ENDED, on_failure=None, results=False)(bury)
-    engine.revoked = revoked  # type: ignore[attr-defined]
-    return engine
+    return engine, door, revoked
 
 
 def bury(failure: dict[str, Any]) -> None:
@@ -134,7 +136,7 @@ def run_worker(
     name = host_name(hostname)
     signals.celeryd_init.send(sender=name, instance=None, conf=app.conf, options=options)
     signals.worker_init.send(sender=name)
-    engine = engine_of(app, name, in_process)
+    engine, door, revoked = engine_of(app, name, in_process)
     slots = 1 if pool == "solo" else concurrency or app.conf.worker_concurrency or os.cpu_count() or 1
     if max_tasks_per_child:
         options["max_jobs_per_child"] = max_tasks_per_child
@@ -148,16 +150,20 @@ def run_worker(
         **options,
     )
     with beside(app) if beat else nullcontext():
-        asyncio.run(_serve(app, engine, name, run, started))
+        asyncio.run(_serve(partial(State, app, name, engine, door, revoked, pool), run, started))
     signals.worker_shutdown.send(sender=name)
 
 
-async def _serve(app: Any, engine: Any, name: str, run: Any, started: Callable[[App], object] | None) -> None:
-    async with engine.open_async():
+async def _serve(
+    make_state: Callable[[asyncio.AbstractEventLoop], State], run: Any, started: Callable[[App], object] | None
+) -> None:
+    state = make_state(asyncio.get_running_loop())
+    async with state.engine.open_async():
         if started is not None:
-            started(engine)
-        signals.worker_ready.send(sender=name)
-        loops = [asyncio.create_task(each) for each in (engine.revoked.watch(), _forget_expired(app))]
+            started(state.engine)
+        signals.worker_ready.send(sender=state.hostname)
+        listen = partial(connect, state.engine.connector, purpose=f"listening {CHANNEL} {state.hostname}")
+        loops = [asyncio.create_task(each) for each in (Mailbox(state, listen).watch(), _forget_expired(state.app))]
         try:
             await run()
         finally:

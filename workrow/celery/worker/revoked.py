@@ -1,15 +1,7 @@
 """Which calls are not to start."""
 
-import asyncio
 import json
 from typing import Any
-
-from workrow.logs import get_logger
-
-logger = get_logger(__name__)
-
-LOOK_SECONDS = 1.0
-"""How often a worker reads what was revoked: what waited then has been ended by who revoked it."""
 
 
 class Revoked:
@@ -23,6 +15,11 @@ class Revoked:
         self._app = app
         self._ids: set[str] = set()
         self._stamps: set[tuple[str, str]] = set()
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of calls."""
+        return sorted(self._ids)
 
     def __call__(self, told: dict[str, Any]) -> bool:
         """Whether a call is, from what its job carries."""
@@ -42,12 +39,3 @@ class Revoked:
         rows = self._app.store.run("celery_revoked")
         self._ids = {task_id for task_id, header, _ in rows if header is None}
         self._stamps = {(header, json.dumps(value, sort_keys=True)) for _, header, value in rows if header is not None}
-
-    async def watch(self) -> None:
-        """Look again and again, until cancelled."""
-        while True:
-            try:
-                await asyncio.to_thread(self.look)
-            except Exception as error:
-                logger.warning("what was revoked cannot be read, and is asked for again: %s", error)
-            await asyncio.sleep(LOOK_SECONDS)

@@ -141,6 +141,11 @@ class Threads:
         with self._lock:
             self._size += 1
 
+    def resize(self, size: int) -> None:
+        """Allow so many threads; those that are there already stay."""
+        with self._lock:
+            self._size = max(self._size, size)
+
     def close(self) -> None:
         """Let the threads end, the busy ones after their call."""
         with self._lock:

@@ -1,4 +1,4 @@
--- Delete what has expired of Celery's results, groups and revocations, so many rows of each at most; rows that somebody
+-- Delete what has expired of Celery's results, groups, revocations and commands, so many rows of each at most; rows that somebody
 -- holds are left for the next time. Returns how many were deleted.
 CREATE OR REPLACE FUNCTION workrow.celery_prune_v1(most integer, lasts interval) RETURNS bigint
 LANGUAGE sql
@@ -33,6 +33,28 @@ AS $$
             FOR UPDATE SKIP LOCKED
         ))
         RETURNING 1
+    ),
+    commands AS (
+        DELETE FROM workrow.celery_commands
+        WHERE id = ANY(ARRAY(
+            SELECT id FROM workrow.celery_commands
+            -- twice as long as workers read them
+            WHERE sent_at < clock_timestamp() - INTERVAL '10 minutes'
+            LIMIT most
+            FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING 1
+    ),
+    replies AS (
+        DELETE FROM workrow.celery_replies
+        WHERE ctid = ANY(ARRAY(
+            SELECT ctid FROM workrow.celery_replies AS said
+            WHERE NOT EXISTS (SELECT FROM workrow.celery_commands AS sent WHERE sent.id = said.command_id)
+            LIMIT most
+            FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING 1
     )
-    SELECT (SELECT count(*) FROM results) + (SELECT count(*) FROM groups) + (SELECT count(*) FROM revoked)
+    SELECT (SELECT count(*) FROM results) + (SELECT count(*) FROM groups)
+        + (SELECT count(*) FROM revoked) + (SELECT count(*) FROM commands) + (SELECT count(*) FROM replies)
 $$

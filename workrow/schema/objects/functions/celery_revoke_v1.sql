@@ -15,6 +15,7 @@ BEGIN
     ELSE
         INSERT INTO workrow.celery_revoked (header, value) SELECT celery_revoke_v1.header, jsonb_array_elements(vals);
     END IF;
+    PERFORM pg_notify('workrow_celery', '') WHERE {room_to_notify};
     FOR job IN
         SELECT own.id, own.status, own.args, own.queue_name
         FROM procrastinate_jobs AS own

@@ -42,6 +42,8 @@ AS $$
         ('celery_forget_v1', ARRAY['producer', 'worker', 'operator']),
         ('celery_revoke_v1', ARRAY['producer', 'worker', 'operator']),
         ('celery_prune_v1', ARRAY['worker']),
+        ('celery_command_v1', ARRAY['producer', 'worker', 'operator']),
+        ('celery_replies_v1', ARRAY['producer', 'worker', 'operator']),
         ('signal_v1', ARRAY['producer', 'worker', 'operator']),
         ('relatives_v1', ARRAY['producer', 'worker', 'operator']),
         ('cancel_workflow_v1', ARRAY['operator', 'worker']),

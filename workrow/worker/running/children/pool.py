@@ -58,6 +58,7 @@ class Processes:
     """
 
     def __init__(self, size: int, max_jobs: int | None = None, max_memory: int | None = None) -> None:
+        self._size = self._most = size
         self._free = asyncio.Semaphore(size)
         self._max_jobs = max_jobs or MAX_JOBS
         self._max_memory = max_memory
@@ -166,6 +167,24 @@ class Processes:
             if running.child:
                 running.child.end(JobAborted(TERMINATED))
 
+    def resize(self, size: int) -> None:
+        """Allow so many children; of more than these the idle ones end now, the others after their jobs."""
+        for _ in range(size - self._size):
+            self._free.release()
+        # the semaphore keeps what it has: the worker's slots allow no more jobs than children
+        self._most, self._size = size, max(self._size, size)
+        while self._idle and self._too_many():
+            self._idle.pop().kill()
+
+    def pid(self, job_id: int) -> int | None:
+        """Of the child that runs the job; None: none does yet."""
+        running = self._running.get(job_id)
+        return running.child.pid if running and running.child else None
+
+    def pids(self) -> list[int]:
+        """Of all children."""
+        return sorted(pid for child in self._all if child.alive and (pid := child.pid) is not None)
+
     async def close(self) -> None:
         """End all children."""
         self._closed = True
@@ -174,6 +193,9 @@ class Processes:
         for each in children:
             each.end(JobAborted("the pool of processes was closed"))
         await asyncio.gather(*(each.gone() for each in children))
+
+    def _too_many(self) -> bool:
+        return sum(child.alive for child in self._all) > self._most
 
     def _app(self, task: procrastinate.tasks.Task[Any, Any, Any]) -> str | None:
         if task.name not in self._apps:
@@ -191,7 +213,8 @@ class Processes:
         return used
 
     def _put_back(self, used: "Spawned", max_memory: int | None) -> None:
-        fit = used.alive and used.jobs < self._max_jobs and not _swollen(used, max_memory)
+        fit = used.alive and used.jobs < self._max_jobs and not self._too_many()
+        fit = fit and not _swollen(used, max_memory)
         fit = fit and (self._max_memory is None or used.memory() <= self._max_memory * MIB)
         if fit and not self._closed:
             self._idle.append(used)

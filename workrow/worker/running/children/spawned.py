@@ -135,6 +135,13 @@ class Spawned:
         except ValueError:  # closed
             return False
 
+    @property
+    def pid(self) -> int | None:
+        """Of its process; None: it has ended."""
+        with contextlib.suppress(ValueError):  # closed
+            return self._process.pid
+        return None
+
     async def gone(self) -> None:
         """Wait until it is no more."""
         await self._gone.wait()
