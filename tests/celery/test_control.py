@@ -131,6 +131,7 @@ def test_calls_are_seen_where_they_are(app: Celery) -> None:
         }
         assert asked(app, "stats")["total"] == {"sleep": 2}
 
+        assert asked(app, "revoked") == []
         assert app.control.revoke(later.id, **TOLD) == ok(f"tasks {{{later.id!r}}} flagged as revoked")
         assert asked(app, "revoked") == [later.id]
         with pytest.raises(TaskRevokedError):

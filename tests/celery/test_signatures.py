@@ -3,7 +3,7 @@
 import pytest
 
 from tests.celery.memory import App
-from workrow.celery.canvas import group
+from workrow.celery.canvas import chord, group
 from workrow.celery.task import Task
 
 
@@ -52,3 +52,30 @@ def test_a_partial_has_its_arguments_before_and_its_options_over(add: Task) -> N
         "options": {"countdown": 4},
     }
     assert sig.reprcall(7, x=3) == "add(7, 1, k=1, x=3)"
+
+
+SHOWN = {
+    "price.s(1) | place.s(x=2)": "shop.price(1) | place(x=2)",
+    "price.s(1) | send.s(2) | place.s(3)": "shop.price(1) | mail.send(2) | place(3)",
+    "add.s(1.5) | add.s(2.5)": "add(1.5) | add(2.5)",
+    "price.s('shop.x') | place.s('a.b')": "shop.price('x') | place('a.b')",
+    "price.s(1) | price.map([1, 2])": "shop.price(1) | [price(x) for x in [1, 2]]",
+    "group([price.s(1), place.s(2)])": "group([shop.price(1), place(2)])",
+    "group([])": "group(<empty>)",
+    "group([price.s(1) | place.s(2), send.s(1)])": "group([shop.price(1) | place(2), mail.send(1)])",
+    "chord([price.s(1), place.s(2)], place.s(3))": "%shop.place([price(1), place(2)], 3)",
+    "chord([price.s(1), place.s(2)], send.s(3))": "%mail.send([shop.price(1), shop.place(2)], 3)",
+    "chord([price.s(1)], price.s(1) | place.s(2) | send.s(3))": "%(shop.price([price(1)], 1) | place(2) | mail.send(3))",
+    "chord([price.s(1)])": "<chord without body: [shop.price(1)]>",
+}
+"""As Celery 5.7.0 shows them, whose module comes once."""
+
+
+@pytest.mark.parametrize("shape", SHOWN)
+def test_shapes_as_text(shape: str) -> None:
+    app = App()
+    names = {"price": "shop.price", "place": "shop.place", "send": "mail.send", "add": "add"}
+    for name in names.values():
+        app.task(name=name)(lambda *_, **__: None)
+    known = {short: app.tasks[name] for short, name in names.items()}
+    assert repr(eval(shape, {**known, "group": group, "chord": chord})) == SHOWN[shape]

@@ -54,6 +54,7 @@ EXEMPT = {
     "workrow.celery_groups": "written by who sends, and not by workers",
     "workrow.celery_beat": "written by beat, and not by workers: tests/celery/test_beat.py",
     "workrow.celery_commands": "written by who tells workers something; a worker deletes those that nobody holds",
+    "workrow.celery_untold": "written by who revokes; a worker deletes those that nobody holds",
     "workrow.celery_replies": "rows are only added, each by one worker; a worker deletes those that nobody holds",
     "workrow.celery_revoked": "rows are only added, and have no key; a worker deletes those that nobody holds",
 }

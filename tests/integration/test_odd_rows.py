@@ -26,6 +26,7 @@ EXEMPT = {
     "workrow.celery_parts": "read by the job that sends a chord's body: it fails alone",
     "workrow.celery_commands": "texts, JSON and a time: what is no command is replied to as that",
     "workrow.celery_replies": "read by who asks",
+    "workrow.celery_untold": "calls as they were sent, of which a signal is told",
     "workrow.celery_revoked": "texts, a JSON value and a time, all of which any value fits",
 }
 HOLDERS = ("id", "job_id", "worker_id", "status")

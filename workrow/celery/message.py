@@ -135,3 +135,8 @@ def request_of(name: str, told: Mapping[str, Any], **worker: Any) -> Context:
     request.ignore_result = found.get("ignore_result")
     request.timelimit = request.time_limit, request.soft_time_limit = found.get("timelimit", [None, None])
     return request
+
+
+def delivery_of(told: Mapping[str, Any], queue: str, again: bool = False) -> dict[str, Any]:
+    """``request.delivery_info`` of a call: from what its job carries, its queue, and whether it has run before."""
+    return {"exchange": "", "routing_key": queue, "priority": told.get("priority", 0), "redelivered": again}

@@ -145,6 +145,15 @@ CREATE TABLE workrow.celery_revoked (
     revoked_at timestamp with time zone NOT NULL DEFAULT clock_timestamp()
 );
 
+CREATE TABLE workrow.celery_untold (
+    job_id bigint NOT NULL,
+    task_name text NOT NULL,
+    queue_name text NOT NULL,
+    args jsonb NOT NULL,
+    revoked_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT celery_untold_pkey PRIMARY KEY (job_id)
+);
+
 CREATE TABLE workrow.failure_hooks (
     task_name text NOT NULL,
     hook_name text NOT NULL,
@@ -1749,6 +1758,16 @@ AS $function$
         ))
         RETURNING 1
     ),
+    untold AS (
+        DELETE FROM workrow.celery_untold
+        WHERE job_id = ANY(ARRAY(
+            SELECT job_id FROM workrow.celery_untold
+            WHERE revoked_at < clock_timestamp() - INTERVAL '10 minutes'
+            LIMIT most
+            FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING 1
+    ),
     replies AS (
         DELETE FROM workrow.celery_replies
         WHERE ctid = ANY(ARRAY(
@@ -1761,6 +1780,7 @@ AS $function$
     )
     SELECT (SELECT count(*) FROM results) + (SELECT count(*) FROM groups)
         + (SELECT count(*) FROM revoked) + (SELECT count(*) FROM commands) + (SELECT count(*) FROM replies)
+        + (SELECT count(*) FROM untold)
 $function$
 ;
 
@@ -1797,7 +1817,7 @@ BEGIN
     AND coalesce(current_setting('workrow.notify', true), '') <> 'off'
 );
     FOR job IN
-        SELECT own.id, own.status, own.args, own.queue_name
+        SELECT own.id, own.status, own.args, own.queue_name, own.task_name
         FROM procrastinate_jobs AS own
         WHERE
             own.status IN ('todo', 'doing')
@@ -1821,6 +1841,9 @@ BEGIN
             END IF;
         ELSIF workrow.end_job_v1(job.id, ARRAY['todo']::procrastinate_job_status[], 'cancelled') IS NOT NULL THEN
             touched := touched + 1;
+            INSERT INTO workrow.celery_untold (job_id, task_name, queue_name, args)
+            VALUES (job.id, job.task_name, job.queue_name, job.args)
+            ON CONFLICT (job_id) DO NOTHING;
             PERFORM workrow.celery_write_v1(ARRAY[
                 CASE
                     WHEN coalesce(CAST(job.args ->> 'ignore_result' AS boolean), false) THEN '{}'

@@ -7,7 +7,7 @@ from typing import Any
 
 from workrow.celery.canvas.chord import _chord
 from workrow.celery.canvas.group import group, unrolled
-from workrow.celery.canvas.parts import Parts
+from workrow.celery.canvas.parts import Parts, in_short
 from workrow.celery.canvas.signature import Signature, listed, maybe_signature
 from workrow.celery.current import Host
 
@@ -198,7 +198,9 @@ class _chain(Parts):
     _freeze = freeze
 
     def __repr__(self) -> str:
-        return " | ".join(map(repr, self.tasks)) or "chain()"
+        if not self.tasks:
+            return f"<{type(self).__name__.lstrip('_')}@{id(self):#x}: empty>"
+        return in_short(self.tasks[0]["task"], " | ".join(map(repr, self.tasks)))
 
 
 class chain(_chain):

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 from workrow.celery.canvas.group import group
+from workrow.celery.canvas.parts import in_short
 from workrow.celery.canvas.signature import Signature, as_signature, listed, maybe_signature, signature
 from workrow.celery.current import Host
 
@@ -190,7 +191,14 @@ class _chord(Signature):
 
     def __repr__(self) -> str:
         header = self.tasks.tasks if isinstance(self.tasks, group) else self.tasks
-        return f"chord({header!r}, {self.body!r})"
+        body = self.body
+        if not body:
+            return f"<chord without body: {header!r}>"
+        if body.get("subtask_type") != "chain":
+            return "%" + in_short(body["task"], body.reprcall(header))
+        rest = body.tasks[1:]
+        text = " | ".join([body.tasks[0].reprcall(header), *map(repr, rest)])
+        return in_short(body.tasks[0]["task"], f"%({text})")
 
 
 chord = _chord

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import uuid4
 
-from workrow.celery.canvas.parts import Parts
+from workrow.celery.canvas.parts import Parts, in_short
 from workrow.celery.canvas.signature import FIXED, Signature, as_signature, maybe_signature
 from workrow.celery.current import Host, current_worker_task
 
@@ -158,7 +158,9 @@ class group(Parts):
     _freeze = freeze
 
     def __repr__(self) -> str:
-        return f"group({self.tasks!r})"
+        if not self.tasks:
+            return "group(<empty>)"
+        return in_short(self.tasks[0]["task"], f"group({[*self.tasks]!r})")
 
 
 def unrolled(task: Any) -> Any:

@@ -21,3 +21,12 @@ class Parts(Signature):
     @property
     def app(self) -> Host:
         return self._app or (self.tasks[0].app if self.tasks else super().app)
+
+
+def in_short(name: str, text: str) -> str:
+    """A text with the module of a task named once, as Celery shows shapes."""
+    module, dot, _ = name.rpartition(".")
+    if not dot:
+        return text
+    before, found, after = text.partition(module + dot)
+    return before + found + after.replace(found, "") if found else text

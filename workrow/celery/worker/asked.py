@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
-from workrow.celery.message import request_of
+from workrow.celery.message import delivery_of, request_of
 from workrow.celery.worker.calls import JOIN
 from workrow.celery.worker.panel import inspect_command, ok
 
@@ -145,8 +145,7 @@ def _waiting(state: Any, ready: int = 0, later: int = 0) -> list[Any]:
 
 def _info(state: Any, name: str, queue: str, args: Any) -> dict[str, Any]:
     """A call, as Celery shows a request."""
-    delivery_info = {"exchange": "", "routing_key": queue, "priority": args.get("priority", 0), "redelivered": False}
-    request = request_of(name, args, hostname=state.hostname, delivery_info=delivery_info)
+    request = request_of(name, args, hostname=state.hostname, delivery_info=delivery_of(args, queue))
     return {
         "id": request.id,
         "name": name,

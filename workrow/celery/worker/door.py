@@ -15,7 +15,7 @@ from procrastinate.retry import RetryDecision
 from workrow.arguments.payload import Misfit
 from workrow.celery import ends, foreign_errors, hooks, outbox, signals, states
 from workrow.celery.exceptions import TaskRevokedError
-from workrow.celery.message import request_of
+from workrow.celery.message import delivery_of, request_of
 from workrow.celery.worker.calls import JOIN, Answer, failure_of
 from workrow.celery.worker.pacing import Pace
 from workrow.declare.execution import RunLimits
@@ -124,12 +124,7 @@ class Door:
             "hostname": self._hostname,
             "soft": soft if self._in_process else None,
             "attempt": claimed.attempts + 1,
-            "delivery_info": {
-                "exchange": "",
-                "routing_key": claimed.queue,
-                "priority": told.get("priority", 0),
-                "redelivered": claimed.crashes > 0 or claimed.attempts > 0,
-            },
+            "delivery_info": delivery_of(told, claimed.queue, again=claimed.crashes > 0 or claimed.attempts > 0),
         }
 
     def _limits(self, name: str, told: dict[str, Any]) -> tuple[float | None, float | None]:

@@ -6,8 +6,9 @@ import json
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from workrow.celery import codec
+from workrow.celery import codec, hooks, signals
 from workrow.celery.inspecting import matches
+from workrow.celery.message import delivery_of, request_of
 from workrow.celery.worker.control import Panel
 from workrow.celery.worker.door import Door
 from workrow.celery.worker.revoked import Revoked
@@ -113,6 +114,8 @@ class Mailbox:
         worker = self._state.worker
         if worker is None or worker.worker_id is None:
             return
+        if signals.task_revoked.receivers:
+            self._tell_revoked(worker.queues)
         store, me = self._state.app.store, worker.worker_id
         for command_id, method, arguments, destination, pattern, matcher in store.run("celery_commands", worker_id=me):
             if command_id not in self._replies:  # else its reply was lost, or the worker has another id now
@@ -123,6 +126,13 @@ class Mailbox:
             store.run("celery_reply", worker_id=me, worker=self._state.hostname, **said)
         for known in sorted(self._replies)[:-1000]:
             del self._replies[known]
+
+    def _tell_revoked(self, queues: list[str]) -> None:
+        """Send the signal of calls that were revoked while they waited: nobody else has had them."""
+        app = self._state.app
+        for name, queue, args in app.store.run("celery_tell_revoked", tasks=[*app.tasks], queues=queues):
+            request = request_of(name, args, hostname=self._state.hostname, delivery_info=delivery_of(args, queue))
+            hooks.revoked(app.tasks[name], request, "revoked")
 
     def _said(self, command_id: int, method: str, arguments: Any) -> str:
         """What a command says, as JSON; an error is a reply, too."""

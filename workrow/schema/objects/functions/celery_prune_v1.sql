@@ -45,6 +45,16 @@ AS $$
         ))
         RETURNING 1
     ),
+    untold AS (
+        DELETE FROM workrow.celery_untold
+        WHERE job_id = ANY(ARRAY(
+            SELECT job_id FROM workrow.celery_untold
+            WHERE revoked_at < clock_timestamp() - INTERVAL '10 minutes'
+            LIMIT most
+            FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING 1
+    ),
     replies AS (
         DELETE FROM workrow.celery_replies
         WHERE ctid = ANY(ARRAY(
@@ -57,4 +67,5 @@ AS $$
     )
     SELECT (SELECT count(*) FROM results) + (SELECT count(*) FROM groups)
         + (SELECT count(*) FROM revoked) + (SELECT count(*) FROM commands) + (SELECT count(*) FROM replies)
+        + (SELECT count(*) FROM untold)
 $$

@@ -17,7 +17,7 @@ BEGIN
     END IF;
     PERFORM pg_notify('workrow_celery', '') WHERE {room_to_notify};
     FOR job IN
-        SELECT own.id, own.status, own.args, own.queue_name
+        SELECT own.id, own.status, own.args, own.queue_name, own.task_name
         FROM procrastinate_jobs AS own
         WHERE
             own.status IN ('todo', 'doing')
@@ -41,6 +41,9 @@ BEGIN
             END IF;
         ELSIF workrow.end_job_v1(job.id, ARRAY['todo']::procrastinate_job_status[], 'cancelled') IS NOT NULL THEN
             touched := touched + 1;
+            INSERT INTO workrow.celery_untold (job_id, task_name, queue_name, args)
+            VALUES (job.id, job.task_name, job.queue_name, job.args)
+            ON CONFLICT (job_id) DO NOTHING;
             PERFORM workrow.celery_write_v1(ARRAY[
                 CASE
                     WHEN coalesce(CAST(job.args ->> 'ignore_result' AS boolean), false) THEN '{}'

@@ -1,2 +1,2 @@
 DROP TABLE workrow.celery_results, workrow.celery_groups, workrow.celery_chords, workrow.celery_parts, workrow.celery_revoked, workrow.celery_beat,
-    workrow.celery_commands, workrow.celery_replies
+    workrow.celery_commands, workrow.celery_replies, workrow.celery_untold
