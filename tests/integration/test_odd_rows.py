@@ -28,6 +28,7 @@ EXEMPT = {
     "workrow.celery_replies": "read by who asks",
     "workrow.celery_untold": "calls as they were sent, of which a signal is told",
     "workrow.celery_revoked": "texts, a JSON value and a time, all of which any value fits",
+    "workrow.celery_entries": "read by beat, and by no worker: tests/celery/test_beat_stored.py",
 }
 HOLDERS = ("id", "job_id", "worker_id", "status")
 """Who is who, which is the fence's affair."""

@@ -101,6 +101,24 @@ CREATE TABLE workrow.celery_commands (
     CONSTRAINT celery_commands_pkey PRIMARY KEY (id)
 );
 
+CREATE TABLE workrow.celery_entries (
+    app text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    task text NOT NULL,
+    schedule jsonb NOT NULL,
+    args jsonb NOT NULL DEFAULT '[]'::jsonb,
+    kwargs jsonb NOT NULL DEFAULT '{}'::jsonb,
+    options jsonb NOT NULL DEFAULT '{}'::jsonb,
+    enabled boolean NOT NULL DEFAULT true,
+    one_off boolean NOT NULL DEFAULT false,
+    starts_at timestamp with time zone,
+    ends_at timestamp with time zone,
+    last_run_at timestamp with time zone,
+    source text,
+    version text,
+    CONSTRAINT celery_entries_pkey PRIMARY KEY (app, name)
+);
+
 CREATE TABLE workrow.celery_groups (
     group_id text COLLATE "C" NOT NULL,
     members jsonb NOT NULL,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from workrow.celery import clock, outbox
 from workrow.celery.beat.entry import ScheduleEntry, SchedulingError, entries_of
+from workrow.celery.beat.stored import Shelf
 from workrow.celery.signals import beat_embedded_init, beat_init
 from workrow.database.held import AGAIN_SECONDS, BRIEF_MS, ERRORS, PATIENCE_MS
 from workrow.database.outage import Outage, is_lost, told
@@ -38,7 +39,7 @@ class Row(NamedTuple):
 
 
 class Beat:
-    """Sends the calls of ``beat_schedule`` when they are due.
+    """Sends the calls of ``beat_schedule``, and of the rows of ``workrow.celery_entries``, when they are due.
 
     Any number of these may run, in ``beat`` processes and in workers with ``-B``. Each looks at ``last_run_at`` of the
     entries, asks their schedules, by the database's clock, and takes what is due: the call and the new ``last_run_at``
@@ -55,7 +56,7 @@ class Beat:
         max_interval: seconds between two looks at most, up to a minute; None: ``beat_max_loop_interval``, or a minute.
 
     Attributes:
-        schedule: its entries, by their names.
+        schedule: its entries, by their names; those of the rows are as they were at the last look.
 
     Raises:
         ImproperlyConfigured: ``beat_schedule`` cannot be read.
@@ -64,7 +65,9 @@ class Beat:
     def __init__(self, app: Any, max_interval: float | None = None) -> None:
         self.app = app
         self.max_interval = min(max_interval or app.conf.get("beat_max_loop_interval") or MAX_INTERVAL, MAX_INTERVAL)
-        self.schedule = entries_of(app)
+        self._declared = entries_of(app)
+        self._shelf = Shelf(app, self._declared)
+        self.schedule: dict[str, ScheduleEntry] = {**self._declared}
         self._versions = {name: entry.version for name, entry in self.schedule.items()}
         self._undeclared = set(self.schedule)
         self._overruled: set[str] = set()
@@ -134,12 +137,26 @@ class Beat:
         """The rows of our entries, and what the database's clock showed when our monotonic one was at 0."""
         with self.app.store.bounded(PATIENCE_MS) as run:
             found = run("celery_beat_entries", app=self._app_name, fresh=FRESH_SECONDS)
+            # after it: an entry that is sent once is not there any more in what is read after its mark
+            stored = run("celery_beat_stored", app=self._app_name)
+        if self._shelf.differs(stored):
+            self._arrange()
         now = found[0][-1] if found else clock.now()  # without rows nobody asks
         return {name: Row(*rest) for name, *rest, _ in found}, now - timedelta(seconds=time.monotonic())
 
     @property
     def _app_name(self) -> str:
         return self.app.main or "__main__"
+
+    def _arrange(self) -> None:
+        """Entries that stand in the database have come, changed or gone."""
+        self.schedule = {**self._shelf.entries, **self._declared}
+        versions = {name: entry.version for name, entry in self.schedule.items()}
+        self._undeclared |= {name for name, version in versions.items() if self._versions.get(name) != version}
+        self._versions = versions
+        for gone in (self._undeclared, self._overruled, self._held):
+            gone &= versions.keys()
+        self._next = {name: due for name, due in self._next.items() if name in versions}
 
     # ---------------------------------------------------------------- what is declared
 
@@ -160,10 +177,11 @@ class Beat:
         return changed
 
     def _write_down(self, entry: ScheduleEntry) -> bool:
-        row = {"app": self._app_name, "name": entry.name, "task": entry.task, "schedule": str(entry)}
+        row: dict[str, Any] = {"app": self._app_name, "name": entry.name, "task": entry.task, "schedule": str(entry)}
+        row |= {"version": self._versions[entry.name], "last": entry.counts_from}
         try:
             with self.app.store.bounded(BRIEF_MS) as run:
-                run("celery_beat_declare", **row, timezone=entry.zone, version=self._versions[entry.name])
+                run("celery_beat_declare", **row, timezone=entry.zone)
         except ERRORS:
             self._undeclared.add(entry.name)
             return False
@@ -241,6 +259,9 @@ class Beat:
         handle = None
         with self.app.store.bounded(patience) as run:
             if not run("celery_beat_take", **mark, patience=f"{HOLD_SECONDS}s"):
+                return False
+            once = {"app": mark["app"], "name": mark["name"]}
+            if self.schedule[mark["name"]].one_off and not run("celery_beat_once", **once):
                 return False
             if entry is not None:
                 with outbox.into(box):

@@ -52,6 +52,10 @@ class ScheduleEntry:
         options: of ``apply_async``.
         relative: an interval counts from the full day, hour, minute or second.
 
+    Attributes:
+        one_off: it is sent once.
+        counts_from: when it was sent last, if beat has not sent it yet; None: now.
+
     Raises:
         ImproperlyConfigured: it has no task or no schedule.
     """
@@ -87,6 +91,8 @@ class ScheduleEntry:
         self.kwargs = kwargs or {}
         self.options = options or {}
         self.relative = relative
+        self.one_off = False
+        self.counts_from: datetime | None = None
 
     def is_due(self, last_run_at: datetime) -> schedstate:
         """What its schedule says: whether it is to be sent, and the seconds after which to ask again."""

@@ -7,6 +7,7 @@ import click
 from workrow import __version__
 from workrow.celery.commands.apps import QUIET, AppGroup
 from workrow.celery.commands.beat import beat
+from workrow.celery.commands.beat_import import beat_import
 from workrow.celery.commands.calls import call, purge, result
 from workrow.celery.commands.events import events
 from workrow.celery.commands.multi import multi
@@ -46,5 +47,5 @@ def main(
     AppGroup.set_up(context, path, broker or result_backend, workdir)
 
 
-for each in (worker, beat, call, result, purge, status, inspect, control, events, report, shell, multi):
+for each in (worker, beat, beat_import, call, result, purge, status, inspect, control, events, report, shell, multi):
     main.add_command(each)

@@ -1,0 +1,1 @@
+"""Entries of other schedulers become rows of ``workrow.celery_entries``."""
