@@ -16,7 +16,6 @@ import psycopg
 import pytest
 
 from tests.celery.seeds import DATA, blocks_of, build, every, ours
-from workrow.celery.commands import main
 
 SECONDS = 60
 BLOCKS = every()
@@ -186,8 +185,6 @@ def test_a_guide_to_background_tasks(project: Project) -> None:
     assert seen.pop("16") == [*range(1, 11)]
     inspected = seen.pop("10")
     assert seen == {}
-    if "inspect" not in main.commands:
-        pytest.skip("001-10: inspect is not there yet; the other blocks were held")
     (active, scheduled, reserved) = inspected
     assert [each[1] for each in inspected] == [0, 0, 0]
     assert "tasks.nap" in active[2]
