@@ -128,10 +128,11 @@ class Mailbox:
             del self._replies[known]
 
     def _tell_revoked(self, queues: list[str]) -> None:
-        """Send the signal of calls that were revoked while they waited: nobody else has had them."""
+        """Send the signals of calls that were revoked while they waited: nobody else has had them."""
         app = self._state.app
         for name, queue, args in app.store.run("celery_tell_revoked", tasks=[*app.tasks], queues=queues):
             request = request_of(name, args, hostname=self._state.hostname, delivery_info=delivery_of(args, queue))
+            signals.task_received.send(sender=app, request=request)
             hooks.revoked(app.tasks[name], request, "revoked")
 
     def _said(self, command_id: int, method: str, arguments: Any) -> str:

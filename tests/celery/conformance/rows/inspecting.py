@@ -24,9 +24,11 @@ def shape(value: Any) -> Any:
 @experiment("inspect/active-reserved-scheduled", alone=True, seconds=8)
 def at_work() -> Any:
     with worker():
+        for each in [sleep.delay(0.3, number) for number in range(2)]:
+            each.get(timeout=20)  # both processes have imported what they need, however busy the machine
         calls = [sleep.delay(2.5, number) for number in range(4)]
         calls.append(add.apply_async((1,), {"y": 1}, countdown=4))
-        until(lambda: sum(entry["task"] == "sleep" for entry in notes(kind="start")) >= 2)
+        until(lambda: sum(entry["task"] == "sleep" for entry in notes(kind="start")) >= 4)
         inspect = app.control.inspect(timeout=0.7)
         time.sleep(0.4)
         reserved, active, scheduled = inspect.reserved()[ONE], inspect.active()[ONE], inspect.scheduled()[ONE]
