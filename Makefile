@@ -8,10 +8,11 @@ ARGS ?=
 MINUTES ?= 10
 DJANGOS ?= 5.2 6.0 6.1
 REAL_CELERY := .workrow/real-celery
+CALLS ?= 10000
 REAL_VERSIONS := 'celery[redis]==5.7.0' kombu==5.7.0 redis==8.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-databases celery-conformance test-django chaos check lint format bench psql schema drop-in lock clean
+.PHONY: help demo dev test test-databases celery-conformance celery-bridge test-django chaos check lint format bench psql schema drop-in lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +46,15 @@ else
 	$(MAKE) --silent $(REAL_CELERY)/.ready && \
 	CONFORMANCE_SIDE=real $(REAL_CELERY)/bin/python -m tests.celery.conformance --tries 3 $(ARGS)
 endif
+
+celery-bridge: $(READY) ## the bridge between Celery 5.7 on Redis and workrow, both fleets at work; CALLS=10000
+	@command -v redis-server >/dev/null || { echo "skipped: there is no redis-server here"; exit 0; }; \
+	$(MAKE) --silent $(REAL_CELERY)/.bridge && \
+	BRIDGE_CALLS=$(CALLS) $(BIN)/python -m pytest -p no:xdist tests/celery/test_bridge_fleets.py $(ARGS)
+
+$(REAL_CELERY)/.bridge: $(REAL_CELERY)/.ready
+	@$(REAL_CELERY)/bin/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
 
 $(REAL_CELERY)/.ready:
 	@$(PYTHON) -m venv $(REAL_CELERY)

@@ -40,6 +40,8 @@ def test_every_column_is_told(conn: psycopg.Connection) -> None:
         "unroutable",
         "schedules",
         "celery_schedules",
+        "celery_dials",
+        "celery_parity",
         "limits",
         "pauses",
         "caps",

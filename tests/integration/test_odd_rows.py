@@ -27,6 +27,10 @@ EXEMPT = {
     "workrow.celery_commands": "texts, JSON and a time: what is no command is replied to as that",
     "workrow.celery_replies": "read by who asks",
     "workrow.celery_untold": "calls as they were sent, of which a signal is told",
+    "workrow.celery_bridge_dials": "read by who sends, and by no worker",
+    "workrow.celery_bridge_switch": "read by who sends, and by no worker",
+    "workrow.celery_bridge_moves": "texts and a time, which no worker reads",
+    "workrow.celery_bridge_shadows": "read by a view alone, for people",
     "workrow.celery_revoked": "texts, a JSON value and a time, all of which any value fits",
     "workrow.celery_entries": "read by beat, and by no worker: tests/celery/test_beat_stored.py",
 }

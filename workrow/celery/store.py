@@ -51,11 +51,11 @@ class Store:
     """
 
     def __init__(self, url: Callable[[], str]) -> None:
-        self._connector = Connector(url, lazy=True)
+        self.connector = Connector(url, lazy=True)
 
     @property
     def url(self) -> str:
-        return self._connector.url
+        return self.connector.url
 
     def write(self, effects: dict[str, Any]) -> None:
         """Write what an `Outbox` has collected. Results are seen at once, whatever becomes of the transaction."""
@@ -75,7 +75,7 @@ class Store:
             OperationalError: the database cannot be reached.
         """
         try:
-            with sync_pool_of(self._connector).connection() as connection:
+            with sync_pool_of(self.connector).connection() as connection:
                 return transaction.run(connection, statement, params)
         except (DatabaseUnavailable, psycopg_pool.PoolTimeout, psycopg.OperationalError) as error:
             raise OperationalError(f"the database cannot be reached: {error}") from error
@@ -90,7 +90,7 @@ class Store:
         Raises:
             psycopg.Error: one of `workrow.database.held.ERRORS` if that holds it for longer.
         """
-        pool = sync_pool_of(self._connector)
+        pool = sync_pool_of(self.connector)
         with pool.connection(timeout=CONNECT_TIMEOUT) as connection, connection.transaction():
             connection.execute(bound_transaction(patience), prepare=False)
             yield lambda statement, **params: transaction.run(connection, statement, params)
@@ -117,4 +117,4 @@ class Store:
 
     def close(self) -> None:
         """The next use opens connections again."""
-        self._connector.get_sync_connector().close()
+        self.connector.get_sync_connector().close()

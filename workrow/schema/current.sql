@@ -78,6 +78,44 @@ CREATE TABLE workrow.celery_beat (
     CONSTRAINT celery_beat_pkey PRIMARY KEY (app, name)
 );
 
+CREATE TABLE workrow.celery_bridge_dials (
+    task text COLLATE "C" NOT NULL,
+    percent double precision,
+    sticky_by text,
+    shadow double precision,
+    changed_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT celery_bridge_dials_percent_check CHECK (((percent >= (0)::double precision) AND (percent <= (100)::double precision))),
+    CONSTRAINT celery_bridge_dials_pkey PRIMARY KEY (task),
+    CONSTRAINT celery_bridge_dials_shadow_check CHECK (((shadow >= (0)::double precision) AND (shadow <= (100)::double precision)))
+);
+
+CREATE TABLE workrow.celery_bridge_moves (
+    key text COLLATE "C" NOT NULL,
+    task text NOT NULL,
+    came text NOT NULL,
+    moved_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT celery_bridge_moves_pkey PRIMARY KEY (key)
+);
+
+CREATE TABLE workrow.celery_bridge_shadows (
+    task_id text COLLATE "C" NOT NULL,
+    task text NOT NULL,
+    verdict text NOT NULL,
+    why text,
+    their_seconds double precision,
+    our_seconds double precision,
+    noted_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT celery_bridge_shadows_pkey PRIMARY KEY (task_id)
+);
+
+CREATE TABLE workrow.celery_bridge_switch (
+    one boolean NOT NULL DEFAULT true,
+    is_on boolean NOT NULL,
+    changed_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT celery_bridge_switch_one_check CHECK (one),
+    CONSTRAINT celery_bridge_switch_pkey PRIMARY KEY (one)
+);
+
 CREATE TABLE workrow.celery_chords (
     group_id text COLLATE "C" NOT NULL,
     size integer,
@@ -520,6 +558,10 @@ CREATE INDEX history_id_idx ON ONLY workrow.history USING btree (id);
 CREATE INDEX history_quarantine_idx ON ONLY workrow.history USING btree (finished_at) WHERE (quarantine IS NOT NULL);
 
 CREATE INDEX history_unique_key_idx ON ONLY workrow.history USING btree (unique_key, created_at) WHERE (unique_key IS NOT NULL);
+
+CREATE INDEX celery_bridge_moves_moved_idx ON workrow.celery_bridge_moves USING btree (moved_at);
+
+CREATE INDEX celery_bridge_shadows_noted_idx ON workrow.celery_bridge_shadows USING btree (noted_at);
 
 CREATE INDEX celery_parts_group_idx ON workrow.celery_parts USING btree (group_id);
 
@@ -1712,6 +1754,25 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.celery_dial_v1(task text, percent double precision, sticky_by text, shadow double precision)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+    INSERT INTO workrow.celery_bridge_dials AS known (task, percent, sticky_by, shadow)
+    VALUES (
+        celery_dial_v1.task, celery_dial_v1.percent, nullif(celery_dial_v1.sticky_by, ''), celery_dial_v1.shadow
+    )
+    ON CONFLICT (task) DO UPDATE
+    SET
+        percent = coalesce(excluded.percent, known.percent),
+        sticky_by = CASE WHEN celery_dial_v1.sticky_by IS NULL THEN known.sticky_by ELSE excluded.sticky_by END,
+        shadow = coalesce(excluded.shadow, known.shadow),
+        changed_at = excluded.changed_at
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.celery_forget_v1(ids text[])
  RETURNS bigint
  LANGUAGE sql
@@ -1725,6 +1786,37 @@ AS $function$
         DELETE FROM workrow.celery_groups WHERE group_id = ANY(ids) RETURNING 1
     )
     SELECT (SELECT count(*) FROM results) + (SELECT count(*) FROM groups)
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.celery_move_v1(moves jsonb, came text)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    fresh text[];
+BEGIN
+    WITH written AS (
+        INSERT INTO workrow.celery_bridge_moves (key, task, came)
+        SELECT DISTINCT ON (given.key) given.key, given.task, celery_move_v1.came
+        FROM jsonb_to_recordset(moves) AS given (key text, task text)
+        ORDER BY given.key
+        ON CONFLICT (key) DO NOTHING
+        RETURNING key
+    )
+    SELECT coalesce(array_agg(key), '{}') INTO fresh FROM written;
+    PERFORM workrow.celery_write_v1(array_agg(given.value -> 'effects' ORDER BY given.n))
+    FROM (
+        SELECT DISTINCT ON (value ->> 'key') value, n
+        FROM jsonb_array_elements(moves) WITH ORDINALITY AS all_given (value, n)
+        WHERE value ->> 'key' = ANY(fresh) AND value ? 'effects'
+        ORDER BY value ->> 'key', n
+    ) AS given
+    HAVING count(*) > 0;
+    RETURN fresh;
+END;
 $function$
 ;
 
@@ -1795,10 +1887,32 @@ AS $function$
             FOR UPDATE SKIP LOCKED
         ))
         RETURNING 1
+    ),
+    moves AS (
+        DELETE FROM workrow.celery_bridge_moves
+        WHERE key = ANY(ARRAY(
+            SELECT key FROM workrow.celery_bridge_moves
+            WHERE moved_at < clock_timestamp() - INTERVAL '30 days'
+            ORDER BY moved_at
+            LIMIT most
+            FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING 1
+    ),
+    shadows AS (
+        DELETE FROM workrow.celery_bridge_shadows
+        WHERE task_id = ANY(ARRAY(
+            SELECT task_id FROM workrow.celery_bridge_shadows
+            WHERE noted_at < clock_timestamp() - INTERVAL '30 days'
+            ORDER BY noted_at
+            LIMIT most
+            FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING 1
     )
     SELECT (SELECT count(*) FROM results) + (SELECT count(*) FROM groups)
         + (SELECT count(*) FROM revoked) + (SELECT count(*) FROM commands) + (SELECT count(*) FROM replies)
-        + (SELECT count(*) FROM untold)
+        + (SELECT count(*) FROM untold) + (SELECT count(*) FROM moves) + (SELECT count(*) FROM shadows)
 $function$
 ;
 
@@ -1882,6 +1996,18 @@ BEGIN
     END LOOP;
     RETURN touched;
 END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.celery_switch_v1(is_on boolean)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+    INSERT INTO workrow.celery_bridge_switch (is_on)
+    VALUES (celery_switch_v1.is_on)
+    ON CONFLICT (one) DO UPDATE SET is_on = excluded.is_on, changed_at = excluded.changed_at
 $function$
 ;
 
@@ -3629,6 +3755,9 @@ AS $function$
         ('celery_prune_v1', ARRAY['worker']),
         ('celery_command_v1', ARRAY['producer', 'worker', 'operator']),
         ('celery_replies_v1', ARRAY['producer', 'worker', 'operator']),
+        ('celery_move_v1', ARRAY['producer', 'worker']),
+        ('celery_dial_v1', ARRAY['operator', 'worker']),
+        ('celery_switch_v1', ARRAY['operator', 'worker']),
         ('signal_v1', ARRAY['producer', 'worker', 'operator']),
         ('relatives_v1', ARRAY['producer', 'worker', 'operator']),
         ('cancel_workflow_v1', ARRAY['operator', 'worker']),
@@ -3665,6 +3794,7 @@ AS $function$
         ('workrow.flows', 'id, name, state, root, size, failed_node, paused, created_at, ended_at'),
         ('workrow.celery_results', 'task_id, state, value, traceback, children, details, noted_at, expires_at'),
         ('workrow.celery_groups', 'group_id, members'),
+        ('workrow.celery_dials', 'task, percent, sticky_by, shadow, bridge_is_on'),
         ('workrow.flow_nodes', 'flow_id, number, state, kind, result, error, job_id, spec')
     )
     SELECT 'SCHEMA', 'workrow', 'USAGE', CAST(NULL AS text[])
@@ -5691,6 +5821,31 @@ SELECT
 FROM workrow.queue_caps AS cap
 WHERE coalesce(cap.max_depth, cap.declared_depth) IS NOT NULL;
 
+CREATE OR REPLACE VIEW workrow.celery_dials AS
+SELECT
+    task,
+    percent,
+    sticky_by,
+    shadow,
+    coalesce((SELECT switch.is_on FROM workrow.celery_bridge_switch AS switch), true) AS bridge_is_on,
+    changed_at
+FROM workrow.celery_bridge_dials;
+
+CREATE OR REPLACE VIEW workrow.celery_parity AS
+SELECT
+    task,
+    count(*) FILTER (WHERE verdict <> 'skipped') AS compared,
+    count(*) FILTER (WHERE verdict = 'equal') AS equal,
+    count(*) FILTER (WHERE verdict = 'result') AS other_result,
+    count(*) FILTER (WHERE verdict = 'error') AS other_error,
+    count(*) FILTER (WHERE verdict = 'skipped') AS skipped,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY their_seconds) FILTER (WHERE verdict <> 'skipped') AS their_seconds,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY our_seconds) FILTER (WHERE verdict <> 'skipped') AS our_seconds,
+    (array_agg(why ORDER BY noted_at DESC) FILTER (WHERE verdict <> 'equal'))[1] AS last_difference,
+    max(noted_at) AS last_at
+FROM workrow.celery_bridge_shadows
+GROUP BY task;
+
 CREATE OR REPLACE VIEW workrow.celery_schedules AS
 SELECT
     app,
@@ -6627,5 +6782,33 @@ BEGIN
     COMMENT ON COLUMN workrow.celery_schedules.next_run_at IS 'when it is due next; long past: nobody runs beat; NULL: not known yet';
     COMMENT ON COLUMN workrow.celery_schedules.last_error IS 'why nothing was sent the last time; NULL: it was';
     COMMENT ON COLUMN workrow.celery_schedules.declared_at IS 'when a beat last said that it has this entry, about once a minute';
+END
+$comment$;
+
+DO $comment$
+BEGIN
+    COMMENT ON VIEW workrow.celery_dials IS 'How many calls the bridge from Celery sends here.';
+    COMMENT ON COLUMN workrow.celery_dials.task IS 'the name of the task; *: every other';
+    COMMENT ON COLUMN workrow.celery_dials.percent IS 'of 100 calls so many come here; NULL: as *';
+    COMMENT ON COLUMN workrow.celery_dials.sticky_by IS 'calls in which this argument is the same go to the same side; NULL: each by itself';
+    COMMENT ON COLUMN workrow.celery_dials.shadow IS 'of 100 calls that go to the old broker so many are run here too, and rolled back; NULL: as *';
+    COMMENT ON COLUMN workrow.celery_dials.bridge_is_on IS 'false: all calls go to the old broker, whatever percent says';
+    COMMENT ON COLUMN workrow.celery_dials.changed_at IS 'when it was set last';
+END
+$comment$;
+
+DO $comment$
+BEGIN
+    COMMENT ON VIEW workrow.celery_parity IS 'How shadow runs compare with those of Celery, of the last 30 days.';
+    COMMENT ON COLUMN workrow.celery_parity.task IS 'the name of the task';
+    COMMENT ON COLUMN workrow.celery_parity.compared IS 'runs of which both ends are known';
+    COMMENT ON COLUMN workrow.celery_parity.equal IS 'of these: the same result, or the same error';
+    COMMENT ON COLUMN workrow.celery_parity.other_result IS 'both succeeded, with another result';
+    COMMENT ON COLUMN workrow.celery_parity.other_error IS 'one failed and the other did not, or with another error';
+    COMMENT ON COLUMN workrow.celery_parity.skipped IS 'not compared';
+    COMMENT ON COLUMN workrow.celery_parity.their_seconds IS 'half of Celery''s runs took no longer, from due to done, with their wait in the queue';
+    COMMENT ON COLUMN workrow.celery_parity.our_seconds IS 'half of the runs here took no longer, without a wait';
+    COMMENT ON COLUMN workrow.celery_parity.last_difference IS 'what differed last, or why it was not compared';
+    COMMENT ON COLUMN workrow.celery_parity.last_at IS 'the last run of it';
 END
 $comment$;

@@ -5,10 +5,13 @@ import os
 import click
 
 from workrow import __version__
+from workrow.celery.bridge import alias
 from workrow.celery.commands.apps import QUIET, AppGroup
 from workrow.celery.commands.beat import beat
 from workrow.celery.commands.beat_import import beat_import
+from workrow.celery.commands.bridge import bridge
 from workrow.celery.commands.calls import call, purge, result
+from workrow.celery.commands.drain import drain
 from workrow.celery.commands.events import events
 from workrow.celery.commands.multi import multi
 from workrow.celery.commands.shell import report, shell
@@ -27,6 +30,7 @@ from workrow.celery.commands.workers import control, inspect, status
     "--config", metavar="MODULE", envvar="CELERY_CONFIG_MODULE", help="The settings of an app that names none itself."
 )
 @click.option("-q", "--quiet", is_flag=True, help="Only what was asked for.")
+@click.option("--as-celery", is_flag=True, envvar=alias.VARIABLE, help="Modules that import celery get workrow.celery.")
 @click.option("-C", "--no-color", is_flag=True, envvar="NO_COLOR", hidden=True)
 @click.version_option(__version__)
 @click.pass_context
@@ -38,14 +42,33 @@ def main(
     workdir: str | None,
     config: str | None,
     quiet: bool,
+    as_celery: bool,
     no_color: bool,
 ) -> None:
     """Celery's commands, on workrow."""
+    if as_celery:
+        alias.activate()
     if config:
         os.environ["CELERY_CONFIG_MODULE"] = config  # child processes read it too
     context.meta[QUIET] = quiet
     AppGroup.set_up(context, path, broker or result_backend, workdir)
 
 
-for each in (worker, beat, beat_import, call, result, purge, status, inspect, control, events, report, shell, multi):
+for each in (
+    worker,
+    beat,
+    beat_import,
+    call,
+    result,
+    purge,
+    bridge,
+    drain,
+    status,
+    inspect,
+    control,
+    events,
+    report,
+    shell,
+    multi,
+):
     main.add_command(each)

@@ -41,8 +41,8 @@ class AppGroup(click.Group):
             sys.path.insert(0, os.getcwd())
         if context.invoked_subcommand in WITHOUT_APP:
             return
-        if path is None and context.invoked_subcommand in ("report", "shell"):
-            context.obj = Celery("default", set_as_current=False)
+        if path is None and context.invoked_subcommand in ("report", "shell", "bridge", "drain"):
+            context.obj = Celery("default", broker=url, set_as_current=False)
             return
         if path is None:
             raise click.UsageError("no app is named: give -A module, or set APP in the environment")

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from workrow.celery import ends, outbox, signals, states
+from workrow.celery.bridge import alias
 from workrow.celery.current import running
 from workrow.celery.foreign_errors import SoftTimeLimitExceeded
 from workrow.celery.message import request_of
@@ -55,6 +56,8 @@ def served() -> Any:
     if (app := _served_here.get()) is not None:
         return app
     if not _served:
+        if os.environ.get(alias.VARIABLE):
+            alias.activate()
         module, _, attribute = os.environ[APP].partition(":")
         app = importlib.import_module(module)
         for part in attribute.split("."):
@@ -79,7 +82,7 @@ def run_call(**told: Any) -> Answer:
     task = app.tasks[name]
     if task.track_started and not ignores_result(task, request):
         app.backend.store(request.id, states.STARTED, {"pid": os.getpid(), "hostname": request.hostname})
-    with _limited(soft):
+    with limited(soft):
         end = ends.run(app, task, request)
     sequel = json.dumps(end.box.effects)
     if end.error is None or end.state not in (states.FAILURE, states.REJECTED):
@@ -107,7 +110,7 @@ def _join(app: Any, group_id: str, body: Any, last_part: dict[str, Any]) -> Answ
 
 
 @contextmanager
-def _limited(seconds: float | None) -> Iterator[None]:
+def limited(seconds: float | None) -> Iterator[None]:
     """In a child process: SoftTimeLimitExceeded is raised inside after so many seconds; None: never."""
     if seconds is None:
         yield

@@ -11,6 +11,7 @@ from typing import Any
 from workrow.app import App
 from workrow.celery import ends, outbox, signals
 from workrow.celery.beat.process import beside
+from workrow.celery.bridge import shadow
 from workrow.celery.exceptions import ImproperlyConfigured
 from workrow.celery.foreign_errors import WorkerLostError
 from workrow.celery.message import request_of
@@ -77,6 +78,7 @@ def engine_of(app: Any, hostname: str, in_process: bool) -> tuple[App, Door, Rev
         limits = {"limits": rate_of(task.rate_limit)} if task.rate_limit else {}
         declare(name=name, queue=task.queue or app.conf.task_default_queue, **options, **limits)(run_call)
     declare(name=JOIN, **{**options, "on_failure": None})(run_call)
+    declare(name=shadow.SHADOW, **{**options, "on_failure": None})(shadow.run)
     declare(name=ENDED, on_failure=None, results=False)(bury)
     return engine, door, revoked
 

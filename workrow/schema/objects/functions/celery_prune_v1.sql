@@ -1,5 +1,5 @@
--- Delete what has expired of Celery's results, groups, revocations and commands, so many rows of each at most; rows that somebody
--- holds are left for the next time. Returns how many were deleted.
+-- Delete what has expired of Celery's results, groups, revocations and commands, and what the bridge has kept for 30 days, so
+-- many rows of each at most; rows that somebody holds are left for the next time. Returns how many were deleted.
 CREATE OR REPLACE FUNCTION workrow.celery_prune_v1(most integer, lasts interval) RETURNS bigint
 LANGUAGE sql
 AS $$
@@ -64,8 +64,30 @@ AS $$
             FOR UPDATE SKIP LOCKED
         ))
         RETURNING 1
+    ),
+    moves AS (
+        DELETE FROM workrow.celery_bridge_moves
+        WHERE key = ANY(ARRAY(
+            SELECT key FROM workrow.celery_bridge_moves
+            WHERE moved_at < clock_timestamp() - INTERVAL '30 days'
+            ORDER BY moved_at
+            LIMIT most
+            FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING 1
+    ),
+    shadows AS (
+        DELETE FROM workrow.celery_bridge_shadows
+        WHERE task_id = ANY(ARRAY(
+            SELECT task_id FROM workrow.celery_bridge_shadows
+            WHERE noted_at < clock_timestamp() - INTERVAL '30 days'
+            ORDER BY noted_at
+            LIMIT most
+            FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING 1
     )
     SELECT (SELECT count(*) FROM results) + (SELECT count(*) FROM groups)
         + (SELECT count(*) FROM revoked) + (SELECT count(*) FROM commands) + (SELECT count(*) FROM replies)
-        + (SELECT count(*) FROM untold)
+        + (SELECT count(*) FROM untold) + (SELECT count(*) FROM moves) + (SELECT count(*) FROM shadows)
 $$

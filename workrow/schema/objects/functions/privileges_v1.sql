@@ -44,6 +44,9 @@ AS $$
         ('celery_prune_v1', ARRAY['worker']),
         ('celery_command_v1', ARRAY['producer', 'worker', 'operator']),
         ('celery_replies_v1', ARRAY['producer', 'worker', 'operator']),
+        ('celery_move_v1', ARRAY['producer', 'worker']),
+        ('celery_dial_v1', ARRAY['operator', 'worker']),
+        ('celery_switch_v1', ARRAY['operator', 'worker']),
         ('signal_v1', ARRAY['producer', 'worker', 'operator']),
         ('relatives_v1', ARRAY['producer', 'worker', 'operator']),
         ('cancel_workflow_v1', ARRAY['operator', 'worker']),
@@ -80,6 +83,7 @@ AS $$
         ('workrow.flows', 'id, name, state, root, size, failed_node, paused, created_at, ended_at'),
         ('workrow.celery_results', 'task_id, state, value, traceback, children, details, noted_at, expires_at'),
         ('workrow.celery_groups', 'group_id, members'),
+        ('workrow.celery_dials', 'task, percent, sticky_by, shadow, bridge_is_on'),
         ('workrow.flow_nodes', 'flow_id, number, state, kind, result, error, job_id, spec')
     )
     SELECT 'SCHEMA', 'workrow', 'USAGE', CAST(NULL AS text[])

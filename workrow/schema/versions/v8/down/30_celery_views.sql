@@ -1,1 +1,1 @@
-DROP VIEW workrow.celery_schedules
+DROP VIEW workrow.celery_schedules, workrow.celery_dials, workrow.celery_parity

@@ -1,0 +1,1 @@
+CREATE INDEX celery_bridge_shadows_noted_idx ON workrow.celery_bridge_shadows (noted_at)
