@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "from-celery.md"
 HEADING = "## Every name\n"
 NAMES: dict[str, list[str]] = json.loads((Path(__file__).parent / "data" / "celery_names.json").read_text())["names"]
-VERDICTS = ("supported", "differs", "refused", "not yet")
+VERDICTS = ("supported", "differs", "refused")
 ROW = re.compile(r"^\| (?P<names>`[^|]+`) \| (?P<verdict>[^|]+) \| (?P<note>[^|]*) ?\|$", re.MULTILINE)
 PLACES = {
     "Celery": "app", "Task": "task", "Signature": "canvas", "chain": "canvas:_chain", "group": "canvas",

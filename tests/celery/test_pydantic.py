@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 
 from workrow.celery import Celery
+from workrow.celery.codec import dumps
 
 
 class Price(BaseModel):
@@ -47,3 +48,53 @@ def test_a_model_or_none() -> None:
 def test_what_does_not_fit_fails() -> None:
     with pytest.raises(ValidationError, match="Field required"):
         doubled.apply(({},)).get()
+
+
+class Weight(BaseModel):
+    grams: int = Field(alias="g")
+
+    @field_validator("grams")
+    @classmethod
+    def scaled(cls, value: int, info: ValidationInfo) -> int:
+        context = info.context or {}
+        return value * context.get("factor", 1) + (context.get("celery_app") is app) * len(
+            context.get("celery_task_name", "")
+        )
+
+
+@app.task(pydantic=True, pydantic_strict=True)
+def strict(price: Price) -> Price:
+    return price
+
+
+@app.task(pydantic=True, name="four", pydantic_context={"factor": 10}, pydantic_dump_kwargs={"by_alias": True})
+def weighed(weight: Weight) -> Weight:
+    return weight
+
+
+@app.task(pydantic=True)
+def other(price: "Price", *more: Price) -> str:
+    return price  # type: ignore[return-value]
+
+
+def test_options_of_models() -> None:
+    with pytest.raises(ValidationError, match="valid integer"):
+        strict.apply(({"cents": "1"},)).get()
+    assert weighed.apply(({"g": 1},)).get() == {"g": 14}
+    assert isinstance(other.apply(({"cents": 1},)).get(), Price), "what is annotated as something else stays"
+
+
+def sent(task: Any, *args: Any, **kwargs: Any) -> Any:
+    return task.models.dumped(args, kwargs)
+
+
+def test_a_caller_may_give_models() -> None:
+    assert sent(doubled, Price(cents=1)) == ([{"cents": 1}], {})
+    assert sent(kinds, price=Price(cents=1), number=3) == ([], {"price": {"cents": 1}, "number": 3})
+    assert sent(other, Price(cents=1), Price(cents=2)) == ([{"cents": 1}, Price(cents=2)], {})
+    unequal = Weight(g=1)
+    assert sent(weighed, unequal) == ([unequal], {}), "the task would get another one"
+    assert sent(doubled, {"cents": 1}) == (({"cents": 1},), {})
+    app.conf.task_always_eager = True
+    assert doubled.delay(Price(cents=4)).get() == {"cents": 8}
+    assert dumps(doubled.delay(price=Price(cents=4)).get())

@@ -234,3 +234,21 @@ def test_expired_results_are_deleted(app: Celery, conn: "psycopg.Connection[Any]
         app.store.write(told)
     app.backend.cleanup()
     assert conn.execute("SELECT task_id FROM workrow.celery_results").fetchall() == [("new",)]
+
+
+def test_rate_limits_that_are_switched_off(app: Celery, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for calls that were sent by who does not know."""
+    monkeypatch.setenv("CONF", json.dumps({"worker_disable_rate_limits": True}))
+    calls = [worker_app.rarely.delay(n) for n in range(4)]
+    with worker(database_url, "-P", "threads"):
+        assert [each.get(timeout=SECONDS) for each in calls] == [0, 1, 2, 3]
+
+
+def test_a_stopping_worker_gives_back_what_does_not_end_in_time(
+    app: Celery, database_url: str, conn: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONF", json.dumps({"worker_soft_shutdown_timeout": 0.3}))
+    with worker(database_url):
+        call = sleep.delay(600)
+        until(lambda: conn.execute("SELECT FROM procrastinate_jobs WHERE status = 'doing'").rowcount == 1)
+    assert conn.execute("SELECT status, args ->> 'id' FROM procrastinate_jobs").fetchall() == [("todo", call.id)]

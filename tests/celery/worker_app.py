@@ -1,5 +1,6 @@
 """An app for workers in processes of their own."""
 
+import json
 import os
 import time
 from typing import Any
@@ -12,6 +13,7 @@ from workrow.celery.worker.control import control_command
 logger = get_task_logger(__name__)
 app = Celery("worker_app", include=["tests.celery.worker_more"])
 app.conf.task_acks_late = False
+app.conf.update(json.loads(os.environ.get("CONF", "{}")))
 
 
 @app.task(name="add")
@@ -101,3 +103,8 @@ def limited() -> int:
 def said(state: Any, word: str) -> Any:
     """A command of an app's own."""
     return {"ok": f"{state.hostname}: {word}"}
+
+
+@app.task(name="rarely", rate_limit="1/h")
+def rarely(x: int) -> int:
+    return x

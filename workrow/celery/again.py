@@ -8,8 +8,9 @@ from typing import Any
 from workrow.celery import eager, outbox
 from workrow.celery.canvas.chain import _chain
 from workrow.celery.canvas.group import group
-from workrow.celery.canvas.signature import Signature, listed, signature
-from workrow.celery.exceptions import Ignore, ImproperlyConfigured, MaxRetriesExceededError, Retry
+from workrow.celery.canvas.links import listed
+from workrow.celery.canvas.signature import Signature, signature
+from workrow.celery.exceptions import Ignore, ImproperlyConfigured, MaxRetriesExceededError, OperationalError, Retry
 from workrow.celery.request import Context, ignores_result
 
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD,)
@@ -27,6 +28,7 @@ class Again:
     max_retries: int | None
     default_retry_delay: float
     MaxRetriesExceededError = MaxRetriesExceededError
+    OperationalError = OperationalError
 
     def retry(
         self,

@@ -5,10 +5,21 @@ from inspect import getattr_static
 from typing import Any
 
 from workrow.celery import codec
+from workrow.celery.conf.known import reason
 from workrow.celery.rates import rate_of
 
 OF_CALLS = ("queue", "routing_key", "exchange", "priority", "expires", "serializer", "time_limit", "soft_time_limit")
 """Attributes that are options of the task's calls."""
+
+
+MEANINGLESS = {
+    "acks_on_failure": ("acks", True),
+    "acks_on_failure_or_timeout": ("acks", True),
+    "acks_on_timeout": ("acks", True),
+    "backend": ("results", None),
+    "retry_on_worker_lost": ("lost", False),
+}
+"""Attributes of Celery's that change nothing here: the reason, and Celery's default."""
 
 
 class FromSettings:
@@ -38,7 +49,8 @@ class Attributes:
         time_limit, soft_time_limit: seconds.
         expires: seconds, or a time, after which its calls do not start.
         acks_late, reject_on_worker_lost: with both, a call whose process dies runs again; otherwise it has failed.
-        throws: exceptions that are no errors: they are logged shortly.
+        throws: exceptions that are no errors: they are logged in one line, as an information.
+        resultrepr_maxsize: how many characters of a result are logged, at DEBUG.
     """
 
     name: str = ""
@@ -49,6 +61,7 @@ class Attributes:
     trail: bool = True
     bind: bool = False
     abstract: bool = False
+    models: Any = None
     queue: str | None = None
     routing_key: str | None = None
     exchange: str | None = None
@@ -61,12 +74,10 @@ class Attributes:
     priority: Any = FromSettings("task_default_priority")
     track_started: Any = FromSettings("task_track_started")
     acks_late: Any = FromSettings("task_acks_late")
-    acks_on_failure_or_timeout: Any = FromSettings("task_acks_on_failure_or_timeout")
     reject_on_worker_lost: Any = FromSettings("task_reject_on_worker_lost")
     ignore_result: Any = FromSettings("task_ignore_result")
     store_eager_result: Any = FromSettings("task_store_eager_result")
     store_errors_even_if_ignored: Any = FromSettings("task_store_errors_even_if_ignored")
-    send_events: bool = True
     resultrepr_maxsize: int = 1024
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -85,6 +96,20 @@ class Attributes:
             codec.check_serializer(self.serializer)
         if self._says("rate_limit") and self.rate_limit:
             rate_of(self.rate_limit)
+        self.on_bound(app)
+
+    def on_bound(self, app: Any) -> None:
+        """It belongs to this app from now on; for subclasses."""
+
+    def meaningless(self) -> list[tuple[str, str]]:
+        """Attributes that were given to it and mean nothing here, and why."""
+        kinds = [each for each in type(self).__mro__ if not each.__module__.startswith("workrow.celery.")]
+        said = {name: value for kind in reversed(kinds) for name, value in vars(kind).items()} | vars(self)
+        return [
+            (f"{self.name}.{name}", reason(why))
+            for name, (why, default) in MEANINGLESS.items()
+            if said.get(name, default) not in (None, default)
+        ]
 
     def _says(self, name: str) -> bool:
         return not isinstance(getattr_static(self, name), FromSettings)

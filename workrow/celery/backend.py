@@ -68,7 +68,8 @@ class Backend:
             if request.stamps:
                 stamps = {"stamped_headers": request.stamped_headers, **request.stamps}
                 told["details"] |= {name: codec.pack(value) for name, value in stamps.items()}
-        if (lasts := self.lasts) is not None:
+        lasts = self.app.conf.result_failure_expires if state == states.FAILURE else None
+        if (lasts := self.lasts if lasts is None else float(lasts)) is not None:
             told["lasts"] = lasts
         outbox.put("results", told, self._database.write)
 

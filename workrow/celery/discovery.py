@@ -7,6 +7,8 @@ import sys
 from functools import cached_property
 from typing import Any
 
+from workrow.celery.contrib.django import project
+
 
 class Discovers:
     """The part of an app that finds them."""
@@ -47,6 +49,8 @@ class Discovers:
     def load(self) -> None:
         """What a worker does first: import all modules that declare tasks."""
         sys.path[:0] = [] if os.getcwd() in sys.path else [os.getcwd()]
+        if project.is_named():
+            project.set_up()
         for name in (*self.conf.imports, *self.conf.include):
             importlib.import_module(name)
         self._discover()

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 from workrow.celery import codec, ends
-from workrow.celery.canvas.signature import listed
+from workrow.celery.canvas.links import listed
 from workrow.celery.exceptions import Ignore, Retry
 from workrow.celery.request import Context
 from workrow.celery.result import EagerResult, denied_join_result, task_join_will_block

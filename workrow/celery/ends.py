@@ -9,7 +9,8 @@ from typing import Any
 
 from workrow.celery import hooks, outbox, states
 from workrow.celery.canvas.group import group
-from workrow.celery.canvas.signature import as_signature, listed
+from workrow.celery.canvas.links import listed
+from workrow.celery.canvas.signature import as_signature
 from workrow.celery.current import running
 from workrow.celery.exceptions import ChordError, EncodeError, Ignore, NotRegistered, Reject, Retry, WorkerLostError
 from workrow.celery.request import Context, ignores_result
@@ -278,18 +279,17 @@ def chord_failed(app: Any, children: Any, body: Any, error: ChordError) -> None:
 
 
 def _store(app: Any, request: Context, value: Any, state: str, error: BaseException | None = None) -> None:
-    if not request._kept:
-        return
-    if (error is None or not _keeps_errors(app, request)) and ignores_result(app.tasks.get(request.task), request):
+    if not request._kept or _ignored(app, request, error):
         return
     children = [child.as_tuple() for child in request.children or ()]
     traceback = "".join(format_exception(error)) if error is not None and error.__traceback__ else None
     app.backend.store(request.id, state, value, children=children, traceback=traceback, request=request)
 
 
-def _keeps_errors(app: Any, request: Context) -> bool:
+def _ignored(app: Any, request: Context, error: BaseException | None) -> bool:
     task = app.tasks.get(request.task)
-    return bool(app.conf.task_store_errors_even_if_ignored if task is None else task.store_errors_even_if_ignored)
+    keeps_errors = app.conf.task_store_errors_even_if_ignored if task is None else task.store_errors_even_if_ignored
+    return ignores_result(task, request) and (error is None or not keeps_errors)
 
 
 def revoked(app: Any, request: Context, error: BaseException) -> None:

@@ -1,8 +1,10 @@
 """What a task's own hooks, and whoever listens to signals, are told of its runs."""
 
+import logging
 from typing import Any
 
 from workrow.celery import signals, states
+from workrow.celery.exceptions import Reject
 from workrow.celery.kept_errors import ExceptionInfo
 from workrow.celery.request import Context
 from workrow.logs import get_logger
@@ -40,11 +42,15 @@ def ended(task: Any, request: Context, state: str, value: Any, seconds: float) -
     call = request.id, request.args, request.kwargs
     if state == states.SUCCESS:
         _call(task, request, "on_success", value, *call)
+        if logger.isEnabledFor(logging.DEBUG):
+            text = repr(value)[: task.resultrepr_maxsize]
+            logger.debug("Task %s[%s] succeeded in %ss: %s", request.shadow or task.name, request.id, seconds, text)
         if signals.task_success.receivers:
             signals.task_success.send(task, result=value, runtime=seconds)
     elif state == states.FAILURE:
         failed(task, request, value)
     elif state == states.RETRY:
+        logger.info("Task %s[%s] retry: %s", request.shadow or task.name, request.id, value)
         if _has(task, "on_retry") or signals.task_retry.receivers:
             einfo = _einfo(value)
             _call(task, request, "on_retry", value.exc, *call, einfo)
@@ -63,9 +69,22 @@ def failed(task: Any, request: Context, error: BaseException) -> None:
 
 
 def failure_told(task: Any, request: Context, error: BaseException) -> None:
-    """It has failed, and it was not the task that has said so: only the signal tells."""
+    """It has failed, and it was not the task that has said so: only the signal and the log tell."""
+    _log(task, request, error)
     if signals.task_failure.receivers:
         signals.task_failure.send(task, **_of_error(request, error))
+
+
+def _log(task: Any, request: Context, error: BaseException) -> None:
+    """An error that the task says it raises in normal operation is no more than an information."""
+    from workrow.worker.job_logs import report, shown  # who only sends calls does without
+
+    expected = isinstance(error, getattr(task, "throws", ()) or ())
+    word = "rejected" if isinstance(error, Reject) else f"raised {'' if expected else 'un'}expected"
+    level = logging.INFO if expected or isinstance(error, Reject) else logging.ERROR
+    named = request.shadow or request.task, request.id
+    told = None if level == logging.INFO else error
+    report(logger, level, f"Task %s[%s] {word}: %s", *named, shown(error), error=told)
 
 
 def leaves(task: Any, request: Context, state: str | None, value: Any) -> None:

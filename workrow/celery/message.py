@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from workrow.celery import codec
-from workrow.celery.canvas.signature import listed
+from workrow.celery.canvas.links import listed
 from workrow.celery.request import Context
 
 IN_MESSAGE = (
     *("root_id", "parent_id", "group_id", "group_index", "chord", "chain", "retries", "shadow", "reply_to"),
     *("ignore_result", "replaced_task_nesting", "correlation_id", "origin", "stamped_headers"),
+    *("argsrepr", "kwargsrepr"),
 )
 """Options of a call that its job carries under their own names; of a group's id without the ending."""
 KNOWN = {
@@ -130,7 +131,9 @@ def request_of(name: str, told: Mapping[str, Any], **worker: Any) -> Context:
     told_by = headers if isinstance(headers, dict) else {}
     request = Context(UNSAID, told_by, found, task=name, called_directly=False, **worker)
     request.correlation_id = found.get("correlation_id", found["id"])
-    request.lang, request.argsrepr, request.kwargsrepr = "py", repr(tuple(found["args"])), repr(found["kwargs"])
+    request.lang = "py"
+    request.argsrepr = found.get("argsrepr") or repr(tuple(found["args"]))
+    request.kwargsrepr = found.get("kwargsrepr") or repr(found["kwargs"])
     request.stamps = found.get("stamps", {})
     request.ignore_result = found.get("ignore_result")
     request.timelimit = request.time_limit, request.soft_time_limit = found.get("timelimit", [None, None])

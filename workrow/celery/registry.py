@@ -66,5 +66,5 @@ def shared_task(*args: Any, **options: Any) -> Any:
 
 def _task_named(name: str) -> Any:
     app = current.current_app()
-    app.finalize()
+    app.finalize(auto=True)
     return app.tasks[name]

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cached_property
 from typing import Any
 
 import psycopg
@@ -41,6 +42,12 @@ def using(on: Any) -> Iterator[None]:
         yield
     finally:
         _using.reset(token)
+
+
+def address_of(connection: Any) -> tuple[str, int, str]:
+    """Host, port and name of the database of a connection of psycopg's."""
+    info = connection.info
+    return info.host, info.port, info.dbname
 
 
 class Store:
@@ -114,6 +121,12 @@ class Store:
                 raise TimeoutError("The operation timed out.")
             time.sleep(min(pause, interval, max(0.0, until - now) if until else pause))
             pause = min(pause * 1.5, LONGEST_PAUSE)
+
+    @cached_property
+    def address(self) -> tuple[str, int, str]:
+        """Host, port and name of the database, as its connections have them."""
+        with sync_pool_of(self.connector).connection() as connection:
+            return address_of(connection)
 
     def close(self) -> None:
         """The next use opens connections again."""

@@ -80,11 +80,16 @@ class Task(Attributes, Hooks, Again):
         """
         if self.typing:
             self.check_arguments(*(args or ()), **(kwargs or {}))
+        if self.models is not None:
+            args, kwargs = self.models.dumped(args, kwargs)
         options.setdefault("ignore_result", self.ignore_result)
+        if "shadow" not in options and (shadow := self.shadow_name(args, kwargs, options)):
+            options["shadow"] = shadow
         if self.app.conf.task_always_eager:
             return eager.called(self, args, kwargs, task_id, options)
         told = {**self.call_options(), **options}
-        return self.app.send_task(self.name, args, kwargs, task_id=task_id or str(uuid4()), task_type=self, **told)
+        mine = {"task_type": self, "result_cls": self.AsyncResult}
+        return self.app.send_task(self.name, args, kwargs, task_id=task_id or str(uuid4()), **mine, **told)
 
     def apply(
         self,
@@ -137,7 +142,10 @@ class Task(Attributes, Hooks, Again):
 
     def update_state(self, task_id: str | None = None, state: str | None = None, meta: Any = None, **_: Any) -> None:
         """Say how far it has come, seen at once: ``AsyncResult.state`` and ``info``."""
-        self.backend.store(task_id or self.request.id, state, meta)
+        self.app.backend.store(task_id or self.request.id, state, meta)
+
+    def shadow_name(self, args: Any, kwargs: Any, options: dict[str, Any]) -> str | None:
+        """Another name of the task for the log, ``request.shadow``; for subclasses."""
 
     def AsyncResult(self, task_id: str, **options: Any) -> Any:
         return self.app.AsyncResult(task_id, task_name=self.name, **options)

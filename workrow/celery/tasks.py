@@ -1,12 +1,12 @@
 """Functions become tasks."""
 
-import inspect
 import random
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, get_args
+from typing import Any
 
 from workrow.celery.exceptions import Ignore, Retry
+from workrow.celery.models import Models
 from workrow.celery.task import Task
 
 
@@ -32,7 +32,9 @@ def made_of(function: Callable[..., Any], name: str, base: type[Task], strict: b
     task: Task = type(function.__name__, (base,), members)()
     vars(task)["__qualname__"] = function.__qualname__
     if options.get("pydantic"):
-        _validate(task)
+        given = [options.get(name) for name in ("pydantic_strict", "pydantic_context", "pydantic_dump_kwargs")]
+        task.models = Models(task, *given)
+        task.run = task.models.around(task.run)  # type: ignore[method-assign]
     if getattr(task, "autoretry_for", None):
         _retry_by_itself(task)
     return task
@@ -67,32 +69,3 @@ def _retry_by_itself(task: Any) -> None:
             raise task.retry(exc=error, **options)  # noqa: B904 - it is the reason already
 
     task.run = retrying
-
-
-def _validate(task: Any) -> None:
-    """Arguments of a ``pydantic`` task that are annotated with a model become one, and a result that is one a dict."""
-    import pydantic
-
-    run = task.run
-    signature = inspect.signature(run, eval_str=True)
-    models = {name: model for name, each in signature.parameters.items() if (model := _model(each.annotation))}
-
-    @wraps(run)
-    def validating(*args: Any, **kwargs: Any) -> Any:
-        bound = signature.bind(*args, **kwargs)
-        for name in models.keys() & bound.arguments.keys():
-            if bound.arguments[name] is not None or signature.parameters[name].annotation is models[name]:
-                bound.arguments[name] = models[name].model_validate(bound.arguments[name])
-        value = run(*bound.args, **bound.kwargs)
-        return value.model_dump(mode="json") if isinstance(value, pydantic.BaseModel) else value
-
-    task.run = validating
-
-
-def _model(annotation: Any) -> Any:
-    """The pydantic model that an argument is, or may be instead of None; None: it is none."""
-    import pydantic
-
-    kinds = [each for each in get_args(annotation) if each is not type(None)] or [annotation]
-    (kind, *others) = kinds
-    return kind if not others and isinstance(kind, type) and issubclass(kind, pydantic.BaseModel) else None

@@ -111,7 +111,7 @@ class ScheduleEntry:
             headers = {**(self.options.get("headers") or {}), "celery_beat_task": True}
             options = {**self.options, "headers": headers}
             kind = self.task.removeprefix("celery.")
-            if self.task != kind and kind in Signature.kinds:
+            if self.task != kind and kind in Signature.TYPES:
                 parts = {"task": self.task, "args": args, "kwargs": kwargs, "options": {}, "subtask_type": kind}
                 return Signature.from_dict({**parts, "immutable": False}, app=self.app).apply_async(**options)
             task = self.app.tasks.get(self.task)

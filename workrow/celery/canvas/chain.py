@@ -7,12 +7,13 @@ from typing import Any
 
 from workrow.celery.canvas.chord import _chord
 from workrow.celery.canvas.group import group, unrolled
+from workrow.celery.canvas.links import listed
 from workrow.celery.canvas.parts import Parts, in_short
-from workrow.celery.canvas.signature import Signature, listed, maybe_signature
+from workrow.celery.canvas.signature import Signature, maybe_signature
 from workrow.celery.current import Host
 
 
-@Signature.register
+@Signature.register_type("chain")
 class _chain(Parts):
     """What `chain` makes.
 
@@ -41,7 +42,7 @@ class _chain(Parts):
         copy.tasks = [task.clone() for task in copy.tasks]
         return copy
 
-    def unchained(self) -> list[Any]:
+    def unchain_tasks(self) -> list[Any]:
         """Copies of the parts; the links of the chain are those of the last one, its errbacks those of each."""
         tasks = [task.clone() for task in self.tasks]
         for callback in listed(self.options.get("link")):
@@ -81,7 +82,7 @@ class _chain(Parts):
         if not self.tasks:
             return None
         args, _, options = self._merge(args, None, options)
-        *parts, last = self.unchained()
+        *parts, last = self.unchain_tasks()
         for callback in listed(link):
             last.link(callback)
         for errback in listed(link_error):
@@ -175,7 +176,7 @@ class _chain(Parts):
                 yield from self._steps(task.tasks, clone=clone)
             elif isinstance(task, _chord) and isinstance(task.body, _chain) and task.body.tasks:
                 task = task.clone() if clone else task
-                task.body, *rest = task.body.unchained()
+                task.body, *rest = task.body.unchain_tasks()
                 yield task
                 yield from self._steps(rest, clone=clone)
             else:

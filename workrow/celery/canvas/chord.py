@@ -5,12 +5,13 @@ from typing import Any
 from uuid import uuid4
 
 from workrow.celery.canvas.group import group
+from workrow.celery.canvas.links import listed
 from workrow.celery.canvas.parts import in_short
-from workrow.celery.canvas.signature import Signature, as_signature, listed, maybe_signature, signature
+from workrow.celery.canvas.signature import Signature, as_signature, maybe_signature, signature
 from workrow.celery.current import Host
 
 
-@Signature.register
+@Signature.register_type("chord")
 class _chord(Signature):
     """A header, side by side, and then the body.
 

@@ -10,7 +10,7 @@ from workrow.celery.canvas.signature import FIXED, Signature, as_signature, mayb
 from workrow.celery.current import Host, current_worker_task
 
 
-@Signature.register
+@Signature.register_type()
 class group(Parts):
     """Side by side; it comes to the list of what they come to.
 

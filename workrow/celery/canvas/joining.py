@@ -20,7 +20,7 @@ def join(first: Any, second: Any) -> Any:
     if isinstance(first, _chain):
         return first if is_empty else _after_chain(first, second)
     if isinstance(second, _chain):
-        return _chain(first, *second.unchained(), app=first._app)
+        return _chain(first, *second.unchain_tasks(), app=first._app)
     only = unrolled(second)
     if isinstance(first, _chord) and not isinstance(only, group):
         return _longer(first.clone(), only)
@@ -29,7 +29,7 @@ def join(first: Any, second: Any) -> Any:
 
 def _after_chain(first: Any, second: Any) -> Any:
     if isinstance(second, _chain):
-        return reduce(or_, second.unchained(), first)
+        return reduce(or_, second.unchain_tasks(), first)
     if isinstance(second, group):
         return _group_after_chain(first, unrolled(second))
     last = first.tasks[-1] if first.tasks else None
@@ -43,13 +43,13 @@ def _after_chain(first: Any, second: Any) -> Any:
         whole = first.clone()
         _longer(whole.tasks[-1], second)
         return whole
-    return type(first)([*first.unchained(), second], app=first._app)
+    return type(first)([*first.unchain_tasks(), second], app=first._app)
 
 
 def _group_after_chain(first: Any, second: Any) -> Any:
     if not isinstance(second, group):
         return first | second
-    steps = first.unchained()
+    steps = first.unchain_tasks()
     if not steps:
         return second
     if isinstance(steps[-1], _chord):

@@ -65,6 +65,11 @@ class chunks(Signature):
     def apply(self, args: Any = None, kwargs: dict[str, Any] | None = None, **options: Any) -> Any:
         return self.group().apply(args or (), kwargs or {}, **options)
 
+    @classmethod
+    def apply_chunks(cls, task: Any, it: Any, n: int, app: Any = None) -> Any:
+        """Send it at once."""
+        return cls(task, it, n, app=app)()
+
     def group(self) -> group:
         """One member for each run."""
         task, it, n = self.kwargs["task"], iter(self.kwargs["it"]), self.kwargs["n"]

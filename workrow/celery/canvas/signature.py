@@ -1,12 +1,12 @@
 """A call that can be kept, sent and changed: what ``task.s(…)`` gives."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from operator import itemgetter
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 from uuid import uuid4
 
-from workrow.celery.canvas import stamping
+from workrow.celery.canvas.stamping import Stamped
 from workrow.celery.current import Host, current_app
 from workrow.celery.exceptions import NotRegistered
 
@@ -14,7 +14,10 @@ FIXED = frozenset({"group_id", "stamped_headers"})
 """Options that, once set, no later call replaces."""
 
 
-class Signature(dict[str, Any]):
+Kind = TypeVar("Kind", bound="type[Signature]")
+
+
+class Signature(Stamped):
     """The task, its arguments and the options of its call; a dict, so that JSON holds it.
 
     Args:
@@ -26,7 +29,7 @@ class Signature(dict[str, Any]):
         immutable: it takes no arguments but its own.
     """
 
-    kinds: ClassVar[dict[str, type["Signature"]]] = {}
+    TYPES: ClassVar[dict[str, type["Signature"]]] = {}
     _app: Host | None = None
     _type: Any = None
 
@@ -64,15 +67,19 @@ class Signature(dict[str, Any]):
         )
 
     @classmethod
-    def register(cls, kind: type["Signature"]) -> type["Signature"]:
-        """A canvas: `from_dict` makes one of what says so."""
-        cls.kinds[kind.__name__.lstrip("_")] = kind
-        return kind
+    def register_type(cls, name: str | None = None) -> Callable[[Kind], Kind]:
+        """A decorator of canvases: `from_dict` makes one of what has this ``subtask_type``; None: its class's name."""
+
+        def register(kind: Kind) -> Kind:
+            cls.TYPES[name or kind.__name__] = kind
+            return kind
+
+        return register
 
     @classmethod
     def from_dict(cls, d: Mapping[str, Any], app: Host | None = None) -> "Signature":
         """What a mapping describes, for example one that comes from JSON."""
-        kind = cls.kinds.get(d.get("subtask_type") or "")
+        kind = cls.TYPES.get(d.get("subtask_type") or "")
         if kind is not None and kind is not cls:
             return kind.from_dict(dict(d), app=app)
         return Signature(dict(d), app=app)
@@ -111,8 +118,20 @@ class Signature(dict[str, Any]):
         self.options["task_id"] = value
 
     @property
+    def root_id(self) -> Any:
+        return self.options.get("root_id")
+
+    @property
+    def parent_id(self) -> Any:
+        return self.options.get("parent_id")
+
+    @property
     def name(self) -> str:
         return str(self["task"])
+
+    def AsyncResult(self, task_id: str, **options: Any) -> Any:
+        """The result of a call of its task."""
+        return self.app.AsyncResult(task_id, **options)
 
     # ---------------------------------------------------------------- calls
 
@@ -180,69 +199,8 @@ class Signature(dict[str, Any]):
     def set_immutable(self, immutable: bool) -> None:
         self.immutable = immutable
 
-    def link(self, callback: Any) -> Any:
-        """Call this with the result; returns it."""
-        return self.append_to_list_option("link", callback)
-
-    def link_error(self, errback: Any) -> Any:
-        """Call this after a failure; returns it."""
-        return self.append_to_list_option("link_error", errback)
-
-    def on_error(self, errback: Any) -> Self:
-        """`link_error`, which returns the signature itself."""
-        self.link_error(errback)
-        return self
-
-    def append_to_list_option(self, key: str, value: Any) -> Any:
-        items = self._list_option(key)
-        if value not in items:
-            items.append(value)
-        return value
-
-    def extend_list_option(self, key: str, value: Any) -> None:
-        self._list_option(key).extend(listed(value))
-
-    def _list_option(self, key: str) -> list[Any]:
-        items = self.options.setdefault(key, [])
-        if not isinstance(items, list):
-            items = self.options[key] = [items]
-        return items
-
-    def flatten_links(self) -> list[Any]:
-        """Itself and all that follows by links."""
-        links = map(as_signature, listed(self.options.get("link")))
-        return [self, *(each for link in links for each in link.flatten_links())]
-
-    # ---------------------------------------------------------------- stamps
-
-    def stamp(self, visitor: Any = None, append_stamps: bool = False, **headers: Any) -> Any:
-        """Mark it with these, its links too: ``self.request.stamps`` of each call has them, and calls can be revoked by
-        them. Those that it has already stay.
-
-        Args:
-            visitor: a `StampingVisitor` that says what each part is marked with besides.
-            append_stamps: a stamp that was there already becomes the list of both values; without it the new one
-                goes before it. Lists become one list in any case.
-        """
-        self.stamp_links(visitor, append_stamps, **headers)
-        visited = None if visitor is None else visitor.on_signature(self, **headers) or {}
-        return self.set(**self._stamps(visited, append_stamps, headers))
-
-    def stamp_links(self, visitor: Any, append_stamps: bool = False, **headers: Any) -> None:
-        """Mark its links and errbacks; see `stamp`."""
-        for option, asked in (("link", "on_callback"), ("link_error", "on_errback")):
-            stamps = deepcopy(headers)
-            for each in map(self._signature, listed(self.options.get(option))):
-                visited = None if visitor is None else getattr(visitor, asked)(each, **stamps) or {}
-                stamps = stamping.of_visitor(stamps, visited, append_stamps)
-                each.stamp(visitor, append_stamps, **stamps)
-
     def _signature(self, each: Any) -> Any:
         return as_signature(each, self._app)
-
-    def _stamps(self, visited: Any, append: bool, headers: dict[str, Any]) -> dict[str, Any]:
-        """Those that it is to have, and its parts."""
-        return stamping.with_own(stamping.of_visitor(headers, visited, append), self.options, append)
 
     # ---------------------------------------------------------------- ids
 
@@ -316,10 +274,3 @@ def signature(varies: Any, *args: Any, **kwargs: Any) -> Any:
     if isinstance(varies, dict):
         return varies.clone() if isinstance(varies, Signature) else Signature.from_dict(varies, app=app)
     return Signature(varies, *args, **kwargs)
-
-
-def listed(value: Any) -> list[Any]:
-    """A list of what may be one thing or none."""
-    if value is None:
-        return []
-    return list(value) if isinstance(value, (list, tuple)) else [value]

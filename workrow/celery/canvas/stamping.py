@@ -2,7 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
+
+from workrow.celery.canvas.links import Linked, listed
 
 Stamps = dict[str, Any]
 
@@ -96,3 +99,35 @@ def with_own(stamps: Stamps, options: Mapping[str, Any], append: bool) -> Stamps
     names = [*dict.fromkeys([*stamps["stamped_headers"], *options.get("stamped_headers", ())])]
     own = {name: value for name, value in options.items() if name in names and name != "stamped_headers"}
     return {**merged(stamps, own, append), "stamped_headers": names}
+
+
+class Stamped(Linked):
+    """A signature that can be stamped."""
+
+    set: Any
+
+    def stamp(self, visitor: Any = None, append_stamps: bool = False, **headers: Any) -> Any:
+        """Mark it with these, its links too: ``self.request.stamps`` of each call has them, and calls can be revoked by
+        them. Those that it has already stay.
+
+        Args:
+            visitor: a `StampingVisitor` that says what each part is marked with besides.
+            append_stamps: a stamp that was there already becomes the list of both values; without it the new one
+                goes before it. Lists become one list in any case.
+        """
+        self.stamp_links(visitor, append_stamps, **headers)
+        visited = None if visitor is None else visitor.on_signature(self, **headers) or {}
+        return self.set(**self._stamps(visited, append_stamps, headers))
+
+    def stamp_links(self, visitor: Any, append_stamps: bool = False, **headers: Any) -> None:
+        """Mark its links and errbacks; see `stamp`."""
+        for option, asked in (("link", "on_callback"), ("link_error", "on_errback")):
+            stamps = deepcopy(headers)
+            for each in map(self._signature, listed(self.options.get(option))):
+                visited = None if visitor is None else getattr(visitor, asked)(each, **stamps) or {}
+                stamps = of_visitor(stamps, visited, append_stamps)
+                each.stamp(visitor, append_stamps, **stamps)
+
+    def _stamps(self, visited: Any, append: bool, headers: dict[str, Any]) -> dict[str, Any]:
+        """Those that it is to have, and its parts."""
+        return with_own(of_visitor(headers, visited, append), self.options, append)

@@ -41,6 +41,8 @@ class AppGroup(click.Group):
             sys.path.insert(0, os.getcwd())
         if context.invoked_subcommand in WITHOUT_APP:
             return
+        if context.obj is not None:  # app.start()
+            return
         if path is None and context.invoked_subcommand in ("report", "shell", "bridge", "drain"):
             context.obj = Celery("default", broker=url, set_as_current=False)
             return

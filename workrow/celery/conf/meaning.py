@@ -41,7 +41,7 @@ def notice(name: str, value: Any) -> str | None:
         return None
     if setting.meaning == "json only":
         return None if all(kind in _JSON for kind in _listed(value)) else "only JSON is written and read"
-    if setting.meaning == "pool" and value in _POOLS:
+    if (setting.meaning == "pool" and value in _POOLS) or (setting.meaning == "colour" and not value):
         return None
     if name in ("broker_url", "result_backend") and all(map(is_database, _listed(value))):
         return None

@@ -66,6 +66,7 @@ def served() -> Any:
         if told := os.environ.get(LOG):
             setup(app.conf, *json.loads(told))
         serve(app)
+        app.on_after_fork.send(sender=app)
         signals.worker_process_init.send(sender=None)
     return _served[0]
 

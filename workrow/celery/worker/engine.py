@@ -22,6 +22,7 @@ from workrow.celery.worker.mailbox import CHANNEL, Mailbox, State
 from workrow.celery.worker.revoked import Revoked
 from workrow.database.link import connect
 from workrow.declare.found import MAINS, found_as
+from workrow.declare.limits import Rate
 from workrow.logs import get_logger
 
 logger = get_logger(__name__)
@@ -32,6 +33,8 @@ PRIVATE = (JOIN, ENDED)
 """Tasks that are no calls of anybody's."""
 FORGET_SECONDS = 300.0
 """How often expired results are deleted."""
+UNLIMITED = Rate("1000000/s")
+"""What a rate is with ``worker_disable_rate_limits``: calls that wait in its line, whoever sent them, start at once."""
 POOLS = {"prefork": True, "processes": True, "threads": False, "solo": False, "gevent": False, "eventlet": False}
 """Kinds of pools, and whether each call runs in a child process."""
 
@@ -75,7 +78,8 @@ def engine_of(app: Any, hostname: str, in_process: bool) -> tuple[App, Door, Rev
     options: dict[str, Any] = {"run_in": "process" if in_process else None, "results": False, "on_failure": ENDED}
     declare: Any = engine.task
     for name, task in app.tasks.items():
-        limits = {"limits": rate_of(task.rate_limit)} if task.rate_limit else {}
+        unlimited = app.conf.worker_disable_rate_limits
+        limits = {"limits": UNLIMITED if unlimited else rate_of(task.rate_limit)} if task.rate_limit else {}
         declare(name=name, queue=task.queue or app.conf.task_default_queue, **options, **limits)(run_call)
     declare(name=JOIN, **{**options, "on_failure": None})(run_call)
     declare(name=shadow.SHADOW, **{**options, "on_failure": None})(shadow.run)
@@ -144,6 +148,8 @@ def run_worker(
         options["max_jobs_per_child"] = max_tasks_per_child
     if max_memory_per_child:
         options["max_memory_per_child"] = -(-max_memory_per_child // 1024)
+    if timeout := app.conf.worker_soft_shutdown_timeout:
+        options.setdefault("shutdown_graceful_timeout", float(timeout))
     run = partial(
         engine.run_worker_async,
         queues=[*queues] if queues else app.router.queues(),

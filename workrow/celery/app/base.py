@@ -7,9 +7,11 @@ from typing import Any
 
 from workrow.celery import canvas, codec, current, result
 from workrow.celery.annotations import annotate
+from workrow.celery.app.running import Runs
 from workrow.celery.backend import Backend
 from workrow.celery.builtins import add_builtins
 from workrow.celery.conf import Settings, is_database
+from workrow.celery.contrib.django import project
 from workrow.celery.control import Control
 from workrow.celery.discovery import Discovers
 from workrow.celery.exceptions import ImproperlyConfigured
@@ -26,7 +28,7 @@ from workrow.logs import get_logger
 logger = get_logger(__name__)
 
 
-class Celery(Sends, Discovers, Periodic):
+class Celery(Sends, Discovers, Periodic, Runs):
     """An application: what ``celery.Celery`` is, on the database.
 
     Args:
@@ -37,7 +39,9 @@ class Celery(Sends, Discovers, Periodic):
         config_source: what `config_from_object` takes.
         task_cls: the class of tasks.
         set_as_current: it is the app of whoever names none.
-        autofinalize: as in Celery; tasks here are made when they are declared.
+        tasks: those that it has from the beginning, by their names.
+        autofinalize: complete it when it is first needed; otherwise that is an error until `finalize` was called.
+        config_source_silent: it is no error that the module of `config_source` is not there.
         **settings: more settings by their lower-case names.
     """
 
@@ -64,6 +68,7 @@ class Celery(Sends, Discovers, Periodic):
         autofinalize: bool = True,
         namespace: str | None = None,
         strict_typing: bool = True,
+        config_source_silent: bool = False,
         **settings: Any,
     ) -> None:
         self.main = main
@@ -73,16 +78,21 @@ class Celery(Sends, Discovers, Periodic):
         told = {**(changes or {}), **{k: v for k, v in given.items() if v is not None}, **settings}
         self.conf = Settings(told, namespace=namespace, on_read=self._configured)
         if config_source is not None:
-            self.conf.config_from_object(config_source)
+            self.conf.config_from_object(config_source, silent=config_source_silent)
         if task_cls is not None:
             self.task_cls = task_cls
-        self._tasks = Registry()
+        self._tasks = tasks if isinstance(tasks, Registry) else Registry(tasks or {})
+        self.autofinalize = autofinalize
         self.finalized = False
         self.store = Store(self.database_url)
         if set_as_current:
             current.set_default(self)
         current.apps.add(self)
         add_builtins(self)
+        self.on_init()
+
+    def on_init(self) -> None:
+        """It has been made; for subclasses."""
 
     # ---------------------------------------------------------------- settings
 
@@ -103,7 +113,8 @@ class Celery(Sends, Discovers, Periodic):
 
     def _tell_notices(self) -> None:
         """Log once what was set and means nothing here; a child of a worker leaves that to the worker."""
-        notices = [each for each in self.conf.notices() if each not in self._told]
+        given = [each for task in self._tasks.values() for each in task.meaningless()]
+        notices = [each for each in (*self.conf.notices(), *given) if each not in self._told]
         self._told += notices
         if not notices:
             return
@@ -111,7 +122,7 @@ class Celery(Sends, Discovers, Periodic):
 
         if parent_process() is None:
             told = "; ".join(f"{name} ({why})" for name, why in notices)
-            logger.warning("settings that mean nothing here: %s", told)
+            logger.warning("what was set and means nothing here: %s", told)
 
     def config_from_object(
         self, obj: Any, silent: bool = False, force: bool = False, namespace: str | None = None
@@ -152,8 +163,11 @@ class Celery(Sends, Discovers, Periodic):
 
     @cached_property
     def Task(self) -> type[CeleryTask]:
-        """The class of this app's tasks, to be subclassed."""
-        return type("Task", (self.task_cls,), {"app": self, "__module__": __name__})
+        """The class of this app's tasks, to be subclassed; in a project of Django's a `DjangoTask`."""
+        kind = self.task_cls
+        if kind is CeleryTask and project.is_named():
+            from workrow.celery.contrib.django.task import DjangoTask as kind  # noqa: N813 - which needs Django
+        return type("Task", (kind,), {"app": self, "__module__": __name__})
 
     def task(self, *args: Any, **options: Any) -> Any:
         """Make a task of a function: ``@app.task``, or ``@app.task(bind=True, …)`` with attributes of `Task`."""
@@ -168,7 +182,7 @@ class Celery(Sends, Discovers, Periodic):
         return made
 
     def _task_of(self, function: Callable[..., Any], name: str | None = None, **options: Any) -> CeleryTask:
-        name = name or task_name(self, function.__name__, function.__module__)
+        name = name or self.gen_task_name(function.__name__, function.__module__)
         if name in self._tasks:
             known: CeleryTask = self._tasks[name]
             return known
@@ -180,8 +194,12 @@ class Celery(Sends, Discovers, Periodic):
         one = task() if isinstance(task, type) else task
         vars(one).update(options)
         if not one.name:
-            one.name = task_name(self, type(one).__name__, type(one).__module__)
+            one.name = self.gen_task_name(type(one).__name__, type(one).__module__)
         return self._add(one)
+
+    def gen_task_name(self, name: str, module: str) -> str:
+        """The name of a task that is given none, of its function and its module; subclasses may have their own way."""
+        return task_name(self, name, module)
 
     def _add(self, task: CeleryTask) -> CeleryTask:
         task.bind_to(self)
@@ -197,9 +215,15 @@ class Celery(Sends, Discovers, Periodic):
         return self._tasks
 
     def finalize(self, auto: bool = False) -> None:
-        """Complete it: shared tasks, annotations, what settings mean nothing here."""
+        """Complete it: shared tasks, annotations, what settings mean nothing here.
+
+        Raises:
+            RuntimeError: nobody asked for it (`auto`), and it was made with ``autofinalize=False``.
+        """
         if self.finalized:
             return
+        if auto and not self.autofinalize:
+            raise RuntimeError("Contract breach: app not finalized")
         self.finalized = True
         for declare in list(shared_tasks):
             declare(self)
@@ -225,6 +249,9 @@ class Celery(Sends, Discovers, Periodic):
 
     def GroupResult(self, group_id: str | None = None, results: Any = None, **options: Any) -> Any:
         return result.GroupResult(group_id, results, app=self, **options)
+
+    def ResultSet(self, results: Any, **options: Any) -> Any:
+        return result.ResultSet(results, app=self, **options)
 
     # ---------------------------------------------------------------- the rest
 

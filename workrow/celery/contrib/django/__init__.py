@@ -1,0 +1,1 @@
+"""Celery's words in a project of Django's."""
