@@ -14,7 +14,7 @@ import workrow
 from tests.integration.test_heart import Running, until
 from workrow import sql
 from workrow.maintenance import scheduler
-from workrow.maintenance.scheduler import BATCH, LONGEST_SLEEP, TAKEN, Scheduler
+from workrow.maintenance.scheduler import BATCH, LONGEST_SLEEP, Scheduler
 
 HOUR = timedelta(hours=1)
 
@@ -410,20 +410,92 @@ async def test_a_row_that_was_deleted_while_code_declares_it_comes_back(ticker: 
     assert ticker.state().next_due_at is not None
 
 
-async def test_a_worker_that_was_stopped_in_the_middle_loses_what_it_held(ticker: Ticker, conn: Any) -> None:
+@pytest.mark.parametrize("by", ["worker", "pause", "operator"])
+async def test_who_was_stopped_between_looking_and_enqueueing_does_nothing_that_others_have_changed(
+    ticker: Ticker, conn: Any, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
     declare(ticker.app, hourly(missed="all"))
     await ticker.declare()
     ticker.miss(HOUR)
-    params = {"tasks": ["ticking"], "names": ["ticking"], "signatures": [], "aside": [], "limit": 1}
-    with psycopg.connect(ticker.app.database_url) as stopped:
-        held = stopped.execute(sql.load("claim_schedules"), params).fetchall()
-        assert len(held) == 1
-        assert stopped.execute("SHOW idle_in_transaction_session_timeout").fetchone() == ("5s",)
-        assert await ticker.scheduler().run_once() == TAKEN
-        assert ticker.jobs() == []
-        stopped.rollback()
-    await ticker.scheduler().run_once()
+    slow = ticker.scheduler()
+    run = slow._run
+
+    async def stopped(statement: str, **params: Any) -> Any:
+        if statement == "tick_schedules":
+            # nothing is held meanwhile
+            if by == "worker":
+                await ticker.scheduler().run_once()
+            elif by == "pause":
+                await ticker.app.schedules.pause_async("ticking")
+            else:
+                conn.execute("UPDATE workrow.timetable SET args = '{}'")
+        return await run(statement, **params)
+
+    monkeypatch.setattr(slow, "_run", stopped)
+    assert await slow._tick([]) == 0
+    assert len(ticker.jobs()) == (by == "worker")
+    assert ticker.state().skipped == 0
+
+
+@pytest.mark.parametrize("rule", [{}, {"unique": workrow.Unique(by=None)}, {"queueing_lock": "one"}])
+async def test_nothing_is_held_while_a_task_blocks_the_event_loop(ticker: Ticker, conn: Any, rule: Any) -> None:
+    declare(ticker.app, hourly(missed="all"), **rule)
+    conn.execute("SET lock_timeout = '5s'")
+
+    async def beside_a_task_that_does_not_await(work: Any) -> None:
+        working = asyncio.create_task(work)
+        while not working.done():
+            conn.execute("SELECT FROM workrow.timetable FOR UPDATE")
+            with conn.transaction(force_rollback=True):
+                conn.execute(
+                    "INSERT INTO procrastinate_jobs (queue_name, task_name, queueing_lock, unique_key) "
+                    "SELECT 'q', 'theirs', queueing_lock, unique_key FROM keys ON CONFLICT DO NOTHING"
+                )
+            await asyncio.sleep(0)
+        await working
+
+    conn.execute("CREATE TEMPORARY TABLE keys (queueing_lock text, unique_key text)")
+    scheduler = ticker.scheduler()
+    await beside_a_task_that_does_not_await(scheduler.start())
+    ticker.miss(HOUR)
+    await scheduler.run_once()
+    conn.execute("INSERT INTO keys SELECT queueing_lock, unique_key FROM procrastinate_jobs")
+    conn.execute("DELETE FROM procrastinate_jobs")
+    conn.execute("UPDATE workrow.timetable SET declared_at = NULL")
+    ticker.miss(HOUR)
+    again = ticker.scheduler()
+    await beside_a_task_that_does_not_await(again.run_once())
     assert len(ticker.jobs()) == 1
+
+
+async def test_a_batch_of_due_times_that_is_refused_is_tried_one_by_one(ticker: Ticker, conn: Any) -> None:
+    declare(ticker.app, hourly(missed="all"))
+    await ticker.declare()
+    conn.execute("SELECT workrow.set_queue_v1('default', 2)")
+    conn.execute("ALTER TABLE procrastinate_jobs ADD CHECK (CAST(args ->> 'timestamp' AS bigint) % 7200 >= 3600)")
+    ticker.miss(6 * HOUR)
+    await ticker.scheduler().run_once()
+    state = ticker.state()
+    assert len(ticker.jobs()) == 2
+    assert state.skipped == 4
+    assert state.last_due_at == max(ticker.due())
+    full = "QueueFull: ticking: the queue 'default' has no room for 1 more: 2 jobs wait, at most 2 may"
+    assert state.skip_reason.startswith((full, "CheckViolation"))
+
+
+async def test_due_times_run_no_hooks(ticker: Ticker) -> None:
+    ran = []
+
+    @ticker.app.around_enqueue
+    def note(enqueue: Any) -> Any:
+        ran.append(enqueue)
+        yield
+
+    declare(ticker.app, hourly(missed="all"))
+    await ticker.declare()
+    ticker.miss(HOUR)
+    await ticker.scheduler().run_once()
+    assert (len(ticker.jobs()), ran) == (1, [])
 
 
 async def test_very_many_are_ticked_in_batches(ticker: Ticker, conn: Any) -> None:

@@ -143,7 +143,7 @@ def test_ends_are_read_by_id_on_both_sides(plan: str, large: psycopg.Connection[
 
 
 @pytest.mark.parametrize("plan", ["custom", "generic"])
-@pytest.mark.parametrize("name", ["claim_schedules", "next_schedule"])
+@pytest.mark.parametrize("name", ["find_due_schedules", "next_schedule"])
 def test_schedules_that_are_not_due_are_not_looked_at(name: str, plan: str, conn: psycopg.Connection[Any]) -> None:
     with conn.transaction(force_rollback=True):
         conn.execute(

@@ -5,17 +5,18 @@ import selectors
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Any, LiteralString
+from typing import Any, LiteralString, cast
 
 import procrastinate
 import psycopg
 import psycopg_pool
 from procrastinate.connector import BaseConnector
+from procrastinate.psycopg_connector import wrap_exceptions
 from procrastinate.sql import queries
-from psycopg.rows import DictRow
+from psycopg.rows import DictRow, dict_row
 
 from workrow.database import forks, session
-from workrow.database.held import bounded
+from workrow.database.held import run_bounded
 from workrow.database.pools import outage_of_pool
 from workrow.database.upstream_queries import ours
 from workrow.database.urls import libpq_url, unavailable
@@ -148,8 +149,10 @@ class Connector(procrastinate.PsycopgConnector):
         """See procrastinate; its reads see history too, and ``@app.periodic`` waits for nobody's open transaction for
         long."""
         if query == queries["defer_periodic_job"]:
-            async with bounded(await self.opened(), PERIODIC_PATIENCE_MS) as connection:
-                return await self.execute_query_one_async_with_connection(connection, query, **arguments)
+            pool, params = await self.opened(), self._wrap_json(arguments)
+            async with wrap_exceptions():
+                rows = await run_bounded(pool, ours(query), params, PERIODIC_PATIENCE_MS, row_factory=dict_row)
+            return cast("dict[str, Any]", rows[0])
         return await super().execute_query_one_async(ours(query), **arguments)  # type: ignore[no-any-return]
 
     async def execute_query_all_async(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:

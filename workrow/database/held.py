@@ -1,7 +1,6 @@
 """How long a statement of ours waits for what somebody else's transaction holds: hardly at all."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import psycopg
@@ -51,76 +50,66 @@ ERRORS = (
 """How PostgreSQL says so. psycopg counts these among the operational errors, as it does a server that is away."""
 
 
-@asynccontextmanager
-async def bounded(pool: Any, patience: int = PATIENCE_MS) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-    """A transaction on a connection of psycopg's pool, whose statements wait for so many milliseconds at most.
-
-    Raises:
-        psycopg.Error: one of `ERRORS` where somebody's open transaction holds what a statement needs.
-    """
-    async with pool.connection() as connection, connection.transaction():
-        # a pool that the app was given may make dicts of rows
-        factories = connection.row_factory, connection.cursor_factory
-        connection.row_factory, connection.cursor_factory = tuple_row, psycopg.AsyncCursor
-        try:
-            await connection.execute(bound_transaction(patience), prepare=False)
-            yield connection
-        finally:
-            connection.row_factory, connection.cursor_factory = factories
-
-
 async def run_bounded(
-    pool: Any, statement: str, params: Mapping[str, Any], patience: int = PATIENCE_MS
-) -> list[tuple[Any, ...]]:
-    """The rows of one statement in such a transaction, which begins and ends with it, in one round trip: a task that
-    blocks the event loop would hold up everybody who waits for its locks, and some lock the whole history.
+    pool: Any,
+    statement: str,
+    params: Mapping[str, Any],
+    patience: int = PATIENCE_MS,
+    row_factory: Callable[..., Any] = tuple_row,
+) -> list[Any]:
+    """The rows of one statement in a transaction that begins and ends with it, in one round trip: a task that blocks
+    the event loop would hold up everybody who waits for its locks, and some lock the whole history.
+
+    Args:
+        pool: psycopg's, or what hands out a connection as it does.
+        statement: the statement.
+        params: its parameters.
+        patience: milliseconds for which it waits for what others hold.
+        row_factory: what its rows are.
 
     Raises:
-        psycopg.Error: as `bounded`.
+        psycopg.Error: one of `ERRORS` where somebody's open transaction holds what the statement needs.
     """
     async with pool.connection() as connection:
         autocommit = connection.autocommit
         await connection.set_autocommit(True)
         try:
-            async with psycopg.AsyncClientCursor(connection, row_factory=tuple_row) as cursor:
-                await cursor.execute(f"{bound_transaction(patience)};\n{statement}".encode(), params)
-                cursor.nextset()
-                return await cursor.fetchall() if cursor.description else []
+            setting, cursor = psycopg.AsyncCursor(connection), psycopg.AsyncCursor(connection, row_factory=row_factory)
+            # up to its end one implicit transaction
+            async with connection.pipeline():
+                await setting.execute(bound_transaction(patience), prepare=False)
+                await cursor.execute(statement.encode(), params, prepare=False)
+            return await cursor.fetchall() if cursor.description else []
         finally:
             if not connection.closed:
                 await connection.set_autocommit(autocommit)
 
 
-async def write_free(
-    connection: psycopg.AsyncConnection[Any],
-    items: Sequence[T],
-    write: Callable[[list[T]], Awaitable[None]],
-    suspects: Sequence[T] = (),
-) -> list[T]:
-    """Write all of these together; if somebody's open transaction holds one of them, all that nobody holds.
+async def run_free(
+    pool: Any, items: Sequence[T], statement: str, params: Callable[[list[T]], Mapping[str, Any]]
+) -> tuple[list[T], list[Any]]:
+    """Run one statement for all of these; if somebody's open transaction holds one of them, for each that nobody holds.
 
     Args:
-        connection: in a transaction; afterwards its statements may have `BRIEF_MS` only.
-        items: what to write.
-        write: writes some of them.
-        suspects: what was held when it was last tried, and does not keep the others.
+        pool: as of `run_bounded`.
+        items: what it writes.
+        statement: the statement.
+        params: its parameters for some of them.
 
     Returns:
-        What is written.
+        What is written, and the statement's rows.
     """
-    free = list(items)
     try:
-        async with connection.transaction():
-            await write(free)
+        return list(items), await run_bounded(pool, statement, params(list(items)))
     except ERRORS:
-        free, suspects = [], [*items, *suspects]
-    if suspects:
-        await connection.execute(bound_transaction(BRIEF_MS), prepare=False)
-    for item in suspects:
+        if len(items) == 1:
+            return [], []
+    written: list[T] = []
+    rows: list[Any] = []
+    for item in items:
         try:
-            async with connection.transaction():
-                await write([item])
+            rows += await run_bounded(pool, statement, params([item]), BRIEF_MS)
         except ERRORS:
             continue
-        free.append(item)
-    return free
+        written.append(item)
+    return written, rows

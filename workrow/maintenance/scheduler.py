@@ -16,12 +16,12 @@ from psycopg.rows import dict_row
 from workrow import sql
 from workrow.arguments.jsonb import dump_arguments
 from workrow.database.given import pool_of
-from workrow.database.held import AGAIN_SECONDS, bounded, write_free
+from workrow.database.held import AGAIN_SECONDS, BRIEF_MS, run_bounded, run_free
 from workrow.database.link import Link
 from workrow.database.outage import Outage, is_lost, is_passing
 from workrow.logs import get_logger
 from workrow.maintenance.known import known_versions
-from workrow.maintenance.tick import Tick, enqueue
+from workrow.maintenance.tick import Batch, Tick
 from workrow.schedules.rows import as_json
 from workrow.tasks import Task
 
@@ -46,8 +46,8 @@ BATCH = 500
 class Scheduler:
     """Ticks the schedules that tasks declare, and those that were created at run time for tasks that it knows.
 
-    Each worker runs one. Who takes a row that is due enqueues its job, and moves it to the next due time in the same
-    transaction.
+    Each worker runs one. Who is the first to deal with a row that is due enqueues its job, and moves it to the next due
+    time in the same statement.
 
     Args:
         connector: the app's.
@@ -69,6 +69,7 @@ class Scheduler:
         self._undeclared: set[str] = set()
         self._declare_at = 0.0
         self._held: dict[str, float] = {}
+        self._skips: list[dict[str, Any]] = []
         self.problems: dict[str, str] = {}
         self._known = {
             "tasks": sorted(self._tasks),
@@ -124,13 +125,10 @@ class Scheduler:
         self._declare_at = time.monotonic() + AGAIN_SECONDS
         if not self._undeclared:
             return
-        known: set[str] = set()
-
-        async def write(names: list[str]) -> None:
-            known.update(await self._write_down(connection, names))
-
-        async with bounded(self._link or await pool_of(self._connector)) as connection:
-            written = await write_free(connection, sorted(self._undeclared), write)
+        pool = self._link or await pool_of(self._connector)
+        names = sorted(self._undeclared)
+        written, rows = await run_free(pool, names, sql.load("declare_schedules"), self._declarations)
+        known = {name for (name,) in rows}
         self._undeclared.difference_update(written)
         for name in set(written) - known:
             logger.error(
@@ -139,14 +137,14 @@ class Scheduler:
                 name,
             )
 
-    async def _write_down(self, connection: psycopg.AsyncConnection[Any], names: list[str]) -> list[str]:
+    def _declarations(self, names: list[str]) -> dict[str, str]:
+        """The parameters of ``declare_schedules.sql``."""
         rows = []
         for name in names:
             task, schedule = self._declared[name]
             args = dump_arguments(task.name, task.check_schedule(schedule))
             rows.append(as_json(name, task.name, schedule, args, task.payload.stored_version))
-        cursor = await connection.execute(sql.load("declare_schedules"), {"schedules": json.dumps(rows)})
-        return [name for (name,) in await cursor.fetchall()]
+        return {"schedules": json.dumps(rows)}
 
     async def run(self) -> None:
         """Tick until cancelled; a database error is logged and tried again."""
@@ -200,8 +198,9 @@ class Scheduler:
         return [("schedule", name, None) for name in {*self._held, *self._undeclared}]
 
     async def _run(self, statement: str, **params: Any) -> list[dict[str, Any]]:
-        async with bounded(self._link or await pool_of(self._connector)) as connection:
-            return await _rows(connection, statement, params)
+        """The rows of a statement that is a transaction of its own: none is open while a task blocks the loop."""
+        pool = self._link or await pool_of(self._connector)
+        return await run_bounded(pool, sql.load(statement), params, row_factory=dict_row)
 
     async def _touch(self) -> None:
         """Say that the code still declares its schedules; a row that somebody deleted comes back.
@@ -220,36 +219,34 @@ class Scheduler:
         self._touched = time.monotonic()
 
     async def _tick(self, aside: list[str]) -> int:
-        """Take what is due and nobody else holds; returns how many schedules."""
-        async with bounded(self._link or await pool_of(self._connector)) as connection:
-            rows = await _rows(connection, "claim_schedules", {**self._known, "aside": aside, "limit": BATCH})
-            ticks = [Tick(row, self._tasks[row["task"]], self._max_delay) for row in rows]
-            free = await enqueue(connection, ticks, self._held.keys())
-            if free:
-                moves = json.dumps([tick.move() for tick in free])
-                await connection.execute(sql.load("move_schedules"), {"moves": moves})
-        for tick in free:
-            tick.tell()
+        """Enqueue what is due and nobody else deals with; returns how many schedules."""
+        rows = await self._run("find_due_schedules", **self._known, aside=aside, limit=BATCH)
+        found = [Tick(row, self._tasks[row["task"]], self._max_delay) for row in rows]
+        batch = Batch(found, self._held.keys())
+        ids = batch.former
+        batch.part({row["id"]: row["paused"] for row in await self._run("find_open_jobs", ids=ids)} if ids else {})
+        if hidden := batch.hidden:
+            await self._run("hide_arguments", hidden=json.dumps(hidden))
+        ended = batch.ended(await self._run("tick_schedules", ticks=batch.text(), brief=BRIEF_MS)) if found else []
+        for tick in ended:
             if tick.problem:
                 self.problems[tick.name] = f"schedule {tick.name}: no jobs: {tick.problem}"
             else:
                 self.problems.pop(tick.name, None)
-        self._set_aside({tick.name for tick in ticks}, {tick.name for tick in free})
-        return len(ticks)
+        self._set_aside(batch.held, {tick.name for tick in ended})
+        self._skips += [skip for tick in ended if (skip := tick.skips())]
+        if self._skips:
+            await self._run("note_skipped", skips=json.dumps(self._skips))
+            self._skips.clear()
+        for tick in ended:
+            tick.tell()
+        return len(ended) + len(batch.held)
 
-    def _set_aside(self, names: set[str], free: set[str]) -> None:
+    def _set_aside(self, held: set[str], free: set[str]) -> None:
         until = time.monotonic() + AGAIN_SECONDS
-        for name in names - free:
+        for name in held:
             if name not in self._held:
                 logger.warning("%s: its job waits: an open transaction holds its key", name)
             self._held[name] = until
         for name in free:
             self._held.pop(name, None)
-
-
-async def _rows(
-    connection: psycopg.AsyncConnection[Any], statement: str, params: dict[str, Any]
-) -> list[dict[str, Any]]:
-    cursor = connection.cursor(row_factory=dict_row)
-    await cursor.execute(sql.load(statement), params)
-    return await cursor.fetchall()

@@ -1,7 +1,8 @@
-"""The jobs of the schedules that a transaction holds."""
+"""The jobs of schedules that are due, and what becomes of them."""
 
+import json
 import logging
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -10,11 +11,9 @@ from typing import Any
 import psycopg
 from procrastinate.exceptions import AlreadyEnqueued
 
-from workrow.database.held import write_free
-from workrow.database.outage import is_lost
-from workrow.enqueue import transaction
-from workrow.errors import WorkrowError
-from workrow.job import Job
+from workrow.arguments.secrets import Sealed
+from workrow.enqueue.not_inserted import refusal
+from workrow.errors import TransactionError, WorkrowError
 from workrow.logs import get_logger
 from workrow.maintenance.due import due, start_of
 from workrow.schedules.rows import as_schedule
@@ -33,7 +32,7 @@ class Tick:
     """One schedule that is due.
 
     Args:
-        row: a row of ``claim_schedules.sql``.
+        row: a row of ``find_due_schedules.sql``.
         task: its task.
         max_delay: how late a due time may be made up for, where the schedule does not say.
 
@@ -44,13 +43,13 @@ class Tick:
 
     def __init__(self, row: Mapping[str, Any], task: Task[Any, Any], max_delay: timedelta) -> None:
         self.name: str = row["name"]
+        self.seen: str = row["seen"]
         self.last_job_id: int | None = row["last_job_id"]
         self.jobs: list[DueJob] = []
         self.overlap = row["overlap"]
         self.all_count = row["missed"] == "all"
         self.task = task
         self._last_tick: datetime = row["now"]
-        self._last_due: datetime | None = None
         self._said: list[tuple[int, str, tuple[object, ...]]] = []
         self._skipped = 0
         self._last_skipped: datetime | None = None
@@ -85,8 +84,6 @@ class Tick:
         """The job of a due time has this id."""
         words = "enqueued %s[%d], due at %s"
         self._said.append((logging.DEBUG, words, (self.task.name, job_id, job.due_at.isoformat())))
-        if self._last_due is None or self._last_due < job.due_at:
-            self._last_due, self.last_job_id = job.due_at, job_id
 
     def tell(self) -> None:
         """Log what was done, once it is committed."""
@@ -94,17 +91,27 @@ class Tick:
             logger.log(level, words, *values)
 
     def move(self) -> dict[str, Any]:
-        """What ``move_schedules.sql`` writes."""
+        """What ``tick_schedules_v1`` writes of it beside its jobs."""
         return {
             "name": self.name,
+            "seen": self.seen,
             "last_tick": self._last_tick.isoformat(),
             "next_due": self._next_due and self._next_due.isoformat(),
-            "last_due": self._last_due and self._last_due.isoformat(),
-            "last_job_id": self.last_job_id,
+            **(self.skips() or {"skipped": 0}),
+        }
+
+    def skips(self) -> dict[str, Any] | None:
+        """What was skipped since this was last asked; None: nothing."""
+        if not self._skipped or self._last_skipped is None:
+            return None
+        found = {
+            "name": self.name,
             "skipped": self._skipped,
-            "last_skipped": self._last_skipped and self._last_skipped.isoformat(),
+            "last_skipped": self._last_skipped.isoformat(),
             "skip_reason": self._reason,
         }
+        self._skipped, self._last_skipped, self._reason = 0, None, None
+        return found
 
 
 @dataclass(slots=True)
@@ -118,11 +125,112 @@ class DueJob:
 
     @property
     def kind(self) -> str:
-        """Jobs of one kind are enqueued by one statement."""
-        return f"{self.tick.task.name} {sorted(self.options.items())}"
+        """Jobs of one kind are enqueued together."""
+        return f"{sorted(self.options.items())}"
 
 
-Tried = tuple[DueJob, Job[Any] | Exception]
+@dataclass(slots=True)
+class Calls:
+    """Jobs of a schedule that differ in nothing but their arguments.
+
+    Attributes:
+        jobs: in their order.
+        params: of ``enqueue_once.sql``.
+    """
+
+    jobs: list[DueJob]
+    params: dict[str, Any]
+
+    def text(self) -> str:
+        """It as JSON: what ``tick_call_v1`` reads."""
+        told = {"delay": self.params["delay"], "due": [job.due_at.isoformat() for job in self.jobs]}
+        if not _skips_what_is_there(self.jobs[0].tick.task):
+            told["found_counts"] = True
+        parts = ", ".join(f'"{name}": {self.params[name]}' for name in ("job", "rule", "args", "keys", "lines"))
+        return f"{json.dumps(told)[:-1]}, {parts}}}"
+
+    def note(self, row: Mapping[str, Any]) -> None:
+        """What became of one of the jobs; a row of ``tick_schedules.sql``."""
+        job = self.jobs[row["place"] - 1]
+        tick, task = job.tick, job.tick.task.name
+        match row["verdict"]:
+            case "found" if _skips_what_is_there(tick.task):
+                tick.skip(job.due_at, f"{USUAL}job {row['job_id']} counts as the same under the task's rule")
+            case "created" | "found":
+                tick.enqueued(job, row["job_id"])
+            case "conflict":
+                _note(job, AlreadyEnqueued(f"{task}: job {row['job_id']} is there already; nothing was enqueued"))
+            case "busy":
+                _note(job, TransactionError(f"{task}: jobs with its key come and go faster than one is found"))
+            case "error":
+                _note(job, _error(*row["error"]))
+            case _:
+                one = {**self.params["refused"], "args": [""]}
+                _note(job, refusal(one, [row["cap"]] if row["cap"] else []))
+
+
+class Batch:
+    """Schedules that are due, on their way through ``tick_schedules.sql``.
+
+    Args:
+        ticks: the schedules; of each all jobs are written, or none.
+        suspects: the names of those that were held when they were last tried; they do not delay the others.
+
+    Attributes:
+        held: the names of those that need what somebody's open transaction holds.
+    """
+
+    def __init__(self, ticks: Sequence[Tick], suspects: Set[str]) -> None:
+        self._ticks = {tick.name: tick for tick in sorted(ticks, key=lambda each: each.name in suspects)}
+        self._suspects = suspects
+        self._calls: dict[str, list[Calls]] = {}
+        self.held: set[str] = set()
+
+    @property
+    def former(self) -> list[int]:
+        """The former jobs of schedules that ask for them."""
+        return [
+            tick.last_job_id
+            for tick in self._ticks.values()
+            if tick.jobs and tick.last_job_id and (tick.overlap == "skip" or not tick.all_count)
+        ]
+
+    def part(self, open_jobs: Mapping[int, bool]) -> None:
+        """Leave out what would overlap, or pile up behind a pause.
+
+        Args:
+            open_jobs: which former jobs wait or run, and whether it is a pause that they wait for.
+        """
+        for tick in self._ticks.values():
+            tick.jobs = _apart(tick, open_jobs)
+
+    @property
+    def hidden(self) -> dict[str, list[str]]:
+        """Which arguments of the tasks are not to be shown."""
+        return {tick.task.name: sorted(tick.task.hidden) for tick in self._ticks.values() if tick.task.hidden}
+
+    def text(self) -> str:
+        """What ``tick_schedules_v1`` reads; what cannot be enqueued is noted as skipped before."""
+        texts = []
+        for name, tick in self._ticks.items():
+            calls = self._calls[name] = list(_calls(tick.jobs))
+            suspect = {"suspect": True} if name in self._suspects else {}
+            head = json.dumps({**tick.move(), **suspect})
+            texts.append(f'{head[:-1]}, "calls": [{", ".join(call.text() for call in calls)}]}}')
+        return Sealed(f"[{', '.join(texts)}]")
+
+    def ended(self, rows: Sequence[Mapping[str, Any]]) -> list[Tick]:
+        """Those that were moved on; ``rows``: of ``tick_schedules.sql``."""
+        done: dict[str, Tick] = {}
+        for row in rows:
+            name = row["name"]
+            if row["state"] == "held":
+                self.held.add(name)
+            elif row["state"] == "done":
+                done[name] = self._ticks[name]
+                if row["call"] is not None:
+                    self._calls[name][row["call"] - 1].note(row)
+        return list(done.values())
 
 
 def _options(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,69 +238,43 @@ def _options(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
     return {**options, "lock": f"schedule:{name}"} if row["overlap"] == "queue" else options
 
 
-async def enqueue(connection: psycopg.AsyncConnection[Any], ticks: list[Tick], suspects: Set[str]) -> list[Tick]:
-    """Enqueue what is due, in the connection's transaction; what cannot be enqueued is noted as skipped.
-
-    Args:
-        connection: in a transaction whose statements wait for locks for a moment only.
-        ticks: the schedules; of each all jobs are written, or none.
-        suspects: the names of those that were held when they were last tried; they do not delay the others.
-
-    Returns:
-        Those whose jobs are written. The others need what somebody's open transaction holds.
-    """
-    open_jobs = await _open(connection, ticks)
-    for tick in ticks:
-        tick.jobs = _apart(tick, open_jobs)
-
-    async def write(some: list[Tick]) -> None:
-        jobs = sorted((job for tick in some for job in tick.jobs), key=lambda job: job.kind)
-        for job, result in await _insert(connection, jobs) if jobs else ():
-            if isinstance(result, Exception):
-                _note(job, result)
-            elif not result.created and getattr(job.tick.task.declared.rule, "on_conflict", None) == "skip":
-                job.tick.skip(job.due_at, f"{USUAL}job {result.id} counts as the same under the task's rule")
-            else:
-                job.tick.enqueued(job, result.id)
-
-    return await write_free(
-        connection,
-        [tick for tick in ticks if tick.name not in suspects],
-        write,
-        [tick for tick in ticks if tick.name in suspects],
-    )
+def _calls(jobs: Sequence[DueJob]) -> Iterator[Calls]:
+    """The jobs as calls; each that is none alone is noted as skipped."""
+    for _, kind in groupby(jobs, key=lambda job: job.kind):
+        alike = list(kind)
+        try:
+            yield _call(alike)
+        except Exception:
+            # one that cannot be enqueued must not hold back the others
+            for job in alike:
+                try:
+                    yield _call([job])
+                except Exception as error:
+                    _note(job, error)
 
 
-async def _insert(connection: psycopg.AsyncConnection[Any], jobs: list[DueJob]) -> list[Tried]:
-    """Enqueue all of these; if one of them cannot be, all but those that cannot. Returns the jobs, or why not."""
-    inserted: list[Tried] = []
+def _call(jobs: list[DueJob]) -> Calls:
+    task, options = jobs[0].tick.task, jobs[0].options
+    call = (task.options(**options) if options else task).taking_json()
+    return Calls(jobs, call._once_params([call._bind((), job.args) for job in jobs]))
+
+
+def _skips_what_is_there(task: Task[Any, Any]) -> bool:
+    return getattr(task.declared.rule, "on_conflict", None) == "skip"
+
+
+def _error(state: str, message: str) -> Exception:
+    """What the database said, as psycopg would have raised it."""
     try:
-        async with connection.transaction():
-            for batch in _kinds(jobs):
-                task, options = batch[0].tick.task, batch[0].options
-                call = task.options(**options) if options else task
-                handles = await call.taking_json().enqueue_many(connection, [job.args for job in batch])
-                inserted += zip(batch, handles, strict=True)
-    except Exception as error:
-        if is_lost(error):
-            raise
-        # a job that cannot be enqueued must not hold back those of other schedules
-        if len(jobs) == 1:
-            return [(jobs[0], error)]
-        middle = len(jobs) // 2
-        return await _insert(connection, jobs[:middle]) + await _insert(connection, jobs[middle:])
-    return inserted
+        return psycopg.errors.lookup(state)(message)
+    except KeyError:
+        return psycopg.DatabaseError(message)
 
 
 def _note(job: DueJob, error: Exception) -> None:
     if not isinstance(error, AlreadyEnqueued | WorkrowError):
         logger.error("%s: no job for its due time %s", job.tick.name, job.due_at.isoformat(), exc_info=error)
     job.tick.skip(job.due_at, f"{type(error).__name__}: {error}")
-
-
-def _kinds(jobs: list[DueJob]) -> Iterator[list[DueJob]]:
-    for _, batch in groupby(jobs, key=lambda job: job.kind):
-        yield list(batch)
 
 
 def _apart(tick: Tick, open_jobs: Mapping[int, bool]) -> list[DueJob]:
@@ -207,11 +289,3 @@ def _apart(tick: Tick, open_jobs: Mapping[int, bool]) -> list[DueJob]:
     for job in tick.jobs[len(kept) :]:
         tick.skip(job.due_at, reason)
     return kept
-
-
-async def _open(connection: psycopg.AsyncConnection[Any], ticks: list[Tick]) -> dict[int, bool]:
-    """Which former jobs wait or run, and whether it is a pause that they wait for; of schedules that ask."""
-    asks = (tick for tick in ticks if tick.jobs and tick.last_job_id and (tick.overlap == "skip" or not tick.all_count))
-    ids = [tick.last_job_id for tick in asks]
-    rows = await transaction.run_async(connection, "find_open_jobs", {"ids": ids}) if ids else []
-    return dict(rows)

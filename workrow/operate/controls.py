@@ -6,7 +6,7 @@ import procrastinate
 
 from workrow import sql
 from workrow.database.given import pool_of
-from workrow.database.held import bounded, write_free
+from workrow.database.held import run_free
 from workrow.database.privileges import granted
 from workrow.declare.options import check_name
 from workrow.errors import OptionError, brief, is_whole
@@ -115,13 +115,12 @@ class Controls(procrastinate.App):
         return await self._declare_caps(self._held_caps)
 
     async def _declare_caps(self, names: frozenset[str]) -> bool:
-        async def write(some: list[str]) -> None:
-            depths = [self.declared_caps[name] for name in some]
-            await connection.execute(sql.load("declare_caps"), {"queues": some, "depths": depths})
+        def params(some: list[str]) -> dict[str, Any]:
+            return {"queues": some, "depths": [self.declared_caps[name] for name in some]}
 
         if names:
-            async with bounded(await pool_of(self.connector)) as connection:
-                written = await write_free(connection, sorted(names), write)
+            pool = await pool_of(self.connector)
+            written, _ = await run_free(pool, sorted(names), sql.load("declare_caps"), params)
             names = names.difference(written)
         for name in names - self._held_caps:
             logger.warning("the cap of the queue %s is declared later: an open transaction holds it", name)

@@ -59,7 +59,7 @@ def as_json(name: str, task: str, schedule: Schedule, args: str, version: int | 
 
 
 def as_schedule(row: Mapping[str, Any], payload: Payload, hidden: frozenset[str]) -> Schedule:
-    """The schedule of a row of ``claim_schedules.sql``; ``payload`` and ``hidden``: its task's.
+    """The schedule of a row of ``find_due_schedules.sql``; ``payload`` and ``hidden``: its task's.
 
     Raises:
         OptionError: it cannot work here; such as a time zone that this machine does not have, or arguments that cannot

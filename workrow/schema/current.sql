@@ -5496,6 +5496,147 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.tick_call_v1(call jsonb)
+ RETURNS TABLE(place integer, job_id bigint, verdict text, error text[], cap bigint[])
+ LANGUAGE plpgsql
+AS $function$
+#variable_conflict use_column
+DECLARE
+    total CONSTANT integer := jsonb_array_length(call -> 'args');
+    done jsonb;
+    refused text;
+    why text[];
+BEGIN
+    BEGIN
+        SELECT jsonb_agg(to_jsonb(made)) INTO done
+        FROM workrow.enqueue_once_v1(
+            CASE
+                WHEN call ->> 'delay' IS NULL THEN call -> 'job'
+                ELSE (call -> 'job') || jsonb_build_object(
+                    'scheduled_at',
+                    statement_timestamp() + CAST(call ->> 'delay' AS double precision) * INTERVAL '1 second'
+                )
+            END,
+            call -> 'rule',
+            call -> 'args',
+            ARRAY(SELECT key.value FROM jsonb_array_elements_text(call -> 'keys') WITH ORDINALITY AS key (value, n) ORDER BY n),
+            ARRAY(SELECT line.value FROM jsonb_array_elements_text(call -> 'lines') WITH ORDINALITY AS line (value, n) ORDER BY n)
+        ) AS made;
+        refused := done -> 0 ->> 'verdict';
+        IF refused IN ('created', 'found') THEN
+            refused := NULL;
+        END IF;
+    EXCEPTION WHEN OTHERS THEN
+        IF workrow.is_passing_v1(SQLSTATE) THEN
+            RAISE;
+        END IF;
+        refused := 'error';
+        why := ARRAY[SQLSTATE, SQLERRM];
+    END;
+    IF refused IS NULL THEN
+        RETURN QUERY
+        SELECT made.place, made.job_id, made.verdict, CAST(NULL AS text[]), CAST(NULL AS bigint[])
+        FROM jsonb_to_recordset(done) AS made (place integer, job_id bigint, verdict text)
+        ORDER BY made.place;
+    ELSIF total > 1 THEN
+        RETURN QUERY
+        SELECT CAST(one.n AS integer), alone.job_id, alone.verdict, alone.error, alone.cap
+        FROM generate_series(1, total) AS one (n)
+        CROSS JOIN LATERAL workrow.tick_call_v1(
+            call || jsonb_build_object(
+                'args', jsonb_build_array(call -> 'args' -> (one.n - 1)),
+                'keys', jsonb_path_query_array(call -> 'keys', '$[$n]', jsonb_build_object('n', one.n - 1)),
+                'lines', jsonb_path_query_array(call -> 'lines', '$[$n]', jsonb_build_object('n', one.n - 1))
+            )
+        ) AS alone
+        ORDER BY one.n;
+    ELSE
+        RETURN QUERY
+        SELECT
+            1, CAST(done -> 0 ->> 'job_id' AS bigint), refused, why,
+            (
+                SELECT ARRAY[CAST(full_one.max_depth AS bigint), CAST(full_one.depth AS bigint)]
+                FROM workrow.caps AS full_one
+                WHERE
+                    refused IN ('full', 'locked')
+                    AND full_one.queue = call -> 'job' ->> 'queue_name'
+                    AND full_one.depth + CASE
+                        WHEN call ->> 'delay' IS NULL AND call -> 'job' ->> 'scheduled_at' IS NULL THEN 1
+                        ELSE 0
+                    END > full_one.max_depth
+            );
+    END IF;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.tick_schedules_v1(ticks jsonb, brief integer)
+ RETURNS TABLE(name text, state text, call integer, place integer, job_id bigint, verdict text, error text[], cap bigint[])
+ LANGUAGE plpgsql
+AS $function$
+#variable_conflict use_column
+DECLARE
+    tick jsonb;
+    made jsonb;
+BEGIN
+    FOR tick IN SELECT given.value FROM jsonb_array_elements(ticks) WITH ORDINALITY AS given (value, n) ORDER BY given.n LOOP
+        IF tick ? 'suspect' THEN
+            PERFORM set_config('lock_timeout', CAST(brief AS text), true);
+        END IF;
+        PERFORM FROM workrow.timetable AS known
+        WHERE known.name = tick ->> 'name' AND CAST(known.xmin AS text) = tick ->> 'seen'
+        FOR UPDATE SKIP LOCKED;
+        IF NOT FOUND THEN
+            RETURN QUERY SELECT
+                tick ->> 'name', 'moved', CAST(NULL AS integer), CAST(NULL AS integer), CAST(NULL AS bigint), CAST(NULL AS text),
+                CAST(NULL AS text[]), CAST(NULL AS bigint[]);
+            CONTINUE;
+        END IF;
+        BEGIN
+            SELECT jsonb_agg(to_jsonb(each_job) || jsonb_build_object('call', given.n)) INTO made
+            FROM jsonb_array_elements(tick -> 'calls') WITH ORDINALITY AS given (value, n)
+            CROSS JOIN LATERAL workrow.tick_call_v1(given.value) AS each_job;
+            UPDATE workrow.timetable AS known
+            SET
+                last_tick = greatest(known.last_tick, CAST(tick ->> 'last_tick' AS timestamptz)),
+                next_due = CAST(tick ->> 'next_due' AS timestamptz),
+                last_due = coalesce(latest.due, known.last_due),
+                last_job_id = coalesce(latest.job_id, known.last_job_id),
+                skipped = known.skipped + CAST(tick ->> 'skipped' AS bigint),
+                last_skipped = coalesce(CAST(tick ->> 'last_skipped' AS timestamptz), known.last_skipped),
+                skip_reason = coalesce(tick ->> 'skip_reason', known.skip_reason)
+            FROM (VALUES (1)) AS always (one)
+            LEFT JOIN LATERAL (
+                SELECT
+                    CAST(given.value -> 'due' ->> (CAST(job ->> 'place' AS integer) - 1) AS timestamptz) AS due,
+                    CAST(job ->> 'job_id' AS bigint) AS job_id
+                FROM jsonb_array_elements(made) AS job
+                INNER JOIN jsonb_array_elements(tick -> 'calls') WITH ORDINALITY AS given (value, n)
+                    ON given.n = CAST(job ->> 'call' AS bigint)
+                WHERE job ->> 'verdict' = 'created' OR job ->> 'verdict' = 'found' AND given.value ? 'found_counts'
+                ORDER BY due DESC
+                LIMIT 1
+            ) AS latest ON true
+            WHERE known.name = tick ->> 'name';
+        EXCEPTION WHEN serialization_failure OR deadlock_detected OR lock_not_available THEN
+            made := NULL;
+            PERFORM set_config('lock_timeout', CAST(brief AS text), true);
+            RETURN QUERY SELECT
+                tick ->> 'name', 'held', CAST(NULL AS integer), CAST(NULL AS integer), CAST(NULL AS bigint), CAST(NULL AS text),
+                CAST(NULL AS text[]), CAST(NULL AS bigint[]);
+            CONTINUE;
+        END;
+        RETURN QUERY
+        SELECT tick ->> 'name', 'done', job.call, job.place, job.job_id, job.verdict, job.error, job.cap
+        FROM (VALUES (1)) AS always (one)
+        LEFT JOIN jsonb_to_recordset(made) AS job (
+            call integer, place integer, job_id bigint, verdict text, error text[], cap bigint[]
+        ) ON true;
+    END LOOP;
+END;
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.unblock_nodes_v1(flow_ids bigint[], numbers integer[], statuses text[], results text[], errors text[])
  RETURNS void
  LANGUAGE plpgsql

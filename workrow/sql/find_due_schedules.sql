@@ -1,5 +1,5 @@
--- Lock the due schedules that this worker may tick; others skip them. A worker that is stopped while
--- it holds them loses them after five seconds.
+-- The due schedules that this worker may tick and nobody holds, as they are now; "seen" is another as soon as somebody has
+-- changed one. The locks end with this statement: they are there to skip what others lock.
 SELECT
     name, dynamic, task, cron,
     CAST(extract(EPOCH FROM every) AS double precision) AS every,
@@ -8,7 +8,7 @@ SELECT
     overlap,
     CAST(extract(EPOCH FROM jitter) AS double precision) AS jitter,
     version, last_tick, last_job_id, now() AS now,
-    set_config('idle_in_transaction_session_timeout', '5s', true) AS patience
+    CAST(xmin AS text) AS seen
 FROM workrow.timetable
 WHERE
     paused_at IS NULL
@@ -21,4 +21,4 @@ WHERE
     END
 ORDER BY next_due
 LIMIT %(limit)s
-FOR UPDATE SKIP LOCKED
+FOR NO KEY UPDATE SKIP LOCKED
