@@ -9,10 +9,11 @@ MINUTES ?= 10
 DJANGOS ?= 5.2 6.0 6.1
 REAL_CELERY := .workrow/real-celery
 CALLS ?= 10000
+TRACERS := celery sentry-sdk opentelemetry-instrumentation-celery opentelemetry-sdk
 REAL_VERSIONS := 'celery[redis]==5.7.0' kombu==5.7.0 redis==8.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-databases celery-conformance celery-bridge test-django chaos check lint format bench psql schema drop-in lock clean
+.PHONY: help demo dev test test-databases celery-conformance celery-bridge celery-tracers test-django chaos check lint format bench psql schema drop-in lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +61,11 @@ $(REAL_CELERY)/.ready:
 	@$(PYTHON) -m venv $(REAL_CELERY)
 	@$(REAL_CELERY)/bin/python -m pip install --quiet --disable-pip-version-check $(REAL_VERSIONS)
 	@touch $@
+
+celery-tracers: $(READY) ## Sentry's and OpenTelemetry's integrations, on calls of the Celery door
+	@test -x .workrow/tracers/bin/python || $(PYTHON) -m venv .workrow/tracers
+	@.workrow/tracers/bin/python -m pip install --quiet --disable-pip-version-check -e . $(TRACERS)
+	@TRACERS_PYTHON=$(CURDIR)/.workrow/tracers/bin/python $(BIN)/python -m pytest tests/celery/test_tracers.py $(ARGS)
 
 test-django: $(READY) ## tests/django on other versions of Django; DJANGOS="5.2 6.0 6.1", which need Python 3.12
 	@for version in $(DJANGOS); do \

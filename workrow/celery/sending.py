@@ -9,6 +9,7 @@ from workrow.celery import codec, current, outbox, signals
 from workrow.celery.exceptions import AlwaysEagerIgnored
 from workrow.celery.message import delay_of, due_of, message
 from workrow.celery.priorities import job_priority
+from workrow.celery.queues import Exchange, Queue
 from workrow.celery.store import Store
 
 
@@ -80,7 +81,7 @@ class Sends:
         queue = options["queue"]
         said: dict[str, Any] = {"body": (told["args"], told["kwargs"], embed), "exchange": "", "routing_key": queue}
         properties = {"correlation_id": told["id"], "priority": options.get("priority"), "delivery_mode": 2}
-        more = {"properties": properties, "declare": [queue], "retry_policy": {}}
+        more = {"properties": properties, "declare": [Queue(queue, Exchange(queue), queue)], "retry_policy": {}}
         signals.before_task_publish.send(sender=name, headers=headers, **said, **more)
         if added := {key: value for key, value in headers.items() if key not in known}:
             told["headers"] = codec.pack({**(options.get("headers") or {}), **added})
