@@ -340,6 +340,7 @@ def test_the_report_says_how_they_compare(app: Celery, database_url: str) -> Non
     assert heads.split()[:3] == ["task", "compared", "equal"]
     assert line.split() == ["t", "2", "1", "1", "0", "1", "3.000", "1.500", "0.500"]
     assert told == "t: that"
+    assert run(app, database_url, "report").endswith(f"{heads}\n{line}\n{told}\n")
 
 
 def test_a_shadow_without_a_way_back_does_not_run(app: Celery) -> None:

@@ -19,6 +19,8 @@ from psycopg import sql
 import workrow
 from tests.conftest import new_database
 from workrow import Debounce, Limit, Rate, Throttle, Unique, schema
+from workrow.celery import Celery
+from workrow.celery.bridge.moves import Moves
 from workrow.cli import main
 from workrow.embedded.cluster import Cluster
 from workrow.errors import InsufficientPrivilege, SchemaError
@@ -501,6 +503,21 @@ def rights(url: str) -> list[tuple[Any, ...]]:
                SELECT attrelid::regclass || '.' || attname, attacl::text FROM pg_attribute WHERE attacl IS NOT NULL
                ORDER BY 1, 2"""
         ).fetchall()
+
+
+def test_a_producer_goes_over_the_bridge_from_celery_and_an_operator_turns_its_dials(url: str) -> None:
+    operator = Celery(broker=of(url, "operator"), set_as_current=False)
+    operator.store.run("celery_dial", task="t", percent=50, sticky_by=None, shadow=None)
+    operator.store.run("celery_switch", is_on=True)
+    operator.close()
+    producer = Celery(broker=of(url, "producer"), set_as_current=False)
+    moves = Moves(producer.store)
+    assert [row[:2] for row in moves.dials()] == [("t", 50)]
+    moves.write("t", {"calls": [{"task": "t", "queue": "q", "priority": 0, "args": {"id": "1"}}]})
+    producer.close()
+    refuses(of(url, "producer"), "SELECT workrow.celery_switch_v1(false)", "SELECT * FROM workrow.celery_bridge_moves")
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT came FROM workrow.celery_bridge_moves").fetchall() == [("dial",)]
 
 
 def test_grants_can_be_repeated_and_an_upgrade_renews_them(url: str) -> None:

@@ -3,6 +3,15 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import psycopg
+
+from workrow.celery.exceptions import OperationalError
+from workrow.database.urls import libpq_url
+from workrow.enqueue import transaction
+
+PATIENCE_SECONDS = 2
+"""So long a server is waited for; libpq knows no shorter time."""
+
 
 class Parity(NamedTuple):
     """Of one task; see the view ``workrow.celery_parity``.
@@ -39,8 +48,15 @@ def parity(app: Any) -> list[Parity]:
 
     Raises:
         OperationalError: the database cannot be reached.
+        ImproperlyConfigured: the app names none.
+        SchemaMissing: it has no tables of ours.
     """
-    return [Parity(*row) for row in app.store.run("celery_parity")]
+    url = libpq_url(app.database_url())
+    try:
+        with psycopg.connect(url, connect_timeout=PATIENCE_SECONDS, autocommit=True) as connection:
+            return [Parity(*row) for row in transaction.run(connection, "celery_parity", {})]
+    except psycopg.OperationalError as error:
+        raise OperationalError(f"the database cannot be reached: {error}") from error
 
 
 def table(rows: Iterable[Parity]) -> str:

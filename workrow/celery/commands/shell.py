@@ -8,7 +8,11 @@ from typing import Any
 import click
 
 from workrow.celery import canvas
+from workrow.celery.bridge.parity import parity, table
+from workrow.celery.exceptions import CeleryError
+from workrow.celery.foreign_errors import KombuError
 from workrow.celery.report import bugreport
+from workrow.errors import WorkrowError
 
 OF_CANVAS = ("chain", "chord", "chunks", "group", "signature", "xmap", "xstarmap")
 
@@ -16,9 +20,18 @@ OF_CANVAS = ("chain", "chord", "chunks", "group", "signature", "xmap", "xstarmap
 @click.command()
 @click.pass_obj
 def report(app: Any, /) -> None:
-    """Versions, the platform and the settings without secrets: what to tell with the report of a fault."""
+    """Versions, the platform and the settings without secrets: what to tell with the report of a fault.
+
+    Where the bridge from Celery has compared runs, and the database answers, how they compare as well.
+    """
     app.load()
     click.echo(bugreport(app))
+    try:
+        rows = parity(app)
+    except (CeleryError, KombuError, WorkrowError):
+        return
+    if rows:
+        click.echo(table(rows))
 
 
 @click.command()
