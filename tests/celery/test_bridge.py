@@ -30,9 +30,11 @@ from workrow.celery.bridge.messages import Unmovable, call_of
 from workrow.celery.bridge.moves import Moves, NotMoved
 from workrow.celery.bridge.reading import Theirs
 from workrow.celery.bridge.rollback import NotRolledBack, roll_back_with, rolled_back
+from workrow.celery.bridge.transport import Transport
 from workrow.celery.commands import main
 from workrow.celery.exceptions import ImproperlyConfigured
 from workrow.celery.message import request_of
+from workrow.celery.outbox import Outbox
 
 HEADERS = {"task": "shop.add", "id": "one", "lang": "py", "timelimit": [None, None], "retries": 0, "root_id": "one"}
 
@@ -291,6 +293,19 @@ def test_a_message_of_protocol_1_is_a_call() -> None:
 def test_what_is_no_call_in_json_stays(body: str, kind: str, why: str) -> None:
     with pytest.raises(Unmovable, match=why):
         call_of(HEADERS, body, {}, "q", kind)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"serializer": "pickle"}, "it is written as pickle"),
+        ({"exchange": "orders", "routing_key": "orders.new"}, "an exchange, and no queue"),
+        ({"declare": ["one", "two"]}, "several queues"),
+    ],
+)
+def test_what_celery_would_send_elsewhere_stays(options: dict[str, Any], why: str) -> None:
+    with pytest.raises(Unmovable, match=why):
+        Transport(Outbox(), None, ("", None)).publish(([], {}, {}), **options)
 
 
 # -------------------------------------------------------------------- shadows

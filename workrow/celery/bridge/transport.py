@@ -45,12 +45,14 @@ class Transport:
         **options: Any,
     ) -> None:
         """Take a message. Raises Unmovable."""
-        from kombu.utils.json import dumps
-
         if serializer not in (None, "json"):
             raise Unmovable(f"it is written as {serializer}, and only JSON is stored here")
         if len(declare or ()) > 1 or any(getattr(queue, "bindings", None) for queue in declare or ()):
             raise Unmovable("it goes to several queues")
+        if not declare and options.get("exchange"):
+            raise Unmovable("it names an exchange, and no queue")
+        from kombu.utils.json import dumps
+
         queue = declare[0].name if declare else routing_key
         properties = {key: value for key, value in options.items() if key not in OF_PUBLISHING and value is not None}
         try:
