@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 from workrow.celery import ends, outbox, signals, states
 from workrow.celery.bridge import alias
+from workrow.celery.canvas.signature import as_signature
 from workrow.celery.current import running
+from workrow.celery.exceptions import ChordError
 from workrow.celery.foreign_errors import SoftTimeLimitExceeded
 from workrow.celery.message import request_of
 from workrow.celery.request import Context, ignores_result
@@ -99,15 +101,29 @@ def failure_of(error: BaseException, attempt: int) -> str:
 
 
 def _join(app: Any, group_id: str, body: Any, last_part: dict[str, Any]) -> Answer:
-    """Send the body as the part would that has ended last: the calls are its children, and the errbacks' those."""
+    """Send the body."""
+    with _as_last_part(app, last_part) as (box, children):
+        ends.header_ended(app, group_id, body, children, app.backend.parts(group_id))
+    return Answer(states.SUCCESS, json.dumps({**box.effects, "sent": group_id}))
+
+
+def join_failed(app: Any, error: BaseException, group_id: str, body: Any, last_part: dict[str, Any]) -> dict[str, Any]:
+    """What is written where the body is not sent, for the job that does it was ended: the body has this error."""
+    with _as_last_part(app, last_part) as (box, children):
+        ends.chord_failed(app, children, as_signature(body, app), ChordError(f"Join error: {error!r}"))
+    return {**box.effects, "sent": group_id}
+
+
+@contextmanager
+def _as_last_part(app: Any, last_part: dict[str, Any]) -> Iterator[tuple[outbox.Outbox, Any]]:
+    """As the part that has ended last: what is sent inside are its children, and the errbacks' those."""
     box = outbox.Outbox()
     request = Context(last_part, called_directly=False)
     request.children = [result_from_tuple(child, app) for child in last_part.get("children", ())]
     part = app.Task()
     part.push_request(request)
     with outbox.into(box), running(part, app):
-        ends.header_ended(app, group_id, body, request.children, app.backend.parts(group_id))
-    return Answer(states.SUCCESS, json.dumps({**box.effects, "sent": group_id}))
+        yield box, request.children
 
 
 @contextmanager

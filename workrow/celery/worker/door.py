@@ -16,7 +16,7 @@ from workrow.arguments.payload import Misfit
 from workrow.celery import ends, foreign_errors, hooks, outbox, signals, states
 from workrow.celery.exceptions import TaskRevokedError
 from workrow.celery.message import delivery_of, request_of
-from workrow.celery.worker.calls import JOIN, Answer, failure_of
+from workrow.celery.worker.calls import JOIN, Answer, failure_of, join_failed
 from workrow.celery.worker.pacing import Pace
 from workrow.declare.execution import RunLimits
 from workrow.errors import ProcessCrashed, TimeLimitExceeded
@@ -166,6 +166,10 @@ class Door:
         return lost, states.FAILURE
 
     def _bury(self, claimed: Claimed, told: dict[str, Any], error: BaseException, state: str) -> Answer:
+        if claimed.task == JOIN:
+            group_id, body, last_part = self._request(claimed, told).args
+            sequel = json.dumps(join_failed(self._app, error, group_id, body, last_part))
+            return Answer(states.FAILURE, sequel, failure_of(error, claimed.attempts + 1))
         if state == states.REVOKED:
             return self._revoke(claimed, told, str(error))
         box = outbox.Outbox()

@@ -16,7 +16,7 @@ from workrow.celery.exceptions import ImproperlyConfigured
 from workrow.celery.foreign_errors import WorkerLostError
 from workrow.celery.message import request_of
 from workrow.celery.rates import rate_of
-from workrow.celery.worker.calls import APP, JOIN, run_call, serve, served
+from workrow.celery.worker.calls import APP, JOIN, join_failed, run_call, serve, served
 from workrow.celery.worker.door import Door
 from workrow.celery.worker.mailbox import CHANNEL, Mailbox, State
 from workrow.celery.worker.revoked import Revoked
@@ -81,7 +81,7 @@ def engine_of(app: Any, hostname: str, in_process: bool) -> tuple[App, Door, Rev
         unlimited = app.conf.worker_disable_rate_limits
         limits = {"limits": UNLIMITED if unlimited else rate_of(task.rate_limit)} if task.rate_limit else {}
         declare(name=name, queue=task.queue or app.conf.task_default_queue, **options, **limits)(run_call)
-    declare(name=JOIN, **{**options, "on_failure": None})(run_call)
+    declare(name=JOIN, **options)(run_call)
     declare(name=shadow.SHADOW, **{**options, "on_failure": None})(shadow.run)
     declare(name=ENDED, on_failure=None, results=False)(bury)
     return engine, door, revoked
@@ -98,6 +98,9 @@ def bury(failure: dict[str, Any]) -> None:
         return  # somebody's own row, which no result is kept of
     request = request_of(failure["task"], failure["args"], delivery_info={"routing_key": failure["queue"]})
     error = WorkerLostError(f"{failure['error_type']}: {failure['error_message']}")
+    if failure["task"] == JOIN:
+        app.store.write(join_failed(app, error, *request.args))
+        return
     box = outbox.Outbox()
     with outbox.into(box):
         ends.failed(app, request, error)
