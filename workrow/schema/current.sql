@@ -1719,6 +1719,27 @@ END;
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.celery_cancelled_v1()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    IF current_setting('workrow.celery_revokes', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
+    PERFORM workrow.celery_revoked_v1(
+        NEW.id, NEW.task_name, NEW.queue_name, NEW.args,
+        '{"__json__": "{\"exc_type\": \"TaskRevokedError\", \"exc_message\": [\"cancelled\"], \"exc_module\": \"celery.exceptions\"}"}',
+        86400
+    );
+    RETURN NULL;
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE WARNING 'job % is cancelled, and its Celery result cannot say so: %', NEW.id, SQLERRM;
+    RETURN NULL;
+END;
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.celery_command_v1(method text, arguments jsonb, destination text[], pattern text, matcher text)
  RETURNS TABLE(command_id bigint, workers bigint[])
  LANGUAGE sql
@@ -1948,6 +1969,7 @@ BEGIN
     pg_notification_queue_usage() < 0.75
     AND coalesce(current_setting('workrow.notify', true), '') <> 'off'
 );
+    PERFORM set_config('workrow.celery_revokes', 'on', true);
     FOR job IN
         SELECT own.id, own.status, own.args, own.queue_name, own.task_name
         FROM procrastinate_jobs AS own
@@ -1973,28 +1995,41 @@ BEGIN
             END IF;
         ELSIF workrow.end_job_v1(job.id, ARRAY['todo']::procrastinate_job_status[], 'cancelled') IS NOT NULL THEN
             touched := touched + 1;
-            INSERT INTO workrow.celery_untold (job_id, task_name, queue_name, args)
-            VALUES (job.id, job.task_name, job.queue_name, job.args)
-            ON CONFLICT (job_id) DO NOTHING;
-            PERFORM workrow.celery_write_v1(ARRAY[
-                CASE
-                    WHEN coalesce(CAST(job.args ->> 'ignore_result' AS boolean), false) THEN '{}'
-                    ELSE jsonb_build_object('results', jsonb_build_array(jsonb_build_object(
-                        'task_id', job.args ->> 'id', 'state', 'REVOKED', 'value', exception, 'lasts', lasts
-                    )))
-                END
-                || CASE
-                    WHEN job.args ->> 'group' IS NULL OR jsonb_typeof(job.args -> 'chord') IS DISTINCT FROM 'object' THEN '{}'
-                    ELSE jsonb_build_object('parts', jsonb_build_array(jsonb_build_object(
-                        'group_id', job.args ->> 'group', 'position', job.args -> 'group_index',
-                        'task_id', job.args ->> 'id', 'state', 'REVOKED', 'value', exception,
-                        'body', job.args -> 'chord', 'queue', job.queue_name
-                    )))
-                END
-            ]);
+            PERFORM workrow.celery_revoked_v1(job.id, job.task_name, job.queue_name, job.args, exception, lasts);
         END IF;
     END LOOP;
+    PERFORM set_config('workrow.celery_revokes', '', true);
     RETURN touched;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.celery_revoked_v1(job_id bigint, task_name text, queue_name text, args jsonb, exception jsonb, lasts double precision)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    INSERT INTO workrow.celery_untold (job_id, task_name, queue_name, args)
+    VALUES (
+        celery_revoked_v1.job_id, celery_revoked_v1.task_name, celery_revoked_v1.queue_name, celery_revoked_v1.args
+    )
+    ON CONFLICT ON CONSTRAINT celery_untold_pkey DO NOTHING;
+    PERFORM workrow.celery_write_v1(ARRAY[
+        CASE
+            WHEN coalesce(CAST(args ->> 'ignore_result' AS boolean), false) THEN '{}'
+            ELSE jsonb_build_object('results', jsonb_build_array(jsonb_build_object(
+                'task_id', args ->> 'id', 'state', 'REVOKED', 'value', exception, 'lasts', lasts
+            )))
+        END
+        || CASE
+            WHEN args ->> 'group' IS NULL OR jsonb_typeof(args -> 'chord') IS DISTINCT FROM 'object' THEN '{}'
+            ELSE jsonb_build_object('parts', jsonb_build_array(jsonb_build_object(
+                'group_id', args ->> 'group', 'position', args -> 'group_index',
+                'task_id', args ->> 'id', 'state', 'REVOKED', 'value', exception,
+                'body', args -> 'chord', 'queue', queue_name
+            )))
+        END
+    ]);
 END;
 $function$
 ;
@@ -6601,6 +6636,8 @@ LEFT JOIN LATERAL (
 LEFT JOIN workrow.flow_nodes AS failed_node ON failed_node.flow_id = flow.id AND failed_node.number = flow.failed_node;
 
 CREATE TRIGGER workrow_call_failure_hook AFTER INSERT ON workrow.history FOR EACH ROW WHEN ((new.status = ANY (ARRAY['failed'::procrastinate_job_status, 'cancelled'::procrastinate_job_status]))) EXECUTE FUNCTION workrow.call_failure_hook_v1();
+
+CREATE TRIGGER workrow_celery_cancelled AFTER INSERT ON workrow.history FOR EACH ROW WHEN (((new.status = 'cancelled'::procrastinate_job_status) AND jsonb_exists_all(new.args, ARRAY['id'::text, 'args'::text, 'kwargs'::text, 'root_id'::text]))) EXECUTE FUNCTION workrow.celery_cancelled_v1();
 
 CREATE TRIGGER workrow_end_call AFTER INSERT ON workrow.history FOR EACH ROW WHEN (starts_with(new.unique_key, 'workrow.call:'::text)) EXECUTE FUNCTION workrow.end_call_v1();
 

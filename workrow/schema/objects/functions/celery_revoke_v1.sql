@@ -16,6 +16,7 @@ BEGIN
         INSERT INTO workrow.celery_revoked (header, value) SELECT celery_revoke_v1.header, jsonb_array_elements(vals);
     END IF;
     PERFORM pg_notify('workrow_celery', '') WHERE {room_to_notify};
+    PERFORM set_config('workrow.celery_revokes', 'on', true);
     FOR job IN
         SELECT own.id, own.status, own.args, own.queue_name, own.task_name
         FROM procrastinate_jobs AS own
@@ -41,27 +42,10 @@ BEGIN
             END IF;
         ELSIF workrow.end_job_v1(job.id, ARRAY['todo']::procrastinate_job_status[], 'cancelled') IS NOT NULL THEN
             touched := touched + 1;
-            INSERT INTO workrow.celery_untold (job_id, task_name, queue_name, args)
-            VALUES (job.id, job.task_name, job.queue_name, job.args)
-            ON CONFLICT (job_id) DO NOTHING;
-            PERFORM workrow.celery_write_v1(ARRAY[
-                CASE
-                    WHEN coalesce(CAST(job.args ->> 'ignore_result' AS boolean), false) THEN '{}'
-                    ELSE jsonb_build_object('results', jsonb_build_array(jsonb_build_object(
-                        'task_id', job.args ->> 'id', 'state', 'REVOKED', 'value', exception, 'lasts', lasts
-                    )))
-                END
-                || CASE
-                    WHEN job.args ->> 'group' IS NULL OR jsonb_typeof(job.args -> 'chord') IS DISTINCT FROM 'object' THEN '{}'
-                    ELSE jsonb_build_object('parts', jsonb_build_array(jsonb_build_object(
-                        'group_id', job.args ->> 'group', 'position', job.args -> 'group_index',
-                        'task_id', job.args ->> 'id', 'state', 'REVOKED', 'value', exception,
-                        'body', job.args -> 'chord', 'queue', job.queue_name
-                    )))
-                END
-            ]);
+            PERFORM workrow.celery_revoked_v1(job.id, job.task_name, job.queue_name, job.args, exception, lasts);
         END IF;
     END LOOP;
+    PERFORM set_config('workrow.celery_revokes', '', true);
     RETURN touched;
 END;
 $$

@@ -1,0 +1,1 @@
+DROP TRIGGER workrow_celery_cancelled ON workrow.history

@@ -1,0 +1,1 @@
+DROP FUNCTION workrow.celery_cancelled_v1, workrow.celery_revoked_v1
