@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
 
@@ -14,9 +14,9 @@ from benchmarks import report
 from benchmarks.bench import Bench
 from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Results
-from benchmarks.peers import OURS, PEERS, RAW, choose
+from benchmarks.peers import DOORS, OURS, PEERS, RAW, choose
 from benchmarks.server import Server
-from benchmarks.workloads import drain, enqueue, features, growth, idle, latency, upkeep, workflows
+from benchmarks.workloads import celery, drain, enqueue, features, growth, idle, latency, upkeep, workflows
 
 WORKLOADS: dict[str, Callable[[Bench], None]] = {
     "enqueue": enqueue.run,
@@ -24,6 +24,7 @@ WORKLOADS: dict[str, Callable[[Bench], None]] = {
     "growth": growth.run,
     "features": features.run,
     "workflows": workflows.run,
+    "celery": celery.run,
     "idle": idle.run,
     "wal": upkeep.wal,
     "prune": upkeep.prune,
@@ -33,12 +34,13 @@ SECONDS = 6.0
 SHORT_SECONDS = 1.5
 SHORT_SCALE = 0.1
 SHORT_PEERS = [name for name in PEERS if name != "pgqueuer-defaults"]
+BY_DEFAULT: dict[str | None, Iterable[str]] = {None: SHORT_PEERS, "celery": DOORS}
 FEW = (RAW, OURS, "procrastinate", "pgqueuer")
 
 
 @click.command()
 @click.argument("workload", required=False, type=click.Choice(["drain", *WORKLOADS]))
-@click.option("--peers", help=f"Comma-separated: {', '.join(PEERS)}.")
+@click.option("--peers", help=f"Comma-separated: {', '.join({**PEERS, **DOORS})}.")
 @click.option("--jobs", type=click.IntRange(min=1000), default=300_000, help="Jobs a drain has at most.")
 @click.option("--runs", type=click.IntRange(min=1), default=3, help="Runs of each case; the median counts.")
 @click.option(
@@ -73,7 +75,7 @@ def main(
     try:
         bench = Bench(
             server,
-            choose(peers.split(",") if peers else list(PEERS) if workload else SHORT_PEERS),
+            choose(peers.split(",") if peers else list(BY_DEFAULT.get(workload, PEERS))),
             results,
             runs,
             seconds or (SECONDS if workload else SHORT_SECONDS),

@@ -153,4 +153,4 @@ class Bench:
 
 def task_of(mode: Mode) -> str:
     """The no-op task of a mode."""
-    return "noop_sync" if mode == "sync" else "noop"
+    return {"sync": "noop_sync", "prefork": "noop_process", "kept": "noop_kept"}.get(mode, "noop")

@@ -6,7 +6,10 @@ from typing import Literal
 
 from benchmarks.figures import Results, ratio, short
 from benchmarks.peers import OURS, PEERS, RAW
-from benchmarks.workloads import drain, enqueue, features, growth, idle, upkeep, workflows
+from benchmarks.peers.base import Mode
+from benchmarks.peers.celery import CeleryAtItsBest
+from benchmarks.peers.door import Door
+from benchmarks.workloads import celery, drain, enqueue, features, growth, idle, upkeep, workflows
 
 Verdict = Literal["reached", "not reached", "not measured"]
 STOCK, PGQUEUER, GRAPHILE = "procrastinate", ("pgqueuer", "pgqueuer-defaults"), "graphile-worker"
@@ -82,6 +85,24 @@ def between(workload: str, case: str, base: str) -> Callable[[Results], float | 
     return lambda results: ratio(results.value(workload, case, OURS), results.value(workload, base, OURS))
 
 
+def against_celery(case: str) -> Callable[[Results], float | None]:
+    """The door's figure over Celery's best."""
+    return lambda results: ratio(
+        results.value("celery", case, Door.name), results.value("celery", case, CeleryAtItsBest.name)
+    )
+
+
+def door(mode: Mode) -> Callable[[Results], float | None]:
+    """`against_celery`, of a drain."""
+    return against_celery(celery.CASES[mode])
+
+
+def over_engine(mode: Mode) -> Callable[[Results], float | None]:
+    """The door's drain over that of plain jobs."""
+    case = celery.CASES[mode]
+    return lambda results: ratio(results.value("celery", case, Door.name), results.value("celery", case, OURS))
+
+
 GOALS = (
     Goal("drain, async, 1 process / raw SQL", against("drain", ASYNC, RAW), 0.6),
     Goal("drain, async, 1 process / pgqueuer's best", against("drain", ASYNC, *PGQUEUER), 2),
@@ -134,6 +155,14 @@ GOALS = (
     Goal("WAL a job, enqueue to history", ours("wal", upkeep.WAL), 1_200, "≤", "bytes"),
     Goal("prune 1,000,000 finished jobs", ours("prune", upkeep.PRUNE), 1, "<", "s", sized=True),
     Goal("worker start, 10 dead workers, 1,000,000 jobs", ours("start", upkeep.START), 1, "<", "s", sized=True),
+    Goal("Celery door, drain in processes / Celery's", door("prefork"), 2),
+    Goal("Celery door, drain in threads / Celery's", door("sync"), 5),
+    Goal("Celery door, drain in threads, results kept / Celery's", door("kept"), 5),
+    Goal("Celery door, drain of async tasks / Celery's of sync ones", door("drain"), 5),
+    Goal("Celery door, enqueue one by one / Celery's", against_celery(celery.SINGLE), 1),
+    Goal("Celery door, drain in processes / plain jobs", over_engine("prefork"), 0.85),
+    Goal("Celery door, drain in threads / plain jobs", over_engine("sync"), 0.85),
+    Goal("Celery door, drain of async tasks / plain jobs", over_engine("drain"), 0.85),
     Goal("idle worker", ours("idle", idle.STATEMENTS), 1, "≤", "statements/s"),
     Goal("memory growth over 200,000 jobs", ours("idle", idle.MEMORY), 20, "≤", "MB", sized=True),
 )

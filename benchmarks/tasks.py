@@ -18,6 +18,17 @@ def noop_sync() -> None:
     marks.tick()
 
 
+@app.task(name="noop_process", queue="bench", run_in="process")
+def noop_process() -> None:
+    marks.tick()
+
+
+@app.task(name="noop_kept", queue="bench", results=True)
+def noop_kept() -> int:
+    marks.tick()
+    return 1
+
+
 @app.task(name="keyed", queue="bench")
 async def keyed(tenant: int) -> None:
     marks.tick()

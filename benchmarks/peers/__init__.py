@@ -4,18 +4,21 @@ from collections.abc import Sequence
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.peers.base import Peer
-from benchmarks.peers.celery import Celery
+from benchmarks.peers.celery import Celery, CeleryAtItsBest
+from benchmarks.peers.door import Door
 from benchmarks.peers.graphile import Graphile
 from benchmarks.peers.ours import Workrow
 from benchmarks.peers.pgqueuer import PgQueuer, PgQueuerDefaults
 from benchmarks.peers.procrastinate import Procrastinate
 from benchmarks.peers.raw import Raw
 
-__all__ = ["OURS", "PEERS", "RAW", "Peer", "choose"]
+__all__ = ["DOORS", "OURS", "PEERS", "RAW", "Peer", "choose"]
 
 PEERS: dict[str, type[Peer]] = {
     peer.name: peer for peer in (Raw, Workrow, Procrastinate, PgQueuer, PgQueuerDefaults, Graphile, Celery)
 }
+DOORS: dict[str, type[Peer]] = {peer.name: peer for peer in (Workrow, Door, CeleryAtItsBest)}
+"""Whom the workload ``celery`` is about; a task that is declared as Celery's is another thing than a plain job."""
 OURS = Workrow.name
 RAW = Raw.name
 
@@ -26,7 +29,8 @@ def choose(names: Sequence[str]) -> list[Peer]:
     Raises:
         BenchmarkError: there is none of that name.
     """
-    unknown = set(names) - set(PEERS)
+    known = {**PEERS, **DOORS}
+    unknown = set(names) - set(known)
     if unknown:
-        raise BenchmarkError(f"no peer {', '.join(sorted(unknown))}: there are {', '.join(PEERS)}")
-    return [peer() for name, peer in PEERS.items() if name in names]
+        raise BenchmarkError(f"no peer {', '.join(sorted(unknown))}: there are {', '.join(known)}")
+    return [peer() for name, peer in known.items() if name in names]

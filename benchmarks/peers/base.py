@@ -13,8 +13,15 @@ from benchmarks.errors import NotRun
 from benchmarks.processes import ROOT
 
 PROGRAMS = ROOT / "benchmarks" / "programs"
-Mode = Literal["drain", "sync", "latency"]
+Mode = Literal["drain", "sync", "prefork", "kept", "latency"]
 Case = Literal["finished", "scheduled", "backlog", "locks", "other queue"]
+NOT_THERE: dict[Mode, str] = {
+    "drain": "it has no async tasks",
+    "sync": "it has no threads for tasks",
+    "prefork": "it has no processes for tasks",
+    "kept": "it keeps no results",
+    "latency": "nothing wakes it up",
+}
 
 
 class Peer(ABC):
@@ -24,6 +31,7 @@ class Peer(ABC):
         name: as on the command line.
         version: of the package.
         settings: what it runs with, per mode: a line of the table. A mode that is missing cannot be measured.
+            "drain" is of async tasks, "sync" of sync ones in threads, "prefork" in processes, "kept" with results.
         bulk: what its ``bulk`` call does.
         finished: a query for how many jobs above the id ``%(after)s`` ended, committed.
         seeds: statements that fill its tables for a case of ``growth``, with ``%(rows)s``.
@@ -71,7 +79,7 @@ class Peer(ABC):
     def require(self, mode: Mode) -> str:
         """Its settings for a mode. Raises NotRun if it has no such thing."""
         if mode not in self.settings:
-            raise NotRun({"sync": "it has no threads for tasks", "latency": "nothing wakes it up"}[mode])
+            raise NotRun(NOT_THERE[mode])
         return self.settings[mode]
 
     def stop(self) -> None:  # noqa: B027 - most have nothing to stop

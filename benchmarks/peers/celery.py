@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,6 +14,11 @@ from benchmarks.peers.base import PROGRAMS, Mode, Peer, beside
 from benchmarks.processes import Process, wait_until
 
 _ALWAYS = "acks_late, prefetch 1000, no results; Redis appendonly everysec"
+POOLS: dict[Mode, list[str]] = {
+    "sync": ["--pool", "threads", "--concurrency", "10"],
+    "kept": ["--pool", "threads", "--concurrency", "10"],
+    "prefork": ["--pool", "prefork", "--concurrency", "2"],
+}
 
 
 class Celery(Peer):
@@ -27,6 +32,7 @@ class Celery(Peer):
         "latency": f"pool solo, {_ALWAYS}",
     }
     bulk = "apply_async in a loop"
+    durable: ClassVar[Sequence[str]] = ("--appendonly", "yes", "--appendfsync", "everysec", "--save", "")
     uses_postgres = False
 
     def __init__(self) -> None:
@@ -43,8 +49,7 @@ class Celery(Peer):
         self.stop()
         self._directory = Path(tempfile.mkdtemp(prefix="workrow-bench-redis-"))
         files = ["--dir", str(self._directory), "--unixsocket", str(self._socket)]
-        durable = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
-        self._server = Process([self._redis, "--port", "0", *files, *durable], {})
+        self._server = Process([self._redis, "--port", "0", *files, *self.durable], {})
         wait_until(lambda: self._ask("PING") == "PONG", "redis-server", [self._server], 10)
 
     def env(self, url: str) -> dict[str, str]:
@@ -55,9 +60,8 @@ class Celery(Peer):
         return [str(self._python), str(PROGRAMS / "celery_tasks.py"), *arguments]
 
     def worker(self, mode: Mode) -> list[str]:
-        pool = ["--pool", "threads", "--concurrency", "10"] if mode == "sync" else ["--pool", "solo"]
+        pool = POOLS.get(mode, ["--pool", "solo"])
         quiet = ["--loglevel", "warning", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-
         return [beside(self._python, "celery"), "--app", "celery_tasks", "worker", *pool, *quiet]
 
     def count_finished(self, connection: psycopg.Connection, after: int, total: int) -> int:
@@ -82,3 +86,20 @@ class Celery(Peer):
             [self._redis_cli, "-s", str(self._socket), *words], capture_output=True, text=True, check=False
         )
         return asked.stdout.strip()
+
+
+class CeleryAtItsBest(Celery):
+    """As fast as it goes: acknowledged before it runs, a Redis that writes nothing to disk, and nothing that talks."""
+
+    name = "celery-best"
+    _BEST = "acks early, prefetch 1000, Redis in memory only, no events, gossip, mingle or heartbeats"
+    settings: ClassVar[Mapping[Mode, str]] = {
+        "drain": f"pool solo, no results; {_BEST}",
+        "sync": f"pool threads, concurrency 10, no results; {_BEST}",
+        "prefork": f"pool prefork, concurrency 2, no results; {_BEST}",
+        "kept": f"pool threads, concurrency 10, results in Redis; {_BEST}",
+    }
+    durable: ClassVar[Sequence[str]] = ("--appendonly", "no", "--save", "")
+
+    def env(self, url: str) -> dict[str, str]:
+        return {**super().env(url), "BENCHMARK_ACKS": "early"}

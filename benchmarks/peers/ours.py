@@ -35,7 +35,7 @@ class Workrow(Peer):
 
     name = "workrow"
     version = workrow.__version__
-    settings: ClassVar[Mapping[Mode, str]] = {"drain": "defaults", "sync": "defaults", "latency": "defaults"}
+    settings: ClassVar[Mapping[Mode, str]] = dict.fromkeys(("drain", "sync", "prefork", "kept", "latency"), "defaults")
     bulk = "COPY (task.enqueue_copy)"
     last_id = "SELECT greatest((SELECT max(id) FROM procrastinate_jobs), (SELECT max(id) FROM workrow.history), 0)"
     finished = "SELECT count(*) FROM workrow.history WHERE id > %(after)s"

@@ -7,10 +7,11 @@ import marks
 import protocol
 from celery import Celery
 
-app = Celery("bench", broker=os.environ["BENCHMARK_REDIS_URL"])
+URL = os.environ["BENCHMARK_REDIS_URL"]
+app = Celery("bench", broker=URL, backend=URL)
 app.conf.update(
     task_ignore_result=True,
-    task_acks_late=True,
+    task_acks_late=os.environ.get("BENCHMARK_ACKS") != "early",
     worker_prefetch_multiplier=int(os.environ.get("BENCHMARK_PREFETCH", "1000")),
     task_default_queue="bench",
     broker_connection_retry_on_startup=True,
@@ -28,6 +29,17 @@ def noop_sync() -> None:
     marks.tick()
 
 
+@app.task(name="noop_process")
+def noop_process() -> None:
+    marks.tick()
+
+
+@app.task(name="noop_kept", ignore_result=False)
+def noop_kept() -> int:
+    marks.tick()
+    return 1
+
+
 @app.task(name="ping")
 def ping(sent: float) -> None:
     marks.ping(sent)
@@ -35,7 +47,7 @@ def ping(sent: float) -> None:
 
 class Client:
     async def open(self) -> None:
-        self._tasks = {"noop": noop, "noop_sync": noop_sync}
+        self._tasks = {each.name: each for each in (noop, noop_sync, noop_process, noop_kept)}
         self._producer = app.amqp.producer_pool.acquire(block=True)
 
     async def close(self) -> None:

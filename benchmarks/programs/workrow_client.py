@@ -17,7 +17,10 @@ class Client:
     async def open(self) -> None:
         self._tasks: dict[str, Any] = {
             task.name: task
-            for task in (tasks.noop, tasks.noop_sync, tasks.keyed, tasks.limited, tasks.unique, tasks.rated)
+            for task in (
+                *(tasks.noop, tasks.noop_sync, tasks.noop_process, tasks.noop_kept, tasks.keyed, tasks.limited),
+                *(tasks.unique, tasks.rated),
+            )
         }
         self._number = itertools.count()
         self._opened = tasks.app.open_async()
