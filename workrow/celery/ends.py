@@ -93,7 +93,7 @@ def _end(app: Any, task: Any, request: Context, box: outbox.Outbox, propagate: b
     collecting = nullcontext if request.is_eager else partial(outbox.into, box)
     try:
         task.before_start(request.id, request.args, request.kwargs)
-        value = task.call(*request.args, **request.kwargs)
+        value = task.called(request)
     except BaseException as error:
         if request.is_eager and not isinstance(error, Exception):
             raise

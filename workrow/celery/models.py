@@ -45,17 +45,28 @@ class Models:
         returned = self._hints.get("return", self._signature.return_annotation)
         returned = _of_optional(returned) or returned
 
-        @wraps(run)
-        def validating(*args: Any, **kwargs: Any) -> Any:
-            bound = self._signature.bind(*args, **kwargs)
-            for name, value in bound.arguments.items():
+        def bound(args: Any, kwargs: Any) -> inspect.BoundArguments:
+            found = self._signature.bind(*args, **kwargs)
+            for name, value in found.arguments.items():
                 if (model := self._of(name, value)) is not None:
-                    bound.arguments[name] = self._made(model, value)
-            value = run(*bound.args, **bound.kwargs)
+                    found.arguments[name] = self._made(model, value)
+            return found
+
+        def dumped(value: Any) -> Any:
             fits = isinstance(value, self._model) and isinstance(returned, type) and isinstance(value, returned)
             return value.model_dump(**self._dump) if fits else value
 
-        return validating
+        @wraps(run)
+        def validating(*args: Any, **kwargs: Any) -> Any:
+            given = bound(args, kwargs)
+            return dumped(run(*given.args, **given.kwargs))
+
+        @wraps(run)
+        async def validating_async(*args: Any, **kwargs: Any) -> Any:
+            given = bound(args, kwargs)
+            return dumped(await run(*given.args, **given.kwargs))
+
+        return validating_async if inspect.iscoroutinefunction(run) else validating
 
     def dumped(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """The arguments of a call, with dicts in place of models from which the task gets equal ones."""

@@ -3,11 +3,12 @@
 import inspect
 import threading
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
+from types import CoroutineType
 from typing import Any
 from uuid import uuid4
 
-from workrow.celery import eager
+from workrow.celery import coroutines, eager
 from workrow.celery.again import Again
 from workrow.celery.attributes import Attributes
 from workrow.celery.canvas.many import chunks, xmap, xstarmap
@@ -57,6 +58,13 @@ class Task(Attributes, Hooks, Again):
     def call(self) -> Callable[..., Any]:
         """What a worker calls: ``run``, unless a subclass has a ``__call__``."""
         return self.run if type(self).__call__ is Task.__call__ else self
+
+    def called(self, request: Context) -> Any:
+        """What `call` comes to with the arguments of a request, and a coroutine that it returns."""
+        value = self.call(*request.args, **request.kwargs)
+        if isinstance(value, CoroutineType):
+            return coroutines.ended(value, partial(self.push_request, request), self.pop_request)
+        return value
 
     def add_trail(self, result: Any) -> Any:
         if self.trail:

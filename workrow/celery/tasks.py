@@ -1,7 +1,9 @@
 """Functions become tasks."""
 
+import inspect
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -54,10 +56,10 @@ def _retry_by_itself(task: Any) -> None:
     most = float(getattr(task, "retry_backoff_max", 600))
     jitter = bool(getattr(task, "retry_jitter", True))
 
-    @wraps(run)
-    def retrying(*args: Any, **kwargs: Any) -> Any:
+    @contextmanager
+    def retries() -> Iterator[None]:
         try:
-            return run(*args, **kwargs)
+            yield
         except (Ignore, Retry):
             raise
         except never:
@@ -68,4 +70,14 @@ def _retry_by_itself(task: Any) -> None:
                 options["countdown"] = backoff_seconds(int(max(1.0, backoff)), task.request.retries, most, jitter)
             raise task.retry(exc=error, **options)  # noqa: B904 - it is the reason already
 
-    task.run = retrying
+    @wraps(run)
+    def retrying(*args: Any, **kwargs: Any) -> Any:
+        with retries():
+            return run(*args, **kwargs)
+
+    @wraps(run)
+    async def retrying_async(*args: Any, **kwargs: Any) -> Any:
+        with retries():
+            return await run(*args, **kwargs)
+
+    task.run = retrying_async if inspect.iscoroutinefunction(run) else retrying
