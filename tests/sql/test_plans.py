@@ -102,7 +102,7 @@ def test_what_comes_back_is_claimed_in_order_without_a_sort_of_all(plan: str, la
     large.execute(
         """INSERT INTO procrastinate_jobs (queue_name, task_name, scheduled_at, staged_at)
            SELECT 'q1', 't', at, at FROM generate_series(1, 20000) AS n,
-                LATERAL (SELECT now() - n * interval '1 s' AS at)"""
+                LATERAL (SELECT now() - n * interval '1 s' AS at) AS due"""
     )
     large.execute("ANALYZE procrastinate_jobs")
     large.execute(f"SET LOCAL plan_cache_mode = force_{plan}_plan")
