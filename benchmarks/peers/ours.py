@@ -35,7 +35,10 @@ class Workrow(Peer):
 
     name = "workrow"
     version = workrow.__version__
-    settings: ClassVar[Mapping[Mode, str]] = dict.fromkeys(("drain", "sync", "prefork", "kept", "latency"), "defaults")
+    settings: ClassVar[Mapping[Mode, str]] = {
+        **dict.fromkeys(("drain", "sync", "kept", "latency"), "defaults"),
+        "prefork": "run_in='process', --concurrency 2",
+    }
     bulk = "COPY (task.enqueue_copy)"
     last_id = "SELECT greatest((SELECT max(id) FROM procrastinate_jobs), (SELECT max(id) FROM workrow.history), 0)"
     finished = "SELECT count(*) FROM workrow.history WHERE id > %(after)s"
@@ -62,4 +65,5 @@ class Workrow(Peer):
 
     def worker(self, mode: Mode) -> list[str]:
         program = beside(Path(sys.executable), "procrastinate")
-        return [program, "--log-level", "warning", "--app=benchmarks.tasks.app", "worker", "--queues", "bench"]
+        slots = ["--concurrency", "2"] if mode == "prefork" else []
+        return [program, "--log-level", "warning", "--app=benchmarks.tasks.app", "worker", "--queues", "bench", *slots]

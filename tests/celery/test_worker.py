@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,31 @@ def test_calls_in_a_transaction_are_of_it(app: Celery, database_url: str, conn: 
         with using(mine):
             add.delay(1, 1)
     assert waiting(conn) == 1
+
+
+def test_a_single_call_is_written_as_one_of_many(app: Celery, conn: "psycopg.Connection[Any]") -> None:
+    app.control.revoke("revoked")
+    eta = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+    calls: list[dict[str, Any]] = [
+        {}, {"queue": "other", "priority": 7}, {"eta": eta}, {"countdown": 3600}, {"task_id": "revoked"},
+        {"expires": eta, "headers": {"a": [1, "b"]}, "link": add.s(1)},
+    ]  # fmt: skip
+    for options in calls:
+        add.apply_async((1, "\u20ac"), **{"task_id": "one", **options})
+    with app.together():
+        for options in calls:
+            add.apply_async((1, "\u20ac"), **{"task_id": "one", **options})
+    rows = conn.execute(
+        """SELECT queue_name, task_name, priority, args - 'eta', status, lock, args ? 'eta', scheduled_at
+        FROM procrastinate_jobs ORDER BY id"""
+    ).fetchall()
+    alone, together = rows[: len(calls)], rows[len(calls) :]
+    assert [row[:7] for row in alone] == [row[:7] for row in together]
+    due = [(one[7], other[7]) for one, other in zip(alone, together, strict=True)]
+    assert [at for at, _ in due if at is not None] == [eta, due[3][0]]
+    assert [at for _, at in due if at is not None] == [eta, due[3][1]]
+    assert abs(due[3][0] - due[3][1]).total_seconds() < 600
+    assert alone[4][3]["revoked"] is True
 
 
 def test_purge_deletes_what_waits(app: Celery, conn: "psycopg.Connection[Any]") -> None:

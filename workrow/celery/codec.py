@@ -97,6 +97,10 @@ def _revived(found: dict[str, Any]) -> Any:
     return decode(found["__value__"])
 
 
+_SIMPLE = frozenset({type(None), bool, int, str})
+"""What is the same after JSON as it was before: many values are, and need not go through it."""
+
+
 # made once: json.dumps(default=…) makes an encoder for each call, which takes longer than to write a small value
 _encode = json.JSONEncoder(default=_plain).encode
 
@@ -125,12 +129,24 @@ def loads(text: str | bytes) -> Any:
         raise DecodeError(error) from error
 
 
+def _is_simple(value: Any) -> bool:
+    """One of the small values that are the same after JSON; a number of thousands of digits is refused by it."""
+    return type(value) in _SIMPLE and (type(value) is not int or value.bit_length() < 64)
+
+
+def encoded(value: Any) -> Any:
+    """What whoever reads the JSON of a value will have. Raises EncodeError."""
+    return value if _is_simple(value) else loads(dumps(value))
+
+
 def pack(value: Any) -> Any:
     """The JSON of a value as jsonb keeps it, of dicts, lists, text, numbers, bools and None: see the top of this file.
 
     Raises:
         EncodeError: it holds something that cannot be stored; its argument is the error that says so.
     """
+    if _is_simple(value) and type(value) is not str:
+        return value
     text = dumps(value)
     try:
         return _packed(json.loads(text))
@@ -144,6 +160,13 @@ def unpack(stored: Any) -> Any:
     Raises:
         DecodeError: it is not what ``pack`` makes; its argument is the error that says so.
     """
+    kind = type(stored)
+    if kind in _SIMPLE:
+        return stored
+    if kind is list and _SIMPLE.issuperset(map(type, stored)):
+        return stored[:]
+    if kind is dict and not stored:
+        return {}
     try:
         return json.loads(json.dumps(stored), object_hook=_unpacked)
     except DecodeError:

@@ -1,7 +1,6 @@
 """The app and the task of the moment."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any, Protocol
 from weakref import WeakSet
@@ -52,12 +51,19 @@ def current_worker_task() -> Any:
     return _task.get()
 
 
-@contextmanager
-def running(task: Any, app: Any) -> Iterator[None]:
+class running:
     """For as long as the task runs."""
-    tokens = _task.set(task), _app.set(app)
-    try:
-        yield
-    finally:
-        _task.reset(tokens[0])
-        _app.reset(tokens[1])
+
+    __slots__ = ("_set", "_tokens")
+
+    def __init__(self, task: Any, app: Any) -> None:
+        self._set = task, app
+
+    def __enter__(self) -> None:
+        task, app = self._set
+        self._tokens = _task.set(task), _app.set(app)
+
+    def __exit__(self, *_: object) -> None:
+        of_task, of_app = self._tokens
+        _task.reset(of_task)
+        _app.reset(of_app)

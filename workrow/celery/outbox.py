@@ -38,24 +38,27 @@ def together(write: Callable[[dict[str, Any]], object]) -> Iterator[None]:
         write(box.effects)
 
 
-@contextmanager
-def into(box: Outbox | None) -> Iterator[None]:
+class into:
     """What is sent inside goes into this one; None: is written at once."""
-    token = _open.set(box)
-    try:
-        yield
-    finally:
-        _open.reset(token)
+
+    __slots__ = ("_box", "_token")
+    _variable = _open
+
+    def __init__(self, box: Outbox | None) -> None:
+        self._box = box
+
+    def __enter__(self) -> None:
+        self._token = self._variable.set(self._box)
+
+    def __exit__(self, *_: object) -> None:
+        self._variable.reset(self._token)
 
 
-@contextmanager
-def of_run(box: Outbox) -> Iterator[None]:
+class of_run(into):
     """Inside, a task runs; what its end is to send goes into this one."""
-    token = _of_run.set(box)
-    try:
-        yield
-    finally:
-        _of_run.reset(token)
+
+    __slots__ = ()
+    _variable = _of_run
 
 
 @contextmanager

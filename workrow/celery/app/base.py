@@ -236,7 +236,7 @@ class Celery(Sends, Discovers, Periodic, Runs):
 
     def encoded(self, value: Any) -> Any:
         """A value as whoever reads the result will have it. Raises EncodeError."""
-        return codec.loads(codec.dumps(value))
+        return codec.encoded(value)
 
     def signature(self, *args: Any, **options: Any) -> Any:
         options["app"] = self

@@ -27,7 +27,10 @@ LOG = "WORKROW_CELERY_LOG"
 """The one that tells it where to log: a level and a path, as JSON."""
 JOIN = "workrow.celery.join"
 """The task that sends the body of a chord."""
+NOTHING = "{}"
+"""The JSON of a sequel that is none."""
 _served: list[Any] = []
+_tracked: dict[str, bool] = {}
 _served_here: ContextVar[Any] = ContextVar("served", default=None)
 
 
@@ -50,6 +53,7 @@ class Answer(NamedTuple):
 def serve(app: Any) -> None:
     """Calls in this process are of this app's tasks; of several workers in one, each has its own."""
     _served[:] = [app]
+    _tracked.clear()
     _served_here.set(app)
 
 
@@ -83,15 +87,20 @@ def run_call(**told: Any) -> Answer:
     if name == JOIN:
         return _join(app, *request.args)
     task = app.tasks[name]
-    if task.track_started and not ignores_result(task, request):
+    if (tracks := _tracked.get(name)) is None:
+        tracks = _tracked[name] = bool(task.track_started)  # a setting, which is slow to ask for each call
+    if tracks and not ignores_result(task, request):
         app.backend.store(request.id, states.STARTED, {"pid": os.getpid(), "hostname": request.hostname})
-    with limited(soft):
+    if soft is None:
         end = ends.run(app, task, request)
-    sequel = json.dumps(end.box.effects)
+    else:
+        with limited(soft):
+            end = ends.run(app, task, request)
+    sequel = json.dumps(end.box.effects) if end.box.effects else NOTHING
     if end.error is None or end.state not in (states.FAILURE, states.REJECTED):
         return Answer(end.state, sequel)
     if getattr(end.error, "requeue", False) and end.state == states.REJECTED:
-        return Answer(end.state, "{}", again=True)
+        return Answer(end.state, NOTHING, again=True)
     return Answer(end.state, sequel, failure_of(end.error, attempt))
 
 

@@ -16,7 +16,7 @@ from workrow.arguments.payload import Misfit
 from workrow.celery import ends, foreign_errors, hooks, outbox, signals, states
 from workrow.celery.exceptions import TaskRevokedError
 from workrow.celery.message import delivery_of, request_of
-from workrow.celery.worker.calls import JOIN, Answer, failure_of, join_failed
+from workrow.celery.worker.calls import JOIN, NOTHING, Answer, failure_of, join_failed
 from workrow.celery.worker.pacing import Pace
 from workrow.declare.execution import RunLimits
 from workrow.errors import ProcessCrashed, TimeLimitExceeded
@@ -61,6 +61,7 @@ class Door:
         self._hostname = hostname
         self._in_process = in_process
         self._revoked = revoked
+        self._conf_limits = app.conf.task_soft_time_limit, app.conf.task_time_limit
         self._paces: dict[str, Pace] = {}
         self.active: dict[int, Active] = {}
         self.totals: Counter[str] = Counter()
@@ -116,7 +117,9 @@ class Door:
         if answer.error is not None:
             return Outcome(claimed, "failed", error=answer.error, sequel=answer.sequel)
         status = "aborted" if answer.state == states.REVOKED else "succeeded"
-        return Outcome(claimed, status, sequel=answer.sequel)
+        # an end that nothing follows from is one as any other's
+        sequel = None if answer.sequel == NOTHING and status == "succeeded" else answer.sequel
+        return Outcome(claimed, status, sequel=sequel)
 
     def _known(self, claimed: Claimed, told: dict[str, Any], soft: float | None) -> dict[str, Any]:
         return {
@@ -130,8 +133,8 @@ class Door:
     def _limits(self, name: str, told: dict[str, Any]) -> tuple[float | None, float | None]:
         hard, soft = told.get("timelimit") or (None, None)
         task = None if name == JOIN else self._app.tasks[name]
-        soft = soft or getattr(task, "soft_time_limit", None) or self._app.conf.task_soft_time_limit
-        hard = hard or getattr(task, "time_limit", None) or self._app.conf.task_time_limit
+        soft = soft or getattr(task, "soft_time_limit", None) or self._conf_limits[0]
+        hard = hard or getattr(task, "time_limit", None) or self._conf_limits[1]
         return soft, hard
 
     def _refused(self, claimed: Claimed, told: dict[str, Any]) -> str | None:
