@@ -14,7 +14,7 @@ from workrow.celery import Celery, chain, current
 from workrow.celery.foreign_errors import SoftTimeLimitExceeded
 
 REPOSITORY = Path(__file__).parents[2]
-SECONDS = 30
+SECONDS = 90
 tasks: Any = async_app
 
 
