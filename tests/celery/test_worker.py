@@ -18,10 +18,12 @@ import pytest
 from tests.celery import worker_app
 from tests.celery.worker_app import add as add_task
 from tests.celery.worker_app import again, catches, die, die_late, fail, fails_unheard, old_errback, says, sleep, xsum
-from workrow import sql
-from workrow.celery import Celery, chain, chord, current, group, using
+from workrow import Limit, Rate, sql
+from workrow.celery import Celery, chain, chord, current, group, signals, using
 from workrow.celery.exceptions import ChordError, EncodeError, TaskRevokedError
 from workrow.celery.foreign_errors import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
+from workrow.celery.result import AsyncResult
+from workrow.errors import OptionError
 
 REPOSITORY = Path(__file__).parents[2]
 SECONDS = 30
@@ -42,9 +44,9 @@ def app(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
 
 
 @contextmanager
-def worker(database_url: str, *words: str) -> Iterator[None]:
+def worker(database_url: str, *words: str, module: str = "tests.celery.worker_app") -> Iterator[None]:
     """A worker by its command; it ends in order."""
-    command = [sys.executable, "-m", "workrow.celery", "-A", "tests.celery.worker_app", "worker", "-c", "2", *words]
+    command = [sys.executable, "-m", "workrow.celery", "-A", module, "worker", "-c", "2", *words]
     process = subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, "DATABASE_URL": database_url})
     try:
         yield
@@ -278,3 +280,81 @@ def test_a_stopping_worker_gives_back_what_does_not_end_in_time(
         call = sleep.delay(600)
         until(lambda: conn.execute("SELECT FROM procrastinate_jobs WHERE status = 'doing'").rowcount == 1)
     assert conn.execute("SELECT status, args ->> 'id' FROM procrastinate_jobs").fetchall() == [("todo", call.id)]
+
+
+@pytest.mark.parametrize(
+    "words", [("tests.celery.worker_entry:app",), ("tests.celery.worker_app", "-I", "tests.celery.worker_entry")]
+)
+def test_child_processes_import_what_the_command_names(app: Celery, database_url: str, words: tuple[str, ...]) -> None:
+    with worker(database_url, *words[1:], module=words[0]):
+        assert app.send_task("entered").get(timeout=SECONDS) == ["entered"]
+        lost = app.send_task("only_here", queue="celery")
+        assert isinstance(raised(lambda: lost.get(timeout=SECONDS)), WorkerLostError), "it ends"
+    if not words[1:]:
+        with psycopg.connect(database_url) as connection:
+            rows = connection.execute("SELECT status FROM workrow.jobs WHERE task = 'from_ready'").fetchall()
+            assert rows == [("succeeded",)]
+
+
+def test_a_result_is_told_in_whatever_queue_its_call_was(app: Celery, database_url: str) -> None:
+    with worker(database_url, "-Q", "other", "-I", "tests.celery.worker_entry"):
+        lost = app.send_task("only_here", queue="other")
+        assert isinstance(raised(lambda: lost.get(timeout=SECONDS)), WorkerLostError)
+
+
+def test_names_that_no_row_can_have(app: Celery) -> None:
+    for call in (
+        lambda: add.apply_async((1, 2), queue="q" * 129),
+        lambda: app.send_task("t" * 129),
+        lambda: app.send_task("t\0"),
+        lambda: add.apply_async((1, 2), task_id="a\0b"),
+    ):
+        assert "128 characters, none of them NUL" in str(raised(call))
+    assert app.AsyncResult("a\0b").state == "PENDING"
+
+
+def test_limits_of_the_door(database_url: str) -> None:
+    app = Celery("limited", broker=database_url, set_as_current=False)
+
+    @app.task(name="export", limits=[Limit(2, key="customer"), Rate("100/m")], queue="exports")
+    def export(customer: int, much: int = 1) -> None: ...
+
+    export.delay(7)
+    export.delay(customer=8)
+    export.apply_async((9,), queue="more")
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute("SELECT line FROM procrastinate_jobs ORDER BY id").fetchall()
+    assert [json.loads(line) for (line,) in rows] == [
+        ["exports", "export", "export/customer=7", "export"],
+        ["exports", "export", "export/customer=8", "export"],
+        ["more", "export", "export/customer=9", "export"],
+    ]
+    with pytest.raises(OptionError, match="key names no argument"):
+        app.task(name="wrong", limits=Limit(1, key="nothing"))(lambda: None).delay()
+    app.close()
+
+
+def test_classes_of_results_are_the_apps(app: Celery) -> None:
+    saved = app.GroupResult("group", [app.AsyncResult("one")]).save()
+    assert app.GroupResult.restore("group") == saved
+    assert isinstance(app.AsyncResult("one"), app.AsyncResult)
+    assert isinstance(app.AsyncResult("one"), AsyncResult)
+
+
+def test_publishing_signals_have_what_a_message_has(app: Celery, database_url: str) -> None:
+    told: dict[str, Any] = {}
+
+    @signals.before_task_publish.connect(weak=False)
+    def note(sender: str, headers: dict[str, Any], body: Any, **more: Any) -> None:
+        told.update(headers=headers, body=body)
+
+    try:
+        add.apply_async((1,), {"y": 2}, countdown=5, shadow="s", time_limit=4, link=add.s(1))
+    finally:
+        signals.before_task_publish.disconnect(note)
+    assert told["body"][:2] == ((1,), {"y": 2})
+    assert told["body"][2]["callbacks"][0]["task"] == "add"
+    expected = {"argsrepr": "(1,)", "kwargsrepr": "{'y': 2}", "expires": None, "group": None, "group_index": None}
+    expected |= {"shadow": "s", "timelimit": [4, None], "stamps": {}, "retries": 0, "parent_id": None}
+    assert {key: told["headers"][key] for key in expected} == expected
+    assert told["headers"]["eta"] is not None

@@ -55,7 +55,7 @@ def test_nothing_is_notified_without_a_look_whether_there_is_room() -> None:
     notifying = {
         path.name: text for path, text in texts.items() if re.search(r"pg_notify\(|\bNOTIFY [a-z]", _code(text))
     }
-    assert len(notifying) == 8, [*notifying]
+    assert len(notifying) == 10, [*notifying]
     assert not [name for name, text in notifying.items() if "room_to_notify" not in text]
 
 

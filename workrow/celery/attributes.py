@@ -46,6 +46,8 @@ class Attributes:
         typing: whether calls whose arguments do not fit are refused where they are made.
         trail: whether results know the tasks that this one has called.
         rate_limit: such as ``"10/m"``: over all workers.
+        limits: `workrow.Limit` and `workrow.Rate`, one or several: how many of its calls run at a time, or start in a
+            time, for each value of an argument if they have a key; over all workers. Celery has no such option.
         time_limit, soft_time_limit: seconds.
         expires: seconds, or a time, after which its calls do not start.
         acks_late, reject_on_worker_lost: with both, a call whose process dies runs again; otherwise it has failed.
@@ -70,6 +72,7 @@ class Attributes:
     soft_time_limit: float | None = None
     throws: tuple[type[BaseException], ...] = ()
     serializer: Any = FromSettings("task_serializer")
+    limits: Any = ()
     rate_limit: Any = FromSettings("task_default_rate_limit")
     priority: Any = FromSettings("task_default_priority")
     track_started: Any = FromSettings("task_track_started")
@@ -122,9 +125,23 @@ class Attributes:
         """The options that its calls start from."""
         return {name: value for name in OF_CALLS if (value := getattr(self, name)) is not None}
 
-    def line_in(self, queue: str) -> str | None:
-        """Where its calls in this queue wait for their turn; None: it has no ``rate_limit``."""
-        return None if not self.rate_limit else self._line.of(queue, {})
+    def limits_told(self) -> list[Any]:
+        """What its calls are limited by, ``rate_limit`` first."""
+        limits = [*self.limits] if isinstance(self.limits, list | tuple) else [self.limits]
+        return [rate_of(self.rate_limit), *limits] if self.rate_limit else limits
+
+    def line_in(self, queue: str, args: Any = (), kwargs: Any = None) -> str | None:
+        """Where a call of these arguments in this queue waits for its turn; None: nothing limits it."""
+        if not (self.rate_limit or self.limits):
+            return None
+        line, parameters = self._line
+        if not line.has_keys:
+            return str(line.of(queue, {}))
+        try:
+            arguments = parameters.bind_partial(*(args or ()), **(kwargs or {})).arguments
+        except TypeError:  # they do not fit, which the call itself will tell
+            arguments = dict(kwargs or {})
+        return str(line.of(queue, arguments))
 
     @cached_property
     def _line(self) -> Any:
@@ -132,4 +149,7 @@ class Attributes:
 
         from workrow.declare.limits import Line
 
-        return Line(self.name, self.queue or "", rate_of(self.rate_limit), signature(lambda: None))
+        parameters = signature(self.run)  # type: ignore[attr-defined]
+        return Line(
+            self.name, self.queue or self.app.conf.task_default_queue, self.limits_told(), parameters
+        ), parameters

@@ -34,12 +34,13 @@ class Backend:
     # ---------------------------------------------------------------- one task
 
     def meta(self, task_id: str) -> dict[str, Any]:
-        rows = self._database.run("celery_meta", id=str(task_id))
+        # text in PostgreSQL has no NUL: nothing can be known of such an id
+        rows = [] if "\0" in str(task_id) else self._database.run("celery_meta", id=str(task_id))
         return _meta(task_id, *rows[0]) if rows else nothing_of(task_id)
 
     def metas(self, task_ids: list[str]) -> dict[str, dict[str, Any]]:
         """Those of many."""
-        rows = self._database.run("celery_metas", ids=[str(each) for each in task_ids])
+        rows = self._database.run("celery_metas", ids=[str(each) for each in task_ids if "\0" not in str(each)])
         known = {row[0]: _meta(*row) for row in rows}
         return {each: known.get(each) or nothing_of(each) for each in task_ids}
 

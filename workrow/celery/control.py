@@ -148,6 +148,15 @@ class Control:
         """Run so many fewer calls at a time; what runs goes on."""
         return self._tell("pool_shrink", destination, told, n=n)
 
+    def autoscale(self, max: int, min: int, destination: Sequence[str] | None = None, **told: Any) -> Any:
+        """Workers reply that it is off: slots cost nothing while they are idle."""
+        return self._tell("autoscale", destination, told, max=max, min=min)
+
+    def pool_restart(self, destination: Sequence[str] | None = None, **told: Any) -> Any:
+        """Workers reply that it is off: start them anew."""
+        told = {name: value for name, value in told.items() if name not in ("modules", "reload", "reloader")}
+        return self._tell("pool_restart", destination, told)
+
     def shutdown(self, destination: Sequence[str] | None = None, **told: Any) -> Any:
         """Stop, as after SIGTERM."""
         return self._tell("shutdown", destination, told)

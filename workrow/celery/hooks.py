@@ -1,6 +1,7 @@
 """What a task's own hooks, and whoever listens to signals, are told of its runs."""
 
 import logging
+from signal import SIGTERM
 from typing import Any
 
 from workrow.celery import signals, states
@@ -103,7 +104,11 @@ def revoked(task: Any, request: Context, why: str) -> None:
     """It does not run, or was ended: it is ``revoked``, ``expired`` or ``terminated``."""
     if signals.task_revoked.receivers:
         signals.task_revoked.send(
-            task, request=request, terminated=why == "terminated", signum=None, expired=why == "expired"
+            task,
+            request=request,
+            terminated=why == "terminated",
+            signum=SIGTERM if why == "terminated" else None,
+            expired=why == "expired",
         )
 
 

@@ -9,8 +9,12 @@ from workrow.celery import codec, current, outbox, signals
 from workrow.celery.exceptions import AlwaysEagerIgnored
 from workrow.celery.message import delay_of, due_of, message
 from workrow.celery.priorities import job_priority
-from workrow.celery.queues import Exchange, Queue
+from workrow.celery.publishing import headers_of, message_of
 from workrow.celery.store import Store
+from workrow.errors import brief
+
+NAME_MAX = 128
+"""Characters of the name of a task or queue: their columns are procrastinate's."""
 
 
 class Sends:
@@ -21,8 +25,9 @@ class Sends:
     router: Any
     store: Store
 
-    def AsyncResult(self, task_id: str, **options: Any) -> Any:
-        """The result of a call."""
+    @property
+    def AsyncResult(self) -> Any:
+        """The class of results, of this app."""
         raise NotImplementedError
 
     def together(self) -> AbstractContextManager[None]:
@@ -63,32 +68,31 @@ class Sends:
         options = self.router.route(options, name, args or (), kwargs or {}, task=task_type or self.tasks.get(name))
         told = message(task_id, args, kwargs, options)
         if signals.before_task_publish.receivers or signals.after_task_publish.receivers:
-            self._publish(name, told, options)
+            self._publish(name, told, args, kwargs, options)
         else:
-            self._put(name, told, options)
+            self._put(name, told, args, kwargs, options)
         handle = (result_cls or self.AsyncResult)(task_id)
         handle.ignored = bool(options.get("ignore_result"))
         if add_to_parent and parent is not None:
             parent.add_trail(handle)
         return handle
 
-    def _publish(self, name: str, told: dict[str, Any], options: dict[str, Any]) -> None:
+    def _publish(self, name: str, told: dict[str, Any], args: Any, kwargs: Any, options: dict[str, Any]) -> None:
         """`_put`, and who listens is told; headers that a receiver adds are sent along."""
-        embed = {key: told.get(key) for key in ("callbacks", "errbacks", "chain", "chord")}
-        headers = {**{key: value for key, value in told.items() if key not in embed}, "task": name, "lang": "py"}
-        headers |= options.get("headers") or {}
+        headers = headers_of(name, told, args, kwargs, options)
+        said = message_of(told, args, kwargs, options)
         known = set(headers)
-        queue = options["queue"]
-        said: dict[str, Any] = {"body": (told["args"], told["kwargs"], embed), "exchange": "", "routing_key": queue}
-        properties = {"correlation_id": told["id"], "priority": options.get("priority"), "delivery_mode": 2}
-        more = {"properties": properties, "declare": [Queue(queue, Exchange(queue), queue)], "retry_policy": {}}
-        signals.before_task_publish.send(sender=name, headers=headers, **said, **more)
+        signals.before_task_publish.send(sender=name, headers=headers, **said)
         if added := {key: value for key, value in headers.items() if key not in known}:
             told["headers"] = codec.pack({**(options.get("headers") or {}), **added})
-        self._put(name, told, options)
-        signals.after_task_publish.send(sender=name, headers=headers, **said)
+        self._put(name, told, args, kwargs, options)
+        sent = {key: said[key] for key in ("body", "exchange", "routing_key")}
+        signals.after_task_publish.send(sender=name, headers=headers, **sent)
 
-    def _put(self, name: str, told: dict[str, Any], options: dict[str, Any]) -> None:
+    def _put(self, name: str, told: dict[str, Any], args: Any, kwargs: Any, options: dict[str, Any]) -> None:
+        for kind, value in (("task", name), ("queue", options["queue"]), ("task_id", told["id"])):
+            if "\0" in value or (kind != "task_id" and len(value) > NAME_MAX):
+                raise ValueError(f"{kind}={brief(value)}: at most {NAME_MAX} characters, none of them NUL")
         call: dict[str, Any] = {"task": name, "queue": options["queue"], "args": told}
         priority = options.get("priority")
         if priority is None:
@@ -101,6 +105,6 @@ class Sends:
         elif options.get("countdown") is None and (due := due_of(options)) is not None:
             call["at"] = due.isoformat()
         task = self.tasks.get(name)
-        if task is not None and (line := task.line_in(options["queue"])) is not None:
+        if task is not None and (line := task.line_in(options["queue"], args, kwargs)) is not None:
             call["line"] = line
         outbox.put("calls", call, self.store.write)

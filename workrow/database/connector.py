@@ -5,7 +5,7 @@ import selectors
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 
 import procrastinate
 import psycopg
@@ -146,13 +146,12 @@ class Connector(procrastinate.PsycopgConnector):
         await super().execute_query_async(ours(query), **arguments)
 
     async def execute_query_one_async(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
-        """See procrastinate; its reads see history too, and ``@app.periodic`` waits for nobody's open transaction for
-        long."""
+        """See procrastinate; reads see history, and ``@app.periodic`` waits shortly for others' open transactions."""
         if query == queries["defer_periodic_job"]:
             pool, params = await self.opened(), self._wrap_json(arguments)
             async with wrap_exceptions():
                 rows = await run_bounded(pool, ours(query), params, PERIODIC_PATIENCE_MS, row_factory=dict_row)
-            return cast("dict[str, Any]", rows[0])
+            return rows[0]  # type: ignore[no-any-return]
         return await super().execute_query_one_async(ours(query), **arguments)  # type: ignore[no-any-return]
 
     async def execute_query_all_async(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:

@@ -1461,7 +1461,7 @@ BEGIN
     BEGIN
         INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, scheduled_at, line, version, args)
         VALUES (
-            hook.queue_name, hook.hook_name, hook.priority, hook.lock, hook.scheduled_at, hook.line, hook.version,
+            coalesce(nullif(hook.queue_name, 'workrow.queue_of_the_job'), NEW.queue_name), hook.hook_name, hook.priority, hook.lock, hook.scheduled_at, hook.line, hook.version,
             jsonb_build_object(hook.argument, jsonb_build_object(
                 'job_id', NEW.id,
                 'task', NEW.task_name,

@@ -244,14 +244,20 @@ class Celery(Sends, Discovers, Periodic, Runs):
 
     subtask = signature
 
-    def AsyncResult(self, task_id: str, **options: Any) -> Any:
-        return result.AsyncResult(task_id, app=self, **options)
+    @cached_property
+    def AsyncResult(self) -> type[result.AsyncResult]:
+        """The class, of this app."""
+        return result.of_app(self, result.AsyncResult)
 
-    def GroupResult(self, group_id: str | None = None, results: Any = None, **options: Any) -> Any:
-        return result.GroupResult(group_id, results, app=self, **options)
+    @cached_property
+    def GroupResult(self) -> type[result.GroupResult]:
+        """The class, of this app."""
+        return result.of_app(self, result.GroupResult)
 
-    def ResultSet(self, results: Any, **options: Any) -> Any:
-        return result.ResultSet(results, app=self, **options)
+    @cached_property
+    def ResultSet(self) -> type[result.ResultSet]:
+        """The class, of this app."""
+        return result.of_app(self, result.ResultSet)
 
     # ---------------------------------------------------------------- the rest
 

@@ -11,6 +11,7 @@ import click
 from workrow.celery.app import Celery
 from workrow.celery.exceptions import CeleryError
 from workrow.celery.foreign_errors import KombuError
+from workrow.celery.worker.calls import MODULES
 from workrow.errors import WorkrowError
 
 QUIET = "workrow.celery.quiet"
@@ -49,8 +50,11 @@ class AppGroup(click.Group):
         if path is None:
             raise click.UsageError("no app is named: give -A module, or set APP in the environment")
         app = find_app(path)
+        module = path.partition(":")[0]
+        # child processes import what this one has imported, and use the database that this one uses
+        os.environ[MODULES] = module if module in sys.modules else module.rpartition(".")[0]
         if url:
-            app.conf.broker_url = url
+            app.conf.broker_url = os.environ["CELERY_BROKER_URL"] = url
         context.obj = app
 
 

@@ -9,7 +9,7 @@ import click
 from workrow.celery.commands.apps import WORDS, say
 from workrow.celery.commands.daemon import daemon, daemon_options, expanded
 from workrow.celery.utils.log import LEVELS, setup
-from workrow.celery.worker.calls import LOG
+from workrow.celery.worker.calls import LOG, MODULES
 from workrow.celery.worker.engine import POOLS, host_name, run_worker
 from workrow.logs import get_logger
 
@@ -82,7 +82,8 @@ def told(app: Any, options: dict[str, Any]) -> dict[str, Any]:
     """What `run_worker` is to be told of the command's options; settings of the app are changed."""
     conf = app.conf
     if options["include"]:
-        conf.include = [*conf.include, *options["include"].split(",")]
+        conf.include = [*conf.include, *_listed(options["include"])]
+        os.environ[MODULES] = ",".join([os.environ.get(MODULES, ""), *_listed(options["include"])])
     for name in ("time_limit", "soft_time_limit"):
         if options[name]:
             setattr(conf, f"task_{name}", options[name])

@@ -1,6 +1,6 @@
 """What became of calls: what ``celery.result`` has."""
 
-from workrow.celery.result.base import ResultBase, result_from_tuple
+from workrow.celery.result.base import ResultBase, of_app, result_from_tuple
 from workrow.celery.result.eager import EagerResult
 from workrow.celery.result.graph import DependencyGraph
 from workrow.celery.result.group import GroupResult
@@ -23,6 +23,7 @@ __all__ = [
     "allow_join_result",
     "assert_will_not_block",
     "denied_join_result",
+    "of_app",
     "result_from_tuple",
     "task_join_will_block",
 ]

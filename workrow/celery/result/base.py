@@ -2,9 +2,12 @@
 
 import weakref
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from workrow.celery.current import Host, current_app
+
+R = TypeVar("R")
 
 
 class ResultBase:
@@ -52,3 +55,15 @@ def result_from_tuple(told: Any, app: Host | None = None) -> Any:
     if members is not None:
         return app.GroupResult(own, [result_from_tuple(each, app) for each in members], parent=parent)
     return app.AsyncResult(own, parent=parent)
+
+
+def of_app(app: Any, kind: type[R]) -> type[R]:
+    """A class of results that are of this app where no other is named."""
+
+    def of_this(self: Any, *args: Any, **options: Any) -> None:
+        kind.__init__(self, *args, **{"app": app, **options})
+
+    members: dict[str, Any] = {"__init__": of_this, "__module__": kind.__module__, "__doc__": kind.__doc__}
+    if restore := getattr(kind, "restore", None):
+        members["restore"] = staticmethod(partial(restore, app=app))
+    return type(kind.__name__, (kind,), members)

@@ -25,6 +25,8 @@ APP = "WORKROW_CELERY_APP"
 """The variable of the environment that tells a child process which app is meant: ``module:attribute``."""
 LOG = "WORKROW_CELERY_LOG"
 """The one that tells it where to log: a level and a path, as JSON."""
+MODULES = "WORKROW_CELERY_MODULES"
+"""The one that names the modules to import besides, with commas between: that of ``-A``, which may be another one."""
 JOIN = "workrow.celery.join"
 """The task that sends the body of a chord."""
 NOTHING = "{}"
@@ -68,6 +70,8 @@ def served() -> Any:
         app = importlib.import_module(module)
         for part in attribute.split("."):
             app = getattr(app, part)
+        for name in filter(None, os.environ.get(MODULES, "").split(",")):
+            importlib.import_module(name)
         app.load()
         if told := os.environ.get(LOG):
             setup(app.conf, *json.loads(told))

@@ -38,6 +38,12 @@ class Active(NamedTuple):
     began: float
 
 
+def received(app: Any, request: Any) -> Any:
+    """A request with the names that Celery's worker has for it, for ``task_received``."""
+    request.update(app=app, name=request.task, task_name=request.task, task_id=request.id, type=request.task)
+    return request
+
+
 CAUSE = re.compile(r"killed by (\w+)|exit code (-?\d+)")
 
 
@@ -82,7 +88,7 @@ class Door:
             )
         self.totals[claimed.task] += 1
         if refused != "expired" and claimed.task != JOIN and signals.task_received.receivers:
-            signals.task_received.send(sender=self._app, request=self._request(claimed, told))
+            signals.task_received.send(sender=self._app, request=received(self._app, self._request(claimed, told)))
         if refused:
             return self._ended(claimed, await asyncio.to_thread(self._revoke, claimed, told, refused))
         soft, hard = self._limits(claimed.task, told)

@@ -15,11 +15,11 @@ from workrow.celery.bridge import shadow
 from workrow.celery.exceptions import ImproperlyConfigured
 from workrow.celery.foreign_errors import WorkerLostError
 from workrow.celery.message import request_of
-from workrow.celery.rates import rate_of
 from workrow.celery.worker.calls import APP, JOIN, join_failed, run_call, serve, served
 from workrow.celery.worker.door import Door
-from workrow.celery.worker.mailbox import CHANNEL, Mailbox, State
+from workrow.celery.worker.mailbox import CHANNEL, Mailbox
 from workrow.celery.worker.revoked import Revoked
+from workrow.celery.worker.state import State
 from workrow.database.link import connect
 from workrow.declare.found import MAINS, found_as
 from workrow.declare.limits import Rate
@@ -31,6 +31,8 @@ ENDED = "workrow.celery.ended"
 """The task that is called of calls that have ended without a word: their workers died too often, say."""
 PRIVATE = (JOIN, ENDED)
 """Tasks that are no calls of anybody's."""
+OF_THE_JOB = "workrow.queue_of_the_job"
+"""Its queue: ``workrow.call_failure_hook_v1`` puts that of the job in its place."""
 FORGET_SECONDS = 300.0
 """How often expired results are deleted."""
 UNLIMITED = Rate("1000000/s")
@@ -78,12 +80,15 @@ def engine_of(app: Any, hostname: str, in_process: bool) -> tuple[App, Door, Rev
     options: dict[str, Any] = {"run_in": "process" if in_process else None, "results": False, "on_failure": ENDED}
     declare: Any = engine.task
     for name, task in app.tasks.items():
-        unlimited = app.conf.worker_disable_rate_limits
-        limits = {"limits": UNLIMITED if unlimited else rate_of(task.rate_limit)} if task.rate_limit else {}
+        found = task.limits_told()
+        if task.rate_limit and app.conf.worker_disable_rate_limits:
+            found[0] = UNLIMITED
+        limits = {"limits": found} if found else {}
         declare(name=name, queue=task.queue or app.conf.task_default_queue, **options, **limits)(run_call)
     declare(name=JOIN, **options)(run_call)
     declare(name=shadow.SHADOW, **{**options, "on_failure": None})(shadow.run)
-    declare(name=ENDED, on_failure=None, results=False)(bury)
+    # in the queue of the call that has ended: whoever serves that one tells its result
+    declare(name=ENDED, queue=OF_THE_JOB, on_failure=None, results=False)(bury)
     return engine, door, revoked
 
 
@@ -143,9 +148,10 @@ def run_worker(
     if in_process:
         os.environ[APP] = find(app)
     name = host_name(hostname)
-    signals.celeryd_init.send(sender=name, instance=None, conf=app.conf, options=options)
-    signals.worker_init.send(sender=name)
-    engine, door, revoked = engine_of(app, name, in_process)
+    state = State(app, name, pool)
+    signals.celeryd_init.send(sender=name, instance=state, conf=app.conf, options=options)
+    signals.worker_init.send(sender=state)
+    state.engine, state.door, state.revoked = engine_of(app, name, in_process)
     slots = 1 if pool == "solo" else concurrency or app.conf.worker_concurrency or os.cpu_count() or 1
     if max_tasks_per_child:
         options["max_jobs_per_child"] = max_tasks_per_child
@@ -154,25 +160,23 @@ def run_worker(
     if timeout := app.conf.worker_soft_shutdown_timeout:
         options.setdefault("shutdown_graceful_timeout", float(timeout))
     run = partial(
-        engine.run_worker_async,
+        state.engine.run_worker_async,
         queues=[*queues] if queues else app.router.queues(),
         concurrency=slots,
         name=name,
         **options,
     )
     with beside(app) if beat else nullcontext():
-        asyncio.run(_serve(partial(State, app, name, engine, door, revoked, pool), run, started))
-    signals.worker_shutdown.send(sender=name)
+        asyncio.run(_serve(state, run, started))
+    signals.worker_shutdown.send(sender=state)
 
 
-async def _serve(
-    make_state: Callable[[asyncio.AbstractEventLoop], State], run: Any, started: Callable[[App], object] | None
-) -> None:
-    state = make_state(asyncio.get_running_loop())
+async def _serve(state: State, run: Any, started: Callable[[App], object] | None) -> None:
+    state.loop = asyncio.get_running_loop()
     async with state.engine.open_async():
         if started is not None:
             started(state.engine)
-        signals.worker_ready.send(sender=state.hostname)
+        signals.worker_ready.send(sender=state)
         listen = partial(connect, state.engine.connector, purpose=f"listening {CHANNEL} {state.hostname}")
         loops = [asyncio.create_task(each) for each in (Mailbox(state, listen).watch(), _forget_expired(state.app))]
         try:

@@ -3,77 +3,24 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 from workrow.celery import codec, hooks, signals
 from workrow.celery.inspecting import matches
 from workrow.celery.message import delivery_of, request_of
 from workrow.celery.worker.control import Panel
-from workrow.celery.worker.door import Door
-from workrow.celery.worker.revoked import Revoked
+from workrow.celery.worker.door import received
+from workrow.celery.worker.state import State
 from workrow.database.link import Connect, persist
 from workrow.database.listener import Listener
 from workrow.database.outage import Outage
 from workrow.logs import get_logger
 
-T = TypeVar("T")
 logger = get_logger(__name__)
 
 CHANNEL = "workrow_celery"
 LOOK_SECONDS, DEAF_LOOK_SECONDS = 5.0, 0.5
 """How often a worker looks that has heard of nothing, and one that hears nothing, behind a pooler."""
-
-
-class State:
-    """What a command is told of its worker.
-
-    Args:
-        app: the app of the door.
-        hostname: the worker's name.
-        engine: workrow's app.
-        door: what calls pass.
-        revoked: what was revoked.
-        pool: the kind of its pool.
-        loop: the event loop of the worker.
-    """
-
-    def __init__(
-        self,
-        app: Any,
-        hostname: str,
-        engine: Any,
-        door: Door,
-        revoked: Revoked,
-        pool: str,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        self.app = app
-        self.hostname = hostname
-        self.door = door
-        self.revoked = revoked
-        self.pool = pool
-        self.command_id = 0
-        self.engine = engine
-        self._loop = loop
-
-    def limits_of(self, task_name: str) -> list[str]:
-        """The names of the limits that a task declares, which count over all workers."""
-        line = getattr(self.engine.tasks.get(task_name), "line", None)
-        return [rule.name for rule in line.rules] if line else []
-
-    @property
-    def worker(self) -> Any:
-        """workrow's worker; None: it has not begun, or has ended."""
-        return next(iter(self.engine.running_workers()), None)
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run something in the worker's event loop, and wait for it."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
-
-    def call(self, function: Any, *args: Any) -> None:
-        """Call something in the worker's event loop."""
-        self._loop.call_soon_threadsafe(function, *args)
 
 
 class Mailbox:
@@ -132,7 +79,7 @@ class Mailbox:
         app = self._state.app
         for name, queue, args in app.store.run("celery_tell_revoked", tasks=[*app.tasks], queues=queues):
             request = request_of(name, args, hostname=self._state.hostname, delivery_info=delivery_of(args, queue))
-            signals.task_received.send(sender=app, request=request)
+            signals.task_received.send(sender=app, request=received(app, request))
             hooks.revoked(app.tasks[name], request, "revoked")
 
     def _said(self, command_id: int, method: str, arguments: Any) -> str:
