@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -358,3 +359,11 @@ def test_publishing_signals_have_what_a_message_has(app: Celery, database_url: s
     expected |= {"shadow": "s", "timelimit": [4, None], "stamps": {}, "retries": 0, "parent_id": None}
     assert {key: told["headers"][key] for key in expected} == expected
     assert told["headers"]["eta"] is not None
+
+
+def test_who_waits_for_the_end_of_a_chain_hears_of_what_ends_before(app: Celery) -> None:
+    last = chain(add.s(1, 2).set(countdown=3600), add.s(1)).apply_async()
+    timer = threading.Timer(0.3, last.parent.revoke)
+    timer.start()
+    assert isinstance(raised(lambda: last.get(timeout=SECONDS)), TaskRevokedError)
+    timer.join()

@@ -19,6 +19,10 @@ def _kept(key: str) -> Any:
     return property(lambda self: self._meta().get(key))
 
 
+BEFORE_SECONDS = 1.0
+"""How often who waits for a result looks whether one before it has failed; Celery does so each second, too."""
+
+
 class AsyncResult(Dependencies, ResultBase):
     """What a task comes to.
 
@@ -143,16 +147,30 @@ class AsyncResult(Dependencies, ResultBase):
             return None
         if disable_sync_subtasks:
             assert_will_not_block()
-        if propagate and follow_parents:
-            for node in reversed([*self._parents()]):
-                node.maybe_throw()
-        if on_message is None and on_interval is None:
-            self.backend.wait(self, timeout, interval)
-        else:
-            self._watch(timeout, interval, on_message, on_interval)
+        before = reversed([*self._parents()]) if propagate and follow_parents else ()
+        self._await([*before], timeout, interval, on_message, on_interval)
         return self.maybe_throw(propagate=propagate, callback=callback)
 
     wait = get
+
+    def _await(self, before: list[Any], timeout: float | None, interval: float, *on: Any) -> None:
+        """Wait for the end; what one of ``before`` has raised is raised now and then meanwhile, as in Celery."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while True:
+            for node in before:
+                node.maybe_throw()
+            left = None if until is None else max(0.0, until - time.monotonic())
+            now = min(BEFORE_SECONDS, BEFORE_SECONDS if left is None else left) if before else left
+            try:
+                if on == (None, None):
+                    self.backend.wait(self, now, interval)
+                else:
+                    self._watch(now, interval, *on)
+            except TimeoutError:
+                if now == left:
+                    raise
+            else:
+                return
 
     def _watch(self, timeout: float | None, interval: float, on_message: Any, on_interval: Any) -> None:
         until = None if timeout is None else time.monotonic() + timeout
