@@ -13,6 +13,7 @@ from workrow.celery.canvas.links import listed
 from workrow.celery.canvas.signature import as_signature
 from workrow.celery.current import running
 from workrow.celery.exceptions import ChordError, EncodeError, Ignore, NotRegistered, Reject, Retry, WorkerLostError
+from workrow.celery.keeping import keep, members, never_run
 from workrow.celery.request import Context, ignores_result
 from workrow.celery.result import AsyncResult, GroupResult, result_from_tuple
 from workrow.logs import get_logger
@@ -130,7 +131,7 @@ def raised(app: Any, request: Context, error: BaseException) -> str:
         case Ignore():
             return states.IGNORED
         case Retry():
-            _store(app, request, error.exc, states.RETRY, error)
+            keep(app, request, error.exc, states.RETRY, error)
             return states.RETRY
         case Exception():
             return failed(app, request, error)
@@ -156,7 +157,7 @@ def succeeded(app: Any, request: Context, value: Any) -> tuple[str, BaseExceptio
             raise
         failed(app, request, error)
         return states.SUCCESS, error  # so its signals say, and its result does not
-    _store(app, request, value, states.SUCCESS)
+    keep(app, request, value, states.SUCCESS)
     if request.chord:
         app.backend.add_part(request, states.SUCCESS, value)
     return states.SUCCESS, None
@@ -180,7 +181,7 @@ def follow(request: Context, value: Any, ids: dict[str, Any]) -> None:
 
 def failed(app: Any, request: Context, error: BaseException, state: str = states.FAILURE) -> str:
     """Keep the error, for the rest of the chain too, tell the chords, call the errbacks."""
-    _store(app, request, error, state, error)
+    keep(app, request, error, state, error)
     if request.chord:
         app.backend.add_part(request, state, error)
     _rest_failed(app, request.chain, error, state)
@@ -192,12 +193,12 @@ def failed(app: Any, request: Context, error: BaseException, state: str = states
     return state
 
 
-def _rest_failed(app: Any, chain: Any, error: BaseException, state: str) -> None:
-    """The parts of a chain that never run have this error."""
-    for part in listed(chain):
-        options = part["options"]
-        never = Context(part, options, id=options.get("task_id"), group=options.get("group_id"))
-        _store(app, never, error, state, error)
+def _rest_failed(app: Any, chain: Any, error: BaseException, state: str, kept: Any = None) -> None:
+    """The parts of a chain that never run have this error; of one of them it is kept already."""
+    for part in (each for one in listed(chain) for each in members(one)):
+        never = never_run(part)
+        if never.id != kept:
+            keep(app, never, error, state, error)
         if never.chord:
             app.backend.add_part(never, state, error)
 
@@ -258,14 +259,18 @@ def _value(task_id: str, state: str, value: Any) -> Any:
 
 
 def chord_failed(app: Any, children: Any, body: Any, error: ChordError) -> None:
-    """The body never runs: it has this error, and its errbacks are called."""
+    """The body never runs, nor what follows it: they have this error, and its errbacks are called."""
+    _rest_failed(app, body.options.get("chain"), error, states.FAILURE)
     if isinstance(body, group):
         cause = error.__cause__ or error
         body.freeze()
+        own = listed(body.options.get("link_error"))
         for member in body.tasks:
-            never = Context(id=member.id, errbacks=listed(member.options.get("link_error")), args=None, kwargs=None)
+            errbacks = listed(member.options.get("link_error"))
+            errbacks += [each for each in own if each not in errbacks]
+            never = Context(id=member.id, errbacks=errbacks, args=None, kwargs=None)
             call_errbacks(app, never, cause, None)
-            _store(app, never, cause, states.FAILURE, cause)
+            _rest_failed(app, [member], cause, states.FAILURE)
         return
     never = Context(body, id=body.id, errbacks=listed(body.options.get("link_error")), delivery_info={})
     never.children = children
@@ -274,27 +279,13 @@ def chord_failed(app: Any, children: Any, body: Any, error: ChordError) -> None:
         call_errbacks(app, never, error, None)
     except Exception as worse:
         kept = worse
-    _store(app, never, kept, states.FAILURE, kept)
-    _rest_failed(app, body.options.get("chain"), error, states.FAILURE)
-
-
-def _store(app: Any, request: Context, value: Any, state: str, error: BaseException | None = None) -> None:
-    if not request._kept or _ignored(app, request, error):
-        return
-    children = [child.as_tuple() for child in request.children or ()]
-    traceback = "".join(format_exception(error)) if error is not None and error.__traceback__ else None
-    app.backend.store(request.id, state, value, children=children, traceback=traceback, request=request)
-
-
-def _ignored(app: Any, request: Context, error: BaseException | None) -> bool:
-    task = app.tasks.get(request.task)
-    keeps_errors = app.conf.task_store_errors_even_if_ignored if task is None else task.store_errors_even_if_ignored
-    return ignores_result(task, request) and (error is None or not keeps_errors)
+    keep(app, never, kept, states.FAILURE, kept)
+    _rest_failed(app, [body], kept, states.FAILURE, kept=body.id)
 
 
 def revoked(app: Any, request: Context, error: BaseException) -> None:
     """A call does not run, or was ended: keep that, tell the chord and who listens. Nobody is called."""
-    _store(app, request, error, states.REVOKED, error)
+    keep(app, request, error, states.REVOKED, error)
     if request.chord:
         app.backend.add_part(request, states.REVOKED, error)
     hooks.revoked(app.tasks.get(request.task), request, str(error))

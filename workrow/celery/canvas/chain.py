@@ -121,7 +121,7 @@ class _chain(Parts):
         first = tasks.pop()
         options.pop("parent_id", None)
         if tasks:
-            options["chain"] = [dict(task) for task in tasks]
+            options["chain"] = [*(options.get("chain") or ()), *(dict(task) for task in tasks)]
         first.apply_async(**options)
         return results[0]
 
