@@ -176,14 +176,23 @@ async def _serve(state: State, run: Any, started: Callable[[App], object] | None
     async with state.engine.open_async():
         if started is not None:
             started(state.engine)
-        signals.worker_ready.send(sender=state)
         listen = partial(connect, state.engine.connector, purpose=f"listening {CHANNEL} {state.hostname}")
-        loops = [asyncio.create_task(each) for each in (Mailbox(state, listen).watch(), _forget_expired(state.app))]
+        loops = [
+            asyncio.create_task(each)
+            for each in (_tell_ready(state), Mailbox(state, listen).watch(), _forget_expired(state.app))
+        ]
         try:
             await run()
         finally:
             for each in loops:
                 each.cancel()
+
+
+async def _tell_ready(state: State) -> None:
+    """Send ``worker_ready`` once the worker is registered: from then on it claims, and is told and asked."""
+    while state.worker is None or state.worker.worker_id is None:
+        await asyncio.sleep(0.01)
+    signals.worker_ready.send(sender=state)
 
 
 async def _forget_expired(app: Any) -> None:
