@@ -17,6 +17,7 @@ from typing import Any
 
 from workrow.celery.bridge.messages import Unmovable, call_of
 from workrow.celery.bridge.reading import redis_at
+from workrow.celery.exceptions import OperationalError
 
 AT_ONCE = 200
 """Messages that are moved by one statement."""
@@ -67,6 +68,13 @@ class Drain:
         self._prefix: str = options.get("global_keyprefix", "")
         self._separator: str = options.get("sep", SEPARATOR)
         self._unacked = self._prefix + options.get("unacked_key", "unacked")
+
+    def check(self) -> None:
+        """Raise OperationalError if the Redis cannot be asked."""
+        try:
+            self._redis.ping()
+        except Exception as error:
+            raise OperationalError(f"the Redis to drain cannot be reached: {error}") from error
 
     def run(self, queues: Iterable[str]) -> Drained:
         """Move what waits in them at this moment."""

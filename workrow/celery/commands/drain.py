@@ -22,6 +22,7 @@ def drain(app: Any, /, url: str | None, queues: str | None, dry_run: bool, with_
     app.finalize()
     names = [each.strip() for each in queues.split(",") if each.strip()] if queues else app.router.queues()
     mover = Drain(app, url, with_chords)
+    mover.check()
     done = mover.look(names) if dry_run else mover.run(names)
     for task, number in sorted(done.moved.items()):
         click.echo(f"{'would be moved' if dry_run else 'moved'}: {number} of {task}")

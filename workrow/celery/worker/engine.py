@@ -190,7 +190,7 @@ async def _serve(state: State, run: Any, started: Callable[[App], object] | None
 
 async def _tell_ready(state: State) -> None:
     """Send ``worker_ready`` once the worker is registered: from then on it claims, and is told and asked."""
-    while state.worker is None or state.worker.worker_id is None:
+    while state.worker is None or state.worker.worker_id is None:  # noqa: ASYNC110  it tells nobody
         await asyncio.sleep(0.01)
     signals.worker_ready.send(sender=state)
 
