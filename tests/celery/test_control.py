@@ -205,6 +205,9 @@ def test_the_command_line(app: Celery) -> None:
     waits = add.apply_async((1, 2), countdown=3600)
     assert "No nodes replied" in said("control", "revoke", waits.id, code=69)
     assert waits.state == "REVOKED", "worker or none"
+    with pytest.raises(ValueError, match="signal='BOGUS'"):
+        app.control.revoke(waits.id, terminate=True, signal="BOGUS")
+    assert "no queue is left to serve" in said("worker", "-Q", "a,b", "-X", "b,a", code=1)
     with worker(app, "one@here", "-P", "threads"):
         assert said("status").splitlines() == ["->  one@here: OK", "", "1 node online."]
         assert said("-q", "status").splitlines() == ["->  one@here: OK"]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from functools import partial
+from signal import Signals
 from typing import Any
 
 from workrow.celery import codec
@@ -37,7 +38,7 @@ class Control:
         task_id: str | Iterable[str],
         destination: Sequence[str] | None = None,
         terminate: bool = False,
-        signal: str = "SIGTERM",
+        signal: str | int | None = "SIGTERM",
         **told: Any,
     ) -> list[dict[str, Any]] | None:
         """Let calls not run.
@@ -46,10 +47,14 @@ class Control:
             task_id: of one call, or of several.
             destination: whose replies are wanted; the call is revoked for all.
             terminate: end those that run. Without it, what runs goes on.
-            signal: nothing: what runs in a process is killed.
+            signal: its name, or its number; another one changes nothing: what runs in a process is killed.
             **told: of `broadcast`, with ``reply``.
+
+        Raises:
+            ValueError: there is no such signal.
         """
         ids = [task_id] if isinstance(task_id, str) else [*task_id]
+        _check_signal(signal)
         self._revoke(terminate, ids=ids)
         return self._replies("revoke", destination, {"task_id": ids, "terminate": terminate}, told)
 
@@ -57,7 +62,7 @@ class Control:
         self,
         task_id: str | Iterable[str],
         destination: Sequence[str] | None = None,
-        signal: str = "SIGTERM",
+        signal: str | int | None = "SIGTERM",
         **told: Any,
     ) -> list[dict[str, Any]] | None:
         """`revoke`, and end what runs."""
@@ -68,7 +73,7 @@ class Control:
         headers: dict[str, Any],
         destination: Sequence[str] | None = None,
         terminate: bool = False,
-        signal: str = "SIGTERM",
+        signal: str | int | None = "SIGTERM",
         **told: Any,
     ) -> list[dict[str, Any]] | None:
         """Let calls not run that are stamped with one of these values.
@@ -77,6 +82,7 @@ class Control:
             headers: by the name of the stamp, a value or a list of them.
             destination, terminate, signal, **told: as for `revoke`.
         """
+        _check_signal(signal)
         for header, given in headers.items():
             values = codec.pack([*given] if isinstance(given, list | tuple | set) else [given])
             self._revoke(terminate, header=header, values=json.dumps(values))
@@ -213,3 +219,13 @@ class Control:
         lasts = self._app.backend.lasts
         given = {"ids": ids, "header": header, "values": values, "exception": error, "lasts": lasts}
         self._app.store.run("celery_revoke", terminate=terminate, **given)
+
+
+def _check_signal(given: Any) -> None:
+    if isinstance(given, str):
+        name = given.upper()
+        known = hasattr(Signals, name if name.startswith("SIG") else f"SIG{name}")
+    else:
+        known = given is None or given in {*Signals}
+    if not known:
+        raise ValueError(f"signal={given!r}: must be the name of a signal, such as 'SIGTERM'")

@@ -90,8 +90,7 @@ def told(app: Any, options: dict[str, Any]) -> dict[str, Any]:
     concurrency = options["concurrency"]
     if concurrency is not None and concurrency != "auto" and not concurrency.isdigit():
         raise click.UsageError(f"--concurrency={concurrency}: must be a whole number, or auto")
-    queues = _listed(options["queues"]) or app.router.queues()
-    queues = [each for each in queues if each not in _listed(options["exclude_queues"])]
+    queues = app.router.queues(_listed(options["queues"]) or None, _listed(options["exclude_queues"]))
     if options["purge"]:
         say(f"{app.control.purge(queues)} calls were deleted")
     return {
