@@ -5,6 +5,7 @@ Each xdist worker migrates one database of its own; every test that asks for it 
 
 import os
 import re
+import signal
 import uuid
 from argparse import Namespace
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -21,6 +22,10 @@ import workrow
 import workrow.schema
 from workrow import embedded
 from workrow.testing.databases import drop
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell starts what it puts in the background so, and every process of a test would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
 READABLE = "-c DateStyle=ISO -c jit=off"
