@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.celery import async_app
-from workrow.celery import Celery, chain, current
+from tests.celery.on_database import on
+from workrow.celery import Celery, chain
 from workrow.celery.foreign_errors import SoftTimeLimitExceeded
 
 REPOSITORY = Path(__file__).parents[2]
@@ -19,15 +20,9 @@ tasks: Any = async_app
 
 
 @pytest.fixture
-def app(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    app = async_app.app
-    app.store = type(app.store)(app.database_url)
-    app.__dict__.pop("backend", None)
-    current.set_default(app)
-    yield app
-    app.close()
-    app.__dict__.pop("backend", None)
+def app(database_url: str) -> Iterator[Celery]:
+    with on(async_app.app, database_url) as app:
+        yield app
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])

@@ -13,10 +13,11 @@ import psycopg
 import pytest
 
 from tests.celery import worker_app
+from tests.celery.on_database import on
 from tests.celery.test_worker import REPOSITORY, SECONDS, until
 from tests.celery.worker_app import add as add_task
 from tests.celery.worker_app import sleep as sleep_task
-from workrow.celery import Celery, current
+from workrow.celery import Celery
 from workrow.celery.exceptions import TaskRevokedError
 from workrow.celery.foreign_errors import SoftTimeLimitExceeded
 
@@ -26,15 +27,9 @@ TOLD: dict[str, Any] = {"reply": True, "timeout": SECONDS}
 
 
 @pytest.fixture
-def app(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    app = worker_app.app
-    app.store = type(app.store)(app.database_url)
-    app.__dict__.pop("backend", None)
-    current.set_default(app)
-    yield app
-    app.close()
-    app.__dict__.pop("backend", None)
+def app(database_url: str) -> Iterator[Celery]:
+    with on(worker_app.app, database_url) as app:
+        yield app
 
 
 def command(*words: str) -> list[str]:
@@ -92,6 +87,15 @@ def test_a_worker_is_told_and_asked(app: Celery) -> None:
         assert control.rate_limit("nothing", "4/s", **TOLD) == wrong("unknown task")
         assert "'4/x': must be" in control.rate_limit("add", "4/x", **TOLD)[0]["one@here"]["error"]
         assert control.rate_limit("limited", "1/h", **TOLD) == ok("new rate limit set successfully")
+
+        for task in ("kept", "kept_apart"):
+            assert app.control.rate_limit(task, "10/s", **TOLD) == ok("new rate limit set successfully")
+            assert app.send_task(task, ("ann",)).get(timeout=SECONDS) == "ann"
+        with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+            rules = connection.execute(
+                "SELECT name, max_running, rate_count FROM workrow.limit_rules WHERE name LIKE 'kept%' ORDER BY name"
+            ).fetchall()
+        assert rules == [("kept", 3, 10), ("kept/who", 1, None), ("kept_apart/who", 1, None)]
 
         # queues
         assert control.add_consumer("extra", **TOLD) == ok("add consumer extra")

@@ -17,10 +17,11 @@ import psycopg
 import pytest
 
 from tests.celery import worker_app
+from tests.celery.on_database import on
 from tests.celery.worker_app import add as add_task
 from tests.celery.worker_app import again, catches, die, die_late, fail, fails_unheard, old_errback, says, sleep, xsum
 from workrow import Limit, Rate, sql
-from workrow.celery import Celery, chain, chord, current, group, signals, using
+from workrow.celery import Celery, chain, chord, group, signals, using
 from workrow.celery.exceptions import ChordError, EncodeError, TaskRevokedError
 from workrow.celery.foreign_errors import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
 from workrow.celery.result import AsyncResult
@@ -33,15 +34,9 @@ add: Any = add_task
 
 
 @pytest.fixture
-def app(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    app = worker_app.app
-    app.store = type(app.store)(app.database_url)
-    app.__dict__.pop("backend", None)
-    current.set_default(app)
-    yield app
-    app.close()
-    app.__dict__.pop("backend", None)
+def app(database_url: str) -> Iterator[Celery]:
+    with on(worker_app.app, database_url) as app:
+        yield app
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import os
 import time
 from typing import Any
 
+from workrow import Limit
 from workrow.celery import Celery
 from workrow.celery.exceptions import SoftTimeLimitExceeded
 from workrow.celery.utils.log import get_task_logger
@@ -97,6 +98,16 @@ def process_id() -> int:
 @app.task(name="limited", rate_limit="10/m")
 def limited() -> int:
     return 1
+
+
+@app.task(name="kept", limits=[Limit(1, key="who"), Limit(3)], rate_limit="1/h")
+def kept(who: str) -> str:
+    return who
+
+
+@app.task(name="kept_apart", limits=Limit(1, key="who"))
+def kept_apart(who: str) -> str:
+    return who
 
 
 @control_command(args=[("word", str)])

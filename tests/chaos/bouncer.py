@@ -5,11 +5,17 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psycopg
+
 from tests.chaos.child import die_with_parent
-from tests.chaos.cluster import HOST, free_port
+from tests.chaos.cluster import HOST, Cluster, free_port
+from workrow import schema
 from workrow.embedded.account import Account
 
 INI = """
@@ -109,3 +115,26 @@ class Bouncer:
         self.stop()
         if self._log.exists():
             shutil.copy(self._log, self._kept)
+
+
+@contextmanager
+def bounced(settings: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
+    """A migrated server, whose database has these settings: its URL, and that of a PgBouncer before it.
+
+    Raises:
+        Missing: it is not installed.
+    """
+    with ExitStack() as stack:
+        directory = Path(tempfile.mkdtemp(prefix="workrow-pooler-"))
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        cluster = Cluster(directory, directory, standby=False)
+        bouncer = Bouncer(directory, cluster.primary.port, directory / "kept.log")
+        stack.callback(cluster.destroy)
+        cluster.start()
+        schema.upgrade(cluster.url)
+        with psycopg.connect(cluster.url, autocommit=True) as connection:
+            for setting in settings:
+                connection.execute(f"ALTER DATABASE chaos SET {setting}".encode())
+        stack.callback(bouncer.stop)
+        bouncer.start()
+        yield cluster.url, f"postgresql://postgres@127.0.0.1:{bouncer.port}/chaos"

@@ -1,20 +1,14 @@
 """Behind a real PgBouncer in transaction mode, which must be installed."""
 
-import contextlib
-import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
 
 import workrow
-from tests.chaos.bouncer import Bouncer, Missing
-from tests.chaos.cluster import Cluster
+from tests.chaos.bouncer import Missing, bounced
 from tests.integration.test_worker import run
-from workrow import schema
 from workrow.database.connector import Connector
 from workrow.database.held import PATIENCE_MS, Held
 from workrow.database.link import Link, connect
@@ -37,23 +31,11 @@ SETTINGS = (
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[str, str]]:
     """A server whose owner likes other settings than we do: its URL, and that of a PgBouncer before it."""
-    with contextlib.ExitStack() as stack:
-        directory = Path(tempfile.mkdtemp(prefix="workrow-pooler-"))
-        stack.callback(shutil.rmtree, directory, ignore_errors=True)
-        cluster = Cluster(directory, directory, standby=False)
-        try:
-            bouncer = Bouncer(directory, cluster.primary.port, directory / "kept.log")
-        except Missing as missing:
-            pytest.skip(str(missing))
-        stack.callback(cluster.destroy)
-        cluster.start()
-        schema.upgrade(cluster.url)
-        with psycopg.connect(cluster.url, autocommit=True) as connection:
-            for setting in SETTINGS:
-                connection.execute(f"ALTER DATABASE chaos SET {setting}".encode())
-        stack.callback(bouncer.stop)
-        bouncer.start()
-        yield cluster.url, f"postgresql://postgres@127.0.0.1:{bouncer.port}/chaos"
+    try:
+        with bounced(SETTINGS) as urls:
+            yield urls
+    except Missing as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture

@@ -127,7 +127,7 @@ class Attributes:
 
     def limits_told(self) -> list[Any]:
         """What its calls are limited by, ``rate_limit`` first."""
-        limits = [*self.limits] if isinstance(self.limits, list | tuple) else [self.limits]
+        limits = [*self.limits] if isinstance(self.limits, list | tuple) else [self.limits] if self.limits else []
         return [rate_of(self.rate_limit), *limits] if self.rate_limit else limits
 
     def line_in(self, queue: str, args: Any = (), kwargs: Any = None) -> str | None:

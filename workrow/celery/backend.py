@@ -179,12 +179,23 @@ def opened(state: str, stored: Any) -> Any:
     return restore_error(value) if state in states.EXCEPTION_STATES else value
 
 
-def _meta(
-    task_id: str, state: str, value: Any, traceback: str | None, children: Any, details: Any, noted_at: Any
-) -> dict[str, Any]:
-    meta = {"task_id": task_id, "status": state, "result": opened(state, value), "traceback": traceback}
-    meta["children"] = children if children is not None else [] if state in states.READY_STATES else None
-    meta["date_done"] = noted_at if state in states.READY_STATES else None
-    if details:
-        meta |= {name: codec.unpack(value) for name, value in details.items()}
+def kept(task_id: str, state: str, value: Any, *rest: Any) -> dict[str, Any]:
+    """A row of ``celery_meta.sql`` as the dict that Celery keeps, in which an error is as it is stored."""
+    traceback, children, details, noted_at = rest
+    is_ready = state in states.READY_STATES
+    return {
+        "task_id": task_id,
+        "status": state,
+        "result": codec.unpack(value),
+        "traceback": traceback,
+        "children": children if children is not None else [] if is_ready else None,
+        "date_done": noted_at if is_ready else None,
+        **{name: codec.unpack(value) for name, value in (details or {}).items()},
+    }
+
+
+def _meta(task_id: str, state: str, *rest: Any) -> dict[str, Any]:
+    meta = kept(task_id, state, *rest)
+    if state in states.EXCEPTION_STATES:
+        meta["result"] = restore_error(meta["result"])
     return meta

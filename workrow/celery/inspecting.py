@@ -75,7 +75,7 @@ class Inspect:
         found = by_name(replies)
         if only is not None:
             return found.get(only)
-        return {name: said for name, said in found.items() if matches(name, self.pattern, self.matcher)}
+        return found
 
     def active(self, safe: bool | None = None) -> Any:
         """Calls that run; with ``safe`` their arguments as text."""

@@ -11,10 +11,7 @@ from workrow.celery.message import delay_of, due_of, message
 from workrow.celery.priorities import job_priority
 from workrow.celery.publishing import headers_of, message_of
 from workrow.celery.store import Store
-from workrow.errors import brief
-
-NAME_MAX = 128
-"""Characters of the name of a task or queue: their columns are procrastinate's."""
+from workrow.declare.options import check_name
 
 
 class Sends:
@@ -90,9 +87,10 @@ class Sends:
         signals.after_task_publish.send(sender=name, headers=headers, **sent)
 
     def _put(self, name: str, told: dict[str, Any], args: Any, kwargs: Any, options: dict[str, Any]) -> None:
-        for kind, value in (("task", name), ("queue", options["queue"]), ("task_id", told["id"])):
-            if "\0" in value or (kind != "task_id" and len(value) > NAME_MAX):
-                raise ValueError(f"{kind}={brief(value)}: at most {NAME_MAX} characters, none of them NUL")
+        for kind, value in (("task", name), ("queue", options["queue"])):
+            check_name(kind, value)
+        if "\0" in told["id"]:
+            raise ValueError(f"task_id={told['id']!r}: must have no NUL, which text in PostgreSQL cannot have")
         call: dict[str, Any] = {"task": name, "queue": options["queue"], "args": told}
         priority = options.get("priority")
         if priority is None:

@@ -66,13 +66,13 @@ class Listener:
                 self._on_deaf()
                 await asyncio.Event().wait()
             async with asyncio.timeout(CHECK_SECONDS):
-                await self._listen(connection, [*self._channels, self._canary])
+                await self._listen(connection, self._canary)
+                heard = await self._listen(connection, *self._channels)
             self._on_ready()
-            known = len(self._channels)
             while True:
                 await self._hear_for(connection, CHECK_SECONDS)
-                await self._listen(connection, self._channels[known:])
-                known = len(self._channels)
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    heard += await self._listen(connection, *self._channels[heard:])
                 await self._ask(connection)
         finally:
             await close(connection)
@@ -82,9 +82,11 @@ class Listener:
         self._channels += [each for each in channels if each not in self._channels]
 
     @staticmethod
-    async def _listen(connection: psycopg.AsyncConnection, channels: list[str]) -> None:
+    async def _listen(connection: psycopg.AsyncConnection, *channels: str) -> int:
+        """Returns how many they are: more may have come meanwhile."""
         for channel in channels:
             await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+        return len(channels)
 
     async def _hear_for(
         self, connection: psycopg.AsyncConnection, seconds: float, stop_after: int | None = None

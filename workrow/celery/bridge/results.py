@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from workrow.celery import codec, states
+from workrow.celery import states
+from workrow.celery.backend import kept
 from workrow.celery.outbox import Outbox
 from workrow.logs import get_logger
 
@@ -90,15 +91,7 @@ class Results:
     def _ours(self, backend: Any, task_id: str) -> Any:
         """What is kept here of a call; None: nothing, or the database does not say."""
         rows = self._safely(lambda: self._door.store.run("celery_meta", id=str(task_id)))
-        if not rows:
-            return None
-        state, value, traceback, children, details, noted_at = rows[0]
-        meta = {"status": state, "result": codec.unpack(value), "traceback": traceback, "children": children}
-        if details:
-            meta |= {**details, "args": codec.unpack(details["args"]), "kwargs": codec.unpack(details["kwargs"])}
-        if state in states.READY_STATES:
-            meta["date_done"] = noted_at
-        return backend.meta_from_decoded({**meta, "task_id": task_id})
+        return backend.meta_from_decoded(kept(task_id, *rows[0])) if rows else None
 
     def _meta_of(self, backend: Any, result: Any) -> Any:
         if getattr(result, SIDE, None):

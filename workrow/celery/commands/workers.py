@@ -15,6 +15,10 @@ NOBODY = 69
 """The exit code where no worker replies: EX_UNAVAILABLE, as Celery's."""
 
 
+AT_ONCE = ("revoke", "terminate", "revoke_by_stamped_headers")
+"""Commands that the database does, whether a worker lives or not."""
+
+
 class NobodyReplied(click.ClickException):
     """No worker has replied in time."""
 
@@ -81,11 +85,13 @@ def control(
 ) -> None:
     """Tell workers; `control --list` names the commands."""
     told = _compiled("control", command, arguments)
-    if command in ("revoke", "terminate"):
-        # what waits is revoked where no worker lives, too
-        app.control.revoke(told["task_id"], terminate=command == "terminate")
-        command, told = "revoke", {"task_id": told["task_id"], "terminate": command == "terminate", "done": True}
-    _show(_heard(app, command, told, timeout, destination), as_json)
+    if command not in AT_ONCE:
+        _show(_heard(app, command, told, timeout, destination), as_json)
+        return
+    if "headers" in told:
+        told["headers"] = dict(each.partition("=")[::2] for each in told["headers"])
+    revoke = getattr(app.control, command)
+    _show(_replied(revoke(destination=_listed(destination), reply=True, timeout=timeout, **told)), as_json)
 
 
 def _compiled(kind: str, command: str, words: tuple[str, ...]) -> dict[str, Any]:
@@ -111,11 +117,17 @@ def _compiled(kind: str, command: str, words: tuple[str, ...]) -> dict[str, Any]
 def _heard(
     app: Any, command: str, told: dict[str, Any], timeout: float, destination: str | None
 ) -> list[dict[str, Any]]:
-    named = [each.strip() for each in destination.split(",")] if destination else None
-    replies = app.control.broadcast(command, told, named, reply=True, timeout=timeout)
+    return _replied(app.control.broadcast(command, told, _listed(destination), reply=True, timeout=timeout))
+
+
+def _listed(destination: str | None) -> list[str] | None:
+    return [each.strip() for each in destination.split(",")] if destination else None
+
+
+def _replied(replies: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
     if not replies:
         raise NobodyReplied("No nodes replied within time constraint")
-    return [*replies]
+    return replies
 
 
 def _show(replies: list[dict[str, Any]], as_json: bool, with_bodies: bool = True) -> None:

@@ -91,7 +91,9 @@ def registered(state: Any, taskinfoitems: Any = None, builtins: bool = False, **
 
     def told(name: str) -> str:
         task = state.app.tasks[name]
-        said = [f"{each}={value}" for each in wanted if (value := getattr(task, each, None)) is not None]
+        rate = {"rate_limit": state.rates[name]} if name in state.rates else {}
+        found = ((each, rate.get(each, getattr(task, each, None))) for each in wanted)
+        said = [f"{each}={value}" for each, value in found if value is not None]
         return f"{name} [{' '.join(said)}]" if said else name
 
     return [told(name) for name in sorted(state.app.tasks) if builtins or not name.startswith("celery.")]

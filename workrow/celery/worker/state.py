@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from workrow.app import App
 from workrow.celery.worker.door import Door
 from workrow.celery.worker.revoked import Revoked
+from workrow.declare.limits import Rule
 
 T = TypeVar("T")
 
@@ -25,6 +26,7 @@ class State:
         revoked: what was revoked.
         loop: the event loop that it runs in.
         command_id: the last command that it has read.
+        rates: the rate limits that it was told, by the names of tasks.
     """
 
     engine: App
@@ -37,14 +39,17 @@ class State:
         self.hostname = hostname
         self.pool = pool
         self.command_id = 0
+        self.rates: dict[str, Any] = {}
 
     def __str__(self) -> str:
         return self.hostname
 
-    def limits_of(self, task_name: str) -> list[str]:
-        """The names of the limits that a task declares, which count over all workers."""
-        line = getattr(self.engine.tasks.get(task_name), "line", None)
-        return [rule.name for rule in line.rules] if line else []
+    def rate_rule(self, task: Any) -> Rule | None:
+        """The limit over all workers that holds the ``rate_limit`` of a task; None: it declares none."""
+        line: Any = getattr(self.engine.tasks[task.name], "line", None)
+        # its own is the one that is named after the task, see `workrow.declare.limits.Line`
+        rules = [rule for rule in line.rules if rule.name == task.name.replace("=", "-")] if line else []
+        return rules[0] if rules and task.rate_limit else None
 
     @property
     def worker(self) -> Any:

@@ -51,20 +51,20 @@ def rate_limit(state: Any, task_name: str, rate_limit: Any, **_: Any) -> Any:
     task = state.app.tasks.get(task_name)
     if task is None:
         return nok("unknown task")
-    rules = state.limits_of(task_name)
-    if rules:
+    rule = state.rate_rule(task)
+    if rule is None:
+        state.door.set_pace(task_name, rate.seconds / rate.count if rate else None)
+    else:
         count, seconds = (rate.count, rate.seconds) if rate else FREE
         state.app.store.run(
             "declare_limits",
-            names=rules,
-            max_running=[None] * len(rules),
-            rate_count=[count] * len(rules),
-            rate_seconds=[seconds] * len(rules),
-            rate_burst=[1 if rate else count] * len(rules),
+            names=[rule.name],
+            max_running=[rule.max_running],
+            rate_count=[count],
+            rate_seconds=[seconds],
+            rate_burst=[1 if rate else count],
         )
-    else:
-        state.door.set_pace(task_name, rate.seconds / rate.count if rate else None)
-    task.rate_limit = rate_limit
+    state.rates[task_name] = rate_limit
     logger.info("New rate limit for tasks of type %s: %s.", task_name, rate_limit)
     return ok("new rate limit set successfully" if rate_limit else "rate limit disabled successfully")
 
