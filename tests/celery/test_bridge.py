@@ -1,5 +1,6 @@
 """The bridge from Celery, as far as neither Celery nor Redis is needed."""
 
+import asyncio
 import json
 import multiprocessing
 import os
@@ -400,6 +401,13 @@ def test_a_way_back_of_ones_own_is_around_the_run_and_nothing_is_sent(app: Celer
     assert app.AsyncResult("one").state == "PENDING"
     with pytest.raises(NotRolledBack, match="does not know"):
         shadow.rehearse(app, "other", told, "celery")
+
+    @app.task(name="waits")
+    async def waits(n: int) -> int:
+        await asyncio.sleep(0)
+        return n + 1
+
+    assert shadow.rehearse(app, "waits", told, "celery")[:2] == ("SUCCESS", 2)
 
 
 def test_sessions_are_rolled_back_in_a_child(database_url: str, conn: psycopg.Connection) -> None:

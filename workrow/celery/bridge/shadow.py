@@ -111,7 +111,7 @@ def rehearse(app: Any, name: str, told: dict[str, Any], queue: str) -> Ours:
             began = monotonic()
             try:
                 with limited(seconds) if is_main else nullcontext():
-                    value = task.call(*request.args, **request.kwargs)
+                    value = task.called(request)
             except (Retry, Ignore, Reject) as error:
                 return Ours(None, type(error).__name__, monotonic() - began)
             except Exception as error:
