@@ -23,9 +23,10 @@ import workrow.schema
 from workrow import embedded
 from workrow.testing.databases import drop
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # a shell starts what it puts in the background so, and every process of a test would inherit it
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+for _stop, _default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+    if signal.getsignal(_stop) is signal.SIG_IGN:
+        # a shell starts what it puts in the background so, and every process of a test would inherit it
+        signal.signal(_stop, _default)
 
 ROOT = Path(__file__).parent.parent
 READABLE = "-c DateStyle=ISO -c jit=off"

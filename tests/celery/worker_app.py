@@ -27,6 +27,11 @@ def xsum(numbers: list[int]) -> int:
     return sum(numbers)
 
 
+@app.task(name="environment")
+def environment() -> list[str]:
+    return sorted(os.environ)
+
+
 @app.task(name="fail")
 def fail(*_: Any) -> None:
     raise ValueError("boom")

@@ -13,7 +13,8 @@ import pytest
 import workrow
 from tests.integration.test_heart import Running, until
 from workrow.database.connector import Connector
-from workrow.database.held import PATIENCE_MS, Held
+from workrow.database.given import pool_of
+from workrow.database.held import PATIENCE_MS, Held, run_bounded
 from workrow.database.link import Link, connect
 from workrow.maintenance.rescuer import Rescuer
 
@@ -229,3 +230,17 @@ async def test_rescue_leaves_out_jobs_whose_queueing_locks_are_held(
     assert conn.execute("SELECT count(*) FROM procrastinate_workers").fetchone() == (0,)
     await link.close()
     await connector.close_async()
+
+
+async def test_a_bounded_statement_ends_without_the_event_loop(open_app: workrow.App, conn: Any) -> None:
+    """However large: libpq sends what is more than 64 KB before the end of a pipeline."""
+    pool = await pool_of(open_app.connector)
+    statement = "SELECT pg_advisory_xact_lock(7) WHERE length(%(text)s) > 0"
+    for _ in range(10):
+        running = asyncio.create_task(run_bounded(pool, statement, {"text": "x" * 1_000_000}))
+        while not running.done():
+            time.sleep(0.05)  # noqa: ASYNC251  a task blocks the loop; the server does what it has been sent
+            held = conn.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7").fetchone()
+            assert held == (0,)
+            await asyncio.sleep(0)
+        assert len(await running) == 1

@@ -74,12 +74,12 @@ async def run_bounded(
         autocommit = connection.autocommit
         await connection.set_autocommit(True)
         try:
-            setting, cursor = psycopg.AsyncCursor(connection), psycopg.AsyncCursor(connection, row_factory=row_factory)
-            # up to its end one implicit transaction
-            async with connection.pipeline():
-                await setting.execute(bound_transaction(patience), prepare=False)
-                await cursor.execute(statement.encode(), params, prepare=False)
-            return await cursor.fetchall() if cursor.description else []
+            # One message. A pipeline sends its statements before the Sync that ends their transaction, and the loop may
+            # be blocked between the two (psycopg 3.3.9).
+            async with psycopg.AsyncClientCursor(connection, row_factory=row_factory) as cursor:
+                await cursor.execute(f"{bound_transaction(patience)};\n{statement}".encode(), params)
+                cursor.nextset()
+                return await cursor.fetchall() if cursor.description else []
         finally:
             if not connection.closed:
                 await connection.set_autocommit(autocommit)

@@ -12,7 +12,7 @@ from typing import Any
 
 from workrow.celery.exceptions import ImproperlyConfigured
 
-VARIABLE = "WORKROW_AS_CELERY"
+VARIABLE = "_WORKROW_AS_CELERY"
 """The variable of the environment that lets child processes do the same."""
 REAL, OURS = "celery", "workrow.celery"
 

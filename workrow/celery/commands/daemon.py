@@ -16,7 +16,7 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-STARTED = "WORKROW_CELERY_STARTED"
+STARTED = "_WORKROW_CELERY_STARTED"
 """The variable of the environment that tells a process in the background where to say that it has begun: a number of
 a pipe."""
 

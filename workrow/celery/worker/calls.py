@@ -21,11 +21,12 @@ from workrow.celery.result import result_from_tuple
 from workrow.celery.utils.log import setup
 from workrow.worker.outcome import describe
 
-APP = "WORKROW_CELERY_APP"
-"""The variable of the environment that tells a child process which app is meant: ``module:attribute``."""
-LOG = "WORKROW_CELERY_LOG"
+APP = "_WORKROW_CELERY_APP"
+"""The variable of the environment that tells a child process which app is meant: ``module:attribute``. Its name begins
+like nobody's settings: those of an application may be all that begins with WORKROW_, and no other."""
+LOG = "_WORKROW_CELERY_LOG"
 """The one that tells it where to log: a level and a path, as JSON."""
-MODULES = "WORKROW_CELERY_MODULES"
+MODULES = "_WORKROW_CELERY_MODULES"
 """The one that names the modules to import besides, with commas between: that of ``-A``, which may be another one."""
 JOIN = "workrow.celery.join"
 """The task that sends the body of a chord."""
@@ -50,6 +51,16 @@ class Answer(NamedTuple):
     sequel: str
     error: str | None = None
     again: bool = False
+
+
+@contextmanager
+def told_to_children(path: str) -> Iterator[None]:
+    """Inside, child processes are told which app is meant."""
+    os.environ[APP] = path
+    try:
+        yield
+    finally:
+        del os.environ[APP]
 
 
 def serve(app: Any) -> None:

@@ -15,7 +15,7 @@ from workrow.celery.bridge import shadow
 from workrow.celery.exceptions import ImproperlyConfigured
 from workrow.celery.foreign_errors import WorkerLostError
 from workrow.celery.message import request_of
-from workrow.celery.worker.calls import APP, JOIN, join_failed, run_call, serve, served
+from workrow.celery.worker.calls import JOIN, join_failed, run_call, serve, served, told_to_children
 from workrow.celery.worker.door import Door
 from workrow.celery.worker.mailbox import CHANNEL, Mailbox
 from workrow.celery.worker.revoked import Revoked
@@ -145,8 +145,7 @@ def run_worker(
     if pool in ("gevent", "eventlet"):
         logger.warning("-P %s: calls run in threads", pool)
     in_process = POOLS[pool]
-    if in_process:
-        os.environ[APP] = find(app)
+    children = told_to_children(find(app)) if in_process else nullcontext()
     name = host_name(hostname)
     state = State(app, name, pool)
     signals.celeryd_init.send(sender=name, instance=state, conf=app.conf, options=options)
@@ -166,7 +165,7 @@ def run_worker(
         name=name,
         **options,
     )
-    with beside(app) if beat else nullcontext():
+    with children, beside(app) if beat else nullcontext():
         asyncio.run(_serve(state, run, started))
     signals.worker_shutdown.send(sender=state)
 
