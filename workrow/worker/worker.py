@@ -22,6 +22,7 @@ from workrow.maintenance.clock_steps import ClockSteps
 from workrow.maintenance.expirer import Expirer
 from workrow.maintenance.rescuer import Rescuer
 from workrow.worker.assembly import Assembly
+from workrow.worker.living.collector import seldom
 from workrow.worker.living.health import serve
 from workrow.worker.living.signals import on_stop
 from workrow.worker.living.stopping import GOODBYE_SECONDS, let_end, write_down
@@ -164,12 +165,12 @@ class Worker(Assembly):
         return [*found, *self._periodic_problems.values(), *self._scheduler.problems.values()]
 
     async def _run(self) -> None:
-        handlers = (
-            on_stop(self.stop, self._hurry.set, at_once=self._lease.announce_stop)
-            if self.install_signal_handlers
-            else contextlib.nullcontext()
-        )
-        with serve(self._health, self.problems, self.warnings), handlers, self._watchdog.watching():
+        with contextlib.ExitStack() as around:
+            around.enter_context(serve(self._health, self.problems, self.warnings))
+            if self.install_signal_handlers:  # the process is ours
+                around.enter_context(on_stop(self.stop, self._hurry.set, at_once=self._lease.announce_stop))
+                around.enter_context(seldom())
+            around.enter_context(self._watchdog.watching())
             # a signal must end the wait for a database that is away
             if not await unless(self._stop_event, self._lease.register()):
                 return
