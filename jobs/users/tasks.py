@@ -5,12 +5,11 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import workrow
+from jobs.policies import RETRY
 from jobs.settings import get_settings
 from jobs.users import service
 
-users = workrow.Blueprint(
-    "users", queue="users", retry=workrow.Retry(max_attempts=5, wait=workrow.exponential(5, cap=300))
-)
+users = workrow.Blueprint("users", queue="users", retry=RETRY)
 
 
 @users.task(cron="0 3 * * *", timezone="Europe/Berlin", transactional=True)

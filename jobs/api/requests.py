@@ -1,0 +1,27 @@
+"""What the routes of all domains share: a transaction for each request, and the words of a refusal."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Depends
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from jobs import database
+
+
+async def transaction() -> AsyncIterator[AsyncSession]:
+    """The transaction of one request: committed when the handler returns, rolled back when it raises."""
+    async with database.session() as session, session.begin():
+        yield session
+
+
+class Problem(BaseModel):
+    """What is wrong."""
+
+    detail: str
+
+
+# scope="function" commits before the answer is sent; by default FastAPI would do so after it, and a client could be
+# told of a user whom a failing commit had taken back
+Transaction = Annotated[AsyncSession, Depends(transaction, scope="function")]

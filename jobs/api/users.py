@@ -1,0 +1,101 @@
+"""Register, verify an address, ask for a new password."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from jobs.api.requests import Problem, Transaction
+from jobs.users import links
+from jobs.users import service as users
+
+routes = APIRouter(tags=["users"])
+REFUSALS: dict[type[Exception], int] = {users.EmailTaken: 409, links.BadLink: 400, links.ExpiredLink: 410}
+"""The answer to each error of the domain."""
+BAD_LINK: dict[int | str, dict[str, Any]] = {400: {"model": Problem}, 410: {"model": Problem}}
+
+
+class RegistrationForm(BaseModel):
+    """Who registers. ``validate_only``: do everything, then roll it back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, AfterValidator(users.normalised_name)]
+    email: Annotated[str, AfterValidator(users.normalised_email)]
+    validate_only: bool = False
+
+
+class RegistrationJobs(BaseModel):
+    """The ids of the jobs that send the e-mails."""
+
+    welcome: int
+    verification: int
+
+
+class Registered(BaseModel):
+    """The new user."""
+
+    id: int
+    jobs: RegistrationJobs
+
+
+class Valid(BaseModel):
+    """The registration would have worked."""
+
+    valid: bool = True
+
+
+class PasswordResetForm(BaseModel):
+    """Whose password is to be reset."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: Annotated[str, AfterValidator(users.normalised_email)]
+
+
+class Accepted(BaseModel):
+    """The same words whether the address is known or not."""
+
+    detail: str = "if the address is registered, an e-mail is on its way"
+
+
+class LinkOf(BaseModel):
+    """The user whom a link in an e-mail was made for."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    email: str
+    verified_at: datetime | None
+
+
+@routes.post("/register", status_code=201, responses={200: {"model": Valid}, 409: {"model": Problem}})
+async def register(form: RegistrationForm, session: Transaction, response: Response) -> Registered | Valid:
+    """Add a user; two e-mails go out if, and only if, this commits."""
+    registration = await users.register(session, name=form.name, email=form.email)
+    if form.validate_only:
+        await session.rollback()
+        response.status_code = 200
+        return Valid()
+    jobs = RegistrationJobs(welcome=registration.welcome.id, verification=registration.verification.id)
+    return Registered(id=registration.user.id, jobs=jobs)
+
+
+@routes.get("/verify/{token}", responses=BAD_LINK)
+async def verify(token: str, session: Transaction) -> LinkOf:
+    """Where the link in the verification e-mail leads: the address is confirmed."""
+    return LinkOf.model_validate(await users.verify(session, token))
+
+
+@routes.post("/password-reset", status_code=202)
+async def request_password_reset(form: PasswordResetForm, session: Transaction) -> Accepted:
+    """Send a link to the user, if there is one; the answer does not tell."""
+    await users.request_password_reset(session, form.email)
+    return Accepted()
+
+
+@routes.get("/password-reset/{token}", responses=BAD_LINK)
+async def check_password_reset(token: str, session: Transaction) -> LinkOf:
+    """Where the link in that e-mail leads: it is valid. An application with passwords would ask for a new one here."""
+    return LinkOf.model_validate(await users.check_password_reset(session, token))
