@@ -3,6 +3,7 @@
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import procrastinate
 from procrastinate.exceptions import LoadFromPathError
@@ -42,14 +43,16 @@ class Database:
         )
 
     def load(self) -> App:
-        """The app itself.
+        """The app itself: the one that was named, or ``app`` in the ``app.py`` of this directory.
 
         Raises:
-            ConfigurationError: none was given, or it cannot be loaded.
+            ConfigurationError: none was given, and there is no app.py; or it cannot be loaded.
         """
-        if not self.app:
-            raise ConfigurationError("no app is named: give --app=module.app, or set WORKROW_APP")
-        return _load(self.app)
+        if not self.app and not Path("app.py").exists():
+            raise ConfigurationError(
+                "no app is named: give --app=module.app, set WORKROW_APP, or go to a directory whose app.py has an app"
+            )
+        return _load(self.app or "app.app")
 
 
 def _load(path: str) -> App:
