@@ -6,6 +6,7 @@ from workrow import __version__
 from workrow.cli.celery import celery
 from workrow.cli.controls import pause, resume
 from workrow.cli.errors import OneLineErrors
+from workrow.cli.init import init
 from workrow.cli.job import job, retry
 from workrow.cli.jobs import cancel, release
 from workrow.cli.limits import limits
@@ -28,6 +29,7 @@ def main(context: click.Context, app: str | None, database_url: str | None) -> N
     context.obj = Database(app, database_url)
 
 
+main.add_command(init)
 main.add_command(status)
 main.add_command(schema)
 main.add_command(psql)

@@ -1,0 +1,3 @@
+.venv/
+.workrow/
+__pycache__/
