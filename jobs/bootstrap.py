@@ -2,6 +2,7 @@
 
 import workrow
 from jobs import database
+from jobs.audit.tasks import audit
 from jobs.emails.tasks import emails
 from jobs.settings import get_settings
 from jobs.users.tasks import users
@@ -10,7 +11,7 @@ from jobs.users.tasks import users
 def create_app() -> workrow.App:
     """The app with every task on it. Opens nothing and reads no setting: its URL is asked for when it is opened."""
     app = workrow.App(database_url, sessions=database.session, lease=lambda: get_settings().lease)
-    app.include(emails, users)
+    app.include(audit, emails, users)
     return app
 
 

@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     )
     base_url: HttpUrl = Field(HttpUrl("http://localhost:8000"), description="where the links in e-mails lead")
     link_max_age_hours: int = Field(72, ge=1, description="how long a link in an e-mail works")
+    audit_keep_days: int = Field(365, ge=1, le=36_500, description="events of the audit log are kept so long at least")
     inactive_after_days: int = Field(365, ge=1, description="users not seen for so long are deactivated")
     email_from: NameEmail = Field(NameEmail("Workrow", "no-reply@workrow.example"), description="the sender")
     smtp_host: str = Field("127.0.0.1", min_length=1)

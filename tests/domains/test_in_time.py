@@ -62,8 +62,9 @@ async def test_who_stays_away_for_a_year_is_deactivated_in_the_night_after(
         user_id = await register("ada@example.com")
         await workrow_jobs.drain()
         clock.jump(days=364)
-        nights = await clock.run_for(days=3)
-    assert [each.task for each in nights] == ["users.deactivate_inactive"] * 3
+        ran = await clock.run_for(days=3)
+    nights = [each for each in ran if each.task == "users.deactivate_inactive"]
+    assert len(nights) == 3
     assert [each.result["deactivated"] for each in nights] == [0, 1, 0]
     async with database.session() as session:
         user = (await session.scalars(select(User).where(User.id == user_id))).one()
