@@ -7,6 +7,7 @@ from typing import Any
 from workrow.celery import codec
 from workrow.celery.conf.known import reason
 from workrow.celery.rates import rate_of
+from workrow.declare.unique import as_unique
 
 OF_CALLS = ("queue", "routing_key", "exchange", "priority", "expires", "serializer", "time_limit", "soft_time_limit")
 """Attributes that are options of the task's calls."""
@@ -48,6 +49,8 @@ class Attributes:
         rate_limit: such as ``"10/m"``: over all workers.
         limits: `workrow.Limit` and `workrow.Rate`, one or several: how many of its calls run at a time, or start in a
             time, for each value of an argument if they have a key; over all workers. Celery has no such option.
+        unique: a tuple of arguments' names, or `workrow.Unique`: whoever calls it while a call with the same values
+            waits or runs gets the handle of that one. Celery has no such option.
         time_limit, soft_time_limit: seconds.
         expires: seconds, or a time, after which its calls do not start.
         acks_late, reject_on_worker_lost: with both, a call whose process dies runs again; otherwise it has failed.
@@ -73,6 +76,7 @@ class Attributes:
     throws: tuple[type[BaseException], ...] = ()
     serializer: Any = FromSettings("task_serializer")
     limits: Any = ()
+    unique: Any = None
     rate_limit: Any = FromSettings("task_default_rate_limit")
     priority: Any = FromSettings("task_default_priority")
     track_started: Any = FromSettings("task_track_started")
@@ -99,6 +103,7 @@ class Attributes:
             codec.check_serializer(self.serializer)
         if self._says("rate_limit") and self.rate_limit:
             rate_of(self.rate_limit)
+        as_unique(self.unique)
         self.on_bound(app)
 
     def on_bound(self, app: Any) -> None:

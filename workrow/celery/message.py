@@ -19,6 +19,7 @@ KNOWN = {
     *("add_to_parent", "compression", "connection", "countdown", "delivery_mode", "eta", "exchange", "exchange_type"),
     *("expires", "headers", "immediate", "link", "link_error", "mandatory", "priority", "producer", "publisher"),
     *("queue", "retry", "retry_policy", "routing_key", "serializer", "soft_time_limit", "stamps", "time_limit"),
+    "unique",
 }
 PACKED = ("args", "kwargs", "chain", "chord", "callbacks", "errbacks", "headers", "stamps", "properties")
 

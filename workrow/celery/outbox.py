@@ -38,6 +38,11 @@ def together(write: Callable[[dict[str, Any]], object]) -> Iterator[None]:
         write(box.effects)
 
 
+def is_open() -> bool:
+    """Whether what is sent here is collected, and nobody knows yet what becomes of it."""
+    return _open.get() is not None
+
+
 class into:
     """What is sent inside goes into this one; None: is written at once."""
 

@@ -1841,6 +1841,63 @@ END;
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.celery_once_v1(job jsonb, rule jsonb, call jsonb, key text, line text, OUT verdict text, OUT task_id text)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    replaces boolean := rule ->> 'on_conflict' = 'replace';
+    lines text[] := CASE WHEN line IS NULL THEN '{}' ELSE ARRAY[line] END;
+    found_id bigint;
+    known jsonb;
+BEGIN
+    IF EXISTS (SELECT FROM workrow.celery_revoked AS revoked WHERE revoked.task_id = call ->> 'id') THEN
+        call := call || '{"revoked": true}';
+    END IF;
+    -- again only where what was found is gone, history and all
+    FOR _ IN 1..100 LOOP
+        SELECT once.verdict, once.job_id INTO verdict, found_id
+        FROM workrow.enqueue_once_v1(
+            job, CASE WHEN replaces THEN rule || '{"on_conflict": "skip"}' ELSE rule END,
+            jsonb_build_array(call), ARRAY[key], lines
+        ) AS once;
+        IF verdict NOT IN ('found', 'conflict') THEN
+            task_id := call ->> 'id';
+            RETURN;
+        END IF;
+        IF replaces THEN
+            SELECT args INTO known FROM procrastinate_jobs WHERE id = found_id AND status = 'todo' FOR UPDATE;
+            IF FOUND THEN
+                PERFORM workrow.change_waiting_v1(
+                    jsonb_populate_record(CAST(NULL AS procrastinate_jobs), job), rule,
+                    jsonb_build_array(known || (call - ARRAY['id', 'root_id', 'parent_id'])),
+                    lines, ARRAY[1], ARRAY[found_id], NULL
+                );
+            END IF;
+        END IF;
+        SELECT args ->> 'id' INTO task_id FROM procrastinate_jobs WHERE id = found_id;
+        EXIT WHEN FOUND;
+        SELECT args ->> 'id' INTO task_id FROM workrow.history WHERE id = found_id;
+        IF FOUND THEN
+            -- a run that asks for a retry has succeeded as a job; what counts is how the last one has ended
+            EXIT WHEN NOT EXISTS (
+                SELECT FROM workrow.history AS later
+                WHERE
+                    later.unique_key = key
+                    AND later.id > found_id
+                    AND later.args ->> 'id' = celery_once_v1.task_id
+                    AND NOT rule -> 'states' ? CAST(later.status AS text)
+            );
+            rule := rule - ARRAY['within', 'states'];
+        END IF;
+        verdict := 'busy';
+    END LOOP;
+END;
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.celery_prune_v1(most integer, lasts interval)
  RETURNS bigint
  LANGUAGE sql
@@ -2056,7 +2113,7 @@ DECLARE
     changed text[];
 BEGIN
     IF EXISTS (SELECT FROM unnest(effects) AS effect WHERE effect ? 'calls') THEN
-        INSERT INTO procrastinate_jobs (queue_name, task_name, priority, args, scheduled_at, line, due_at)
+        INSERT INTO procrastinate_jobs (queue_name, task_name, priority, args, scheduled_at, line, due_at, unique_key)
         SELECT
             call.queue, call.task, call.priority,
             CASE
@@ -2066,7 +2123,16 @@ BEGIN
             END,
             CASE WHEN call.line IS NULL THEN call.due_at ELSE '9000-01-01 00:00:00+00' END,
             call.line,
-            CASE WHEN call.line IS NOT NULL THEN call.due_at END
+            CASE WHEN call.line IS NOT NULL THEN call.due_at END,
+            -- of the call that has just ended; were there two of its id, the first has it
+            CASE
+                WHEN call.args -> 'id' = effect.told -> 'held' -> 'id' THEN (
+                    SELECT effect.told -> 'held' ->> 'key'
+                    FROM jsonb_array_elements(effect.told -> 'calls') WITH ORDINALITY AS same (value, n)
+                    WHERE same.value -> 'args' -> 'id' = call.args -> 'id'
+                    HAVING min(same.n) = call.n
+                )
+            END
         FROM unnest(effects) WITH ORDINALITY AS effect (told, n)
         CROSS JOIN LATERAL (
             SELECT
@@ -3785,6 +3851,7 @@ AS $function$
         ('reset_limit_v1', ARRAY['operator', 'worker']),
         ('set_queue_v1', ARRAY['operator', 'worker']),
         ('celery_write_v1', ARRAY['producer', 'worker']),
+        ('celery_once_v1', ARRAY['producer', 'worker']),
         ('celery_forget_v1', ARRAY['producer', 'worker', 'operator']),
         ('celery_revoke_v1', ARRAY['producer', 'worker', 'operator']),
         ('celery_prune_v1', ARRAY['worker']),

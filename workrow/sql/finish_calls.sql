@@ -2,7 +2,15 @@
 {ended_outcomes},
 
 sequel AS MATERIALIZED (
-    SELECT CAST(workrow.celery_write_v1(array_agg(CAST(given.sequel AS jsonb) ORDER BY given.n)) AS text) AS done
+    SELECT CAST(workrow.celery_write_v1(array_agg(
+        CASE
+            WHEN ended.unique_key IS NULL THEN CAST(given.sequel AS jsonb)
+            -- a retry is the same call: it keeps the key, which nobody could take meanwhile
+            ELSE CAST(given.sequel AS jsonb)
+                || jsonb_build_object('held', jsonb_build_object('id', ended.args -> 'id', 'key', ended.unique_key))
+        END
+        ORDER BY given.n
+    )) AS text) AS done
     FROM unnest(
         CAST(%(ids)s AS bigint[]), CAST(%(tokens)s AS integer[]), CAST(%(sequels)s AS text[])
     ) WITH ORDINALITY AS given (id, token, sequel, n)

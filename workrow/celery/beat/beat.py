@@ -7,13 +7,13 @@ import time
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from workrow.celery import clock, outbox
+from workrow.celery import clock
 from workrow.celery.beat.entry import ScheduleEntry, SchedulingError, entries_of
 from workrow.celery.beat.stored import Shelf
 from workrow.celery.signals import beat_embedded_init, beat_init
 from workrow.database.held import AGAIN_SECONDS, BRIEF_MS, ERRORS, PATIENCE_MS
 from workrow.database.outage import Outage, is_lost, told
-from workrow.errors import DatabaseUnavailable
+from workrow.errors import DatabaseUnavailable, QueueFull
 from workrow.logs import get_logger
 
 logger = get_logger(__name__)
@@ -242,9 +242,10 @@ class Beat:
         try:
             return self._send(entry, mark, {**told_of, "error": None})
         except Exception as error:
-            if isinstance(error, ERRORS):
+            if isinstance(error, (*ERRORS, QueueFull)):
+                if entry.name not in self._held:
+                    logger.info("beat: %s waits: %s", entry.name, _in_the_way(error))
                 self._held.add(entry.name)
-                logger.info("beat: %s waits: an open transaction is in the way: %s", entry.name, told(error))
                 return False
             if _of_database(error):
                 raise
@@ -255,7 +256,6 @@ class Beat:
         """Mark it as sent, with its call; without an entry the mark alone."""
         patience = BRIEF_MS if mark["name"] in self._held else PATIENCE_MS
         began = time.monotonic()
-        box = outbox.Outbox()
         handle = None
         with self.app.store.bounded(patience) as run:
             if not run("celery_beat_take", **mark, patience=f"{HOLD_SECONDS}s"):
@@ -264,15 +264,21 @@ class Beat:
             if self.schedule[mark["name"]].one_off and not run("celery_beat_once", **once):
                 return False
             if entry is not None:
-                with outbox.into(box):
+                try:
                     handle = entry.send()
-                if (took := time.monotonic() - began) > HOLD_SECONDS * 0.9:
-                    raise SchedulingError(f"{entry.name}: the call took {took:.0f} s to make: at most {HOLD_SECONDS} s")
-            run("celery_beat_sent", **mark, **new, effects=json.dumps(box.effects))
+                finally:
+                    if (took := time.monotonic() - began) > HOLD_SECONDS * 0.9:
+                        most = f"at most {HOLD_SECONDS} s"
+                        raise SchedulingError(f"{entry.name}: the call took {took:.0f} s to make: {most}")
+            run("celery_beat_sent", **mark, **new)
         self._held.discard(mark["name"])
         if entry is not None:
             logger.info("beat: sent %s (%s)[%s]", entry.name, entry.task, getattr(handle, "id", None))
         return True
+
+
+def _in_the_way(error: Exception) -> str:
+    return str(error) if isinstance(error, QueueFull) else f"an open transaction is in the way: {told(error)}"
 
 
 def _of_database(error: Exception) -> bool:

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import psycopg
+
 from workrow.celery.canvas.signature import Signature
 from workrow.celery.exceptions import ImproperlyConfigured
 from workrow.celery.schedules import crontab, maybe_schedule
 from workrow.celery.schedules.base import schedstate
+from workrow.errors import QueueFull
 
 CLEANUP = "celery.backend_cleanup"
 """The entry that is there by itself where results expire, and the task that it sends."""
@@ -104,22 +107,35 @@ class ScheduleEntry:
 
         Raises:
             SchedulingError: it cannot be made.
+            QueueFull: its queue has no room.
+            psycopg.Error: it cannot be written.
         """
         try:
             args = [_made(value) for value in self.args]
             kwargs = {name: _made(value) for name, value in self.kwargs.items()}
-            headers = {**(self.options.get("headers") or {}), "celery_beat_task": True}
-            options = {**self.options, "headers": headers}
-            kind = self.task.removeprefix("celery.")
-            if self.task != kind and kind in Signature.TYPES:
-                parts = {"task": self.task, "args": args, "kwargs": kwargs, "options": {}, "subtask_type": kind}
-                return Signature.from_dict({**parts, "immutable": False}, app=self.app).apply_async(**options)
-            task = self.app.tasks.get(self.task)
-            if task is not None:
-                return task.apply_async(args, kwargs, **options)
-            return self.app.send_task(self.task, args, kwargs, **options)
         except Exception as error:
-            raise SchedulingError(f"Couldn't apply scheduled task {self.name}: {error}") from error
+            raise self._unsent(error) from error
+        try:
+            return self._sent(args, kwargs)
+        except (QueueFull, psycopg.Error):
+            raise
+        except Exception as error:
+            raise self._unsent(error) from error
+
+    def _sent(self, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        headers = {**(self.options.get("headers") or {}), "celery_beat_task": True}
+        options = {**self.options, "headers": headers}
+        kind = self.task.removeprefix("celery.")
+        if self.task != kind and kind in Signature.TYPES:
+            parts = {"task": self.task, "args": args, "kwargs": kwargs, "options": {}, "subtask_type": kind}
+            return Signature.from_dict({**parts, "immutable": False}, app=self.app).apply_async(**options)
+        task = self.app.tasks.get(self.task)
+        if task is not None:
+            return task.apply_async(args, kwargs, **options)
+        return self.app.send_task(self.task, args, kwargs, **options)
+
+    def _unsent(self, error: Exception) -> SchedulingError:
+        return SchedulingError(f"Couldn't apply scheduled task {self.name}: {error}")
 
     @property
     def zone(self) -> str | None:

@@ -128,7 +128,8 @@ class _chord(Signature):
                 self.app.backend.apply_chord(result, body)
                 result = header.apply_async(args, kwargs, task_id=group_id, **options, **when)
         else:
-            body.delay([])
+            with self.app.together():
+                body.delay([])
         last.parent = result
         return last
 

@@ -29,8 +29,12 @@ class AsyncResult(Dependencies, ResultBase):
     Args:
         id: of the task.
         parent: the result that it follows.
+
+    Attributes:
+        existing: the call was not sent: this is the result of the one that there was, see ``unique=``.
     """
 
+    existing = False
     TimeoutError = TimeoutError
 
     def __init__(

@@ -104,12 +104,12 @@ def bury(failure: dict[str, Any]) -> None:
     request = request_of(failure["task"], failure["args"], delivery_info={"routing_key": failure["queue"]})
     error = WorkerLostError(f"{failure['error_type']}: {failure['error_message']}")
     if failure["task"] == JOIN:
-        app.store.write(join_failed(app, error, *request.args))
+        app.store.write(join_failed(app, error, *request.args), follows=True)
         return
     box = outbox.Outbox()
     with outbox.into(box):
         ends.failed(app, request, error)
-    app.store.write(box.effects)
+    app.store.write(box.effects, follows=True)
 
 
 def run_worker(

@@ -8,7 +8,7 @@ DECLARE
     changed text[];
 BEGIN
     IF EXISTS (SELECT FROM unnest(effects) AS effect WHERE effect ? 'calls') THEN
-        INSERT INTO procrastinate_jobs (queue_name, task_name, priority, args, scheduled_at, line, due_at)
+        INSERT INTO procrastinate_jobs (queue_name, task_name, priority, args, scheduled_at, line, due_at, unique_key)
         SELECT
             call.queue, call.task, call.priority,
             CASE
@@ -18,7 +18,16 @@ BEGIN
             END,
             CASE WHEN call.line IS NULL THEN call.due_at ELSE {far_future} END,
             call.line,
-            CASE WHEN call.line IS NOT NULL THEN call.due_at END
+            CASE WHEN call.line IS NOT NULL THEN call.due_at END,
+            -- of the call that has just ended; were there two of its id, the first has it
+            CASE
+                WHEN call.args -> 'id' = effect.told -> 'held' -> 'id' THEN (
+                    SELECT effect.told -> 'held' ->> 'key'
+                    FROM jsonb_array_elements(effect.told -> 'calls') WITH ORDINALITY AS same (value, n)
+                    WHERE same.value -> 'args' -> 'id' = call.args -> 'id'
+                    HAVING min(same.n) = call.n
+                )
+            END
         FROM unnest(effects) WITH ORDINALITY AS effect (told, n)
         CROSS JOIN LATERAL (
             SELECT

@@ -39,6 +39,7 @@ AS $$
         ('reset_limit_v1', ARRAY['operator', 'worker']),
         ('set_queue_v1', ARRAY['operator', 'worker']),
         ('celery_write_v1', ARRAY['producer', 'worker']),
+        ('celery_once_v1', ARRAY['producer', 'worker']),
         ('celery_forget_v1', ARRAY['producer', 'worker', 'operator']),
         ('celery_revoke_v1', ARRAY['producer', 'worker', 'operator']),
         ('celery_prune_v1', ARRAY['worker']),
