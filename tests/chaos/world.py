@@ -1,5 +1,6 @@
 """Everything that a fault can hit, and the log of what happened."""
 
+import contextlib
 import random
 import threading
 import time
@@ -51,6 +52,7 @@ class World:
         """The worker that no fault of single workers may hit at the moment."""
         self.aborts = 0
         """How often the server has crashed by itself."""
+        self._crashed_at: float | None = None
         self.next_step = 0.0
         """When the server's clock may step again."""
         self._log = log.open("a", buffering=1)
@@ -67,12 +69,17 @@ class World:
         return bool(self.troubles) or time.monotonic() - self.troubled_at < 3
 
     def look(self) -> None:
-        """Note it if the server has crashed by itself: for a moment it was out of reach, as after its other crashes."""
+        """Note it if the server has crashed by itself: until it has recovered it is out of reach, as after its other
+        crashes."""
         if self.cluster.look():
             self.aborts += 1
-            self.troubled_at = time.monotonic()
-            self.note(None, time.time() - RECOVERY_SECONDS)
+            self._crashed_at = self._crashed_at or time.time() - RECOVERY_SECONDS
             self.say("the server has crashed by itself, see its log")
+        if self._crashed_at is not None:
+            self.troubled_at = time.monotonic()
+            with contextlib.suppress(psycopg.OperationalError), self.connect():
+                self.note(None, self._crashed_at)
+                self._crashed_at = None
 
     def note(self, worker: int | None, began: float) -> None:
         """A disturbance of a worker, or of all, has ended."""
