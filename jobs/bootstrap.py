@@ -2,6 +2,7 @@
 
 import workrow
 from jobs import database
+from jobs.analytics.tasks import analytics
 from jobs.audit.tasks import audit
 from jobs.emails.tasks import emails
 from jobs.settings import get_settings
@@ -11,7 +12,7 @@ from jobs.users.tasks import users
 def create_app() -> workrow.App:
     """The app with every task on it. Opens nothing and reads no setting: its URL is asked for when it is opened."""
     app = workrow.App(database_url, sessions=database.session, lease=lambda: get_settings().lease)
-    app.include(audit, emails, users)
+    app.include(analytics, audit, emails, users)
     return app
 
 

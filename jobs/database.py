@@ -1,10 +1,12 @@
 """The application's own tables: their metadata, and sessions to work with them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, NullPool, create_engine
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, Session
 
 from jobs.settings import get_settings
 
@@ -37,3 +39,11 @@ def engine() -> AsyncEngine:
 def session() -> AsyncSession:
     """A new session: ``async with session() as s, s.begin(): …`` is one transaction."""
     return AsyncSession(engine(), expire_on_commit=False)
+
+
+@contextmanager
+def blocking_session() -> Iterator[Session]:
+    """A session on a connection of its own, for a task in a child process: closed at the end of the block."""
+    engine = create_engine(get_settings().sqlalchemy_url, poolclass=NullPool)
+    with Session(engine, expire_on_commit=False) as session:
+        yield session

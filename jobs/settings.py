@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import AfterValidator, Field, HttpUrl, NameEmail, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, EmailStr, Field, HttpUrl, NameEmail, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL
 
@@ -19,6 +20,7 @@ PREFIX = "WORKROW_"
 # ours, but read elsewhere: by the test suite and by the `workrow` command
 READ_ELSEWHERE = frozenset({"TEST_DATABASE_URL", "APP"})
 DEVELOPMENT_KEY = "for development only: everybody can read it"
+ACCOUNT_TIMEZONE = "Europe/Berlin"
 EMBEDDED_DIRECTORY = Path(__file__).parent.parent / ".workrow"
 
 
@@ -27,6 +29,19 @@ def _libpq_url(url: str) -> str:
         return urls.libpq_url(url)
     except ConfigurationError as error:
         raise ValueError(str(error)) from None  # pydantic collects it with the other problems
+
+
+def _timezone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("no such time zone; use a name such as 'Europe/Berlin' or 'UTC'")
+    return name
+
+
+def declared_timezone() -> str:
+    """``account_timezone`` for schedules. They are declared at import, before anybody may complain of a setting:
+    `get_settings` does when a process starts."""
+    name = os.environ.get(f"{PREFIX}ACCOUNT_TIMEZONE", ACCOUNT_TIMEZONE)
+    return name if name in available_timezones() else ACCOUNT_TIMEZONE
 
 
 class Settings(BaseSettings):
@@ -50,6 +65,11 @@ class Settings(BaseSettings):
     link_max_age_hours: int = Field(72, ge=1, description="how long a link in an e-mail works")
     audit_keep_days: int = Field(365, ge=1, le=36_500, description="events of the audit log are kept so long at least")
     inactive_after_days: int = Field(365, ge=1, description="users not seen for so long are deactivated")
+    account_timezone: Annotated[str, AfterValidator(_timezone)] = Field(
+        ACCOUNT_TIMEZONE, description="the zone of days in reports and of times in schedules"
+    )
+    report_to: EmailStr | None = Field(None, description="who gets the report on Mondays; unset: it is only stored")
+    analytics_keep_days: int = Field(400, ge=31, le=36500, description="how long metrics and reports are kept")
     email_from: NameEmail = Field(NameEmail("Workrow", "no-reply@workrow.example"), description="the sender")
     smtp_host: str = Field("127.0.0.1", min_length=1)
     smtp_port: int = Field(1025, ge=1, le=65535)

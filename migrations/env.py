@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from alembic import context
 from alembic.script import ScriptDirectory
 
+import jobs.analytics.models
 import jobs.audit.models
 import jobs.emails.models
 import jobs.users.models  # noqa: F401 - each import adds a domain's tables to the metadata

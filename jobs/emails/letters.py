@@ -49,15 +49,22 @@ def compose(letter: Letter, user: User, *, cause: str) -> EmailMessage:
         "link": link(letter.purpose, user.id) if letter.purpose else None,
         "link_max_age_hours": settings.link_max_age_hours,
     }
+    message = envelope(letter.subject.format(name=name), name, user.email, cause=cause)
+    message.set_content(_templates().get_template(f"{letter.kind}.txt.j2").render(values))
+    message.add_alternative(_templates().get_template(f"{letter.kind}.html.j2").render(values), subtype="html")
+    return message
+
+
+def envelope(subject: str, name: str, address: str, *, cause: str) -> EmailMessage:
+    """An e-mail to this address that has its headers and says nothing yet."""
+    sender = get_settings().email_from
     message = EmailMessage()
-    message["Subject"] = letter.subject.format(name=name)
-    message["From"] = _mailbox(settings.email_from.name, settings.email_from.email)
-    message["To"] = _mailbox(name, user.email)
+    message["Subject"] = subject
+    message["From"] = _mailbox(sender.name, sender.email)
+    message["To"] = _mailbox(name, address)
     message["Date"] = clock.now()
     message["Message-ID"] = message_id(cause)
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office reply, please
-    message.set_content(_templates().get_template(f"{letter.kind}.txt.j2").render(values))
-    message.add_alternative(_templates().get_template(f"{letter.kind}.html.j2").render(values), subtype="html")
     return message
 
 

@@ -1,6 +1,7 @@
 """Sending an e-mail once for each cause."""
 
 from dataclasses import dataclass
+from email.message import EmailMessage
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -56,10 +57,26 @@ async def deliver(session: AsyncSession, letter: Letter, user_id: int, *, cause:
     if user is None:
         raise UnknownUser(f"there is no user {user_id}")
     message = letters.compose(letter, user, cause=cause)
+    sent = await send_once(session, message, cause=cause, kind=letter.kind, recipient=user.email, job_id=job_id)
+    return Delivery(message["Message-ID"], user.email, sent)
+
+
+async def send_once(
+    session: AsyncSession, message: EmailMessage, *, cause: str, kind: str, recipient: str, job_id: int | None
+) -> bool:
+    """Send any e-mail unless one was sent for this cause before; `deliver` says how. The caller commits right after.
+
+    Returns:
+        Whether it was sent now.
+
+    Raises:
+        RefusedAddress: the mail server will never take it.
+        Exception: any other is worth another attempt; see `smtp.send`.
+    """
     row = {
         "cause": cause,
-        "kind": letter.kind,
-        "recipient": user.email,
+        "kind": kind,
+        "recipient": recipient,
         "message_id": message["Message-ID"],
         "job_id": job_id,
     }
@@ -67,4 +84,4 @@ async def deliver(session: AsyncSession, letter: Letter, user_id: int, *, cause:
     first = await session.scalar(statement) is not None
     if first:
         await smtp.send(message)
-    return Delivery(row["message_id"], user.email, sent=first)
+    return first

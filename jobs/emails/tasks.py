@@ -6,12 +6,12 @@ import workrow
 from jobs import database
 from jobs.emails import letters, service
 from jobs.emails.smtp import RefusedAddress
+from jobs.policies import PATIENT
 
-# patient enough for a mail server that is away for an hour or two
 emails = workrow.Blueprint(
     "emails",
     queue="emails",
-    retry=workrow.Retry(max_attempts=15, wait=workrow.exponential(2, cap=1800)),
+    retry=PATIENT,
     discard_on=(RefusedAddress, EmailNotValidError, service.UnknownUser),
 )
 

@@ -6,7 +6,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import select
 
+import workrow
 from jobs import database
+from jobs.bootstrap import database_url
 from jobs.emails import tasks as emails
 from jobs.users import service
 from jobs.users import tasks as users
@@ -15,6 +17,12 @@ from tests.domains.conftest import MailServer
 from workrow.testing import Clock, Harness
 
 pytestmark = pytest.mark.usefixtures("application")
+
+
+@pytest.fixture
+def workrow_app(environment: dict[str, str]) -> workrow.App:
+    """Only these two domains: the schedules of the others would run all year, too."""
+    return workrow.App(database_url, sessions=database.session).include(emails.emails, users.users)
 
 
 async def register(email: str) -> int:
