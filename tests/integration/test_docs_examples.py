@@ -1,7 +1,6 @@
-"""Every python example of these pages runs: the blocks of a section in order, in one namespace, against a database.
+"""Every python example of these pages runs as printed: docs/examples.md, then the blocks of a section in their order.
 
-A block may use what its section has imported or defined before, and `url`, `app` (opened) and `run()`, which runs what
-is ready. It may await. A mermaid block is what `workrow workflow show --mermaid` prints of the section's `workflow` as
+A mermaid block is what `workrow workflow show --mermaid` prints of the section's `workflow` as
 the block before has left it, with its jobs numbered from 1.
 """
 
@@ -16,11 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from click.testing import CliRunner
 
-import workrow
 from workrow.cli import main
 
 PAGES = (
@@ -38,12 +35,7 @@ HEADING = re.compile(r"^## +(.+)$", re.MULTILINE)
 BLOCK = re.compile(r"^```(python|mermaid)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 Block = tuple[str, str]
 """Its kind, "python" or "mermaid", and its text."""
-SETUP = """
-import asyncio
-from datetime import UTC, datetime, timedelta
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-import workrow
-"""
+SETUP = BLOCK.search((DOCS / "examples.md").read_text(encoding="utf-8"))
 
 
 def sections() -> Iterator[Any]:
@@ -71,20 +63,15 @@ def picture(database_url: str, workflow_id: int) -> str:
 
 @pytest.mark.parametrize(("path", "blocks"), list(sections()))
 async def test_the_examples_of_the_section_run(
-    path: Path, blocks: list[Block], database_url: str, conn: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+    path: Path, blocks: list[Block], database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = workrow.App(database_url)
-
-    async def run(app: workrow.App = app) -> None:
-        await app.run_worker_async(wait=False, install_signal_handlers=False, listen_notify=False)
-
+    assert SETUP
+    monkeypatch.setenv("DATABASE_URL", database_url)
     # a module, because functions find their annotations there
     module = types.ModuleType("docs_example")
     monkeypatch.setitem(sys.modules, "docs_example", module)
-    module.__dict__.update(url=database_url, app=app, run=run, conn=conn)
-    exec(SETUP, module.__dict__)
-    async with app.open_async():
-        for kind, block in blocks:
+    try:
+        for kind, block in [("python", SETUP[2]), *blocks]:
             if kind == "mermaid":
                 drawn = await asyncio.to_thread(picture, database_url, module.__dict__["workflow"].id)
                 assert drawn == block.strip()
@@ -93,6 +80,9 @@ async def test_the_examples_of_the_section_run(
             awaited = eval(code, module.__dict__)
             if inspect.isawaitable(awaited):
                 await awaited
+    finally:
+        module.__dict__["conn"].close()
+        await module.__dict__["app"].close_async()
     for engine in [value for value in vars(module).values() if hasattr(value, "dispose")]:
         disposed = engine.dispose()
         if asyncio.iscoroutine(disposed):
