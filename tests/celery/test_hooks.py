@@ -185,6 +185,24 @@ def test_what_another_hook_raises_changes_nothing(
     assert f"{breaks} of it[it] failed" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("raises", "level", "words"),
+    [
+        (Reject("no", requeue=False), logging.WARNING, "reject requeue=False: no"),
+        (Reject(requeue=True), logging.WARNING, "reject requeue=True: None"),
+        (Ignore(), logging.INFO, "ignored"),
+    ],
+)
+def test_a_task_that_refuses_its_call_is_logged_as_in_celery(
+    told: Told, caplog: pytest.LogCaptureFixture, raises: Exception, level: int, words: str
+) -> None:
+    with caplog.at_level(logging.INFO):
+        run(told, raises)
+    (record,) = caplog.records
+    assert (record.levelno, record.getMessage().partition("\n")[0]) == (level, f"Task it[it] {words}")
+    assert ("Traceback" in caplog.text) == (level == logging.WARNING)
+
+
 def test_a_result_that_is_no_json_is_a_failure_if_it_is_to_be_kept(told: Told) -> None:
     app, end = run(told, returns=object)
     assert (end.state, told) == ("FAILURE", [*BEGIN, *FAILURE])

@@ -19,7 +19,8 @@ import pytest
 from tests.celery import worker_app
 from tests.celery.on_database import on
 from tests.celery.worker_app import add as add_task
-from tests.celery.worker_app import again, catches, die, die_late, fail, fails_unheard, old_errback, says, sleep, xsum
+from tests.celery.worker_app import again, catches, die, die_late, fail, fails_unheard, not_here, old_errback, says
+from tests.celery.worker_app import sleep, xsum
 from workrow import Limit, Rate, sql
 from workrow.celery import Celery, chain, chord, group, signals, using
 from workrow.celery.exceptions import ChordError, EncodeError, TaskRevokedError
@@ -71,6 +72,7 @@ def test_calls_come_to_what_they_come_to_on_celery(app: Celery, database_url: st
         assert chain(add.s(1, 2), add.s(3)).apply_async().get(timeout=SECONDS) == 6
         assert chord([add.s(n, n) for n in range(20)], xsum.s()).apply_async().get(timeout=SECONDS) == 380
         assert again.delay(3).get(timeout=SECONDS) == 3
+        assert not_here.delay().get(timeout=SECONDS) is True
         assert app.send_task("from_include").get(timeout=SECONDS) == "here"
         assert str(raised(lambda: fail.delay().get(timeout=SECONDS))) == "boom"
         assert sleep.apply_async((0.1,), countdown=0.2).get(timeout=SECONDS) == 0.1

@@ -7,7 +7,7 @@ from typing import Any
 
 from workrow import Limit
 from workrow.celery import Celery
-from workrow.celery.exceptions import SoftTimeLimitExceeded
+from workrow.celery.exceptions import Reject, SoftTimeLimitExceeded
 from workrow.celery.utils.log import get_task_logger
 from workrow.celery.worker.control import control_command
 
@@ -124,3 +124,10 @@ def said(state: Any, word: str) -> Any:
 @app.task(name="rarely", rate_limit="1/h")
 def rarely(x: int) -> int:
     return x
+
+
+@app.task(name="not_here", bind=True, acks_late=True)
+def not_here(self: Any) -> bool:
+    if not self.request.delivery_info["redelivered"]:
+        raise Reject("not here", requeue=True)
+    return True

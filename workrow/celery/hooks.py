@@ -58,6 +58,7 @@ def ended(task: Any, request: Context, state: str, value: Any, seconds: float) -
             signals.task_retry.send(task, request=request, reason=value, einfo=einfo)
         return
     else:
+        _log_refusal(task, request, state, value)
         return
     _call(task, request, "after_return", state, value, *call, None)
 
@@ -71,7 +72,8 @@ def failed(task: Any, request: Context, error: BaseException) -> None:
 
 def failure_told(task: Any, request: Context, error: BaseException) -> None:
     """It has failed, and it was not the task that has said so: only the signal and the log tell."""
-    _log(task, request, error)
+    if not isinstance(error, Reject):
+        _log(task, request, error)
     if signals.task_failure.receivers:
         signals.task_failure.send(task, **_of_error(request, error))
 
@@ -81,11 +83,20 @@ def _log(task: Any, request: Context, error: BaseException) -> None:
     from workrow.worker.job_logs import report, shown  # who only sends calls does without
 
     expected = isinstance(error, getattr(task, "throws", ()) or ())
-    word = "rejected" if isinstance(error, Reject) else f"raised {'' if expected else 'un'}expected"
-    level = logging.INFO if expected or isinstance(error, Reject) else logging.ERROR
+    word, level = ("expected", logging.INFO) if expected else ("unexpected", logging.ERROR)
     named = request.shadow or request.task, request.id
-    told = None if level == logging.INFO else error
-    report(logger, level, f"Task %s[%s] {word}: %s", *named, shown(error), error=told)
+    report(logger, level, f"Task %s[%s] raised {word}: %s", *named, shown(error), error=None if expected else error)
+
+
+def _log_refusal(task: Any, request: Context, state: str, error: BaseException) -> None:
+    """The task wants no result, or no more of its call: `Ignore`, `Reject`."""
+    from workrow.worker.job_logs import report, shown
+
+    named = request.shadow or task.name, request.id
+    if state == states.REJECTED:
+        report(logger, logging.WARNING, "Task %s[%s] %s", *named, shown(error), error=error)
+    else:
+        logger.info("Task %s[%s] ignored", *named)
 
 
 def leaves(task: Any, request: Context, state: str | None, value: Any) -> None:

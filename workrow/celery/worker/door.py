@@ -69,6 +69,7 @@ class Door:
         self._revoked = revoked
         self._conf_limits = app.conf.task_soft_time_limit, app.conf.task_time_limit
         self._paces: dict[str, Pace] = {}
+        self._waits: Counter[int] = Counter()
         self.active: dict[int, Active] = {}
         self.totals: Counter[str] = Counter()
         self.began = time.monotonic()
@@ -83,6 +84,7 @@ class Door:
             raise Misfit("they are no message of the Celery door: it has no id")
         refused = self._refused(claimed, told)
         if not refused and self._paces and (wait := self._wait(claimed)):
+            self._waits[claimed.id] += 1
             return Outcome(
                 claimed, "snoozed", retry=RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=wait))
             )
@@ -104,6 +106,7 @@ class Door:
             answer = await asyncio.to_thread(self._bury, claimed, told, *lost)
         finally:
             self.active.pop(claimed.id, None)
+            self._waits.pop(claimed.id, None)
         return self._ended(claimed, answer) if isinstance(answer, Answer) else answer
 
     def set_pace(self, name: str, seconds: float | None) -> None:
@@ -133,7 +136,8 @@ class Door:
             "hostname": self._hostname,
             "soft": soft if self._in_process else None,
             "attempt": claimed.attempts + 1,
-            "delivery_info": delivery_of(told, claimed.queue, again=claimed.crashes > 0 or claimed.attempts > 0),
+            # it was somebody's before, and not only to wait for its turn here
+            "delivery_info": delivery_of(told, claimed.queue, again=claimed.token > 1 + self._waits[claimed.id]),
         }
 
     def _limits(self, name: str, told: dict[str, Any]) -> tuple[float | None, float | None]:
