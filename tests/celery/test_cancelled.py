@@ -1,5 +1,6 @@
 """A call whose job is cancelled by workrow's own words is revoked for Celery."""
 
+import contextvars
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,7 +8,9 @@ import psycopg
 import pytest
 
 from workrow.celery import Celery, chord, current
-from workrow.celery.exceptions import TaskRevokedError
+from workrow.celery.exceptions import ChordError, TaskRevokedError
+from workrow.celery.worker import calls
+from workrow.celery.worker.engine import bury
 
 
 @pytest.fixture
@@ -17,6 +20,9 @@ def app(database_url: str) -> Iterator[Any]:
     @app.task(name="add")
     def add(x: int, y: int) -> int:
         return x + y
+
+    @app.task(name="told")
+    def told(task_id: str) -> None: ...
 
     app.load()
     current.set_default(app)
@@ -57,3 +63,75 @@ def test_a_job_of_another_kind_is_left_alone(app: Any, conn: psycopg.Connection[
     conn.execute("""INSERT INTO procrastinate_jobs (queue_name, task_name, args) VALUES ('q', 'add', '{"id": 1}')""")
     cancel(conn)
     assert conn.execute("SELECT count(*) FROM workrow.celery_results").fetchone() == (0,)
+
+
+@pytest.fixture
+def joins(app: Any, conn: psycopg.Connection[Any]) -> Any:
+    """A chord whose header has ended: what sends its body waits, and the body has an errback."""
+    add: Any = app.tasks["add"]
+    chord([add.s(1, 2)])(add.si(0, 0).set(task_id="body").on_error(app.tasks["told"].si("x")))
+    cancel(conn)
+    assert tasks(conn) == ["workrow.celery.join"]
+    return app
+
+
+def tasks(conn: psycopg.Connection[Any]) -> list[str]:
+    return [name for (name,) in conn.execute("SELECT task_name FROM procrastinate_jobs ORDER BY id")]
+
+
+def end(conn: psycopg.Connection[Any], call: str) -> None:
+    conn.execute(f"SELECT workrow.{call} FROM procrastinate_jobs")
+
+
+def test_who_cancels_what_sends_a_body_ends_the_body(joins: Any, conn: psycopg.Connection[Any]) -> None:
+    end(conn, "cancel_job_v1(id)")
+    assert tasks(conn) == ["workrow.celery.ended"]
+    end(conn, "cancel_job_v1(id)")
+    assert tasks(conn) == ["workrow.celery.ended"], "who cancels that has it told all the same"
+    tell(joins, conn)
+    with pytest.raises(ChordError, match=r"Join error: TaskRevokedError\('cancelled'\)"):
+        joins.AsyncResult("body").get(timeout=5)
+    assert tasks(conn) == ["told"]
+    assert conn.execute("SELECT count(*) FROM workrow.celery_chords").fetchone() == (0,)
+
+
+def test_the_same_where_the_worker_that_was_to_end_it_has_died(joins: Any, conn: psycopg.Connection[Any]) -> None:
+    conn.execute("UPDATE procrastinate_jobs SET status = 'doing', abort_requested = true")
+    end(conn, "crash_job_v1(id, true, 1, 'it died')")
+    assert tasks(conn) == ["workrow.celery.ended"]
+    tell(joins, conn)
+    with pytest.raises(ChordError, match="terminated"):
+        joins.AsyncResult("body").get(timeout=5)
+
+
+def tell(app: Any, conn: psycopg.Connection[Any]) -> None:
+    """As a worker would."""
+    ((args,),) = conn.execute("DELETE FROM procrastinate_jobs WHERE status = 'todo' RETURNING args").fetchall()
+    context = contextvars.copy_context()
+    context.run(calls._served_here.set, app)
+    context.run(bury, **args)
+
+
+def test_a_call_whose_worker_dies_before_it_has_terminated_it(app: Any, conn: psycopg.Connection[Any]) -> None:
+    add = app.tasks["add"]
+    flow = chord([add.s(1, 2), add.s(3, 4)])(add.si(0, 0))
+    (first, second) = flow.parent.results
+    conn.execute("UPDATE procrastinate_jobs SET status = 'doing'")
+    app.control.revoke([first.id], terminate=True)
+    end(conn, "crash_job_v1(id, true, 9, 'it died')")
+    with pytest.raises(TaskRevokedError, match="terminated"):
+        first.get(timeout=5)
+    assert second.state == "PENDING", "which runs again"
+    assert conn.execute("SELECT ended, size FROM workrow.celery_chords").fetchall() == [(1, 2)]
+
+
+def test_a_call_that_its_worker_has_terminated_counts_once(app: Any, conn: psycopg.Connection[Any]) -> None:
+    """Though it has crashed before."""
+    add = app.tasks["add"]
+    chord([add.s(1, 2), add.s(3, 4)])(add.si(0, 0))
+    conn.execute("UPDATE procrastinate_jobs SET status = 'doing'")
+    end(conn, "crash_job_v1(id, true, 9, 'it died')")
+    conn.execute(
+        "SELECT workrow.end_job_v1(id, ARRAY['todo']::procrastinate_job_status[], 'aborted') FROM procrastinate_jobs"
+    )
+    assert conn.execute("SELECT ended FROM workrow.celery_chords").fetchall() == [(0,)]

@@ -19,8 +19,19 @@ import pytest
 from tests.celery import worker_app
 from tests.celery.on_database import on
 from tests.celery.worker_app import add as add_task
-from tests.celery.worker_app import again, catches, die, die_late, fail, fails_unheard, not_here, old_errback, says
-from tests.celery.worker_app import sleep, xsum
+from tests.celery.worker_app import (
+    again,
+    catches,
+    die,
+    die_late,
+    fail,
+    fails_unheard,
+    not_here,
+    old_errback,
+    says,
+    sleep,
+    xsum,
+)
 from workrow import Limit, Rate, sql
 from workrow.celery import Celery, chain, chord, group, signals, using
 from workrow.celery.exceptions import ChordError, EncodeError, TaskRevokedError

@@ -260,6 +260,7 @@ def _value(task_id: str, state: str, value: Any) -> Any:
 
 def chord_failed(app: Any, children: Any, body: Any, error: ChordError) -> None:
     """The body never runs, nor what follows it: they have this error, and its errbacks are called."""
+    kept: BaseException
     _rest_failed(app, body.options.get("chain"), error, states.FAILURE)
     if isinstance(body, group):
         cause = error.__cause__ or error
@@ -269,12 +270,16 @@ def chord_failed(app: Any, children: Any, body: Any, error: ChordError) -> None:
             errbacks = listed(member.options.get("link_error"))
             errbacks += [each for each in own if each not in errbacks]
             never = Context(id=member.id, errbacks=errbacks, args=None, kwargs=None)
-            call_errbacks(app, never, cause, None)
-            _rest_failed(app, [member], cause, states.FAILURE)
+            kept = cause
+            try:
+                call_errbacks(app, never, cause, None)
+            except Exception as worse:
+                kept = worse
+            _rest_failed(app, [member], kept, states.FAILURE)
         return
     never = Context(body, id=body.id, errbacks=listed(body.options.get("link_error")), delivery_info={})
     never.children = children
-    kept: BaseException = error
+    kept = error
     try:
         call_errbacks(app, never, error, None)
     except Exception as worse:

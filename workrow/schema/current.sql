@@ -1723,18 +1723,43 @@ CREATE OR REPLACE FUNCTION workrow.celery_cancelled_v1()
  RETURNS trigger
  LANGUAGE plpgsql
 AS $function$
+DECLARE
+    word text := 'cancelled';
 BEGIN
+    IF NEW.task_name = 'workrow.celery.ended' THEN
+        INSERT INTO procrastinate_jobs (queue_name, task_name, args) VALUES (NEW.queue_name, NEW.task_name, NEW.args);
+        RETURN NULL;
+    END IF;
+    IF NEW.status = 'aborted' THEN
+        -- else its worker has told it, and what stands there is of a run before
+        IF CAST(NEW.errors -> -1 ->> 'at' AS timestamptz) < now() THEN
+            RETURN NULL;
+        END IF;
+        word := 'terminated';
+    END IF;
+    IF NEW.task_name = 'workrow.celery.join' THEN
+        INSERT INTO procrastinate_jobs (queue_name, task_name, args)
+        VALUES (
+            NEW.queue_name, 'workrow.celery.ended',
+            jsonb_build_object('failure', jsonb_build_object(
+                'job_id', NEW.id, 'task', NEW.task_name, 'queue', NEW.queue_name, 'args', NEW.args, 'revoked', word
+            ))
+        );
+        RETURN NULL;
+    END IF;
     IF current_setting('workrow.celery_revokes', true) = 'on' THEN
         RETURN NULL;
     END IF;
     PERFORM workrow.celery_revoked_v1(
         NEW.id, NEW.task_name, NEW.queue_name, NEW.args,
-        '{"__json__": "{\"exc_type\": \"TaskRevokedError\", \"exc_message\": [\"cancelled\"], \"exc_module\": \"celery.exceptions\"}"}',
+        jsonb_build_object('__json__', jsonb_build_object(
+            'exc_type', 'TaskRevokedError', 'exc_message', jsonb_build_array(word), 'exc_module', 'celery.exceptions'
+        ) #>> '{}'),
         86400
     );
     RETURN NULL;
 EXCEPTION WHEN insufficient_privilege THEN
-    RAISE WARNING 'job % is cancelled, and its Celery result cannot say so: %', NEW.id, SQLERRM;
+    RAISE WARNING 'job % is %, and its Celery result cannot say so: %', NEW.id, NEW.status, SQLERRM;
     RETURN NULL;
 END;
 $function$
@@ -6704,7 +6729,7 @@ LEFT JOIN workrow.flow_nodes AS failed_node ON failed_node.flow_id = flow.id AND
 
 CREATE TRIGGER workrow_call_failure_hook AFTER INSERT ON workrow.history FOR EACH ROW WHEN ((new.status = ANY (ARRAY['failed'::procrastinate_job_status, 'cancelled'::procrastinate_job_status]))) EXECUTE FUNCTION workrow.call_failure_hook_v1();
 
-CREATE TRIGGER workrow_celery_cancelled AFTER INSERT ON workrow.history FOR EACH ROW WHEN (((new.status = 'cancelled'::procrastinate_job_status) AND jsonb_exists_all(new.args, ARRAY['id'::text, 'args'::text, 'kwargs'::text, 'root_id'::text]))) EXECUTE FUNCTION workrow.celery_cancelled_v1();
+CREATE TRIGGER workrow_celery_cancelled AFTER INSERT ON workrow.history FOR EACH ROW WHEN ((((new.status = 'cancelled'::procrastinate_job_status) OR (new.status = 'aborted'::procrastinate_job_status)) AND (((new.task_name)::text = 'workrow.celery.ended'::text) OR (((new.status = 'cancelled'::procrastinate_job_status) OR (((new.errors -> '-1'::integer) ->> 'type'::text) = 'workrow.Crashed'::text)) AND (((new.task_name)::text = 'workrow.celery.join'::text) OR jsonb_exists_all(new.args, ARRAY['id'::text, 'args'::text, 'kwargs'::text, 'root_id'::text])))))) EXECUTE FUNCTION workrow.celery_cancelled_v1();
 
 CREATE TRIGGER workrow_end_call AFTER INSERT ON workrow.history FOR EACH ROW WHEN (starts_with(new.unique_key, 'workrow.call:'::text)) EXECUTE FUNCTION workrow.end_call_v1();
 

@@ -12,7 +12,7 @@ from workrow.app import App
 from workrow.celery import ends, outbox, signals
 from workrow.celery.beat.process import beside
 from workrow.celery.bridge import shadow
-from workrow.celery.exceptions import ImproperlyConfigured
+from workrow.celery.exceptions import ImproperlyConfigured, TaskRevokedError
 from workrow.celery.foreign_errors import WorkerLostError
 from workrow.celery.message import request_of
 from workrow.celery.worker.calls import JOIN, join_failed, run_call, serve, served, told_to_children
@@ -21,8 +21,10 @@ from workrow.celery.worker.mailbox import CHANNEL, Mailbox
 from workrow.celery.worker.revoked import Revoked
 from workrow.celery.worker.state import State
 from workrow.database.link import connect
+from workrow.declare.backoff import exponential
 from workrow.declare.found import MAINS, found_as
 from workrow.declare.limits import Rate
+from workrow.declare.retry_policy import Retry
 from workrow.logs import get_logger
 
 logger = get_logger(__name__)
@@ -33,6 +35,8 @@ PRIVATE = (JOIN, ENDED)
 """Tasks that are no calls of anybody's."""
 OF_THE_JOB = "workrow.queue_of_the_job"
 """Its queue: ``workrow.call_failure_hook_v1`` puts that of the job in its place."""
+TELLING = Retry(max_attempts=10, wait=exponential(1, cap=300))
+"""How often that is tried: nobody else tells it."""
 FORGET_SECONDS = 300.0
 """How often expired results are deleted."""
 UNLIMITED = Rate("1000000/s")
@@ -88,7 +92,7 @@ def engine_of(app: Any, hostname: str, in_process: bool) -> tuple[App, Door, Rev
     declare(name=JOIN, **options)(run_call)
     declare(name=shadow.SHADOW, **{**options, "on_failure": None})(shadow.run)
     # in the queue of the call that has ended: whoever serves that one tells its result
-    declare(name=ENDED, queue=OF_THE_JOB, on_failure=None, results=False)(bury)
+    declare(name=ENDED, queue=OF_THE_JOB, on_failure=None, results=False, retry=TELLING)(bury)
     return engine, door, revoked
 
 
@@ -96,13 +100,17 @@ def bury(failure: dict[str, Any]) -> None:
     """A call has ended, and its result does not know: keep the error, call the errbacks.
 
     Args:
-        failure: a `workrow.Failure`, as it is stored.
+        failure: a `workrow.Failure`, as it is stored; or with ``revoked``, of a body that is not sent for that reason.
     """
     app = served()
     if not isinstance(failure["args"], dict) or "id" not in failure["args"]:
         return  # somebody's own row, which no result is kept of
     request = request_of(failure["task"], failure["args"], delivery_info={"routing_key": failure["queue"]})
-    error = WorkerLostError(f"{failure['error_type']}: {failure['error_message']}")
+    error: Exception
+    if revoked := failure.get("revoked"):
+        error = TaskRevokedError(revoked)
+    else:
+        error = WorkerLostError(f"{failure['error_type']}: {failure['error_message']}")
     if failure["task"] == JOIN:
         app.store.write(join_failed(app, error, *request.args), follows=True)
         return
