@@ -4,6 +4,10 @@ import workrow
 from jobs import database
 from jobs.analytics.tasks import analytics
 from jobs.audit.tasks import audit
+from jobs.calls import http_provider
+from jobs.calls.provider import Provider
+from jobs.calls.recording_tasks import recordings
+from jobs.calls.tasks import calls
 from jobs.emails.tasks import emails
 from jobs.settings import get_settings
 from jobs.users.tasks import users
@@ -12,7 +16,8 @@ from jobs.users.tasks import users
 def create_app() -> workrow.App:
     """The app with every task on it. Opens nothing and reads no setting: its URL is asked for when it is opened."""
     app = workrow.App(database_url, sessions=database.session, lease=lambda: get_settings().lease)
-    app.include(analytics, audit, emails, users)
+    app.include(analytics, audit, calls, emails, recordings, users)
+    app.provide(Provider, http_provider.connect)
     return app
 
 

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, EmailStr, Field, HttpUrl, NameEmail, Secret
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL
 
+from jobs import opening_hours
 from workrow import urls
 from workrow.errors import ConfigurationError
 
@@ -42,6 +43,11 @@ def declared_timezone() -> str:
     `get_settings` does when a process starts."""
     name = os.environ.get(f"{PREFIX}ACCOUNT_TIMEZONE", ACCOUNT_TIMEZONE)
     return name if name in available_timezones() else ACCOUNT_TIMEZONE
+
+
+def _opening_hours(text: str) -> str:
+    opening_hours.parse(text)
+    return text
 
 
 class Settings(BaseSettings):
@@ -77,6 +83,19 @@ class Settings(BaseSettings):
     smtp_password: SecretStr | None = None
     smtp_tls: Literal["none", "starttls", "tls"] = "none"
     smtp_timeout: float = Field(30.0, gt=0, description="seconds that one step of the conversation may take")
+    provider_url: HttpUrl = Field(HttpUrl("http://127.0.0.1:8040/"), description="who makes the calls")
+    provider_key: SecretStr | None = Field(None, description="our key at the provider; unset: it wants none")
+    provider_secret: Annotated[SecretStr, Field(min_length=16)] | None = Field(
+        None, description="signs the provider's events; unset: none is taken"
+    )
+    provider_timeout: float = Field(10.0, gt=0, le=300, description="seconds that an answer of the provider may take")
+    call_hours: Annotated[str, AfterValidator(_opening_hours)] = Field(
+        "mon-fri 09:00-18:00", description="when people are called, by their own clock"
+    )
+    call_stuck_after: int = Field(120, ge=1, description="seconds of silence, then the provider is asked about a call")
+    recordings_directory: Path = Field(EMBEDDED_DIRECTORY / "recordings", description="where recordings are kept")
+    recording_max_mb: int = Field(100, ge=1, le=10_000, description="a larger recording is not kept")
+    recordings_keep_days: int = Field(90, ge=1, description="recordings are deleted after so long")
 
     @model_validator(mode="after")
     def _username_with_password(self) -> "Settings":

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ import workrow
 from jobs import database
 from jobs.bootstrap import create_app
 from jobs.settings import get_settings
+from tests.domains.provider_server import ProviderServer
 
 
 class MailServer:
@@ -107,6 +109,29 @@ def environment(
     for name, value in told.items():
         monkeypatch.setenv(name, value)
     return told
+
+
+@pytest.fixture
+async def provider(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> AsyncIterator[ProviderServer]:
+    """Who makes the calls; open at all hours, so that tests do not depend on the time of day."""
+    server = ProviderServer()
+    async with await asyncio.start_server(server.handle, "127.0.0.1", 0) as listening:
+        server.port = listening.sockets[0].getsockname()[1]
+        told = {
+            "WORKROW_PROVIDER_URL": f"http://127.0.0.1:{server.port}/",
+            "WORKROW_PROVIDER_SECRET": "what the provider signs with",
+            "WORKROW_PROVIDER_TIMEOUT": "2",
+            "WORKROW_CALL_HOURS": "mon-sun 00:00-24:00",
+            "WORKROW_RECORDINGS_DIRECTORY": str(tmp_path / "recordings"),
+        }
+        environment.update(told)
+        for name, value in told.items():
+            monkeypatch.setenv(name, value)
+        get_settings.cache_clear()
+        yield server
+        await server.close()
 
 
 @pytest.fixture

@@ -1,0 +1,35 @@
+"""Jobs that fetch and expire recordings. They know nothing of how calls go on."""
+
+from datetime import timedelta
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+import workrow
+from jobs.calls import recordings as service
+from jobs.calls.models import CallRecording
+from jobs.calls.provider import RATE, Provider, RecordingGone, RecordingOf
+from jobs.policies import RETRY
+from jobs.settings import get_settings
+
+recordings = workrow.Blueprint("recordings", queue="calls", retry=RETRY)
+
+
+@recordings.task(discard_on=(service.RecordingRefused, RecordingGone), limits=RATE)
+async def fetch(call_id: int, provider: Provider = workrow.inject()) -> int | None:
+    """Bring a recording to disk; its size in bytes."""
+    return await service.fetch(provider, call_id)
+
+
+@recordings.task(cron="0 4 * * *", timezone="Europe/Berlin")
+async def expire() -> int:
+    """Every night: delete recordings that are older than ``recordings_keep_days``."""
+    return await service.expire(timedelta(days=get_settings().recordings_keep_days))
+
+
+async def announce(session: AsyncSession, call_id: int, recording: RecordingOf) -> None:
+    """Note a recording of a call and enqueue its fetching, the first time that the provider tells of one."""
+    row = {"call_id": call_id, "recording_id": recording.id, "sha256": recording.sha256}
+    statement = insert(CallRecording).values(row).on_conflict_do_nothing().returning(CallRecording.call_id)
+    if await session.scalar(statement) is not None:
+        await fetch.enqueue(session, call_id=call_id)

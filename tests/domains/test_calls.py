@@ -1,0 +1,330 @@
+"""Calls: ordered, dialled once whatever the provider does, and brought to one end."""
+
+import asyncio
+import uuid
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from jobs import database
+from jobs.calls import orders, service, tasks
+from jobs.calls.models import Call, CallChange
+from jobs.calls.provider import Report
+from jobs.calls.states import ENDS, MOVES, State
+from jobs.settings import get_settings
+from tests.domains.conftest import jobs, scalar
+from tests.domains.provider_server import ProviderServer
+from workrow.testing import Clock, Harness
+
+pytestmark = pytest.mark.usefixtures("provider", "application")
+PHONE = "+4930123456"
+
+
+async def order(phone: str = PHONE, zone: str = "Europe/Berlin", **more: Any) -> int:
+    async with database.session() as session, session.begin():
+        return (await orders.schedule(session, phone=phone, time_zone=zone, **more)).call.id
+
+
+async def read(call_id: int) -> Call:
+    async with database.session() as session:
+        return await service.find(session, call_id)
+
+
+async def causes(call_id: int) -> list[tuple[str, str]]:
+    """Its transitions: to which state, and why."""
+    async with database.session() as session:
+        found = select(CallChange).where(CallChange.call_id == call_id).order_by(CallChange.version)
+        changes = (await session.scalars(found)).all()
+    states = ["scheduled", *(change.to_state for change in changes)]
+    assert [change.from_state for change in changes] == states[:-1]
+    assert [change.version for change in changes] == list(range(2, len(changes) + 2))
+    return [(change.to_state, change.cause) for change in changes]
+
+
+async def report(call_id: int, status: str, cause: str = "said") -> service.Move:
+    async with database.session() as session, session.begin():
+        return await service.apply(session, call_id, Report(status=State(status)), cause=cause)
+
+
+# --- the state machine
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    story=st.sampled_from(ENDS).flatmap(
+        lambda end: st.lists(st.sampled_from(["dialing", "ringing", "in_progress", end]), max_size=8).flatmap(
+            lambda events: st.permutations([*events, str(end)])
+        )
+    )
+)
+async def test_events_in_any_order_and_number_end_in_their_final_one(story: list[str]) -> None:
+    call_id = await order()
+    async with database.session() as session, session.begin():
+        await service.move(session, call_id, State.DIALING, cause="job")
+    seen = [State.DIALING]
+    for status in story:
+        moved = await report(call_id, status)
+        assert moved.applied == (moved.state != seen[-1])
+        if moved.applied:
+            assert moved.state in MOVES[seen[-1]]
+            seen.append(moved.state)
+    (end,) = {status for status in story if status in ENDS}
+    assert (await read(call_id)).state == end
+    assert [state for state, _ in await causes(call_id)] == seen
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(story=st.lists(st.sampled_from(list(State)), min_size=1, max_size=8))
+async def test_events_at_the_same_moment_make_a_legal_path(story: list[State]) -> None:
+    call_id = await order()
+    async with database.session() as session, session.begin():
+        await service.move(session, call_id, State.DIALING, cause="job")
+    moves = await asyncio.gather(*(report(call_id, status) for status in story))
+    path = [State.DIALING, *(State(state) for state, _ in (await causes(call_id))[1:])]
+    assert all(after in MOVES[before] for before, after in pairwise(path))
+    assert sum(move.applied for move in moves) == len(path) - 1
+    assert (await read(call_id)).state == path[-1]
+    if any(state in ENDS for state in story):
+        assert path[-1] in ENDS
+
+
+async def test_an_end_stays_whatever_is_said_later() -> None:
+    call_id = await order()
+    async with database.session() as session, session.begin():
+        await service.move(session, call_id, State.DIALING, cause="job")
+    await report(call_id, "busy", "first")
+    for status in State:
+        assert not (await report(call_id, status)).applied
+    assert (await causes(call_id))[-1] == ("busy", "first")
+
+
+async def test_a_call_that_does_not_exist_is_named() -> None:
+    with pytest.raises(service.UnknownCall, match="there is no call 77"):
+        await report(77, "busy")
+
+
+# --- dialling
+
+
+async def test_a_call_is_dialled_and_its_transitions_have_their_causes(
+    workrow_jobs: Harness, provider: ProviderServer
+) -> None:
+    call_id = await order()
+    (ran,) = await workrow_jobs.drain()
+    assert ran.result == "ringing"
+    assert provider.dialled == {PHONE: 1}
+    assert await causes(call_id) == [("dialing", f"job {ran.id}"), ("ringing", "the provider's answer")]
+    await tasks.dial.enqueue(None, call_id=call_id)
+    await workrow_jobs.drain()
+    assert provider.requests == ["POST /calls"]
+
+
+@pytest.mark.parametrize("mishap", ["500", "drop", "lost", "garbage", "403"])
+async def test_after_a_bad_answer_the_call_is_asked_for_again_and_made_once(
+    workrow_jobs: Harness, workrow_clock: Clock, provider: ProviderServer, mishap: str
+) -> None:
+    provider.mishaps.append(mishap)
+    call_id = await order()
+    with workrow_clock.at("2027-05-03 12:00") as clock:
+        (first,) = await workrow_jobs.drain(raise_on_failure=False)
+        if mishap != "403":
+            assert (first.status, (await read(call_id)).state) == ("todo", "dialing")
+            await clock.run_for(seconds=20)
+            assert provider.dialled == {PHONE: 1}
+            assert (await read(call_id)).state == "ringing"
+            assert provider.requests[1].startswith("GET /calls/")  # before it is dialled again, who has come back asks
+            assert provider.requests[2:] == ([] if mishap == "lost" else ["POST /calls"])
+        else:
+            assert (first.status, (await read(call_id)).state) == ("succeeded", "failed")
+            assert (await causes(call_id))[-1] == ("failed", 'refused by the provider: 403: {"error": "no such line"}')
+            assert provider.dialled == {}
+
+
+async def test_a_slow_provider_is_not_waited_for(
+    workrow_jobs: Harness, provider: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKROW_PROVIDER_TIMEOUT", "0.2")
+    get_settings.cache_clear()
+    provider.mishaps.append("slow")
+    call_id = await order()
+    (ran,) = await workrow_jobs.drain(raise_on_failure=False)
+    assert ran.status == "todo"
+    assert ran.error is not None
+    assert "Timeout" in ran.error["type"]
+    assert (await read(call_id)).state == "dialing"
+
+
+@pytest.mark.parametrize("date", [False, True])
+async def test_a_429_holds_all_calls_until_the_provider_wants_more(
+    workrow_jobs: Harness, workrow_clock: Clock, provider: ProviderServer, conn: psycopg.Connection[Any], date: bool
+) -> None:
+    provider.mishaps.append("429")
+    if date:
+        provider.retry_after = (datetime.now(UTC) + timedelta(seconds=120)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    calls = [await order(f"+4930{n:06}") for n in range(5)]
+    await workrow_jobs.drain()
+    assert provider.requests == ["POST /calls"]
+    held = scalar(
+        conn, "SELECT extract(epoch FROM held_until - now()) FROM workrow.limits WHERE name = 'calls.provider'"
+    )
+    assert 110 < held <= 120
+    assert {job["attempts"] for job in jobs(conn, "calls.dial")} == {0}
+    conn.execute("SELECT workrow.reset_limit_v1('calls.provider')")
+    conn.execute("UPDATE procrastinate_jobs SET due_at = now() WHERE due_at > now()")
+    await workrow_jobs.drain()
+    assert [(await read(call)).state for call in calls] == ["ringing"] * 5
+    assert set(provider.dialled.values()) == {1}
+
+
+async def test_a_worker_that_died_after_the_call_was_made_dials_nobody_again(
+    workrow_jobs: Harness, provider: ProviderServer, conn: psycopg.Connection[Any]
+) -> None:
+    call_id = await order()
+    await workrow_jobs.drain()
+    conn.execute("UPDATE calls SET state = 'dialing', version = 2")  # the answer was not written down any more
+    conn.execute("DELETE FROM call_changes WHERE version = 3")
+    await tasks.dial.enqueue(None, call_id=call_id)
+    await workrow_jobs.drain()
+    assert provider.dialled == {PHONE: 1}
+    assert (await read(call_id)).state == "ringing"
+
+
+# --- when
+
+
+async def test_nobody_is_called_before_the_opening_where_they_live(
+    workrow_jobs: Harness, workrow_clock: Clock, provider: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKROW_CALL_HOURS", "mon-fri 09:00-18:00")
+    get_settings.cache_clear()
+    with workrow_clock.at("2027-03-26 17:59", "Europe/Berlin") as clock:  # a Friday, then the clock is set
+        _, tokyo = await order("+4930111111"), await order("+81300000000", "Asia/Tokyo")
+        await workrow_jobs.drain()
+        assert provider.dialled == {"+4930111111": 1}
+        later = await order("+4930222222", at=datetime(2027, 3, 26, 17, 0, 30, tzinfo=UTC))
+        assert (await read(later)).scheduled_at == datetime(2027, 3, 29, 7, 0, tzinfo=UTC)  # nine, and summer
+        for by, states in (  # jumps, for the reconciler's minutes of a weekend would take long
+            ({"hours": 55}, ["scheduled", "scheduled"]),
+            ({"minutes": 1}, ["ringing", "scheduled"]),  # Monday, 09:00 in Tokyo
+            ({"hours": 6, "minutes": 59}, ["ringing", "scheduled"]),
+            ({"minutes": 1}, ["ringing", "ringing"]),  # 09:00 in Berlin, an hour earlier than on Friday
+        ):
+            clock.jump(**by)
+            await workrow_jobs.drain()
+            assert [(await read(call)).state for call in (tokyo, later)] == states
+
+
+async def test_a_job_that_comes_too_late_waits_for_the_next_opening(
+    workrow_jobs: Harness, workrow_clock: Clock, provider: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKROW_CALL_HOURS", "mon-fri 09:00-18:00")
+    get_settings.cache_clear()
+    with workrow_clock.at("2027-03-25 12:00", "Europe/Berlin") as clock:
+        call_id = await order()
+        clock.jump(hours=8)  # all workers were down
+        await workrow_jobs.drain()
+        assert (await read(call_id)).state == "scheduled"
+        (job,) = await workrow_jobs.assert_enqueued(tasks.dial, at=datetime(2027, 3, 26, 8, 0, tzinfo=UTC))
+        assert job.attempts == 0
+        clock.jump(hours=13)
+        await workrow_jobs.drain()
+    assert provider.dialled == {PHONE: 1}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"phone": "030 123456"}, "country code"),
+        ({"phone": "+4930123456\n"}, "country code"),
+        ({"zone": "Europe/Berln"}, "no such time zone"),
+        ({"at": datetime(2020, 1, 1, tzinfo=UTC)}, "between now and a year ahead"),
+        ({"at": datetime(2120, 1, 1, tzinfo=UTC)}, "between now and a year ahead"),
+    ],
+)
+async def test_an_order_that_cannot_be_leaves_nothing(
+    conn: psycopg.Connection[Any], wrong: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        await order(**wrong)
+    assert scalar(conn, "SELECT count(*) FROM calls") == 0
+    assert jobs(conn, "calls.%") == []
+
+
+async def test_the_same_order_twice_is_one_call(workrow_jobs: Harness) -> None:
+    key = uuid.uuid4()
+    found = await asyncio.gather(*(order(key=key) for _ in range(5)))
+    assert len(set(found)) == 1
+    await workrow_jobs.assert_enqueued(tasks.dial, count=1)
+    with pytest.raises(orders.KeyTaken, match="another one; take a new key"):
+        await order("+4930999999", key=key)
+
+
+# --- cancelling
+
+
+async def cancel(call_id: int) -> Call:
+    async with database.session() as session, session.begin():
+        return await orders.cancel(session, call_id)
+
+
+async def test_a_call_that_nobody_has_dialled_is_cancelled_at_once(
+    workrow_jobs: Harness, provider: ProviderServer
+) -> None:
+    call_id = await order()
+    assert (await cancel(call_id)).state == (await cancel(call_id)).state == "cancelled"
+    await workrow_jobs.drain()
+    assert provider.requests == []
+
+
+async def test_a_call_that_rings_is_hung_up(workrow_jobs: Harness, provider: ProviderServer) -> None:
+    call_id = await order()
+    await workrow_jobs.drain()
+    assert (await cancel(call_id)).state == "ringing"
+    await cancel(call_id)
+    await workrow_jobs.assert_enqueued(tasks.hang_up, count=1)
+    await workrow_jobs.drain()
+    assert (await causes(call_id))[-1] == ("cancelled", "asked the provider")
+    assert next(iter(provider.calls.values()))["status"] == "cancelled"
+
+
+async def test_a_call_that_is_over_cannot_be_cancelled(workrow_jobs: Harness) -> None:
+    call_id = await order()
+    await workrow_jobs.drain()
+    await report(call_id, "no_answer")
+    with pytest.raises(orders.CallOver, match="is over: no_answer"):
+        await cancel(call_id)
+
+
+async def test_a_call_whose_first_order_was_lost_is_not_dialled_after_it_was_cancelled(
+    workrow_jobs: Harness, workrow_clock: Clock, provider: ProviderServer
+) -> None:
+    provider.mishaps.append("drop")
+    call_id = await order()
+    await workrow_jobs.drain(raise_on_failure=False)
+    await cancel(call_id)
+    with workrow_clock.at(datetime.now(UTC) + timedelta(minutes=1)) as clock:
+        await clock.run_for(minutes=5)
+    assert (await causes(call_id))[-1] == ("cancelled", "cancelled before anybody was called")
+    assert provider.dialled == {}
+
+
+async def test_a_call_that_was_given_up_while_it_was_ordered_is_hung_up(
+    workrow_jobs: Harness, provider: ProviderServer
+) -> None:
+    provider.mishaps.append("hold")
+    call_id = await order()
+    working = asyncio.create_task(workrow_jobs.drain())
+    await provider.arrived.wait()
+    async with database.session() as session, session.begin():
+        await service.move(session, call_id, State.CANCELLED, cause="the provider knew nothing of it yet")
+    provider.release.set()
+    await working
+    assert provider.dialled == {PHONE: 1}
+    assert [call["status"] for call in provider.calls.values()] == ["cancelled"]
+    assert (await read(call_id)).state == "cancelled"
