@@ -113,9 +113,13 @@ def test_a_percentage_is_one(words: tuple[str, ...], database_url: str) -> None:
 
 def test_a_slip_in_the_name_of_a_task_is_told(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
-    done = CliRunner().invoke(main, ["-A", "tests.celery.worker_app", "bridge", "dial", "ad", "1"])
-    assert done.exit_code == 2
-    assert "ad: no task of the app; it has add, again" in done.output
+    for name, words in (("ad", "did you mean add?"), ("nothing", "it has add, again")):
+        done = CliRunner().invoke(main, ["-A", "tests.celery.worker_app", "bridge", "dial", name, "1"])
+        assert done.exit_code == 2
+        assert f"{name}: no task of the app; {words}" in done.output
+    done = CliRunner().invoke(main, ["-b", database_url, "bridge", "dial", "ad", "1"])
+    assert done.exit_code == 0
+    assert "whether there is a task ad is not known here: -A MODULE" in done.output
 
 
 @given(st.integers() | st.text() | st.tuples(st.integers(), st.text()))

@@ -209,6 +209,20 @@ shop.slow.delay(0)
     assert {int(n) for side, n in lab.ran() if n.isdigit()} >= {*range(30), 99, 100}
 
 
+@pytest.mark.timeout(200)
+def test_queues_that_a_drain_was_not_told_of_are_named(lab: Lab) -> None:
+    lab.produce("""
+for n in range(5):
+    shop.count.apply_async((n,), queue="reports", priority=9 * (n % 2))
+shop.count.apply_async((1,), queue="mails")
+""")
+    lab.redis("rpush", "somebodys", "else")
+    lab.redis("rpush", "numbers", "1")
+    told = "not looked at: 1 in mails, 5 in reports: name these queues, too, with -Q celery,slow,mails,reports\n"
+    assert drained(lab, "--dry-run") == drained(lab) == "nothing waits in celery, slow\n" + told
+    assert drained(lab, "-Q", "celery,slow,mails,reports") == "moved: 6 of shop.count\n"
+
+
 @pytest.mark.timeout(300)
 def test_a_drain_that_is_killed_anywhere_loses_nothing_and_doubles_nothing(lab: Lab, conn: psycopg.Connection) -> None:
     calls = 1500

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from tests.celery.conformance.comparison import Deviation, differences, judge, n
 from tests.celery.conformance.values import Colour, Level, NotUnderstood, value
 from tests.celery.memory import Memory
 from tests.celery.notation import observe
+
+DOCS = Path(__file__).parents[2] / "docs" / "from-celery.md"
 
 
 @pytest.mark.parametrize(
@@ -36,9 +39,12 @@ def test_the_tables_through_workers(cluster_url: str) -> None:
     command = [sys.executable, "-m", "tests.celery.conformance", "--server", cluster_url, "--lanes", "2"]
     told = subprocess.run([*command, "--longest", "10", "--tries", "3"], capture_output=True, text=True, check=False)
     last = told.stdout.strip().rpartition("\n")[2]
-    counts = {word: int(number) for number, word in re.findall(r"(\d+) (\w+)[,;]", last)}
+    counts = {word: int(number) for number, word in re.findall(r"(\d+) (\w+)", last)}
     assert (counts["wrong"], counts["agree"] > 600) == (0, True), told.stdout[-5000:] + told.stderr[-2000:]
     assert "no longer" not in told.stdout
+    said = re.search(r"agree but (\d+) that differ on purpose as said here; (\d+) that take longer", DOCS.read_text())
+    assert said is not None
+    assert (int(said[1]), int(said[2])) == (counts["deliberate"], counts["left"])
 
 
 STATE = Deviation("some/.*", {r"\.state": "REVOKED"}, "the state", "it has one", "docs/from-celery.md#states")

@@ -25,6 +25,8 @@ SEPARATOR = "\x06\x16"
 """Between the name of a queue and a priority, in the name of a list; kombu's ``sep``."""
 HELD = "workrow-drain:"
 """What the names of our lists begin with."""
+OF_WORKERS = ("celery.pidbox", "celeryev")
+"""In the names of lists in which workers tell each other something."""
 PUT_BACK = "if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 1 then redis.call('LPUSH', KEYS[2], ARGV[1]) end"
 DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "application/x-gzip": zlib.decompress,
@@ -99,6 +101,18 @@ class Drain:
                             drained.left[task, why] += 1
         drained.held = self._redis.hlen(self._unacked)
         return drained
+
+    def others(self, queues: Iterable[str]) -> dict[str, int]:
+        """How many of Celery's messages wait in queues that are none of these, by the names of the queues."""
+        found: Counter[str] = Counter()
+        for key in self._redis.scan_iter("*", 1000, _type="list"):
+            name = key.decode(errors="replace").removeprefix(HELD)
+            if name.startswith(self._prefix) and not any(each in name for each in OF_WORKERS):
+                queue, _, step = name.removeprefix(self._prefix).rpartition(self._separator)
+                queue = queue if queue and step.isdigit() else name.removeprefix(self._prefix)
+                if queue not in queues and _is_message(self._redis.lindex(key, 0)):
+                    found[queue] += self._redis.llen(key)
+        return dict(sorted(found.items()))
 
     # ---------------------------------------------------------------- lists
 
@@ -199,6 +213,15 @@ def _key(raw: bytes) -> str:
     """A message's own: kombu gives each one when it is published, and one that is delivered again keeps it."""
     tag = (json.loads(raw).get("properties") or {}).get("delivery_tag")
     return str(tag) if tag else hashlib.sha256(raw).hexdigest()
+
+
+def _is_message(raw: bytes | None) -> bool:
+    """Whether what lies in a list is of Celery's, and not of another who uses this Redis."""
+    try:
+        message = json.loads(raw or b"")
+        return isinstance(message, dict) and {"body", "properties"} <= message.keys()
+    except ValueError:
+        return False
 
 
 def _literal(text: str) -> str:

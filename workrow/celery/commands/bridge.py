@@ -1,5 +1,6 @@
 """``bridge``: dials, shadows and the switch of the bridge from Celery."""
 
+from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -17,8 +18,15 @@ def _check(app: Any, task: str) -> None:
     """With an app that has tasks of its own, a name that is none of them is a slip."""
     app.finalize()
     own = sorted(name for name in app.tasks if not name.startswith("celery."))
-    if own and task != EVERY and task not in app.tasks:
-        raise click.BadParameter(f"{task}: no task of the app; it has {', '.join(own[:10])}", param_hint="TASK")
+    if task == EVERY or task in app.tasks:
+        return
+    if not own:
+        told = f"whether there is a task {task} is not known here: -A MODULE before 'bridge' has it checked"
+        click.echo(told, err=True)
+        return
+    near = get_close_matches(task, own)
+    known = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(own[:10])}"
+    raise click.BadParameter(f"{task}: no task of the app; {known}", param_hint="TASK")
 
 
 @bridge.command()

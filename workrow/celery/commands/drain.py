@@ -32,6 +32,9 @@ def drain(app: Any, /, url: str | None, queues: str | None, dry_run: bool, with_
         click.echo(f"left: {number} of {task}: {why}")
     if not done.moved and not done.left and not done.known:
         click.echo(f"nothing waits in {', '.join(names)}")
+    if others := mover.others(names):
+        told = ", ".join(f"{number} in {queue}" for queue, number in others.items())
+        click.echo(f"not looked at: {told}: name these queues, too, with -Q {','.join([*names, *others])}")
     if done.held:
         click.echo(
             f"{done.held} are with Celery's workers, which have taken them: calls that run, and those that wait for "
