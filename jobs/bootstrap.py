@@ -4,6 +4,7 @@ import workrow
 from jobs import database
 from jobs.analytics.tasks import analytics
 from jobs.audit.tasks import audit
+from jobs.cache.tasks import cache
 from jobs.calls import http_provider
 from jobs.calls.provider import Provider
 from jobs.calls.recording_tasks import recordings
@@ -16,7 +17,7 @@ from jobs.users.tasks import users
 def create_app() -> workrow.App:
     """The app with every task on it. Opens nothing and reads no setting: its URL is asked for when it is opened."""
     app = workrow.App(database_url, sessions=database.session, lease=lambda: get_settings().lease)
-    app.include(analytics, audit, calls, emails, recordings, users)
+    app.include(analytics, audit, cache, calls, emails, recordings, users)
     app.provide(Provider, http_provider.connect)
     return app
 

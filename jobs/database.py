@@ -1,6 +1,6 @@
 """The application's own tables: their metadata, and sessions to work with them."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
@@ -47,3 +47,17 @@ def blocking_session() -> Iterator[Session]:
     engine = create_engine(get_settings().sqlalchemy_url, poolclass=NullPool)
     with Session(engine, expire_on_commit=False) as session:
         yield session
+
+
+async def in_batches(batch: Callable[[AsyncSession], Awaitable[int]]) -> int:
+    """Call ``batch`` in one transaction after the other until it finds no more; returns how much it did in all.
+
+    Each batch is committed: who is stopped in the middle loses none, and no lock is held for long.
+    """
+    total = 0
+    while True:
+        async with session() as opened, opened.begin():
+            done = await batch(opened)
+        if done == 0:
+            return total
+        total += done

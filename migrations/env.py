@@ -18,6 +18,7 @@ from alembic.script import ScriptDirectory
 
 import jobs.analytics.models
 import jobs.audit.models
+import jobs.cache.models
 import jobs.calls.models
 import jobs.emails.models
 import jobs.users.models  # noqa: F401 - each import adds a domain's tables to the metadata
