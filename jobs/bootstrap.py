@@ -10,6 +10,7 @@ from jobs.calls.provider import Provider
 from jobs.calls.recording_tasks import recordings
 from jobs.calls.tasks import calls
 from jobs.emails.tasks import emails
+from jobs.leads.tasks import leads
 from jobs.settings import get_settings
 from jobs.users.tasks import users
 
@@ -17,7 +18,7 @@ from jobs.users.tasks import users
 def create_app() -> workrow.App:
     """The app with every task on it. Opens nothing and reads no setting: its URL is asked for when it is opened."""
     app = workrow.App(database_url, sessions=database.session, lease=lambda: get_settings().lease)
-    app.include(analytics, audit, cache, calls, emails, recordings, users)
+    app.include(analytics, audit, cache, calls, emails, leads, recordings, users)
     app.provide(Provider, http_provider.connect)
     return app
 

@@ -99,6 +99,11 @@ class Settings(BaseSettings):
     recording_max_mb: int = Field(100, ge=1, le=10_000, description="a larger recording is not kept")
     recordings_keep_days: int = Field(90, ge=1, description="recordings are deleted after so long")
 
+    lead_import_max_bytes: int = Field(
+        64 * 1024 * 1024, ge=1024, le=1024 * 1024 * 1024, description="how large a file of leads may be"
+    )
+    lead_files_keep_days: int = Field(30, ge=1, le=3650, description="how long an imported file's contents are kept")
+
     @model_validator(mode="after")
     def _username_with_password(self) -> "Settings":
         if (self.smtp_username is None) != (self.smtp_password is None):

@@ -21,6 +21,7 @@ import jobs.audit.models
 import jobs.cache.models
 import jobs.calls.models
 import jobs.emails.models
+import jobs.leads.models
 import jobs.users.models  # noqa: F401 - each import adds a domain's tables to the metadata
 import workrow.schema
 from jobs.database import Base

@@ -1,0 +1,227 @@
+"""Leads: files are uploaded and watched, leads are found, changed, tagged and scored anew."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from jobs.api.requests import Problem, Transaction
+from jobs.leads import imports, phones, service, tasks, uploads, values
+from jobs.leads.files import ENCODINGS, UnusableFile
+from jobs.leads.models import LeadImport
+from jobs.settings import get_settings
+
+routes = APIRouter(tags=["leads"])
+REFUSALS: dict[type[Exception], int] = {
+    uploads.FileTooLarge: 413,
+    UnusableFile: 422,
+    imports.UnknownImport: 404,
+    service.UnknownLead: 404,
+    service.AddressTaken: 409,
+    service.Unreachable: 422,
+    values.BadValue: 422,
+    phones.BadPhone: 422,
+}
+"""The answer to each error of the domain."""
+Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
+After = Annotated[int, Query(ge=0, le=2**63 - 1, description="the id that the answer begins after")]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Status = Literal["new", "qualified", "unqualified", "contacted", "won", "lost"]
+MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
+CSV: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "The file as it is: commas, semicolons, tabs or bars; UTF-8, UTF-16 or Windows-1252.",
+        "content": {"text/csv": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+class ImportView(BaseModel):
+    """A file and how far its import has come. ``rows`` are those that are done: imported + merged + refused."""
+
+    id: int
+    name: str
+    state: str
+    encoding: str
+    delimiter: str
+    columns: dict[str, str]
+    ignored_columns: list[str]
+    size: int
+    position: int
+    rows: int
+    imported: int
+    merged: int
+    refused: int
+    errors: int
+    job_id: int | None
+    created_at: datetime
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, found: LeadImport) -> "ImportView":
+        """The view of an import."""
+        layout = found.layout
+        plain = {name: getattr(found, name) for name in cls.model_fields.keys() & LeadImport.__table__.columns.keys()}
+        return cls(
+            **plain,
+            encoding=ENCODINGS[layout["encoding"]],
+            delimiter=layout["delimiter"],
+            columns={field: layout["header"][index] for field, index in layout["fields"].items()},
+            ignored_columns=layout["ignored"],
+            rows=found.imported + found.merged + found.refused,
+        )
+
+
+class RowError(BaseModel):
+    """What is wrong with a row of a file (1 is the header's), and what would be right."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    number: int
+    row: int
+    column: str | None
+    value: str
+    problem: str
+    fix: str
+
+
+class LeadView(BaseModel):
+    """A lead, with its score and the rules that made it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    email: str | None
+    phone: str | None
+    name: str | None
+    company: str | None
+    country: str | None
+    time_zone: str | None
+    source: str | None
+    status: str
+    score: int
+    reasons: list[dict[str, Any]]
+    rules_version: int
+    tags: list[str]
+    import_id: int | None
+    created_at: datetime
+    updated_at: datetime
+
+
+def _or_none(text: str) -> str | None:
+    return values.text_of(text) or None
+
+
+Text = Annotated[str | None, AfterValidator(lambda text: text and _or_none(text))]
+
+
+class LeadChange(BaseModel):
+    """What is to be another way; what is not named stays, and null takes a value away."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: Annotated[str | None, AfterValidator(lambda text: text and values.email_of(text))] = None
+    phone: str | None = Field(None, description="with a country's code, or as dialled in the lead's country")
+    name: Text = None
+    company: Text = None
+    country: Annotated[str | None, AfterValidator(lambda text: text and values.country_of(text))] = None
+    time_zone: Annotated[str | None, AfterValidator(lambda text: text and values.time_zone_named(text))] = None
+    source: Text = None
+    status: Status = "new"
+
+
+class TagChange(BaseModel):
+    """Tags to add and to remove."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    add: list[str] = []
+    remove: list[str] = []
+
+
+class Rescoring(BaseModel):
+    """The job that scores leads anew: /jobs/{job_id} shows how it does."""
+
+    job_id: int
+
+
+@routes.post(
+    "/leads/imports",
+    status_code=202,
+    openapi_extra=CSV,
+    responses={200: {"model": ImportView}, 413: {"model": Problem}, 422: {"model": Problem}},
+)
+async def upload(
+    request: Request,
+    session: Transaction,
+    response: Response,
+    name: Annotated[str, Query(max_length=200), AfterValidator(values.text_of)] = "leads.csv",
+    source: Annotated[str | None, Query(max_length=200), AfterValidator(lambda text: text and _or_none(text))] = None,
+) -> ImportView:
+    """Take a file and enqueue its import. 202: it is new; 200: it was sent before, and is the import that it was."""
+    with uploads.Upload(get_settings().lead_import_max_bytes) as file:
+        async for data in request.stream():
+            file.write(data)
+        started, new = await imports.start(session, file, tasks.import_file.enqueue, name=name, source=source)
+    response.status_code = 202 if new else 200
+    response.headers["Location"] = f"/leads/imports/{started.id}"
+    return ImportView.of(started)
+
+
+@routes.get("/leads/imports")
+async def latest_imports(session: Transaction, limit: Limit = 50) -> list[ImportView]:
+    """The newest imports."""
+    return [ImportView.of(each) for each in await imports.latest(session, limit)]
+
+
+@routes.get("/leads/imports/{id}", responses=MISSING)
+async def show_import(id: Id, session: Transaction) -> ImportView:
+    """How an import is doing."""
+    return ImportView.of(await imports.get(session, id))
+
+
+@routes.get("/leads/imports/{id}/errors", responses=MISSING)
+async def import_errors(id: Id, session: Transaction, after: After = 0, limit: Limit = 100) -> list[RowError]:
+    """What was wrong with its rows: the first 1,000 are kept; ``errors`` of the import counts all."""
+    await imports.get(session, id)
+    return [RowError.model_validate(each) for each in await imports.errors(session, id, after=after, limit=limit)]
+
+
+@routes.get("/leads")
+async def leads(
+    session: Transaction,
+    after: After = 0,
+    limit: Limit = 100,
+    status: Status | None = None,
+    tag: Annotated[str | None, Query(max_length=50), AfterValidator(lambda text: text and _or_none(text))] = None,
+    min_score: Annotated[int | None, Query(ge=-1000, le=1000)] = None,
+) -> list[LeadView]:
+    """Leads in the order of their ids; the next page begins after the last one's."""
+    found = await service.page(session, after=after, limit=limit, status=status, tag=tag, min_score=min_score)
+    return [LeadView.model_validate(each) for each in found]
+
+
+@routes.get("/leads/{id}", responses=MISSING)
+async def show(id: Id, session: Transaction) -> LeadView:
+    """A lead."""
+    return LeadView.model_validate(await service.get(session, id))
+
+
+@routes.patch("/leads/{id}", responses={**MISSING, 409: {"model": Problem}})
+async def change(id: Id, form: LeadChange, session: Transaction) -> LeadView:
+    """Change a lead; its score follows."""
+    return LeadView.model_validate(await service.change(session, id, form.model_dump(exclude_unset=True)))
+
+
+@routes.post("/leads/{id}/tags", responses=MISSING)
+async def tag(id: Id, form: TagChange, session: Transaction) -> LeadView:
+    """Add and remove tags."""
+    return LeadView.model_validate(await service.tag(session, id, add=form.add, remove=form.remove))
+
+
+@routes.post("/leads/rescore", status_code=202)
+async def rescore(session: Transaction) -> Rescoring:
+    """Score all leads that were scored by earlier rules. Asked twice while it waits or runs, it is one job."""
+    return Rescoring(job_id=(await tasks.rescore.enqueue(session)).id)

@@ -1,0 +1,328 @@
+"""Leads: imported once, merged by a rule, scored by rules."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+import workrow
+from jobs import database
+from jobs.leads import imports, rules, service, tasks, values
+from jobs.leads.imports import Books
+from jobs.leads.models import Lead
+from tests.domains.conftest import jobs, scalar, until
+from tests.domains.leads import csv_of, file_of, imported, leads, people, start
+from workrow.testing import Harness
+
+Conn = psycopg.Connection[Any]
+Work = Callable[[], Any]
+on_the_database = pytest.mark.usefixtures("application")
+
+
+@on_the_database
+async def test_a_row_becomes_a_lead(conn: Conn) -> None:
+    content = file_of(
+        "Vorname;Nachname;E-Mail-Adresse;Telefon;Firma;Land;Tags",
+        "Zoe; Müller ;Zoe.M@Example.COM;030 / 123456;Firma  GmbH;Germany;VIP, eu|vip",
+    )
+    import_id, books = await imported(content, source="fair")
+    assert books == Books(1, 0, 0)
+    columns = "name, email, phone, company, country, time_zone, source, status"
+    assert leads(conn, columns) == [
+        ("Zoe Müller", "zoe.m@example.com", "+4930123456", "Firma GmbH", "DE", None, "fair", "new")
+    ]
+    assert leads(conn, "tags, import_id") == [(["vip", "eu"], import_id)]
+
+
+@on_the_database
+async def test_country_and_time_zone_follow_from_the_number_unless_they_are_said(conn: Conn) -> None:
+    content = file_of("phone,country,time zone", "+33123456789,,", "+33123456780,US,america/chicago", "+80012345678,,")
+    await imported(content)
+    assert leads(conn, "country, time_zone") == [("FR", "Europe/Paris"), ("US", "America/Chicago"), (None, None)]
+
+
+@on_the_database
+async def test_rows_are_merged_within_the_file(conn: Conn) -> None:
+    content = file_of(
+        "email,phone,name,company,tags",
+        "ada@example.com,,Ada,,a",
+        "ADA@example.com,+442079460018,Another,Firm,b",  # the same address
+        ",+442079460018,,,c",  # the same number
+        "bob@example.com,+442079460018,Bob,,",  # the same number, another address
+        ",+14155552671,Cy,,",
+        "cy@example.com,+14155552671,,,",  # the number of a lead without an address
+        ",+14155552671,Di,Firm,",
+    )
+    assert (await imported(content))[1] == Books(3, 4, 0)
+    assert leads(conn, "email, phone, name, company, tags") == [
+        ("ada@example.com", "+442079460018", "Ada", "Firm", ["a", "b", "c"]),
+        ("bob@example.com", "+442079460018", "Bob", None, []),
+        ("cy@example.com", "+14155552671", "Cy", "Firm", []),
+    ]
+
+
+@on_the_database
+async def test_rows_are_merged_with_the_table_and_only_what_changes_is_written(conn: Conn) -> None:
+    await imported(file_of("email,phone,tags", "ada@example.com,,a", ",+442079460018,", "cy@example.com,,"))
+    before = leads(conn, "id, xmin::text")
+    content = file_of(
+        "email,phone,company,tags",
+        "ada@example.com,+14155552671,,b",
+        "bob@example.com,+442079460018,Firm,",
+        "cy@example.com,,,",
+        "bob@example.com,,Other,x",
+    )
+    assert (await imported(content))[1] == Books(0, 4, 0)
+    assert leads(conn, "email, phone, company, tags, score > 0") == [
+        ("ada@example.com", "+14155552671", None, ["a", "b"], True),
+        ("bob@example.com", "+442079460018", "Firm", ["x"], True),
+        ("cy@example.com", None, None, [], False),
+    ]
+    after = leads(conn, "id, xmin::text")
+    assert [old == new for old, new in zip(before, after, strict=True)] == [False, False, True]
+
+
+@on_the_database
+async def test_what_a_lead_has_stays(conn: Conn) -> None:
+    await imported(file_of("email,name,phone", "ada@example.com,Ada,+14155552671"))
+    await imported(file_of("email,name,phone", "ada@example.com,Eve,+442079460018"))
+    assert leads(conn) == [("ada@example.com", "+14155552671", "Ada")]
+
+
+@on_the_database
+async def test_values_that_copy_could_misread(conn: Conn) -> None:
+    await imported(csv_of(("email", "name", "tags"), [("a@example.com", r"\N \t C:\x", 'x\\y "q" {z}')]))
+    assert leads(conn, "name, tags") == [(r"\N \t C:\x", ['x\\y "q" {z}'])]
+
+
+@on_the_database
+async def test_the_same_file_is_the_same_import(conn: Conn, work: Work) -> None:
+    first, new = await start(people(10))
+    waiting, again = await start(people(10))
+    assert (new, again, first.id, first.job_id) == (True, False, waiting.id, waiting.job_id)
+    await work()
+    done, again = await start(people(10))
+    assert (again, done.id, done.state, done.imported, done.job_id) == (False, first.id, "done", 10, first.job_id)
+    assert len(jobs(conn, "leads.import_file")) == 1
+
+
+@on_the_database
+async def test_an_import_that_rolls_back_leaves_nothing(conn: Conn) -> None:
+    async def refuse(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    from jobs.leads.uploads import Upload
+
+    with Upload(1000) as upload:
+        upload.write(people(3))
+        with pytest.raises(ZeroDivisionError):
+            async with database.session() as session, session.begin():
+                await imports.start(session, upload, refuse, name="x")
+    assert scalar(conn, "SELECT count(*) FROM lead_imports") == scalar(conn, "SELECT count(*) FROM lead_import_chunks")
+    assert scalar(conn, "SELECT count(*) FROM lead_imports") == 0
+
+
+@on_the_database
+async def test_a_batch_that_fails_leaves_the_batches_before_and_is_done_once(conn: Conn) -> None:
+    started, _ = await start(people(12_000))
+    calls = 0
+
+    async def fail_at_the_second(session: Any, first: int, last: int) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise ConnectionError
+        return await tasks.qualify.enqueue(session, first, last)
+
+    with pytest.raises(ConnectionError):
+        await imports.run(started.id, fail_at_the_second, lambda *_: None)
+    position = scalar(conn, "SELECT position FROM lead_imports")
+    assert 1 < position < 12_000
+    assert (
+        scalar(conn, "SELECT count(*) FROM leads") == position - 1 == scalar(conn, "SELECT imported FROM lead_imports")
+    )
+
+    again, new = await start(people(12_000))
+    assert (new, again.id) == (False, started.id)
+    assert await imports.run(started.id, fail_at_the_second, lambda *_: None) == Books(12_000, 0, 0)
+    assert scalar(conn, "SELECT count(DISTINCT email) FROM leads") == 12_000
+    assert (
+        scalar(
+            conn,
+            "SELECT sum((args->>'last')::int - (args->>'first')::int + 1) FROM procrastinate_jobs "
+            "WHERE task_name = 'leads.qualify'",
+        )
+        == 12_000
+    )
+
+
+@on_the_database
+async def test_two_workers_on_one_import_write_each_row_once(conn: Conn) -> None:
+    started, _ = await start(people(12_000))
+    runs = [imports.run(started.id, tasks.qualify.enqueue, lambda *_: None) for _ in range(2)]
+    ended = await asyncio.gather(*runs, return_exceptions=True)
+    assert {type(each) for each in ended} == {Books, imports.TakenOver}
+    assert scalar(conn, "SELECT imported FROM lead_imports") == scalar(conn, "SELECT count(*) FROM leads") == 12_000
+    assert scalar(conn, "SELECT merged + refused FROM lead_imports") == 0
+
+
+@on_the_database
+async def test_two_imports_of_the_same_people_at_once_are_merged(conn: Conn) -> None:
+    one, _ = await start(people(6_000))
+    other, _ = await start(people(6_000) + b"Eve,eve@example.com,,\n")
+    books = await asyncio.gather(
+        *(imports.run(each.id, tasks.qualify.enqueue, lambda *_: None) for each in (one, other))
+    )
+    assert sum(each.imported for each in books) == scalar(conn, "SELECT count(*) FROM leads") == 6_001
+    assert sum(each.merged for each in books) == 6_000
+
+
+@on_the_database
+async def test_the_job_imports_qualifies_by_chunks_and_reports(conn: Conn, work: Work) -> None:
+    started, _ = await start(people(6_000))
+    await work()
+    (job,) = jobs(conn, "leads.import_file")
+    assert (job["status"], job["result"]) == ("succeeded", {"imported": 6_000, "merged": 0, "refused": 0})
+    progress = job["progress"]
+    assert (progress["done"], progress["total"]) == (started.size, started.size)
+    assert progress["message"] == "6,000 imported, 0 merged, 0 refused"
+    scored = jobs(conn, "leads.qualify")
+    assert len(scored) == scalar(conn, "SELECT count(*) FROM lead_import_chunks") == 2
+    assert sum(each["result"] for each in scored) == 6_000
+    assert set(leads(conn, "status, score, rules_version")) == {("qualified", 70, rules.VERSION)}
+
+
+@on_the_database
+async def test_an_import_that_is_gone_is_discarded(conn: Conn, work: Work) -> None:
+    await tasks.import_file.enqueue(None, 12345)
+    await work()
+    (job,) = jobs(conn, "leads.import_file")
+    assert (job["status"], job["discarded"], job["error"]) == ("failed", True, "there is no import 12345")
+
+
+async def lead(**values: Any) -> Lead:
+    """A lead, scored."""
+    async with database.session() as session, session.begin():
+        added = Lead(**values)
+        session.add(added)
+        await session.flush()
+        await service.qualify(session, added.id, added.id)
+        await session.refresh(added)
+        return added
+
+
+@on_the_database
+@pytest.mark.parametrize(
+    ("known", "names", "score", "status"),
+    [
+        ({"email": "ada@firm.example"}, ["business-email"], 25, "unqualified"),
+        ({"email": "ada@gmail.com"}, ["free-email"], 5, "unqualified"),
+        ({"email": "info@firm.example"}, ["business-email", "role-email"], 15, "unqualified"),
+        ({"email": "x@mailinator.com", "phone": "+14155552671"}, ["throw-away-email", "phone"], -20, "unqualified"),
+        ({"phone": "+14155552671", "time_zone": "Europe/Paris"}, ["phone", "time-zone"], 25, "unqualified"),
+        (
+            {"email": "ada@firm.example", "name": "Ada King", "company": "Firm"},
+            ["business-email", "company", "full-name"],
+            50,
+            "qualified",
+        ),
+        ({"phone": "+14155552671", "source": "Referral", "name": "Ada"}, ["phone", "warm-source"], 40, "unqualified"),
+        ({"email": "ada@firm.example", "status": "won"}, ["business-email"], 25, "won"),
+    ],
+)
+async def test_the_rules(known: dict[str, Any], names: list[str], score: int, status: str) -> None:
+    scored = await lead(**known)
+    assert [reason["rule"] for reason in scored.reasons] == names
+    assert sum(reason["points"] for reason in scored.reasons) == scored.score == score
+    assert (scored.status, scored.rules_version) == (status, rules.VERSION)
+
+
+@on_the_database
+async def test_scoring_twice_writes_once(conn: Conn) -> None:
+    scored = await lead(email="ada@firm.example")
+    before = leads(conn, "xmin::text")
+    async with database.session() as session, session.begin():
+        assert await service.qualify(session, scored.id, scored.id) == 0
+    assert leads(conn, "xmin::text") == before
+
+
+@on_the_database
+async def test_new_rules_score_all_leads_anew_in_parts(
+    conn: Conn, workrow_jobs: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await imported(people(25))
+    await workrow_jobs.drain()
+    await tasks.rescore.enqueue(None)
+    await workrow_jobs.drain()
+    (nothing,) = jobs(conn, "leads.total")
+    assert nothing["result"] == 0
+
+    monkeypatch.setattr(rules, "VERSION", rules.VERSION + 1)
+    monkeypatch.setattr(service, "PART", 10)
+    first, second = await tasks.rescore.enqueue(None), await tasks.rescore.enqueue(None)
+    assert first.id == second.id
+    await workrow_jobs.drain()
+    assert [each["result"] for each in jobs(conn, "leads.qualify")][-3:] == [10, 10, 5]
+    assert jobs(conn, "leads.total")[-1]["result"] == 25
+    assert set(leads(conn, "rules_version")) == {(rules.VERSION,)}
+    workflow = scalar(conn, "SELECT state FROM workrow.workflows ORDER BY id DESC LIMIT 1")
+    assert workflow == "succeeded"
+
+
+@on_the_database
+async def test_a_change_is_scored_and_two_leads_never_share_an_address() -> None:
+    ada, bob = await lead(email="ada@firm.example"), await lead(email="bob@firm.example")
+    async with database.session() as session, session.begin():
+        changed = await service.change(session, ada.id, {"company": "Firm", "name": "Ada King"})
+        assert (changed.score, changed.status) == (50, "qualified")
+        assert changed.updated_at > ada.updated_at
+        with pytest.raises(service.AddressTaken, match=f"bob@firm.example is the address of lead {bob.id}"):
+            await service.change(session, ada.id, {"email": "bob@firm.example"})
+    async with database.session() as session:
+        with pytest.raises(service.Unreachable, match="leave one of them"):
+            await service.change(session, ada.id, {"email": None})
+    async with database.session() as session:
+        with pytest.raises(service.UnknownLead, match="no lead 12345"):
+            await service.change(session, 12345, {"name": "x"})
+
+
+@on_the_database
+async def test_a_change_of_address_and_an_import_wait_for_each_other(conn: Conn) -> None:
+    ada = await lead(email="ada@firm.example")
+    async with database.session() as session, session.begin():
+        await service.change(session, ada.id, {"email": "new@firm.example"})
+        importing = asyncio.create_task(imported(file_of("email,name", "new@firm.example,Ada")))
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'"
+        await until(lambda: scalar(conn, query) > 0)
+    assert (await importing)[1] == Books(0, 1, 0)
+    assert leads(conn) == [("new@firm.example", None, "Ada")]
+
+
+@on_the_database
+async def test_tags_are_added_and_removed() -> None:
+    ada = await lead(email="ada@firm.example", tags=["old", "kept"])
+    async with database.session() as session, session.begin():
+        tagged = await service.tag(session, ada.id, add=["VIP ", "vip"], remove=["Old", "other"])
+        assert tagged.tags == ["kept", "vip"]
+        with pytest.raises(values.BadValue, match="33 tags"):
+            await service.tag(session, ada.id, add=[str(i) for i in range(31)])
+
+
+@on_the_database
+async def test_files_are_forgotten_and_the_import_is_known(conn: Conn) -> None:
+    import_id, _ = await imported(people(3))
+    async with database.session() as session, session.begin():
+        assert await imports.forget_files(session, timedelta(days=1)) == 0
+    conn.execute("UPDATE lead_imports SET finished_at = now() - interval '2 days'")
+    async with database.session() as session, session.begin():
+        assert await imports.forget_files(session, timedelta(days=1)) == 1
+    again, new = await start(people(3))
+    assert (again.id, new, again.imported) == (import_id, False, 3)
+
+
+def test_the_tasks_have_these_names_and_schedules(workrow_app: workrow.App) -> None:
+    names = {name for name in workrow_app.tasks if name.startswith("leads.")}
+    assert names == {"leads.import_file", "leads.qualify", "leads.rescore", "leads.total", "leads.forget_files"}
