@@ -13,7 +13,10 @@ from tests.django.work import committed
 if IN_DJANGO:
     from django.db import connection, transaction
 
-    from workrow.celery import Celery
+    from tests.django.shop.models import Order
+    from tests.django.work import order
+    from workrow.celery import Celery, chain
+    from workrow.celery.bridge import shadow
     from workrow.celery.contrib.django.task import DjangoTask
     from workrow.celery.task import Task
 
@@ -58,6 +61,74 @@ def test_on_commit_of_another_database_is_sent_after_the_commit() -> None:
         add.delay_on_commit(1, 2)
         assert committed() == []
     assert committed() == ["celery_add"]
+    add.app.close()
+
+
+@in_django
+def test_a_unique_call_is_in_the_transaction() -> None:
+    add = made()
+    add.unique = ("x",)
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        add.delay_on_commit(1, 2)
+        1 / 0  # noqa: B018
+    assert committed() == []
+    with transaction.atomic():
+        add.delay_on_commit(1, 2)
+        add.delay_on_commit(1, 3)
+        assert committed() == []
+    assert committed() == ["celery_add"]
+    add.app.close()
+
+
+@in_django
+def test_a_shadow_is_rolled_back() -> None:
+    """Whatever the task does about transactions of its own, and whatever it calls."""
+    app = Celery("shop", broker=os.environ["DATABASE_URL"], set_as_current=False)
+    after: list[str] = []
+    seen: list[int] = []
+
+    @app.task(name="celery_shadowed", unique=("how",))
+    def shadowed(how: str) -> int:
+        order("outside")
+        shadowed.delay(how)
+        shadowed.delay_on_commit(how)
+        chain(shadowed.si(how).set(unique=None), shadowed.si(how).set(unique=None)).apply_async()
+        transaction.on_commit(lambda: after.append(how))
+        with transaction.atomic():
+            order("inside")
+            transaction.on_commit(lambda: after.append(how))
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            order("rolled back by itself")
+            1 / 0  # noqa: B018
+        seen.append(Order.objects.count())
+        if how == "raises":
+            raise ValueError(how)
+        if how == "breaks":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1 / 0")
+        return seen[-1]
+
+    there = order("before")
+    for how, state in (("returns", "SUCCESS"), ("raises", "FAILURE"), ("breaks", "FAILURE")):
+        told = {"id": how, "args": [how], "kwargs": {}}
+        ours = shadow.rehearse(app, "celery_shadowed", told, "celery")
+        assert ours.state == state, ours
+        assert seen.pop() == 3, "it saw what it wrote"
+        assert list(Order.objects.values_list("pk", flat=True)) == [there]
+        assert (committed(), after, connection.in_atomic_block) == ([], [], False)
+    app.close()
+
+
+@in_django
+def test_a_shadow_inside_of_a_transaction_leaves_the_rest_of_it() -> None:
+    add = made()
+    add.run = lambda x, y: order(f"{x}") and x + y
+    with transaction.atomic():
+        order("kept")
+        told = {"id": "it", "args": [1, 2], "kwargs": {}}
+        assert shadow.rehearse(add.app, "celery_add", told, "celery")[:2] == ("SUCCESS", 3)
+        order("kept, too")
+    assert list(Order.objects.order_by("pk").values_list("item", flat=True)) == ["kept", "kept, too"]
     add.app.close()
 
 

@@ -9,9 +9,14 @@ Kinds = dict[str, list[dict[str, Any]]]
 
 
 class Outbox:
-    """Effects, as ``celery_write_v1`` takes them: ``calls``, ``results``, ``sizes``, ``parts`` and ``groups``."""
+    """Effects, as ``celery_write_v1`` takes them: ``calls``, ``results``, ``sizes``, ``parts`` and ``groups``.
 
-    def __init__(self) -> None:
+    Args:
+        is_kept: what is in it will be written.
+    """
+
+    def __init__(self, is_kept: bool = True) -> None:
+        self.is_kept = is_kept
         self.effects: dict[str, Any] = {}
 
     def add(self, kind: str, effect: dict[str, Any]) -> None:
@@ -38,9 +43,9 @@ def together(write: Callable[[dict[str, Any]], object]) -> Iterator[None]:
         write(box.effects)
 
 
-def is_open() -> bool:
-    """Whether what is sent here is collected, and nobody knows yet what becomes of it."""
-    return _open.get() is not None
+def open_box() -> Outbox | None:
+    """What is sent here is collected in this one, and nobody knows yet what becomes of it; None: it is not."""
+    return _open.get()
 
 
 class into:

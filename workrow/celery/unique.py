@@ -16,12 +16,13 @@ PART_OF = (*WAITED_FOR, "group_id", "replaced_task_nesting")
 
 
 def rule_of(task: Any, options: Mapping[str, Any]) -> Unique | None:
-    """What its call or its task says. A retry is the same call, which has its key already.
+    """What its call or its task says. A retry is the same call, which has its key already; what is never sent has none.
 
     Raises:
         OptionError: it is no rule.
     """
-    if options.get("retries"):
+    box = outbox.open_box()
+    if options.get("retries") or (box is not None and not box.is_kept):
         return None
     return as_unique(options["unique"] if "unique" in options else getattr(task, "unique", None))
 
@@ -56,7 +57,7 @@ def key_of(name: str, task: Any, rule: Unique, args: Any, kwargs: Any) -> str:
 
 def check_alone(name: str, options: Mapping[str, Any]) -> None:
     """Raise ImproperlyConfigured for a call that is to be unique, and is a part of something."""
-    if outbox.is_open() or any(options.get(each) for each in PART_OF):
+    if outbox.open_box() or any(options.get(each) for each in PART_OF):
         raise _refused(name)
 
 

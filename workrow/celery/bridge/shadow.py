@@ -103,7 +103,7 @@ def rehearse(app: Any, name: str, told: dict[str, Any], queue: str) -> Ours:
     task = app.tasks[name]
     request = request_of(name, told, hostname="shadow", delivery_info={"exchange": "", "routing_key": queue})
     seconds = task.soft_time_limit or task.time_limit or app.conf.task_soft_time_limit or app.conf.task_time_limit
-    box = outbox.Outbox()
+    box = outbox.Outbox(is_kept=False)
     is_main = threading.current_thread() is threading.main_thread()
     task.push_request(request)
     try:
