@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     base_url: HttpUrl = Field(HttpUrl("http://localhost:8000"), description="where the links in e-mails lead")
     link_max_age_hours: int = Field(72, ge=1, description="how long a link in an e-mail works")
     audit_keep_days: int = Field(365, ge=1, le=36_500, description="events of the audit log are kept so long at least")
+    digest_minutes: int = Field(5, ge=1, le=1440, description="so long it is quiet before notifications are mailed")
     inactive_after_days: int = Field(365, ge=1, description="users not seen for so long are deactivated")
     account_timezone: Annotated[str, AfterValidator(_timezone)] = Field(
         ACCOUNT_TIMEZONE, description="the zone of days in reports and of times in schedules"

@@ -1,6 +1,7 @@
 """Jobs of the analytics domain. Times of day are those of the account's zone."""
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from email_validator import EmailNotValidError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -8,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 import workrow
 from jobs import database
 from jobs.analytics import metrics, service
+from jobs.emails.preferences import Suppressed
+from jobs.emails.service import attempt
 from jobs.emails.smtp import RefusedAddress
 from jobs.policies import PATIENT, RETRY
 from jobs.settings import declared_timezone
@@ -48,11 +51,10 @@ def render_report(report_id: int) -> int:
         return service.render(session, report_id)
 
 
-@analytics.task(retry=PATIENT, discard_on=(RefusedAddress, EmailNotValidError, service.NoSuchReport))
+@analytics.task(retry=PATIENT, discard_on=(RefusedAddress, Suppressed, EmailNotValidError, service.NoSuchReport))
 async def send_report(ctx: workrow.JobContext, report_id: int) -> bool:
     """Mail the report."""
-    async with database.session() as session, session.begin():
-        return await service.mail(session, report_id, job_id=ctx.job.id)
+    return await attempt(partial(service.mail, report_id=report_id, job_id=ctx.job.id))
 
 
 @analytics.task(cron="0 2 * * *", timezone=declared_timezone(), transactional=True)

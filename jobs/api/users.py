@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Path, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from jobs.api.requests import Problem, Transaction
@@ -13,6 +13,7 @@ from jobs.users import service as users
 routes = APIRouter(tags=["users"])
 REFUSALS: dict[type[Exception], int] = {users.EmailTaken: 409, links.BadLink: 400, links.ExpiredLink: 410}
 """The answer to each error of the domain."""
+UserId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 BAD_LINK: dict[int | str, dict[str, Any]] = {400: {"model": Problem}, 410: {"model": Problem}}
 
 
@@ -99,3 +100,15 @@ async def request_password_reset(form: PasswordResetForm, session: Transaction) 
 async def check_password_reset(token: str, session: Transaction) -> LinkOf:
     """Where the link in that e-mail leads: it is valid. An application with passwords would ask for a new one here."""
     return LinkOf.model_validate(await users.check_password_reset(session, token))
+
+
+@routes.post("/users/{id}/seen", status_code=204, responses={404: {"model": Problem}})
+async def seen(id: UserId, session: Transaction) -> None:
+    """Note that the user is here now."""
+    await users.seen(session, id)
+
+
+@routes.get("/users/{id}/metrics", responses={404: {"model": Problem}})
+async def metrics(id: UserId, session: Transaction) -> users.UserMetrics:
+    """The figures of one user."""
+    return await users.measure(session, id)

@@ -1,9 +1,13 @@
 """What the e-mails say: subjects, templates, headers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from email import policy
 from email.headerregistry import Address
 from email.message import EmailMessage
 from functools import cache
+from types import MappingProxyType
+from typing import Any
 
 import jinja2
 from email_validator import validate_email
@@ -20,7 +24,7 @@ class Letter:
 
     Attributes:
         kind: its name; its templates are ``<kind>.txt.j2`` and ``<kind>.html.j2``.
-        subject: the subject, in which ``{name}`` is the user's.
+        subject: the subject, in which ``{name}`` is the user's, and others are what the letter is about.
         purpose: what the link in it is good for, if there is one.
     """
 
@@ -29,9 +33,13 @@ class Letter:
     purpose: Purpose | None = None
 
 
+WHOLE_LINKS = policy.default.clone(max_line_length=900)
+"""A link in a header that is longer than a line of the default policy would be written as an encoded word."""
 WELCOME = Letter("welcome", "Welcome, {name}")
 VERIFICATION = Letter("verification", "Please confirm your e-mail address", Purpose.VERIFY)
 PASSWORD_RESET = Letter("password_reset", "Reset your password", Purpose.PASSWORD_RESET)
+DIGEST = Letter("digest", "{count} new for you")
+BULK = Letter("bulk", "{subject}")
 
 
 def message_id(cause: str) -> str:
@@ -39,17 +47,29 @@ def message_id(cause: str) -> str:
     return f"<{cause}@{_ascii(get_settings().email_from.email).rpartition('@')[2]}>"
 
 
-def compose(letter: Letter, user: User, *, cause: str) -> EmailMessage:
-    """The e-mail to the user, in plain text and in HTML."""
+def compose(letter: Letter, user: User, *, cause: str, about: Mapping[str, Any] = MappingProxyType({})) -> EmailMessage:
+    """The e-mail to the user, in plain text and in HTML, with a link and a header by which to get no more.
+
+    Args:
+        letter: which one.
+        user: who gets it.
+        cause: what for.
+        about: values for this letter's subject and templates.
+    """
     settings = get_settings()
     name = " ".join(user.name.split())  # a line break would end the header that the name is in
+    unsubscribe = link(Purpose.UNSUBSCRIBE, user.id)
     values = {
+        **about,
         "name": name,
+        "unsubscribe": unsubscribe,
         "base_url": settings.base_url,
         "link": link(letter.purpose, user.id) if letter.purpose else None,
         "link_max_age_hours": settings.link_max_age_hours,
     }
-    message = envelope(letter.subject.format(name=name), name, user.email, cause=cause)
+    message = envelope(letter.subject.format(**about, name=name), name, user.email, cause=cause)
+    message["List-Unsubscribe"] = f"<{unsubscribe}>"
+    message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058: a mail program may POST there
     message.set_content(_templates().get_template(f"{letter.kind}.txt.j2").render(values))
     message.add_alternative(_templates().get_template(f"{letter.kind}.html.j2").render(values), subtype="html")
     return message
@@ -58,7 +78,7 @@ def compose(letter: Letter, user: User, *, cause: str) -> EmailMessage:
 def envelope(subject: str, name: str, address: str, *, cause: str) -> EmailMessage:
     """An e-mail to this address that has its headers and says nothing yet."""
     sender = get_settings().email_from
-    message = EmailMessage()
+    message = EmailMessage(policy=WHOLE_LINKS)
     message["Subject"] = subject
     message["From"] = _mailbox(sender.name, sender.email)
     message["To"] = _mailbox(name, address)

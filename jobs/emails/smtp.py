@@ -1,6 +1,7 @@
 """Handing an e-mail to the mail server."""
 
 from email.message import EmailMessage
+from typing import Any
 
 import aiosmtplib
 
@@ -10,12 +11,32 @@ from jobs.settings import get_settings
 AUTHENTICATION = frozenset({530, 534, 535, 538})
 
 
-class RefusedAddress(Exception):
-    """The mail server refuses this e-mail for good; the text is its code and words, ``550 5.1.1 No such mailbox``."""
+class Unsent(Exception):
+    """The e-mail did not go out; the text says why.
+
+    Attributes:
+        verdict: "refused", "bounced", "deferred" or "suppressed".
+        letter: cause, kind, recipient and job_id of the e-mail, for the record.
+    """
+
+    verdict = "refused"
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.letter: dict[str, Any] = {}
 
 
-class DeliveryDeferred(Exception):
+class RefusedAddress(Unsent):
+    """The mail server refuses this e-mail for good; the text is its code and words, ``550 5.1.1 No such mailbox``.
+
+    The verdict is "bounced" if it was the recipient whom it refused, and not the sender or what the e-mail says.
+    """
+
+
+class DeliveryDeferred(Unsent):
     """The mail server does not take this e-mail now; the text is its code and words, ``451 4.7.1 Try again later``."""
+
+    verdict = "deferred"
 
 
 async def send(message: EmailMessage) -> None:
@@ -41,7 +62,10 @@ async def send(message: EmailMessage) -> None:
         try:
             await client.send_message(message)
         except aiosmtplib.SMTPRecipientsRefused as error:
-            raise _verdict(error.recipients[0]) from error
+            unsent = _verdict(error.recipients[0])
+            if isinstance(unsent, RefusedAddress):
+                unsent.verdict = "bounced"
+            raise unsent from error
         except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError) as error:
             raise _verdict(error) from error
         except aiosmtplib.SMTPNotSupported as error:

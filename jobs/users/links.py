@@ -13,6 +13,11 @@ class Purpose(StrEnum):
 
     VERIFY = "verify"
     PASSWORD_RESET = "password-reset"
+    UNSUBSCRIBE = "unsubscribe"
+
+
+AGELESS = frozenset({Purpose.UNSUBSCRIBE})
+"""Links that work for as long as the e-mail is kept that they are in."""
 
 
 class BadLink(Exception):
@@ -33,12 +38,13 @@ def user_of(purpose: Purpose, token: str) -> int:
     """The id of the user whom the token was made for.
 
     Raises:
-        ExpiredLink: it is older than ``link_max_age_hours``.
+        ExpiredLink: it is older than ``link_max_age_hours``, and not for a purpose that is `AGELESS`.
         BadLink: its signature is wrong.
     """
     age = timedelta(hours=get_settings().link_max_age_hours)
+    max_age = None if purpose in AGELESS else int(age.total_seconds())
     try:
-        return int(_serializer(purpose).loads(token, max_age=int(age.total_seconds())))
+        return int(_serializer(purpose).loads(token, max_age=max_age))
     except SignatureExpired:
         raise ExpiredLink("this link has expired: ask for a new one") from None
     except BadSignature:

@@ -212,7 +212,7 @@ async def test_pruning_gives_way_to_a_writer_and_comes_again(
         assert "events_2030_12" in names(conn)
         writer.rollback()
         done = await clock.run_for(minutes=5)
-    assert [each.result for each in done] == [6]
+    assert [each.result for each in done if each.task == "audit.prune_logs"] == [6]
 
 
 async def test_a_number_of_days_that_would_drop_everything_is_refused() -> None:

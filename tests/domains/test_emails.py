@@ -408,8 +408,13 @@ def test_the_tasks_of_the_application_have_these_names(application: workrow.App)
     """Names are in queued rows: changing one loses jobs."""
     names = {name for name in application.tasks if name.startswith(("emails.", "users."))}
     assert names == {
+        "emails.end_bulk",
+        "emails.send_bulk",
+        "emails.send_digest",
         "emails.send_password_reset",
         "emails.send_verification",
         "emails.send_welcome",
-        "users.deactivate_inactive",
+        "emails.start_bulk",
+        "users.deactivate_inactive",  # former name
+        "users.deactivate_inactive_users",
     }

@@ -71,15 +71,15 @@ async def test_who_stays_away_for_a_year_is_deactivated_in_the_night_after(
         await workrow_jobs.drain()
         clock.jump(days=364)
         ran = await clock.run_for(days=3)
-    nights = [each for each in ran if each.task == "users.deactivate_inactive"]
+    nights = [each for each in ran if each.task == "users.deactivate_inactive_users"]
     assert len(nights) == 3
-    assert [each.result["deactivated"] for each in nights] == [0, 1, 0]
+    assert [each.result for each in nights] == [0, 1, 0]
     async with database.session() as session:
         user = (await session.scalars(select(User).where(User.id == user_id))).one()
-    assert user.deactivated_at == datetime(2028, 3, 20, 3, 0, tzinfo=ZoneInfo("Europe/Berlin"))
+    assert user.deactivated_at == datetime(2028, 3, 20, 3, 15, tzinfo=ZoneInfo("Europe/Berlin"))
 
 
 async def test_every_night_of_a_year_has_one_run(workrow_jobs: Harness, workrow_clock: Clock) -> None:
     with workrow_clock.at("2027-01-01", "Europe/Berlin") as clock:
         await clock.advance(days=365)
-        await workrow_jobs.assert_enqueued(users.deactivate_inactive, count=365)
+        await workrow_jobs.assert_enqueued(users.deactivate_inactive_users, count=365)

@@ -206,8 +206,7 @@ async def test_who_was_not_seen_for_a_year_is_deactivated(
     await seen("old@example.com", 365.1)
     await seen("older@example.com", 3650)
     await seen("before@example.com", 3650, deactivated=True)
-    await tasks.deactivate_inactive.enqueue(None)
-    before = datetime.now(UTC)
+    await tasks.deactivate_inactive_users.enqueue(None)
     await work()
 
     async with database.session() as session:
@@ -220,21 +219,72 @@ async def test_who_was_not_seen_for_a_year_is_deactivated(
     assert users[-1].deactivated_at == datetime(2020, 1, 1, tzinfo=UTC)
     job = jobs(conn, "users.%")[0]
     assert job["status"] == "succeeded"
-    assert job["result"]["deactivated"] == 2
-    cutoff = datetime.fromisoformat(job["result"]["cutoff"])
-    assert abs(before - timedelta(days=365) - cutoff) < timedelta(minutes=1)
+    assert job["result"] == 2
 
 
 async def test_nobody_is_deactivated_twice() -> None:
     await seen("old@example.com", 400)
+    assert [await service.deactivate_all_inactive(365, lambda _: None) for _ in range(2)] == [1, 0]
+
+
+async def test_deactivation_commits_in_batches_and_goes_on_after_a_crash(
+    conn: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "BATCH", 2)
+    for number in range(5):
+        await seen(f"old{number}@example.com", 400 + number)
+
+    def crash_at_four(done: int) -> None:
+        if done == 4:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await service.deactivate_all_inactive(365, crash_at_four)
+    query = "SELECT count(*) FROM users WHERE deactivated_at IS NOT NULL"
+    assert scalar(conn, query) == 4
+    assert await service.deactivate_all_inactive(365, lambda _: None) == 1
+    assert scalar(conn, query) == 5
+
+
+async def test_who_is_being_written_to_is_left_for_the_next_night(conn: psycopg.Connection[Any]) -> None:
+    await seen("old@example.com", 400)
+    with conn.transaction():
+        conn.execute("SELECT FROM users FOR UPDATE")
+        assert await service.deactivate_all_inactive(365, lambda _: None) == 0
+    assert await service.deactivate_all_inactive(365, lambda _: None) == 1
+
+
+@pytest.mark.parametrize("days", [0, -1, 36_501])
+async def test_an_impossible_number_of_days_deactivates_nobody(days: int) -> None:
+    with pytest.raises(ValueError, match=f"days={days}: must be from 1 to 36500"):
+        await service.deactivate_all_inactive(days, lambda _: None)
+
+
+async def test_a_job_under_the_former_name_still_runs(
+    conn: psycopg.Connection[Any], work: Callable[[], Awaitable[None]]
+) -> None:
+    await seen("old@example.com", 400)
+    conn.execute("INSERT INTO procrastinate_jobs (task_name, queue_name) VALUES ('users.deactivate_inactive', 'users')")
+    await work()
+    assert jobs(conn, "users.%")[0]["result"] == 1
+
+
+async def test_being_seen_is_written_once_a_minute(conn: psycopg.Connection[Any]) -> None:
+    await seen("ada@example.com", 1)
+    user_id = scalar(conn, "SELECT id FROM users")
+    times = []
+    for _ in range(2):
+        async with database.session() as session, session.begin():
+            await service.seen(session, user_id)
+        times.append(scalar(conn, "SELECT last_seen_at FROM users"))
+    assert times[0] == times[1]
+    assert datetime.now(UTC) - times[0] < timedelta(minutes=1)
     async with database.session() as session, session.begin():
-        report = await service.deactivate_inactive(session, timedelta(days=365))
-        assert report.deactivated == 1
-        again = await service.deactivate_inactive(session, timedelta(days=365))
-    assert again == service.DeactivationReport(0, report.cutoff)
+        with pytest.raises(service.UnknownUser, match="no active user 12345"):
+            await service.seen(session, 12345)
 
 
 def test_deactivation_is_scheduled_for_the_night_in_berlin(application: workrow.App) -> None:
-    schedule = application.tasks["users.deactivate_inactive"].schedule  # type: ignore[attr-defined]
-    assert schedule.timing.expression == "0 3 * * *"
+    schedule = application.tasks["users.deactivate_inactive_users"].schedule  # type: ignore[attr-defined]
+    assert schedule.timing.expression == "15 3 * * *"
     assert schedule.timing.timezone == "Europe/Berlin"

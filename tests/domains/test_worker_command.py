@@ -31,7 +31,7 @@ async def test_a_worker_of_one_queue_has_its_slots_and_leaves_others_alone(
         session.add(user)
         await session.flush()
         await emails.send_welcome.enqueue(session, user_id=user.id)
-        await users.deactivate_inactive.enqueue(session)
+        await users.deactivate_inactive_users.enqueue(session)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", *command, cwd=ROOT, env=dict(os.environ), stderr=asyncio.subprocess.PIPE
     )
@@ -56,7 +56,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 async def test_several_queues_share_the_slots_of_one_worker(conn: psycopg.Connection[Any]) -> None:
-    await users.deactivate_inactive.enqueue(None)
+    await users.deactivate_inactive_users.enqueue(None)
     ended = await asyncio.to_thread(run, "emails, users", "2", "--one-shot", "--log-level", "debug")
     assert ended.returncode == 0, ended.stderr
     assert "DEBUG" in ended.stderr

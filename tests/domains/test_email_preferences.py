@@ -1,0 +1,308 @@
+"""Who is never mailed, digests, messages to everybody, and the record of every send."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from jobs import database
+from jobs.emails import bulks, digests, notifications, preferences, tasks
+from jobs.emails.service import UnknownUser
+from jobs.settings import get_settings
+from jobs.users.links import Purpose, link
+from jobs.users.models import User
+from tests.domains.conftest import MailServer, jobs, scalar
+from workrow.testing import Clock, Harness
+
+Work = Callable[[], Awaitable[None]]
+pytestmark = pytest.mark.usefixtures("application")
+
+
+async def a_user(email: str = "ada@example.com") -> int:
+    async with database.session() as session, session.begin():
+        user = User(name="Ada", email=email)
+        session.add(user)
+    return user.id
+
+
+async def notify(user_id: int, *texts: str) -> None:
+    for text in texts:
+        async with database.session() as session, session.begin():
+            await notifications.notify(session, user_id, text)
+
+
+def verdicts(conn: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
+    return conn.execute("SELECT kind, recipient, verdict, words FROM email_failures ORDER BY id").fetchall()
+
+
+def path(user_id: int) -> str:
+    return link(Purpose.UNSUBSCRIBE, user_id).removeprefix("http://localhost:8000")
+
+
+async def test_an_address_that_bounces_is_never_mailed_again(
+    mail: MailServer, work: Work, conn: psycopg.Connection[Any]
+) -> None:
+    user_id = await a_user()
+    mail.answers["ada@example.com"] = "550 5.1.1 No such mailbox"
+    await tasks.send_welcome.enqueue(None, user_id=user_id)
+    await work()
+    mail.answers.clear()
+    await tasks.send_verification.enqueue(None, user_id=user_id)
+    await work()
+    assert mail.received == []
+    assert [(job["status"], job["discarded"]) for job in jobs(conn)] == [("failed", True)] * 2
+    first, second = verdicts(conn)
+    assert first == ("welcome", "ada@example.com", "bounced", "550 5.1.1 No such mailbox")
+    assert second[:3] == ("verification", "ada@example.com", "suppressed")
+    assert "is never mailed: bounced on" in second[3]
+    assert scalar(conn, "SELECT count(*) FROM email_deliveries") == 0
+
+
+async def test_a_deferral_is_recorded_and_suppresses_nobody(
+    mail: MailServer, work: Work, conn: psycopg.Connection[Any]
+) -> None:
+    mail.answers["ada@example.com"] = "451 4.7.1 Later"
+    await tasks.send_welcome.enqueue(None, user_id=await a_user())
+    await work()
+    assert verdicts(conn) == [("welcome", "ada@example.com", "deferred", "451 4.7.1 Later")]
+    assert scalar(conn, "SELECT count(*) FROM email_suppressions") == 0
+
+
+async def test_a_server_that_refuses_what_a_mail_says_suppresses_nobody(
+    mail: MailServer, work: Work, conn: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> str:
+        return "554 5.7.1 This looks like spam"
+
+    monkeypatch.setattr(mail, "handle_DATA", refuse)
+    await tasks.send_welcome.enqueue(None, user_id=await a_user())
+    await work()
+    assert [verdict for _, _, verdict, _ in verdicts(conn)] == ["refused"]
+    assert scalar(conn, "SELECT count(*) FROM email_suppressions") == 0
+
+
+async def test_every_mail_to_a_user_has_the_headers_of_rfc_8058_and_one_click_ends_them(
+    client: httpx.AsyncClient,
+    mail: MailServer,
+    work: Work,
+    conn: psycopg.Connection[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site = "https://an-application-with-a-long-name.departments.example.com"
+    monkeypatch.setenv("WORKROW_BASE_URL", site)
+    get_settings.cache_clear()
+    user_id = await a_user()
+    await tasks.send_welcome.enqueue(None, user_id=user_id)
+    await work()
+    (message,) = mail.received
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    url = message["List-Unsubscribe"].strip("<>")
+    assert url.startswith(f"{site}/unsubscribe/")
+    assert url in message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    one_click = {"List-Unsubscribe": "One-Click"}
+    answer = await client.post(url.removeprefix(site), data=one_click)
+    assert answer.status_code == 200
+    await tasks.send_password_reset.enqueue(None, user_id=user_id, request_id="r1")
+    await work()
+    assert len(mail.received) == 1
+    assert scalar(conn, "SELECT reason FROM email_suppressions WHERE address = 'ada@example.com'") == "unsubscribed"
+
+
+async def test_following_the_link_asks_and_changes_nothing(
+    client: httpx.AsyncClient, conn: psycopg.Connection[Any]
+) -> None:
+    user_id = await a_user()
+    page = await client.get(path(user_id))
+    assert page.status_code == 200
+    assert '<form method="post">' in page.text
+    assert scalar(conn, "SELECT count(*) FROM email_suppressions") == 0
+    for _ in range(2):
+        assert (await client.post(path(user_id))).status_code == 200
+    assert scalar(conn, "SELECT count(*) FROM email_suppressions") == 1
+
+
+async def test_the_link_does_not_age(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    user_id = await a_user()
+    url = path(user_id)
+    monkeypatch.setattr("itsdangerous.timed.time.time", lambda: 4_000_000_000.0)
+    assert (await client.post(url)).status_code == 200
+
+
+@pytest.mark.parametrize("token", ["x", "MQ.aaaa.bbbb"])
+async def test_a_wrong_link_unsubscribes_nobody(
+    client: httpx.AsyncClient, conn: psycopg.Connection[Any], token: str
+) -> None:
+    assert (await client.post(f"/unsubscribe/{token}")).status_code == 400
+    verify = link(Purpose.VERIFY, await a_user()).rpartition("/")[2]
+    assert (await client.post(f"/unsubscribe/{verify}")).status_code == 400
+    assert scalar(conn, "SELECT count(*) FROM email_suppressions") == 0
+
+
+async def test_preferences_are_read_changed_and_lifted(client: httpx.AsyncClient) -> None:
+    url = f"/users/{await a_user()}/preferences"
+    assert (await client.get(url)).json()["mailed"] is True
+    changed = (await client.put(url, json={"mailed": False})).json()
+    assert (changed["mailed"], changed["reason"]) == (False, "unsubscribed")
+    assert (await client.put(url, json={"mailed": True})).json()["mailed"] is True
+    assert (await client.put("/users/12345/preferences", json={"mailed": True})).status_code == 404
+
+
+async def test_notifications_within_minutes_become_one_mail(
+    workrow_jobs: Harness, workrow_clock: Clock, mail: MailServer
+) -> None:
+    user_id, other = await a_user(), await a_user("grace@example.com")
+    with workrow_clock.at("2027-05-01 12:00") as clock:
+        await notify(user_id, "Grace answered", "Grace <b>liked</b> it")
+        await notify(other, "Ada asked")
+        await clock.run_for(minutes=4)
+        assert mail.received == []
+        await notify(user_id, "Grace left")  # quiet for five minutes begins anew
+        await clock.run_for(minutes=4)
+        assert mail.recipients() == ["grace@example.com"]
+        await clock.run_for(minutes=2)
+        assert mail.recipients() == ["ada@example.com", "grace@example.com"]
+        await notify(user_id, "Grace is back")
+        await clock.run_for(minutes=6)
+    first, second = [each for each in mail.received if each["To"].addresses[0].addr_spec == "ada@example.com"]
+    assert first["Subject"] == "3 new for you"
+    text = first.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert [line for line in text.splitlines() if line.startswith("- ")] == [
+        "- Grace answered",
+        "- Grace <b>liked</b> it",
+        "- Grace left",
+    ]
+    assert "&lt;b&gt;" in first.get_body(("html",)).get_content()  # type: ignore[union-attr]
+    assert second["Subject"] == "1 new for you"
+
+
+async def test_a_user_who_is_told_all_the_time_is_mailed_after_an_hour(
+    workrow_jobs: Harness, workrow_clock: Clock, mail: MailServer
+) -> None:
+    user_id = await a_user()
+    with workrow_clock.at("2027-05-01 12:00") as clock:
+        for number in range(21):
+            await notify(user_id, str(number))
+            await clock.run_for(minutes=3)
+    assert [message["Subject"] for message in mail.received] == ["20 new for you"]
+
+
+async def test_a_digest_that_was_sent_is_not_sent_again_and_nothing_new_is_lost(
+    workrow_jobs: Harness, mail: MailServer, conn: psycopg.Connection[Any]
+) -> None:
+    user_id = await a_user()
+    await notify(user_id, "one")
+    async with database.session() as session, session.begin():
+        (cause,) = await digests.collect(session, user_id)  # and now its worker dies
+    await notify(user_id, "two")
+    for _ in range(2):
+        await tasks.send_digest.enqueue(None, user_id=user_id)
+        await workrow_jobs.drain()
+    assert [message["Subject"] for message in mail.received] == ["1 new for you"] * 2
+    assert mail.received[0]["Message-ID"] == f"<{cause}@workrow.example>"
+    assert scalar(conn, "SELECT count(*) FROM email_notifications WHERE closed_at IS NULL") == 0
+
+
+async def test_a_digest_to_who_has_unsubscribed_is_closed(
+    workrow_jobs: Harness, mail: MailServer, conn: psycopg.Connection[Any]
+) -> None:
+    user_id = await a_user()
+    await notify(user_id, "one")
+    async with database.session() as session, session.begin():
+        await preferences.suppress(session, "ada@example.com", reason="unsubscribed", words="test")
+    await tasks.send_digest.enqueue(None, user_id=user_id)
+    assert [each.result for each in await workrow_jobs.drain()] == [0]
+    assert mail.received == []
+    assert scalar(conn, "SELECT count(*) FROM email_notifications WHERE closed_at IS NULL") == 0
+
+
+async def test_a_notification_exists_exactly_if_its_transaction_commits(conn: psycopg.Connection[Any]) -> None:
+    user_id = await a_user()
+    async with database.session() as session:
+        await notifications.notify(session, user_id, "one")
+        await session.rollback()
+    assert (scalar(conn, "SELECT count(*) FROM email_notifications"), jobs(conn)) == (0, [])
+    with pytest.raises(UnknownUser, match="no user 12345"):
+        await notify(12345, "one")
+
+
+async def test_a_message_to_everybody_is_a_workflow_with_progress(
+    client: httpx.AsyncClient, workrow_jobs: Harness, mail: MailServer, conn: psycopg.Connection[Any]
+) -> None:
+    for number in range(4):
+        await a_user(f"user{number}@example.com")
+    gone = await a_user("gone@example.com")
+    conn.execute("UPDATE users SET deactivated_at = now() WHERE id = %s", (gone,))
+    mail.answers["user0@example.com"] = "550 5.1.1 No such mailbox"
+    async with database.session() as session, session.begin():
+        await preferences.suppress(session, "user1@example.com", reason="unsubscribed", words="test")
+    asked = await client.post("/emails/bulk", json={"subject": "We move", "text": "On Monday.\nTo Berlin."})
+    assert asked.status_code == 202
+    url = f"/emails/bulk/{asked.json()['id']}"
+    await workrow_jobs.drain(limit=2)
+    half = (await client.get(url)).json()
+    assert (half["state"], half["size"], half["done"]) == (
+        "running",
+        5,
+        1,
+    )  # the one that laid out the rest waits for it
+    await workrow_jobs.drain()
+    ended = (await client.get(url)).json()
+    assert (ended["state"], ended["progress"], ended["sent"], ended["unsent"]) == ("succeeded", 1.0, 2, 1)
+    assert mail.recipients() == ["user2@example.com", "user3@example.com"]
+    assert {message["Subject"] for message in mail.received} == {"We move"}
+    await tasks.send_bulk.enqueue(None, bulk_id=ended["id"], user_id=scalar(conn, "SELECT max(id) - 1 FROM users"))
+    await workrow_jobs.drain()
+    assert len(mail.received) == 2
+
+
+async def test_a_message_to_nobody_ends(client: httpx.AsyncClient, workrow_jobs: Harness) -> None:
+    id = (await client.post("/emails/bulk", json={"subject": "Hello", "text": "x"})).json()["id"]
+    await workrow_jobs.drain()
+    ended = (await client.get(f"/emails/bulk/{id}")).json()
+    assert (ended["state"], ended["sent"], ended["unsent"]) == ("succeeded", 0, 0)
+
+
+async def test_too_many_recipients_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulks, "MOST", 1)
+    await asyncio.gather(a_user(), a_user("grace@example.com"))
+    async with database.session() as session:
+        with pytest.raises(bulks.TooManyRecipients, match="more than 1 recipients"):
+            await bulks.recipients(session)
+
+
+async def test_what_became_of_each_mail_and_the_figures_of_a_user(
+    client: httpx.AsyncClient, mail: MailServer, work: Work
+) -> None:
+    user_id = await a_user()
+    await tasks.send_welcome.enqueue(None, user_id=user_id)
+    await work()
+    mail.answers["ada@example.com"] = "451 4.7.1 Later"
+    await tasks.send_verification.enqueue(None, user_id=user_id)
+    await work()
+    await notify(user_id, "one")
+    found = (await client.get("/emails/sends", params={"address": "ADA@example.com"})).json()
+    assert [(each["kind"], each["verdict"], each["words"]) for each in found] == [
+        ("verification", "deferred", "451 4.7.1 Later"),
+        ("welcome", "sent", None),
+    ]
+    figures = (await client.get(f"/users/{user_id}/metrics")).json()
+    assert (figures["emails_sent"], figures["emails_failed"], figures["notifications_waiting"]) == (1, 1, 1)
+    assert (figures["active"], figures["verified"]) == (True, False)
+    assert (await client.post(f"/users/{user_id}/seen")).status_code == 204
+    assert (await client.post("/users/12345/seen")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/emails/bulk", {"subject": "a\nBcc: x@y.z", "text": "x"}),
+        ("/emails/bulk", {"subject": " ", "text": "x"}),
+        ("/emails/bulk", {"subject": "a", "text": "x\u0000"}),
+        ("/users/1/notifications", {"text": ""}),
+    ],
+)
+async def test_what_cannot_be_said_is_422(client: httpx.AsyncClient, path: str, body: dict[str, str]) -> None:
+    assert (await client.post(path, json=body)).status_code == 422
