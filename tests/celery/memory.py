@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.celery.conformance.looking import shown
 from tests.celery.notation import declare
-from workrow.celery import codec, current, ends, states
+from workrow.celery import codec, current, ends, runs, states
 from workrow.celery.backend import opened, packed
 from workrow.celery.builtins import add_builtins
 from workrow.celery.exceptions import NotRegistered, TimeoutError
@@ -156,7 +156,7 @@ class App:
             except NotRegistered as error:
                 ends.failed(self, request, error)
                 continue
-            state = ends.run(self, task, request).state
+            state = runs.run(self, task, request).state
             self.runs.append({"task": request.task, "args": request.args, "kwargs": request.kwargs, "state": state})
         raise AssertionError("it never comes to rest")
 

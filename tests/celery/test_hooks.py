@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.celery.memory import App
-from workrow.celery import ends, signals
+from workrow.celery import ends, runs, signals
 from workrow.celery.exceptions import Ignore, Reject, TaskRevokedError
 from workrow.celery.kept_errors import ExceptionInfo
 from workrow.celery.request import Context
@@ -84,7 +84,7 @@ def run(told: Told, raises: Any = None, returns: Any = 7, breaks: str | None = N
 
     task = app.tasks["it"]
     call = Context({**CALL, **REQUEST, **request})
-    return app, ends.run(app, task, call)
+    return app, runs.run(app, task, call)
 
 
 BEGIN = ["task_prerun", "before_start", "body"]
@@ -244,7 +244,7 @@ def test_who_has_no_hooks_and_no_listeners_pays_nothing(monkeypatch: pytest.Monk
             monkeypatch.setattr(each, "receivers", [])  # those of other tests' apps
     monkeypatch.setattr(signals.Signal, "send", None)
     monkeypatch.setattr("workrow.celery.hooks.ExceptionInfo", None)
-    end = ends.run(app, app.tasks["it"], Context({**CALL, **REQUEST}))
+    end = runs.run(app, app.tasks["it"], Context({**CALL, **REQUEST}))
     assert end.state == "FAILURE"
 
 

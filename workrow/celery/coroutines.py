@@ -38,7 +38,7 @@ class _Driven:
                 resume = partial(self._coroutine.send, sent)
 
 
-def ended(coroutine: Coroutine[Any, Any, Any], push: Callable[[], object], pop: Callable[[], object]) -> Any:
+def ended(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """What it returns; raises what it raises.
 
     A time limit is raised inside of it. Tasks that it has started and not waited for are cancelled.
@@ -46,7 +46,6 @@ def ended(coroutine: Coroutine[Any, Any, Any], push: Callable[[], object], pop: 
     Args:
         coroutine: what to run, in a loop of this thread that the next one gets too; in another thread, if a loop runs
             here already.
-        push, pop: called before and after it in that other thread.
     """
     if asyncio._get_running_loop() is None:
         return _run(coroutine)
@@ -54,13 +53,11 @@ def ended(coroutine: Coroutine[Any, Any, Any], push: Callable[[], object], pop: 
     context = contextvars.copy_context()
 
     def run() -> None:
-        push()
         try:
             outcome[:] = [True, context.run(_run, coroutine)]
         except BaseException as error:
             outcome[:] = [False, error]
         finally:
-            pop()
             _loop().close()
 
     thread = threading.Thread(target=run, daemon=True)

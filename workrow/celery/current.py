@@ -1,4 +1,4 @@
-"""The app and the task of the moment."""
+"""The app, the task and the call of the moment."""
 
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
@@ -51,6 +51,40 @@ def set_default(app: Any) -> None:
 def current_worker_task() -> Any:
     """The task that a worker runs here; None: none."""
     return _task.get()
+
+
+_calls: ContextVar[Any] = ContextVar("calls", default=None)
+"""The innermost call: its task, its request and the call around it. In a context: on an event loop many run in one
+thread."""
+
+
+def request_of_the_moment(task: Any) -> Any:
+    """Of the innermost call of a task; None: it does not run here."""
+    call = _calls.get()
+    while call is not None:
+        of, request, around = call
+        if of is task:
+            return request
+        call = around
+    return None
+
+
+def push_request(task: Any, request: Any) -> None:
+    """From here on this is the request of the task."""
+    _calls.set((task, request, _calls.get()))
+
+
+def pop_request(task: Any) -> None:
+    """Take that back."""
+    _calls.set(_without(_calls.get(), task))
+
+
+def _without(call: Any, task: Any) -> Any:
+    """The calls but for the innermost one of a task."""
+    if call is None:
+        return None
+    of, request, around = call
+    return around if of is task else (of, request, _without(around, task))
 
 
 class running:

@@ -4,7 +4,7 @@ import socket
 from typing import Any
 from uuid import uuid4
 
-from workrow.celery import codec, ends
+from workrow.celery import codec, runs
 from workrow.celery.canvas.links import listed
 from workrow.celery.exceptions import Ignore, Retry
 from workrow.celery.request import Context
@@ -77,7 +77,7 @@ def apply(
     )  # fmt: skip
     propagate = app.conf.task_eager_propagates if throw is None else throw
     with joins_refused(task_join_will_block()):
-        end = ends.run(app, task, request, propagate=bool(propagate))
+        end = runs.run(app, task, request, propagate=bool(propagate))
     if isinstance(end.value, Replaced):
         return end.value.result  # type: ignore[no-any-return]
     if isinstance(end.value, Retry) and end.value.sig is not None:

@@ -1,18 +1,13 @@
 """The end of a task: what it makes of itself, of what follows it, and of who waits for it."""
 
-from contextlib import nullcontext
-from dataclasses import dataclass
-from functools import partial
-from time import monotonic
 from traceback import format_exception
 from typing import Any
 
-from workrow.celery import hooks, outbox, states
+from workrow.celery import hooks, states
 from workrow.celery.canvas.group import group
 from workrow.celery.canvas.links import listed
 from workrow.celery.canvas.signature import as_signature
-from workrow.celery.current import running
-from workrow.celery.exceptions import ChordError, EncodeError, Ignore, NotRegistered, Reject, Retry, WorkerLostError
+from workrow.celery.exceptions import ChordError, EncodeError, Ignore, NotRegistered, Reject, Retry
 from workrow.celery.keeping import keep, members, never_run
 from workrow.celery.request import Context, ignores_result
 from workrow.celery.result import AsyncResult, GroupResult, result_from_tuple
@@ -21,111 +16,11 @@ from workrow.logs import get_logger
 logger, KEPT_AS_TUPLE = get_logger(__name__), (AsyncResult, GroupResult)
 
 
-@dataclass(slots=True)
-class End:
-    """How a run of a task has ended.
-
-    Attributes:
-        state: that it came to; None: none.
-        error: what it raised, or what went wrong after it.
-        box: what is to be written with its end.
-        value: what it returned or raised.
-    """
-
-    state: Any
-    error: BaseException | None
-    box: outbox.Outbox
-    value: Any = None
-
-    @property
-    def traceback(self) -> str | None:
-        """Of the error, as Python prints it."""
-        return None if self.error is None else "".join(format_exception(self.error))
-
-
-def run(app: Any, task: Any, request: Context, propagate: bool = False) -> End:
-    """Run a task with its call, and say all that follows from its end; nothing of that is written yet.
-
-    What follows from an eager call is done at once, and what goes wrong after the task is raised.
-
-    Args:
-        app: the app.
-        task: one of its tasks.
-        request: the call.
-        propagate: raise what the task raises; a Retry, too.
-    """
-    vars(request).pop("_children", None)  # of a former run
-    box = outbox.Outbox()
-    task.push_request(request)
-    try:
-        with running(task, app), nullcontext() if request.is_eager else outbox.of_run(box):
-            end = _told(app, task, request, box, propagate)
-            if end.state == states.SUCCESS and end.error is not None:
-                hooks.internal_error(task, request, end.error)
-                hooks.failed(task, request, end.error)
-            elif end.error is not None and (isinstance(end.error, WorkerLostError) or _rejected(request, end.error)):
-                hooks.failure_told(task, request, end.error)
-            return end
-    finally:
-        task.pop_request()
-
-
-def _told(app: Any, task: Any, request: Context, box: outbox.Outbox, propagate: bool) -> End:
-    """Run the task between the signals of its beginning and its end."""
-    hooks.starts(task, request)
-    began = monotonic()
-    state = value = None
-    try:
-        try:
-            end = _end(app, task, request, box, propagate)
-            if not isinstance(end.error, WorkerLostError):
-                state, value = end.state, end.value
-                if state != states.SUCCESS or end.error is None:
-                    hooks.ended(task, request, state, value, monotonic() - began)
-            return end
-        finally:
-            hooks.leaves(task, request, state, value)
-    except Exception as error:
-        hooks.internal_error(task, request, error)
-        raise
-
-
-def _end(app: Any, task: Any, request: Context, box: outbox.Outbox, propagate: bool) -> End:
-    collecting = nullcontext if request.is_eager else partial(outbox.into, box)
-    try:
-        task.before_start(request.id, request.args, request.kwargs)
-        value = task.called(request)
-    except BaseException as error:
-        if request.is_eager and not isinstance(error, Exception):
-            raise
-        if propagate and not isinstance(error, Ignore | Reject):
-            raise
-        kept = lost(error)
-        with collecting():
-            return End(raised(app, request, kept), kept, box, kept)
-    with collecting():
-        state, wrong = succeeded(app, request, value)
-    if propagate and wrong is not None:
-        raise wrong
-    return End(state, wrong, box, value if state == states.SUCCESS else wrong)
-
-
-def lost(error: BaseException) -> BaseException:
-    """What is kept of an error: of one that ends programs, that the worker was lost."""
-    match error:
-        case SystemExit(code=code):
-            code = 0 if code is None else code if isinstance(code, int) else 1
-            return WorkerLostError(f"Worker exited prematurely: exitcode {code}.")
-        case KeyboardInterrupt():
-            return WorkerLostError("Worker exited prematurely: KeyboardInterrupt.")
-    return error
-
-
 def raised(app: Any, request: Context, error: BaseException) -> str:
     """What follows from what a task has raised; returns the state it came to. What only ends programs is raised on."""
     match error:
         case Reject():
-            if _rejected(request, error):
+            if rejected(request, error):
                 failed(app, request, error)
             return states.REJECTED
         case Ignore():
@@ -138,18 +33,20 @@ def raised(app: Any, request: Context, error: BaseException) -> str:
     raise error
 
 
-def _rejected(request: Context, error: BaseException) -> bool:
+def rejected(request: Context, error: BaseException | None) -> bool:
+    """Whether the task has refused its call for good."""
     return isinstance(error, Reject) and not error.requeue and not request.is_eager
 
 
 def succeeded(app: Any, request: Context, value: Any) -> tuple[str, BaseException | None]:
     """Send what follows, keep the result, tell the chord; returns the state it came to, and what went wrong."""
-    ids = {"parent_id": request.id, "root_id": request.root_id or request.id}
+    given = value  # what a call has returned is kept as a tuple; who follows gets the object, which is no JSON
     try:
-        given = value  # what a call has returned is kept as a tuple; who follows gets the object, which is no JSON
         if request._kept and (request.chord or not ignores_result(app.tasks.get(request.task), request)):
             value = app.encoded(value.as_tuple() if isinstance(value, KEPT_AS_TUPLE) else value)
-        follow(request, given if isinstance(given, KEPT_AS_TUPLE) else value, ids)
+        if request.callbacks or request.chain:
+            ids = {"parent_id": request.id, "root_id": request.root_id or request.id}
+            follow(request, given if isinstance(given, KEPT_AS_TUPLE) else value, ids)
     except EncodeError as error:
         return failed(app, request, error), error
     except Exception as error:

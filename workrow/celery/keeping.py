@@ -17,8 +17,11 @@ def keep(app: Any, request: Context, value: Any, state: str, error: BaseExceptio
 
 def _ignored(app: Any, request: Context, error: BaseException | None) -> bool:
     task = app.tasks.get(request.task)
-    keeps_errors = app.conf.task_store_errors_even_if_ignored if task is None else task.store_errors_even_if_ignored
-    return ignores_result(task, request) and (error is None or not keeps_errors)
+    if not ignores_result(task, request):
+        return False
+    if error is None:
+        return True
+    return not (app.conf.task_store_errors_even_if_ignored if task is None else task.store_errors_even_if_ignored)
 
 
 def members(part: Any) -> list[Any]:

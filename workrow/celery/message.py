@@ -21,7 +21,9 @@ KNOWN = {
     *("queue", "retry", "retry_policy", "routing_key", "serializer", "soft_time_limit", "stamps", "time_limit"),
     "unique",
 }
-PACKED = ("args", "kwargs", "chain", "chord", "callbacks", "errbacks", "headers", "stamps", "properties")
+PACKED = frozenset(
+    ("args", "kwargs", "chain", "chord", "callbacks", "errbacks", "headers", "stamps", "properties")
+)  # fmt: skip
 
 
 UNSAID = dict.fromkeys(
@@ -127,17 +129,30 @@ def aware(when: datetime | str) -> datetime:
 
 def request_of(name: str, told: Mapping[str, Any], **worker: Any) -> Context:
     """The request of a call, from what its job carries and what its worker knows."""
-    found = {key: codec.unpack(value) if key in PACKED else value for key, value in told.items()}
+    found = dict(told)
+    for key in PACKED.intersection(found):
+        found[key] = codec.unpack(found[key])
     headers = found.get("headers")
-    told_by = headers if isinstance(headers, dict) else {}
-    request = Context(UNSAID, told_by, found, task=name, called_directly=False, **worker)
-    request.correlation_id = found.get("correlation_id", found["id"])
-    request.lang = "py"
-    request.argsrepr = found.get("argsrepr") or repr(tuple(found["args"]))
-    request.kwargsrepr = found.get("kwargsrepr") or repr(found["kwargs"])
-    request.stamps = found.get("stamps", {})
-    request.ignore_result = found.get("ignore_result")
-    request.timelimit = request.time_limit, request.soft_time_limit = found.get("timelimit", [None, None])
+    limits = found.get("timelimit") or [None, None]
+    request = Context()
+    # one dict at once: it is made for each call
+    request.__dict__ = {
+        **UNSAID,
+        **(headers if isinstance(headers, dict) else {}),
+        **found,
+        "task": name,
+        "called_directly": False,
+        **worker,
+        "correlation_id": found.get("correlation_id", found["id"]),
+        "lang": "py",
+        "argsrepr": found.get("argsrepr") or repr(tuple(found["args"])),
+        "kwargsrepr": found.get("kwargsrepr") or repr(found["kwargs"]),
+        "stamps": found.get("stamps", {}),
+        "ignore_result": found.get("ignore_result"),
+        "timelimit": limits,
+        "time_limit": limits[0],
+        "soft_time_limit": limits[1],
+    }
     return request
 
 

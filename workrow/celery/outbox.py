@@ -1,9 +1,11 @@
 """What is to be written together: calls, results, headers of chords and the ends of their parts."""
 
+from asyncio import AbstractEventLoop, _get_running_loop
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
+from weakref import WeakKeyDictionary
 
 Kinds = dict[str, list[dict[str, Any]]]
 
@@ -79,10 +81,21 @@ def with_the_end() -> Iterator[None]:
         yield
 
 
+later_on: WeakKeyDictionary[AbstractEventLoop, Callable[[dict[str, Any]], object]] = WeakKeyDictionary()
+"""Who writes what tasks say of themselves on an event loop: that does not wait for it."""
+
+
 def put(kind: str, effect: dict[str, Any], write: Callable[[dict[str, Any]], object]) -> None:
     """Add an effect to what is collected; write it, if nothing is."""
     box = _open.get()
-    if box is None:
-        write({kind: [effect]})
-    else:
+    if box is not None:
         box.add(kind, effect)
+    elif kind == "results" and (later := _later()) is not None:
+        later(effect)
+    else:
+        write({kind: [effect]})
+
+
+def _later() -> Callable[[dict[str, Any]], object] | None:
+    loop = _get_running_loop()
+    return None if loop is None else later_on.get(loop)

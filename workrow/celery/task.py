@@ -1,14 +1,13 @@
 """A task: a function with the options of its calls."""
 
 import inspect
-import threading
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from types import CoroutineType
 from typing import Any
 from uuid import uuid4
 
-from workrow.celery import coroutines, eager
+from workrow.celery import coroutines, current, eager
 from workrow.celery.again import Again
 from workrow.celery.attributes import Attributes
 from workrow.celery.canvas.many import chunks, xmap, xstarmap
@@ -39,20 +38,13 @@ class Task(Attributes, Hooks, Again):
 
     @property
     def request(self) -> Context:
-        stack = self._stack()
-        return stack[-1] if stack else Context()
+        return current.request_of_the_moment(self) or Context()
 
     def push_request(self, request: Context) -> None:
-        self._stack().append(request)
+        current.push_request(self, request)
 
     def pop_request(self) -> None:
-        self._stack().pop()
-
-    def _stack(self) -> list[Context]:
-        requests = self.__dict__.setdefault("_requests", threading.local())
-        if not hasattr(requests, "stack"):
-            requests.stack = []
-        return requests.stack  # type: ignore[no-any-return]
+        current.pop_request(self)
 
     @property
     def call(self) -> Callable[..., Any]:
@@ -63,8 +55,13 @@ class Task(Attributes, Hooks, Again):
         """What `call` comes to with the arguments of a request, and a coroutine that it returns."""
         value = self.call(*request.args, **request.kwargs)
         if isinstance(value, CoroutineType):
-            return coroutines.ended(value, partial(self.push_request, request), self.pop_request)
+            return coroutines.ended(value)
         return value
+
+    @property
+    def is_async(self) -> bool:
+        """Whether a call of it is a coroutine."""
+        return inspect.iscoroutinefunction(self.run)
 
     def add_trail(self, result: Any) -> Any:
         if self.trail:

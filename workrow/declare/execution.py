@@ -97,12 +97,12 @@ class RunLimits:
     Attributes:
         soft: seconds after which ``error`` is raised inside.
         hard: seconds after which it is ended.
-        error: an exception that is raised without arguments; on the loop and in processes it is always this one.
+        error: an exception that is raised without arguments; in processes it is always this one.
     """
 
     soft: float | None = None
     hard: float | None = None
-    error: type[BaseException] = SoftTimeLimitExceeded
+    error: type[Exception] = SoftTimeLimitExceeded
 
 
 def _seconds(value: object, name: str) -> float | None:

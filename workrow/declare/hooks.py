@@ -54,9 +54,16 @@ H = TypeVar("H", bound=RunHook)
 
 
 class Hooks:
-    """The hooks of one app or blueprint, the first one outermost."""
+    """The hooks of one app or blueprint, the first one outermost.
+
+    Attributes:
+        runner: makes what runs the jobs of a task instead of the worker's own ways, of the task and the places where
+            jobs can be run; where it gives None, and where it is None, those run them. For windows of the engine that
+            have a way of their own with all of their jobs.
+    """
 
     def __init__(self) -> None:
+        self.runner: Callable[[Any, Any], Any] | None = None
         self.enqueue: list[Callable[[Enqueue], Any]] = []
         self.run: list[WorkerMiddleware] = []
 

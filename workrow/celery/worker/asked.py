@@ -47,7 +47,7 @@ def clock(state: Any, **_: Any) -> Any:
 @inspect_command(alias="dump_active")
 def active(state: Any, safe: bool | None = False, **_: Any) -> Any:
     """Calls that run."""
-    return [_running(state, one, safe) for one in [*state.door.active.values()] if one.claimed.task != JOIN]
+    return [_running(state, one, safe) for one in state.door.active if one.claimed.task != JOIN]
 
 
 @inspect_command(alias="dump_reserved")
@@ -76,7 +76,7 @@ def revoked(state: Any, **_: Any) -> Any:
 def query_task(state: Any, ids: Any, **_: Any) -> Any:
     """What becomes of calls."""
     wanted = [ids] if isinstance(ids, str) else [*ids]
-    found = {one.told["id"]: ["active", _running(state, one)] for one in [*state.door.active.values()]}
+    found = {one.told["id"]: ["active", _running(state, one)] for one in state.door.active}
     found = {task_id: said for task_id, said in found.items() if task_id in wanted}
     for name, queue, _, args, later in _rows(state, "celery_queried", ids=wanted):
         if queue in state.worker.queues:

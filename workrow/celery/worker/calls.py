@@ -5,11 +5,11 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from workrow.celery import ends, outbox, signals, states
+from workrow.celery import ends, outbox, runs, signals, states
 from workrow.celery.bridge import alias
 from workrow.celery.canvas.signature import as_signature
 from workrow.celery.current import running
@@ -93,24 +93,58 @@ def served() -> Any:
 
 
 def run_call(**told: Any) -> Answer:
-    """Run a call. What its job carries, and ``worker``: what its worker knows of it."""
+    """Run a call in a child process. What its job carries, and ``worker``: what its worker knows of it."""
     worker = told.pop("worker")
-    app = served()
-    name: str = worker.pop("task")
-    soft, attempt = worker.pop("soft"), worker.pop("attempt")
+    name, attempt, soft = worker.pop("task"), worker.pop("attempt"), worker.pop("soft")
+    return run_here(served(), name, attempt, told, worker, soft)
+
+
+async def run_async(**told: Any) -> Answer:
+    """The same of an async task; it stands for the calls that the door runs on the event loop."""
+    return run_call(**told)
+
+
+def run_here(
+    app: Any, name: str, attempt: int, told: dict[str, Any], worker: dict[str, Any], soft: float | None = None
+) -> Answer:
+    """Run a call in this thread.
+
+    Args:
+        app: the app.
+        name: of the task.
+        attempt: which one this is.
+        told: what its job carries.
+        worker: what its worker knows of it, for the request.
+        soft: in a child process: seconds until SoftTimeLimitExceeded is raised inside.
+    """
     request = request_of(name, told, **worker)
     if name == JOIN:
         return _join(app, *request.args)
     task = app.tasks[name]
-    if (tracks := _tracked.get(name)) is None:
-        tracks = _tracked[name] = bool(task.track_started)  # a setting, which is slow to ask for each call
+    _track(app, task, request)
+    with nullcontext() if soft is None else limited(soft):
+        end = runs.run(app, task, request)
+    return _answer(end, attempt)
+
+
+async def run_on_loop(
+    app: Any, name: str, attempt: int, told: dict[str, Any], worker: dict[str, Any], limit: runs.Limit
+) -> Answer:
+    """The same of an async task, on the event loop that runs here; ``limit`` awaits its coroutine."""
+    request = request_of(name, told, **worker)
+    task = app.tasks[name]
+    _track(app, task, request)
+    return _answer(await runs.run_on_loop(app, task, request, limit), attempt)
+
+
+def _track(app: Any, task: Any, request: Context) -> None:
+    if (tracks := _tracked.get(task.name)) is None:
+        tracks = _tracked[task.name] = bool(task.track_started)  # a setting, which is slow to ask for each call
     if tracks and not ignores_result(task, request):
         app.backend.store(request.id, states.STARTED, {"pid": os.getpid(), "hostname": request.hostname})
-    if soft is None:
-        end = ends.run(app, task, request)
-    else:
-        with limited(soft):
-            end = ends.run(app, task, request)
+
+
+def _answer(end: runs.End, attempt: int) -> Answer:
     sequel = json.dumps(end.box.effects) if end.box.effects else NOTHING
     if end.error is None or end.state not in (states.FAILURE, states.REJECTED):
         return Answer(end.state, sequel)

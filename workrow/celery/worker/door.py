@@ -1,27 +1,34 @@
 """Around each call, in the worker's own process: what ends it from outside becomes what Celery calls it."""
 
 import asyncio
+import inspect
 import json
 import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
+from procrastinate.job_context import AbortReason
 from procrastinate.retry import RetryDecision
 
 from workrow.arguments.payload import Misfit
 from workrow.celery import ends, foreign_errors, hooks, outbox, signals, states
 from workrow.celery.exceptions import TaskRevokedError
 from workrow.celery.message import delivery_of, request_of
-from workrow.celery.worker.calls import JOIN, NOTHING, Answer, failure_of, join_failed
+from workrow.celery.runs import unlimited
+from workrow.celery.worker.calls import JOIN, NOTHING, Answer, failure_of, join_failed, run_here, run_on_loop
 from workrow.celery.worker.pacing import Pace
+from workrow.celery.worker.said import Said
 from workrow.declare.execution import RunLimits
 from workrow.errors import ProcessCrashed, TimeLimitExceeded
-from workrow.job import at_work
 from workrow.worker.outcome import Claimed, Outcome
+from workrow.worker.running.places import Places
+from workrow.worker.running.verdict import Runner
 
 
 class Active(NamedTuple):
@@ -44,6 +51,10 @@ def received(app: Any, request: Any) -> Any:
     return request
 
 
+class OutOfTime(BaseException):
+    """Ends the run of an async task at its hard limit. No ``Exception``: it is not the task that has raised it."""
+
+
 CAUSE = re.compile(r"killed by (\w+)|exit code (-?\d+)")
 
 
@@ -57,7 +68,6 @@ class Door:
         revoked: whether a call is not to run.
 
     Attributes:
-        active: the calls that run, by the ids of their jobs.
         totals: how many have come, by the names of their tasks.
         began: when it was made, by the monotonic clock.
     """
@@ -70,44 +80,98 @@ class Door:
         self._conf_limits = app.conf.task_soft_time_limit, app.conf.task_time_limit
         self._paces: dict[str, Pace] = {}
         self._waits: Counter[int] = Counter()
-        self.active: dict[int, Active] = {}
+        self._running: dict[int, Claimed] = {}
+        self._said = Said(app.store.write)
         self.totals: Counter[str] = Counter()
         self.began = time.monotonic()
 
-    async def __call__(self, run: Callable[[], Awaitable[Any]], context: Any, worker: Any) -> Any:
-        """As procrastinate's middleware."""
-        claimed: Any = at_work.get()
-        told = claimed.args
-        if claimed.task != JOIN and claimed.task not in self._app.tasks:
-            return await run()
-        if not isinstance(told, dict) or "id" not in told:
-            raise Misfit("they are no message of the Celery door: it has no id")
-        refused = self._refused(claimed, told)
-        if not refused and self._paces and (wait := self._wait(claimed)):
-            self._waits[claimed.id] += 1
-            return Outcome(
-                claimed, "snoozed", retry=RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=wait))
-            )
-        self.totals[claimed.task] += 1
-        if refused != "expired" and claimed.task != JOIN and signals.task_received.receivers:
-            signals.task_received.send(sender=self._app, request=received(self._app, self._request(claimed, told)))
-        if refused:
-            return self._ended(claimed, await asyncio.to_thread(self._revoke, claimed, told, refused))
-        soft, hard = self._limits(claimed.task, told)
-        claimed.limits = RunLimits(None if self._in_process else soft, hard, foreign_errors.SoftTimeLimitExceeded)
-        claimed.args = {**told, "worker": self._known(claimed, told, soft)}
-        self.active[claimed.id] = Active(claimed, told, time.time())
+    def runner_of(self, job_task: Any, places: Places) -> Runner | None:
+        """What runs the calls of a task; None: it is none of the app's.
+
+        Args:
+            job_task: workrow's task that stands for it.
+            places: where calls can be run.
+        """
+        name = job_task.name
+        if name != JOIN and name not in self._app.tasks:
+            return None
+        task = None if name == JOIN else self._app.tasks[name]
+        place: Callable[[Claimed, dict[str, Any], Any, Any], Awaitable[Answer]]
+        if self._in_process:
+            place = partial(self._in_child, job_task, places)
+        else:
+            place = partial(self._on_loop if inspect.iscoroutinefunction(job_task.func) else self._in_thread, places)
+        running, said = self._running, self._said
+
+        async def run(claimed: Claimed) -> Outcome:
+            told = claimed.args
+            if not isinstance(told, dict) or "id" not in told:
+                raise Misfit("they are no message of the Celery door: it has no id")
+            refused = None if task is None else self._refused(told)
+            if not refused and self._paces and (wait := self._wait(claimed)):
+                self._waits[claimed.id] += 1
+                retry = RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=wait))
+                return Outcome(claimed, "snoozed", retry=retry)
+            self.totals[name] += 1
+            if signals.task_received.receivers and task is not None and refused != "expired":
+                signals.task_received.send(sender=self._app, request=received(self._app, self._request(claimed, told)))
+            if refused:
+                return _outcome(claimed, await asyncio.to_thread(self._revoke, claimed, told, refused))
+            soft, hard = self._limits(task, told)
+            running[claimed.id] = claimed
+            try:
+                answer = await place(claimed, told, soft, hard)
+            except BaseException as error:
+                lost = self._lost(claimed, places.abort_reason(claimed.id), error, hard)
+                if lost is None:
+                    raise
+                answer = await asyncio.to_thread(self._bury, claimed, told, *lost)
+            finally:
+                running.pop(claimed.id, None)
+                self._waits.pop(claimed.id, None)
+                if said.due:
+                    await said.heard(claimed.id)
+            return _outcome(claimed, answer)
+
+        return run
+
+    def _on_loop(
+        self, places: Places, claimed: Claimed, told: dict[str, Any], soft: Any, hard: Any
+    ) -> Awaitable[Answer]:
+        run = partial(run_on_loop, self._app, claimed.task, claimed.attempts + 1, told, self._known(claimed, told))
+        return run(unlimited) if soft is hard is None else _limited(run, places, claimed, soft, hard)
+
+    async def _in_thread(self, places: Places, claimed: Claimed, told: dict[str, Any], soft: Any, hard: Any) -> Answer:
+        worker = self._known(claimed, told)
+        call = partial(run_here, self._app, claimed.task, claimed.attempts + 1, told, worker)
+        if soft is hard is None:
+            return await places.threads.run(claimed.id, call)
+        answer: Answer = await places.in_thread(claimed, call, _run_limits(soft, hard))
+        return answer
+
+    async def _in_child(
+        self, job_task: Any, places: Places, claimed: Claimed, told: dict[str, Any], soft: Any, hard: Any
+    ) -> Answer:
+        known = {"task": claimed.task, "attempt": claimed.attempts + 1, "soft": soft}
+        arguments = {**told, "worker": {**self._known(claimed, told), **known}}
+        answer: Answer = await places.in_process(claimed, job_task, arguments, hard)
+        return answer
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """While it lasts, what tasks say of themselves on the event loop that runs here does not wait for it."""
+        loop = asyncio.get_running_loop()
+        outbox.later_on[loop] = self._said.say
         try:
-            answer = await run()
-        except BaseException as error:
-            lost = self._lost(claimed, context, error, hard)
-            if lost is None:
-                raise
-            answer = await asyncio.to_thread(self._bury, claimed, told, *lost)
+            yield
         finally:
-            self.active.pop(claimed.id, None)
-            self._waits.pop(claimed.id, None)
-        return self._ended(claimed, answer) if isinstance(answer, Answer) else answer
+            del outbox.later_on[loop]
+
+    @property
+    def active(self) -> list[Active]:
+        """The calls that run."""
+        now, by_clock = time.time(), time.monotonic()
+        return [Active(each, each.args, now - (by_clock - each.started_at)) for each in [*self._running.values()]]
 
     def set_pace(self, name: str, seconds: float | None) -> None:
         """Let calls of a task start so many seconds apart, in this worker; None: as they come."""
@@ -120,49 +184,33 @@ class Door:
         pace = self._paces.get(claimed.task)
         return pace.wait(claimed.id) if pace else 0.0
 
-    def _ended(self, claimed: Claimed, answer: Answer) -> Outcome:
-        if answer.again:
-            return Outcome(claimed, "todo")
-        if answer.error is not None:
-            return Outcome(claimed, "failed", error=answer.error, sequel=answer.sequel)
-        status = "aborted" if answer.state == states.REVOKED else "succeeded"
-        # an end that nothing follows from is one as any other's
-        sequel = None if answer.sequel == NOTHING and status == "succeeded" else answer.sequel
-        return Outcome(claimed, status, sequel=sequel)
+    def _known(self, claimed: Claimed, told: dict[str, Any]) -> dict[str, Any]:
+        """What the request of a call has of its worker."""
+        # it was somebody's before, and not only to wait for its turn here
+        again = claimed.token > 1 + self._waits.get(claimed.id, 0)
+        return {"hostname": self._hostname, "delivery_info": delivery_of(told, claimed.queue, again)}
 
-    def _known(self, claimed: Claimed, told: dict[str, Any], soft: float | None) -> dict[str, Any]:
-        return {
-            "task": claimed.task,
-            "hostname": self._hostname,
-            "soft": soft if self._in_process else None,
-            "attempt": claimed.attempts + 1,
-            # it was somebody's before, and not only to wait for its turn here
-            "delivery_info": delivery_of(told, claimed.queue, again=claimed.token > 1 + self._waits[claimed.id]),
-        }
-
-    def _limits(self, name: str, told: dict[str, Any]) -> tuple[float | None, float | None]:
+    def _limits(self, task: Any, told: dict[str, Any]) -> tuple[float | None, float | None]:
+        """Seconds of the soft one and the hard one; the task's may be changed while the worker runs."""
         hard, soft = told.get("timelimit") or (None, None)
-        task = None if name == JOIN else self._app.tasks[name]
-        soft = soft or getattr(task, "soft_time_limit", None) or self._conf_limits[0]
-        hard = hard or getattr(task, "time_limit", None) or self._conf_limits[1]
-        return soft, hard
+        if task is not None:
+            soft, hard = soft or task.soft_time_limit, hard or task.time_limit
+        return soft or self._conf_limits[0], hard or self._conf_limits[1]
 
-    def _refused(self, claimed: Claimed, told: dict[str, Any]) -> str | None:
+    def _refused(self, told: dict[str, Any]) -> str | None:
         """Why it does not start; None: it does."""
-        if claimed.task == JOIN:
-            return None
         if self._revoked(told):
             return "revoked"
         expires = told.get("expires")
         return "expired" if expires and datetime.fromisoformat(expires) <= datetime.now(UTC) else None
 
     def _lost(
-        self, claimed: Claimed, context: Any, error: BaseException, hard: float | None
+        self, claimed: Claimed, reason: AbortReason | None, error: BaseException, hard: float | None
     ) -> tuple[BaseException, str] | None:
         """What the result says of a call that was ended from outside, and its state; None: the engine knows better."""
-        reason = context.abort_reason()
         if reason is not None:
-            return (TaskRevokedError("terminated"), states.REVOKED) if reason.name == "USER_REQUEST" else None
+            asked = reason is AbortReason.USER_REQUEST
+            return (TaskRevokedError("terminated"), states.REVOKED) if asked else None
         if isinstance(error, TimeLimitExceeded):
             return foreign_errors.TimeLimitExceeded(hard), states.FAILURE
         if not isinstance(error, ProcessCrashed) or claimed.task == JOIN:
@@ -199,5 +247,36 @@ class Door:
         return Answer(states.REVOKED, json.dumps(box.effects))
 
     def _request(self, claimed: Claimed, told: dict[str, Any]) -> Any:
-        worker = self._known(claimed, told, None)
-        return request_of(worker.pop("task"), told, hostname=worker["hostname"], delivery_info=worker["delivery_info"])
+        return request_of(claimed.task, told, **self._known(claimed, told))
+
+
+def _run_limits(soft: float | None, hard: float | None) -> RunLimits:
+    return RunLimits(soft, hard, foreign_errors.SoftTimeLimitExceeded)
+
+
+async def _limited(run: Any, places: Places, claimed: Claimed, soft: Any, hard: Any) -> Answer:
+    """Run a call on the loop, and its coroutine for so long."""
+    limits = _run_limits(soft, hard)
+
+    async def limit(coroutine: Any) -> Any:
+        try:
+            return await places.on_loop(claimed, coroutine, limits)
+        except TimeLimitExceeded as error:
+            raise OutOfTime from error
+
+    try:
+        answer: Answer = await run(limit)
+    except OutOfTime as error:
+        raise TimeLimitExceeded from error
+    return answer
+
+
+def _outcome(claimed: Claimed, answer: Answer) -> Outcome:
+    if answer.again:
+        return Outcome(claimed, "todo")
+    if answer.error is not None:
+        return Outcome(claimed, "failed", error=answer.error, sequel=answer.sequel)
+    status = "aborted" if answer.state == states.REVOKED else "succeeded"
+    # an end that nothing follows from is one as any other's
+    sequel = None if answer.sequel == NOTHING and status == "succeeded" else answer.sequel
+    return Outcome(claimed, status, sequel=sequel)

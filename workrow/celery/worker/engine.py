@@ -15,7 +15,7 @@ from workrow.celery.bridge import shadow
 from workrow.celery.exceptions import ImproperlyConfigured, TaskRevokedError
 from workrow.celery.foreign_errors import WorkerLostError
 from workrow.celery.message import request_of
-from workrow.celery.worker.calls import JOIN, join_failed, run_call, serve, served, told_to_children
+from workrow.celery.worker.calls import JOIN, join_failed, run_async, run_call, serve, served, told_to_children
 from workrow.celery.worker.door import Door
 from workrow.celery.worker.mailbox import CHANNEL, Mailbox
 from workrow.celery.worker.revoked import Revoked
@@ -80,7 +80,7 @@ def engine_of(app: Any, hostname: str, in_process: bool) -> tuple[App, Door, Rev
     engine = App(app.database_url)
     revoked = Revoked(app)
     door = Door(app, hostname, in_process, revoked)
-    engine.hooks.run += [door]
+    engine.hooks.runner = door.runner_of
     options: dict[str, Any] = {"run_in": "process" if in_process else None, "results": False, "on_failure": ENDED}
     declare: Any = engine.task
     for name, task in app.tasks.items():
@@ -88,7 +88,8 @@ def engine_of(app: Any, hostname: str, in_process: bool) -> tuple[App, Door, Rev
         if task.rate_limit and app.conf.worker_disable_rate_limits:
             found[0] = UNLIMITED
         limits = {"limits": found} if found else {}
-        declare(name=name, queue=task.queue or app.conf.task_default_queue, **options, **limits)(run_call)
+        run = run_async if task.is_async and not in_process else run_call
+        declare(name=name, queue=task.queue or app.conf.task_default_queue, **options, **limits)(run)
     declare(name=JOIN, **options)(run_call)
     declare(name=shadow.SHADOW, **{**options, "on_failure": None})(shadow.run)
     # in the queue of the call that has ended: whoever serves that one tells its result
@@ -189,7 +190,8 @@ async def _serve(state: State, run: Any, started: Callable[[App], object] | None
             for each in (_tell_ready(state), Mailbox(state, listen).watch(), _forget_expired(state.app))
         ]
         try:
-            await run()
+            with state.door.open():
+                await run()
         finally:
             for each in loops:
                 each.cancel()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from workrow.errors import SoftTimeLimitExceeded, TimeLimitExceeded
@@ -10,12 +10,14 @@ from workrow.errors import SoftTimeLimitExceeded, TimeLimitExceeded
 T = TypeVar("T")
 
 
-class _SoftCancellation(SoftTimeLimitExceeded, asyncio.CancelledError):
-    """What arrives inside a coroutine at its soft limit.
+@cache
+def _cancelling(error: type[Exception]) -> type[Exception]:
+    """The class of what arrives inside a coroutine at its soft limit.
 
     A cancellation as well, because whoever waits there is often a library which cleans up for nothing else: TaskGroup
     ends its tasks, wait_for() what it waits for, psycopg the statement that the server still runs.
     """
+    return type(error.__name__, (error, asyncio.CancelledError), {"__module__": error.__module__})
 
 
 class _Contained(Exception):
@@ -29,34 +31,36 @@ class _Contained(Exception):
 class _Interruptible:
     """Drives a coroutine, and can turn one cancellation of its task into the soft limit's exception."""
 
-    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, T], soft_error: type[Exception]) -> None:
         self._coroutine = coroutine
-        self._pending: _SoftCancellation | None = None
-        self._overtaken: _SoftCancellation | None = None
+        self._soft_error = soft_error
+        self._arriving = _cancelling(soft_error)  # type: ignore[arg-type]  # classes are hashable
+        self._pending: Exception | None = None
+        self._overtaken: Exception | None = None
 
-    def interrupt(self, task: asyncio.Task[Any], error: _SoftCancellation) -> None:
-        """Raise ``error`` inside the coroutine, where it awaits now."""
+    def interrupt(self, task: asyncio.Task[Any], *told: str) -> None:
+        """Raise the soft limit's exception inside the coroutine, where it awaits now."""
         if not task.done():
-            self._pending = error
+            self._pending = self._arriving(*told)
             task.cancel()
 
     async def run(self) -> Any:
         try:
             return await self
-        except _SoftCancellation as error:
+        except self._arriving as error:
             # a task that raises any kind of CancelledError counts as cancelled
-            raise SoftTimeLimitExceeded(*error.args).with_traceback(error.__traceback__) from error.__cause__
+            raise self._soft_error(*error.args).with_traceback(error.__traceback__) from error.__cause__
         except BaseExceptionGroup as error:
             # raised in the body of a TaskGroup, where before 3.13 everything but a mere CancelledError ends in a group
-            soft, others = error.split(_SoftCancellation)
+            soft, others = error.split(self._arriving)
             if soft is None or others is not None:
                 raise
-            raise SoftTimeLimitExceeded(*_first(soft).args) from error
+            raise self._soft_error(*_first(soft).args) from error
         except (SystemExit, KeyboardInterrupt) as error:
             raise _Contained(error) from None
         except asyncio.CancelledError as error:
             if self._overtaken:
-                raise SoftTimeLimitExceeded(*self._overtaken.args) from error
+                raise self._soft_error(*self._overtaken.args) from error
             raise
 
     def __await__(self) -> Generator[Any, Any, Any]:
@@ -106,6 +110,7 @@ async def run_limited(
     *,
     soft_limit: float | None,
     time_limit: float | None,
+    soft_error: type[Exception] = SoftTimeLimitExceeded,
     grace: float = 5.0,
     on_abandoned: Callable[[asyncio.Task[Any]], None],
 ) -> T:
@@ -113,11 +118,12 @@ async def run_limited(
 
     Args:
         coroutine: what to run, in a task of its own.
-        soft_limit: seconds after which SoftTimeLimitExceeded is raised inside it, at its current ``await``, once. It is
+        soft_limit: seconds after which ``soft_error`` is raised inside it, at its current ``await``, once. It is
             an ``asyncio.CancelledError`` there too, so that what it awaits is cleaned up as for a cancellation. In the
             body of a TaskGroup, before Python 3.13, it ends in the group's ExceptionGroup, as every exception does;
             ``except*`` around the group takes it on every version.
         time_limit: seconds after which it is cancelled.
+        soft_error: its type; another one than this is raised without arguments.
         grace: seconds it may take to end after that, or after a cancellation from outside.
         on_abandoned: called with its task if it takes longer; it goes on then, and nobody hears how it ends.
 
@@ -126,13 +132,14 @@ async def run_limited(
         asyncio.CancelledError: this was cancelled.
         Exception: what the coroutine raised.
     """
-    interruptible = _Interruptible(coroutine)
+    interruptible = _Interruptible(coroutine, soft_error)
     task: asyncio.Task[T] = asyncio.create_task(interruptible.run())
     task.add_done_callback(lambda _: coroutine.close())  # for a task that was cancelled before its first step
     timer = None
     if soft_limit is not None:
-        error = _SoftCancellation(f"the task ran into its soft_time_limit of {soft_limit:g} s")
-        timer = asyncio.get_running_loop().call_later(soft_limit, interruptible.interrupt, task, error)
+        ours = soft_error is SoftTimeLimitExceeded
+        told = [f"the task ran into its soft_time_limit of {soft_limit:g} s"] if ours else []
+        timer = asyncio.get_running_loop().call_later(soft_limit, interruptible.interrupt, task, *told)
     try:
         exceeded = await _wait(task, time_limit, timer, grace)
     finally:

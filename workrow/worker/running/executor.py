@@ -24,8 +24,9 @@ from workrow.logs import get_logger
 from workrow.worker.job_logs import first, report, type_of
 from workrow.worker.outcome import Claimed, Hold, Outcome, describe, unspeakable
 from workrow.worker.running.children.pool import Processes, check_importable
+from workrow.worker.running.places import GRACE_SECONDS
 from workrow.worker.running.provision import Provision
-from workrow.worker.running.runners import GRACE_SECONDS, Runners, execution_of
+from workrow.worker.running.runners import Runners, execution_of
 from workrow.worker.running.threads import Threads
 from workrow.worker.running.time_limits import Interrupted
 from workrow.worker.running.transactions import Transactions

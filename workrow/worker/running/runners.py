@@ -15,6 +15,7 @@ from workrow.arguments.codec import Codec
 from workrow.arguments.results import Coded
 from workrow.context import JobContext, Step, SyncJobContext
 from workrow.declare.execution import PLAIN, Execution, RunLimits
+from workrow.declare.hooks import Hooks
 from workrow.enqueue.collecting import collecting
 from workrow.logs import JobFilter
 from workrow.tasks import Task
@@ -22,8 +23,8 @@ from workrow.worker.outcome import Claimed, Outcome
 from workrow.worker.running.batches import Together
 from workrow.worker.running.children.loading import loader, result_of
 from workrow.worker.running.children.pool import Processes
-from workrow.worker.running.coroutines import run_limited
 from workrow.worker.running.outcomes import Ends
+from workrow.worker.running.places import Places
 from workrow.worker.running.provision import NOTHING, Given, Provision, Wanted
 from workrow.worker.running.steps.durable import Durable, stepped, stepped_sync
 from workrow.worker.running.steps.in_thread import InThread
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from procrastinate.worker import Worker as UpstreamWorker
 
 Load = Callable[[Claimed], dict[str, Any]] | None
-GRACE_SECONDS = 5.0
-"""What a coroutine that was cancelled may take to end, before it is left to itself and its slot given to another
-job."""
 
 
 class Runners:
@@ -79,12 +77,11 @@ class Runners:
         self._finisher_of = partial(finisher_of, worker.app)
         self._threads = threads
         self._processes = processes
+        self._places = Places(threads, processes, abort_reason, report_stuck, abandoned)
         self.transactions = transactions
         self._provision = provision
         self._say = say
         self._abort_reason = abort_reason
-        self._report_stuck = report_stuck
-        self._abandoned = abandoned
         self.made: dict[str, tuple[Runner, int]] = {}
 
     def find(self, name: str) -> tuple[Runner, int]:
@@ -112,6 +109,9 @@ class Runners:
         around_job = [*self._worker.worker_middleware, *(task.run_hooks() if isinstance(task, Task) else ())]
         wanted = self._provision.wanted(task.func)
         load, kind = loader(task, self._codec), result_of(task, self._codec)
+        own = self._own(task)
+        if own and not around_job:
+            return own
         # a child has no app, and so none of its connector's functions for JSON
         whole = bool(around_job) or isinstance(kind, Coded)
         if execution.plain and not (task.pass_context or around_task or around_job or wanted or kind):
@@ -121,7 +121,9 @@ class Runners:
             if load:
                 claimed.args = load(claimed)
             context = self._context(claimed, task, is_async=is_async)
-            if execution.batch:
+            if own:
+                job: Any = partial(own, claimed)
+            elif execution.batch:
                 call = partial(self._call_together, task, execution, around_task, wanted, is_async=is_async)
                 end = None if is_async else partial(self._threads.interrupt, exception=Interrupted)
                 batch = claimed.batch or Together([claimed], contextvars.copy_context())
@@ -140,6 +142,12 @@ class Runners:
             return succeeded(claimed, result, limit_of(task), self._worker.app, kind)
 
         return run
+
+    def _own(self, task: procrastinate.tasks.Task[Any, Any, Any]) -> Runner | None:
+        """What its app has to run its jobs by, instead of all this."""
+        hooks = getattr(task.blueprint, "hooks", None)
+        make: Callable[[Any, Places], Runner | None] | None = hooks.runner if isinstance(hooks, Hooks) else None
+        return make(task, self._places) if make else None
 
     async def _call_together(
         self, task: Any, execution: Execution, around: Any, wanted: Wanted, batch: Any, context: Any, *, is_async: bool
@@ -164,16 +172,7 @@ class Runners:
             if execution.transaction is None
             else self.transactions.run_async(claimed, execution.transaction, call, self._ends_of(claimed, task))
         )
-        limits = _limits(claimed, execution)
-        if limits.soft is None and limits.hard is None:
-            return await work
-        return await run_limited(
-            work,  # type: ignore[arg-type]
-            soft_limit=limits.soft,
-            time_limit=limits.hard,
-            grace=GRACE_SECONDS,
-            on_abandoned=lambda _: self._abandoned(claimed, "time_limit"),
-        )
+        return await self._places.on_loop(claimed, work, _limits(claimed, execution))  # type: ignore[arg-type]
 
     async def _in_thread(
         self, claimed: Claimed, task: Any, execution: Execution, context: Any, around: Any, given: Given = NOTHING
@@ -193,15 +192,7 @@ class Runners:
             if execution.transaction is None
             else partial(self.transactions.run_sync, claimed, execution.transaction, call, self._ends_of(claimed, task))
         )
-        limits = _limits(claimed, execution)
-        result = await self._threads.run(
-            claimed.id,
-            work,
-            soft_limit=limits.soft,
-            time_limit=limits.hard,
-            soft_error=limits.error,
-            on_stuck=lambda: self._report_stuck(claimed, "time_limit; its slot is free when its thread ends"),
-        )
+        result = await self._places.in_thread(claimed, work, _limits(claimed, execution))
         # a sync function may return an awaitable, as procrastinate has it
         return await result if inspect.isawaitable(result) else result
 
