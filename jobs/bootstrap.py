@@ -13,13 +13,16 @@ from jobs.emails.tasks import emails
 from jobs.leads.tasks import leads
 from jobs.settings import get_settings
 from jobs.users.tasks import users
+from jobs.webhooks.sending import Sender
+from jobs.webhooks.tasks import webhooks
 
 
 def create_app() -> workrow.App:
     """The app with every task on it. Opens nothing and reads no setting: its URL is asked for when it is opened."""
     app = workrow.App(database_url, sessions=database.session, lease=lambda: get_settings().lease)
-    app.include(analytics, audit, cache, calls, emails, leads, recordings, users)
+    app.include(analytics, audit, cache, calls, emails, leads, recordings, users, webhooks)
     app.provide(Provider, http_provider.connect)
+    app.provide(Sender, Sender)
     return app
 
 

@@ -4,6 +4,7 @@ import difflib
 import os
 from collections.abc import Iterable
 from functools import cache, cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
@@ -36,6 +37,13 @@ def _timezone(name: str) -> str:
     if name not in available_timezones():
         raise ValueError("no such time zone; use a name such as 'Europe/Berlin' or 'UTC'")
     return name
+
+
+def _networks(text: str) -> str:
+    for each in text.split(","):
+        if each.strip():
+            ip_network(each.strip())  # whose ValueError names it
+    return text
 
 
 def declared_timezone() -> str:
@@ -105,6 +113,16 @@ class Settings(BaseSettings):
     )
     lead_files_keep_days: int = Field(30, ge=1, le=3650, description="how long an imported file's contents are kept")
 
+    webhook_timeout: float = Field(15.0, gt=0, le=300, description="seconds from the name server to the whole answer")
+    webhook_allow_http: bool = Field(False, description="whether webhooks may go to http:// as well as to https://")
+    webhook_allow_networks: Annotated[str, AfterValidator(_networks)] = Field(
+        "", description="networks that webhooks may go to though they are not public: 10.1.0.0/16,fd00::/8"
+    )
+    webhook_disable_after_days: int = Field(
+        5, ge=1, description="subscriptions that only fail for so long are disabled"
+    )
+    webhook_keep_days: int = Field(30, ge=1, le=36_500, description="how long events and their deliveries are kept")
+
     @model_validator(mode="after")
     def _username_with_password(self) -> "Settings":
         if (self.smtp_username is None) != (self.smtp_password is None):
@@ -119,6 +137,11 @@ class Settings(BaseSettings):
         from workrow import embedded  # only who uses it pays for it
 
         return embedded.ensure(EMBEDDED_DIRECTORY)
+
+    @cached_property
+    def webhook_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """`webhook_allow_networks`, parsed."""
+        return tuple(ip_network(each.strip()) for each in self.webhook_allow_networks.split(",") if each.strip())
 
     @property
     def sqlalchemy_url(self) -> str:

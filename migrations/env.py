@@ -22,7 +22,8 @@ import jobs.cache.models
 import jobs.calls.models
 import jobs.emails.models
 import jobs.leads.models
-import jobs.users.models  # noqa: F401 - each import adds a domain's tables to the metadata
+import jobs.users.models
+import jobs.webhooks.models  # noqa: F401 - each import adds a domain's tables to the metadata
 import workrow.schema
 from jobs.database import Base
 from jobs.settings import get_settings

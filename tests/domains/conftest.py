@@ -18,6 +18,7 @@ from jobs import database
 from jobs.bootstrap import create_app
 from jobs.settings import get_settings
 from tests.domains.provider_server import ProviderServer
+from tests.domains.receiver import Receiver, receiving
 
 
 class MailServer:
@@ -154,6 +155,16 @@ def work(application: workrow.App) -> Callable[[], Any]:
         await application.run_worker_async(wait=False, install_signal_handlers=False, listen_notify=False)
 
     return run
+
+
+@pytest.fixture
+async def receiver(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Receiver]:
+    """A receiver, and settings by which webhooks may go there and wait for it for two seconds."""
+    monkeypatch.setenv("WORKROW_WEBHOOK_ALLOW_HTTP", "true")
+    monkeypatch.setenv("WORKROW_WEBHOOK_ALLOW_NETWORKS", "127.0.0.0/8")
+    monkeypatch.setenv("WORKROW_WEBHOOK_TIMEOUT", "2")
+    async with receiving() as receiver:
+        yield receiver
 
 
 @pytest.fixture

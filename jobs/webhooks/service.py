@@ -1,0 +1,233 @@
+"""One attempt to deliver: what is to be sent, and what follows from the answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, exists, func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from jobs.settings import get_settings
+from jobs.webhooks import subscriptions
+from jobs.webhooks.models import (
+    DELIVERED,
+    FAILED,
+    PENDING,
+    SKIPPED,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEvent,
+    WebhookSubscription,
+)
+from jobs.webhooks.sending import Answer, Message
+
+GONE = 410
+FAILURES_BEFORE_DISABLED = 10
+"""In a row, and over ``webhook_disable_after_days``: a subscription that hears of one event a month is not disabled for
+the two attempts that failed a month apart."""
+PRUNED_AT_ONCE = 1000
+AGAIN_AT_THE_EARLIEST = timedelta(seconds=1)
+
+
+class Undelivered(Exception):
+    """This attempt failed, and another may succeed. ``retry_after`` is what the receiver asks for, if it does."""
+
+    def __init__(self, words: str, retry_after: str | None) -> None:
+        super().__init__(words)
+        self.retry_after = retry_after
+
+
+class GivenUp(Exception):
+    """No other attempt is made: the subscription is disabled now."""
+
+
+@dataclass(frozen=True)
+class Later:
+    """An earlier event of an ordered subscription waits for its next attempt, and this one waits for it."""
+
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a delivery: its status, or ``"deleted"``."""
+
+    status: str
+    attempts: int = 0
+    error: Undelivered | GivenUp | None = None
+
+    def result(self) -> str:
+        """The end in a few words.
+
+        Raises:
+            Undelivered: not yet.
+            GivenUp: never.
+        """
+        if self.error is not None:
+            raise self.error
+        return f"{self.status} after {self.attempts} attempts"
+
+
+async def begin(session: AsyncSession, delivery_id: int) -> Message | Later | Outcome:
+    """What this attempt has to send; or when it is its turn; or the end, if there is nothing to send (any more)."""
+    statement = (
+        select(WebhookDelivery, WebhookSubscription, WebhookEvent)
+        .join(WebhookSubscription, WebhookSubscription.id == WebhookDelivery.subscription_id)
+        .join(WebhookEvent, WebhookEvent.id == WebhookDelivery.event_id)
+        .where(WebhookDelivery.id == delivery_id)
+    )
+    found = (await session.execute(statement)).one_or_none()
+    if found is None:
+        return Outcome("deleted")
+    delivery, subscription, event = found
+    if delivery.status != PENDING:
+        return Outcome(delivery.status, delivery.attempts)
+    if subscription.disabled_at is not None:
+        await _end(session, delivery_id, SKIPPED)
+        return Outcome(SKIPPED, delivery.attempts)
+    if subscription.ordered and (until := await _turn(session, delivery)):
+        return Later(until)
+    keys = await _keys(session, subscription)
+    return Message(subscription.url, event.id, event.body, keys)
+
+
+async def conclude(session: AsyncSession, delivery_id: int, answer: Answer) -> Outcome:
+    """Write the attempt down, and what follows from it. The caller commits, and then asks for the outcome's result."""
+    found = select(WebhookDelivery.subscription_id).where(WebhookDelivery.id == delivery_id)
+    subscription_id = await session.scalar(found)
+    if subscription_id is None:
+        return Outcome("deleted")
+    # the subscription before the delivery, as whoever deletes both: two who go opposite ways wait for each other
+    error = await _judge(session, subscription_id, answer)
+    count = update(WebhookDelivery).where(WebhookDelivery.id == delivery_id)
+    number = await session.scalar(
+        count.values(attempts=WebhookDelivery.attempts + 1).returning(WebhookDelivery.attempts)
+    )
+    if number is None:
+        return Outcome("deleted")
+    attempt = {
+        "delivery_id": delivery_id,
+        "number": number,
+        "duration_ms": answer.duration_ms,
+        "status_code": answer.status,
+        "error": answer.error,
+        "snippet": answer.snippet,
+    }
+    await session.execute(insert(WebhookAttempt).values(attempt))
+    if isinstance(error, Undelivered):
+        return Outcome(PENDING, number, error)
+    status = FAILED if error else DELIVERED
+    await _end(session, delivery_id, status)
+    return Outcome(status, number, error)
+
+
+async def give_up(session: AsyncSession, delivery_id: int, job_id: int) -> None:
+    """The delivery's job has ended badly: its attempts are used up, or it crashed too often."""
+    statement = update(WebhookDelivery).where(
+        WebhookDelivery.id == delivery_id, WebhookDelivery.job_id == job_id, WebhookDelivery.status == PENDING
+    )
+    await session.execute(statement.values(status=FAILED, ended_at=func.now()))
+
+
+async def reopen(session: AsyncSession, subscription_id: int, since: datetime) -> Sequence[int]:
+    """The ids of the deliveries that failed or were skipped since then, pending again; none if it is disabled."""
+    subscription = await subscriptions.get(session, subscription_id)
+    if subscription.disabled_at is not None:
+        return []
+    statement = update(WebhookDelivery).where(
+        WebhookDelivery.subscription_id == subscription_id,
+        WebhookDelivery.status.in_((FAILED, SKIPPED)),
+        WebhookDelivery.created_at >= since,
+    )
+    statement = statement.values(status=PENDING, ended_at=None)
+    return sorted((await session.scalars(statement.returning(WebhookDelivery.id))).all())
+
+
+async def prune(session: AsyncSession, days: int) -> int:
+    """Delete the events that are older than so many days, with what was written of their deliveries, in batches.
+
+    What is still on its way stays.
+
+    Args:
+        session: without a transaction: each batch commits.
+        days: by the database's clock.
+    """
+    on_its_way = exists().where(WebhookDelivery.event_id == WebhookEvent.id, WebhookDelivery.status == PENDING)
+    old = (
+        select(WebhookEvent.id)
+        .where(WebhookEvent.created_at < func.now() - timedelta(days=days), ~on_its_way)
+        .limit(PRUNED_AT_ONCE)
+    )
+    total = 0
+    while True:
+        async with session.begin():
+            gone = await session.scalars(
+                delete(WebhookEvent).where(WebhookEvent.id.in_(old)).returning(WebhookEvent.id)
+            )
+            count = len(gone.all())
+        total += count
+        if count < PRUNED_AT_ONCE:
+            return total
+
+
+async def _turn(session: AsyncSession, delivery: WebhookDelivery) -> datetime | None:
+    """When an earlier delivery is tried again that has not ended; None: it is this one's turn.
+
+    The job's lock keeps the order of those that can run; but a job that waits for its next attempt holds no lock.
+    """
+    statement = text(
+        """
+        SELECT greatest(job.scheduled_at, now() + :soon)
+        FROM webhook_deliveries AS earlier JOIN workrow.jobs AS job ON job.id = earlier.job_id
+        WHERE
+            earlier.subscription_id = :subscription_id AND earlier.status = 'pending' AND earlier.id < :id
+            AND job.status = 'todo'
+        ORDER BY earlier.id
+        LIMIT 1
+        """
+    )
+    values = {"subscription_id": delivery.subscription_id, "id": delivery.id, "soon": AGAIN_AT_THE_EARLIEST}
+    until: datetime | None = await session.scalar(statement, values)
+    return until
+
+
+async def _keys(session: AsyncSession, subscription: WebhookSubscription) -> tuple[str, ...]:
+    """The secrets that sign: the new one first, and the one before it as long as it holds."""
+    keys = [subscription.secret]
+    if subscription.previous_secret and subscription.previous_secret_until:
+        now: datetime = (await session.execute(select(func.now()))).scalar_one()
+        keys += [subscription.previous_secret] if now < subscription.previous_secret_until else []
+    return tuple(keys)
+
+
+async def _judge(session: AsyncSession, subscription_id: int, answer: Answer) -> Undelivered | GivenUp | None:
+    """Note on the subscription that it works, or that it fails; disable it when it has failed for too long."""
+    mine = update(WebhookSubscription).where(WebhookSubscription.id == subscription_id)
+    if answer.is_success:  # writes nothing on one that works anyway
+        await session.execute(mine.where(WebhookSubscription.failures > 0).values(failures=0, failing_since=None))
+        return None
+    since = func.coalesce(WebhookSubscription.failing_since, func.now())
+    await session.execute(mine.values(failures=WebhookSubscription.failures + 1, failing_since=since))
+    words = answer.error or ""
+    days = get_settings().webhook_disable_after_days
+    subscription = await subscriptions.get(session, subscription_id)
+    await session.refresh(subscription)
+    if answer.status == GONE:
+        reason = "the receiver answered 410 Gone"
+    elif subscription.failures >= FAILURES_BEFORE_DISABLED and await _is_over(session, subscription, days):
+        reason = f"{subscription.failures} attempts in a row failed, over more than {days} days; the last: {words}"
+    else:
+        return Undelivered(words, answer.retry_after)
+    if subscription.disabled_at is None:
+        await subscriptions.disable(session, subscription, reason)
+    return GivenUp(f"{words}; subscription {subscription_id} is disabled: {reason}")
+
+
+async def _is_over(session: AsyncSession, subscription: WebhookSubscription, days: int) -> bool:
+    now: datetime = (await session.execute(select(func.now()))).scalar_one()
+    return subscription.failing_since is not None and now - subscription.failing_since >= timedelta(days=days)
+
+
+async def _end(session: AsyncSession, delivery_id: int, status: str) -> None:
+    statement = update(WebhookDelivery).where(WebhookDelivery.id == delivery_id)
+    await session.execute(statement.values(status=status, ended_at=func.now()))
