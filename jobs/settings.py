@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     analytics_keep_days: int = Field(400, ge=31, le=36500, description="how long metrics and reports are kept")
     cache_max_bytes: int = Field(64 * 2**20, ge=0, description="what the cache is brought back to every minute")
     cache_max_value_bytes: int = Field(2**16, ge=1, le=2**20, description="a larger value is not cached")
+    chats_purge_after_days: int = Field(30, ge=1, le=36500, description="what was deleted in chats is kept so long")
     email_from: NameEmail = Field(NameEmail("Workrow", "no-reply@workrow.example"), description="the sender")
     smtp_host: str = Field("127.0.0.1", min_length=1)
     smtp_port: int = Field(1025, ge=1, le=65535)

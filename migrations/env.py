@@ -20,6 +20,7 @@ import jobs.analytics.models
 import jobs.audit.models
 import jobs.cache.models
 import jobs.calls.models
+import jobs.chats.models
 import jobs.emails.models
 import jobs.leads.models
 import jobs.users.models

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import workrow
 from jobs import database
-from jobs.api import analytics, audit, cache, calls, emails, jobs, leads, users, webhooks
+from jobs.api import analytics, audit, cache, calls, chats, emails, jobs, leads, users, webhooks
 from jobs.bootstrap import create_app
 from workrow.errors import SchemaError, WorkrowError
 
@@ -79,7 +79,7 @@ async def invalid(_: Request, error: Exception) -> Response:
 
 
 api.add_exception_handler(RequestValidationError, invalid)
-for domain in (analytics, audit, cache, calls, emails, jobs, leads, users, webhooks):
+for domain in (analytics, audit, cache, calls, chats, emails, jobs, leads, users, webhooks):
     api.include_router(domain.routes)
     for refusal, status in domain.REFUSALS.items():
         api.add_exception_handler(refusal, answer(status))
