@@ -83,7 +83,9 @@ def _run(directory: Path, port: int) -> None:
     maildir = directory / "maildir"
     url = f"http://127.0.0.1:{port}"
     with Processes(directory, logs=False) as processes:
-        environment = {"WORKROW_BASE_URL": url} | os.environ | {"DATABASE_URL": settings.database_url}
+        environment = (
+            {"WORKROW_BASE_URL": url, "WORKROW_API_KEYS": "off"} | os.environ | {"DATABASE_URL": settings.database_url}
+        )
         migrate(processes, environment)
         starters: dict[str, Callable[[], Child]] = {
             "service": partial(start_service, processes, environment, port),

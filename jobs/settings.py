@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     secret_key: Annotated[SecretStr, Field(min_length=16)] | None = Field(
         None, description="signs the links in e-mails; may be unset while the database is on this machine"
     )
+    api_keys: Literal["required", "off"] = Field(
+        "required", description="off: whoever reaches the service may do everything; for development and tests"
+    )
     base_url: HttpUrl = Field(HttpUrl("http://localhost:8000"), description="where the links in e-mails lead")
     link_max_age_hours: int = Field(72, ge=1, description="how long a link in an e-mail works")
     audit_keep_days: int = Field(365, ge=1, le=36_500, description="events of the audit log are kept so long at least")

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from alembic import context
 from alembic.script import ScriptDirectory
 
+import jobs.access.models
 import jobs.analytics.models
 import jobs.audit.models
 import jobs.cache.models

@@ -24,6 +24,7 @@ def environment_of(database_url: str, smtp_port: int) -> dict[str, str]:
         "WORKROW_SMTP_TLS": "none",
         # nobody wants to watch for 20 s how a dead worker is missed
         "WORKROW_LEASE": "3",
+        "WORKROW_API_KEYS": "off",
         "PYTHONUNBUFFERED": "1",
     }
 

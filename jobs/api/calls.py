@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
-from jobs.api.requests import Problem, Transaction
+from jobs.api.requests import Problem, Transaction, public
 from jobs.calls import events, orders, service
 from jobs.calls.models import CallChange, CallRecording
 from jobs.calls.states import State
@@ -141,6 +141,7 @@ async def cancel(id: CallId, session: Transaction) -> CallView:
     responses={**NOT_FOUND, 401: {"model": Problem}, 422: {"model": Problem}, 503: {"model": Problem}},
     openapi_extra={"requestBody": {"content": {"application/json": {"schema": events.Event.model_json_schema()}}}},
 )
+@public
 async def provider_event(request: Request, session: Transaction) -> Receipt:
     """What the provider tells of a call; signed with ``webhook-id``, ``webhook-timestamp``, ``webhook-signature``."""
     body = await request.body()

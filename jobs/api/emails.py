@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import select, text
 
-from jobs.api.requests import Problem, Transaction
+from jobs.api.requests import Problem, Transaction, public
 from jobs.emails import bulks, notifications
 from jobs.emails.models import EmailDelivery, EmailFailure, EmailSuppression
 from jobs.emails.service import UnknownUser
@@ -97,6 +97,7 @@ class Send(BaseModel):
 
 
 @routes.get("/unsubscribe/{token}", responses=BAD_LINK, response_class=HTMLResponse)
+@public
 async def ask_unsubscribe(token: str, session: Transaction) -> HTMLResponse:
     """Where the link in e-mails leads: a page that asks. Programs that look into mails follow links, too."""
     await users.check_unsubscribe(session, token)
@@ -104,6 +105,7 @@ async def ask_unsubscribe(token: str, session: Transaction) -> HTMLResponse:
 
 
 @routes.post("/unsubscribe/{token}", responses=BAD_LINK, response_class=HTMLResponse)
+@public
 async def unsubscribe(token: str, session: Transaction) -> HTMLResponse:
     """Never mail this user again: that page's button, and the one click of RFC 8058."""
     await users.unsubscribe(session, token)

@@ -1,7 +1,7 @@
-"""What the routes of all domains share: a transaction for each request, and the words of a refusal."""
+"""What the routes of all domains share: a transaction for each request, who may call, and the words of a refusal."""
 
-from collections.abc import AsyncIterator
-from typing import Annotated
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends
 from pydantic import BaseModel
@@ -25,3 +25,17 @@ class Problem(BaseModel):
 # scope="function" commits before the answer is sent; by default FastAPI would do so after it, and a client could be
 # told of a user whom a failing commit had taken back
 Transaction = Annotated[AsyncSession, Depends(transaction, scope="function")]
+
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+
+def public(handler: Handler) -> Handler:
+    """Below ``@routes…``: this route needs no key."""
+    handler.__dict__["public"] = True
+    return handler
+
+
+def is_public(handler: Callable[..., Any]) -> bool:
+    """Whether it said so."""
+    return bool(handler.__dict__.get("public"))

@@ -4,8 +4,9 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy import exc
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import workrow
 from jobs import database
-from jobs.api import analytics, audit, cache, calls, chats, emails, jobs, leads, users, webhooks
+from jobs.api import access, analytics, audit, cache, calls, chats, emails, events, jobs, leads, users, webhooks
 from jobs.bootstrap import create_app
 from workrow.errors import SchemaError, WorkrowError
 
@@ -47,6 +48,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     async with app.open_async():
         await app.check_connection_async()
         yield
+        await events.WATCH.close()
     await database.engine().dispose()
 
 
@@ -79,10 +81,13 @@ async def invalid(_: Request, error: Exception) -> Response:
 
 
 api.add_exception_handler(RequestValidationError, invalid)
-for domain in (analytics, audit, cache, calls, chats, emails, jobs, leads, users, webhooks):
-    api.include_router(domain.routes)
+DOMAINS = (analytics, audit, cache, calls, chats, emails, jobs, leads, users, webhooks)
+ROUTERS = [domain.routes for domain in DOMAINS]
+for domain in DOMAINS:
+    api.include_router(domain.routes, dependencies=[Depends(access.allowed)])
     for refusal, status in domain.REFUSALS.items():
         api.add_exception_handler(refusal, answer(status))
+api.openapi = partial(access.describe, api, ROUTERS)  # type: ignore[method-assign]
 api.add_exception_handler(SchemaError, answer(503))
 for away in (exc.OperationalError, exc.InterfaceError, exc.TimeoutError):
     api.add_exception_handler(away, database_is_down)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from jobs.api.requests import Problem, Transaction
+from jobs.api.requests import Problem, Transaction, public
 from jobs.users import links
 from jobs.users import service as users
 
@@ -72,6 +72,7 @@ class LinkOf(BaseModel):
 
 
 @routes.post("/register", status_code=201, responses={200: {"model": Valid}, 409: {"model": Problem}})
+@public
 async def register(form: RegistrationForm, session: Transaction, response: Response) -> Registered | Valid:
     """Add a user; two e-mails go out if, and only if, this commits."""
     registration = await users.register(session, name=form.name, email=form.email)
@@ -84,12 +85,14 @@ async def register(form: RegistrationForm, session: Transaction, response: Respo
 
 
 @routes.get("/verify/{token}", responses=BAD_LINK)
+@public
 async def verify(token: str, session: Transaction) -> LinkOf:
     """Where the link in the verification e-mail leads: the address is confirmed."""
     return LinkOf.model_validate(await users.verify(session, token))
 
 
 @routes.post("/password-reset", status_code=202)
+@public
 async def request_password_reset(form: PasswordResetForm, session: Transaction) -> Accepted:
     """Send a link to the user, if there is one; the answer does not tell."""
     await users.request_password_reset(session, form.email)
@@ -97,6 +100,7 @@ async def request_password_reset(form: PasswordResetForm, session: Transaction) 
 
 
 @routes.get("/password-reset/{token}", responses=BAD_LINK)
+@public
 async def check_password_reset(token: str, session: Transaction) -> LinkOf:
     """Where the link in that e-mail leads: it is valid. An application with passwords would ask for a new one here."""
     return LinkOf.model_validate(await users.check_password_reset(session, token))

@@ -106,6 +106,7 @@ def environment(
         "DATABASE_URL": database_url,
         "WORKROW_SMTP_PORT": str(mail.port),
         "WORKROW_SECRET_KEY": "a key that only the tests know",
+        "WORKROW_API_KEYS": "off",
     }
     for name, value in told.items():
         monkeypatch.setenv(name, value)
