@@ -9,6 +9,7 @@ from jobs.calls import http_provider
 from jobs.calls.provider import Provider
 from jobs.calls.recording_tasks import recordings
 from jobs.calls.tasks import calls
+from jobs.campaigns.tasks import campaigns
 from jobs.chats.tasks import chats
 from jobs.emails.tasks import emails
 from jobs.leads.tasks import leads
@@ -21,7 +22,7 @@ from jobs.webhooks.tasks import webhooks
 def create_app() -> workrow.App:
     """The app with every task on it. Opens nothing and reads no setting: its URL is asked for when it is opened."""
     app = workrow.App(database_url, sessions=database.session, lease=lambda: get_settings().lease)
-    app.include(analytics, audit, cache, calls, chats, emails, leads, recordings, users, webhooks)
+    app.include(analytics, audit, cache, calls, campaigns, chats, emails, leads, recordings, users, webhooks)
     app.provide(Provider, http_provider.connect)
     app.provide(Sender, Sender)
     return app

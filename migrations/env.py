@@ -21,6 +21,7 @@ import jobs.analytics.models
 import jobs.audit.models
 import jobs.cache.models
 import jobs.calls.models
+import jobs.campaigns.models
 import jobs.chats.models
 import jobs.emails.models
 import jobs.leads.models

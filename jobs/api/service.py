@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import workrow
 from jobs import database
-from jobs.api import access, analytics, audit, cache, calls, chats, emails, events, jobs, leads, users, webhooks
+from jobs.api import access, analytics, audit, cache, calls, campaigns, chats, emails, events, jobs, leads, users, webhooks
 from jobs.bootstrap import create_app
 from workrow.errors import SchemaError, WorkrowError
 
@@ -81,7 +81,7 @@ async def invalid(_: Request, error: Exception) -> Response:
 
 
 api.add_exception_handler(RequestValidationError, invalid)
-DOMAINS = (analytics, audit, cache, calls, chats, emails, jobs, leads, users, webhooks)
+DOMAINS = (analytics, audit, cache, calls, campaigns, chats, emails, jobs, leads, users, webhooks)
 ROUTERS = [domain.routes for domain in DOMAINS]
 for domain in DOMAINS:
     api.include_router(domain.routes, dependencies=[Depends(access.allowed)])

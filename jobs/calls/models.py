@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from jobs.calls.states import LIVE, State
 from jobs.database import Base
+from jobs.leads.models import Lead
 
 
 def _any_of(column: str, states: tuple[State, ...]) -> str:
@@ -30,7 +31,7 @@ class Call(Base):
     """What the provider knows it by, and by which it tells a repeated order: for one key nobody is called twice."""
     phone: Mapped[str] = mapped_column(Text)
     time_zone: Mapped[str] = mapped_column(Text)
-    lead_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    lead_id: Mapped[int | None] = mapped_column(ForeignKey(Lead.id, ondelete="SET NULL"), index=True)
     state: Mapped[str] = mapped_column(Text, server_default=State.SCHEDULED)
     version: Mapped[int] = mapped_column(server_default="1")
     scheduled_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

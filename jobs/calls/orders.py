@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from jobs.calls import service, tasks
 from jobs.calls.models import Call
 from jobs.calls.states import LIVE, State
+from jobs.leads import service as leads
 from workrow import clock
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -76,12 +77,15 @@ async def schedule(
         BadOrder: the time lies in the past, or more than a year ahead.
         ValueError: phone or time_zone is none.
         KeyTaken: the key is that of a call to another number, or elsewhere.
+        UnknownLead: there is no such lead.
     """
     now = clock.now()
     at = at or now
     if not now - timedelta(minutes=5) <= at <= now + FARTHEST:
         raise BadOrder(f"at={at.isoformat()}: must lie between now and a year ahead")
     opens = service.next_opening(time_zone, max(at, now))
+    if lead_id is not None:
+        await leads.get(session, lead_id)
     key = key or uuid.uuid4()
     row = {"key": key, "phone": check_phone(phone), "time_zone": time_zone, "lead_id": lead_id, "scheduled_at": opens}
     ids = await service.create(session, [row])

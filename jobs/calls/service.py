@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import Select, func, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -118,7 +118,7 @@ async def apply(session: AsyncSession, call_id: int, report: Report, *, cause: s
     return replace(moved, stray=stray)
 
 
-async def stop_scheduled(session: AsyncSession, keys: Sequence[UUID], to: State, *, cause: str) -> int:
+async def stop_scheduled(session: AsyncSession, keys: Sequence[UUID] | Select[UUID], to: State, *, cause: str) -> int:
     """Bring the calls with these keys that nobody has dialled yet to an end, in one statement. Returns how many."""
     assert to in MOVES[State.SCHEDULED]
     changed = await session.execute(
@@ -138,10 +138,17 @@ async def stop_scheduled(session: AsyncSession, keys: Sequence[UUID], to: State,
 
 
 async def stuck(session: AsyncSession, *, silent_for: timedelta, at_most: int) -> list[int]:
-    """Calls that the provider has, or may have, and of which nothing was heard for so long: the oldest first."""
+    """Calls that the provider has, or may have, and of which nothing was heard for so long: the oldest first.
+
+    Not those whose job is about to dial: it asks the provider itself.
+    """
+    nobody_dials = text(
+        "NOT EXISTS (SELECT FROM workrow.jobs AS job WHERE job.id = calls.job_id AND job.status IN ('todo', 'doing'))"
+    )
     statement = (
         select(Call.id)
         .where(Call.state.in_(LIVE), Call.changed_at < func.now() - silent_for)
+        .where(or_(Call.state != State.DIALING, nobody_dials))
         .order_by(Call.changed_at)
         .limit(at_most)
     )

@@ -21,6 +21,7 @@ class ProviderServer:
         calls: what it knows, by key.
         dialled: how often a telephone has rung, by number.
         requests: all that it was asked, as "POST /calls".
+        status_of: gives the state of a call that it has just been asked to make.
         recordings: the answer for each recording: type, bytes, announced length.
         tell: is given each event of a call that was dialled; by default nobody is told.
     """
@@ -33,7 +34,7 @@ class ProviderServer:
         self.recordings: dict[str, tuple[str, bytes, int | None]] = {}
         self.tell: Callable[[dict[str, Any]], Awaitable[None]] | None = None
         self.flaky: random.Random | None = None
-        self.status_of_new = "ringing"
+        self.status_of: Callable[[], str] = lambda: "ringing"
         self.retry_after = "120"
         self.arrived = asyncio.Event()
         self.unannounced = False
@@ -86,7 +87,7 @@ class ProviderServer:
     async def _place(self, order: dict[str, str]) -> bytes | None:
         if self.mishaps:
             mishap = self.mishaps.popleft()
-        elif self.flaky and self.flaky.random() < 0.25:
+        elif self.flaky and self.flaky.random() < 0.15:
             mishap = self.flaky.choice(["500", "drop", "lost", "429"])
         else:
             mishap = ""
@@ -106,7 +107,7 @@ class ProviderServer:
             return None
         if order["key"] not in self.calls:
             self.dialled[order["to"]] += 1
-            self.calls[order["key"]] = {"status": self.status_of_new}
+            self.calls[order["key"]] = {"status": self.status_of()}
             if self.tell is not None:
                 story = asyncio.create_task(self._story(order["key"]))
                 self._stories.add(story)

@@ -249,6 +249,12 @@ async def test_a_bad_order_is_422_and_leaves_nothing(
     assert jobs(conn, "calls.%") == []
 
 
+async def test_a_lead_that_does_not_exist_is_404(client: httpx.AsyncClient, conn: psycopg.Connection[Any]) -> None:
+    answer = await client.post("/calls", json={**ORDER, "lead_id": 99})
+    assert (answer.status_code, answer.json()["detail"]) == (404, "there is no lead 99")
+    assert scalar(conn, "SELECT count(*) FROM calls") == 0
+
+
 async def test_a_time_in_the_past_is_422(client: httpx.AsyncClient) -> None:
     answer = await client.post("/calls", json={**ORDER, "at": "2020-01-01T00:00:00Z"})
     assert (answer.status_code, answer.json()["detail"][:7]) == (422, "at=2020")
