@@ -1,5 +1,6 @@
 """What the environment says: the only place that reads it."""
 
+import base64
 import difflib
 import os
 from collections.abc import Iterable
@@ -53,6 +54,15 @@ def declared_timezone() -> str:
     return name if name in available_timezones() else ACCOUNT_TIMEZONE
 
 
+def _signing_secret(secret: SecretStr) -> SecretStr:
+    try:
+        if len(base64.b64decode(secret.get_secret_value().removeprefix("whsec_"), validate=True)) >= 16:
+            return secret
+    except ValueError:
+        pass
+    raise ValueError("must be whsec_ and the base64 of 16 bytes or more: copy it from the provider")
+
+
 def _opening_hours(text: str) -> str:
     opening_hours.parse(text)
     return text
@@ -100,8 +110,8 @@ class Settings(BaseSettings):
     smtp_timeout: float = Field(30.0, gt=0, description="seconds that one step of the conversation may take")
     provider_url: HttpUrl = Field(HttpUrl("http://127.0.0.1:8040/"), description="who makes the calls")
     provider_key: SecretStr | None = Field(None, description="our key at the provider; unset: it wants none")
-    provider_secret: Annotated[SecretStr, Field(min_length=16)] | None = Field(
-        None, description="signs the provider's events; unset: none is taken"
+    provider_secret: Annotated[SecretStr, AfterValidator(_signing_secret)] | None = Field(
+        None, description="signs the provider's events, as whsec_ and base64; unset: none is taken"
     )
     provider_timeout: float = Field(10.0, gt=0, le=300, description="seconds that an answer of the provider may take")
     call_hours: Annotated[str, AfterValidator(_opening_hours)] = Field(

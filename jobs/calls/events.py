@@ -1,9 +1,8 @@
 """What the provider tells us by itself: events over HTTP, signed as https://www.standardwebhooks.com says."""
 
-import base64
 import hmac
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
@@ -17,6 +16,7 @@ from jobs.calls import service, tasks
 from jobs.calls.models import Call, CallEvent
 from jobs.calls.provider import Report
 from jobs.settings import get_settings
+from jobs.webhooks import signing
 from workrow import clock
 
 TOLERANCE = timedelta(minutes=5)
@@ -55,12 +55,6 @@ class Outcome(StrEnum):
     REPEATED = "repeated"
 
 
-def signature(secret: str, id: str, timestamp: str, body: bytes) -> str:
-    """What stands in the header ``webhook-signature`` of an event."""
-    digest = hmac.digest(secret.encode(), f"{id}.{timestamp}.".encode() + body, "sha256")
-    return f"v1,{base64.b64encode(digest).decode()}"
-
-
 def check(headers: Mapping[str, str], body: bytes) -> str:
     """The id of an event that the provider has signed a moment ago.
 
@@ -71,18 +65,18 @@ def check(headers: Mapping[str, str], body: bytes) -> str:
     secret = get_settings().provider_secret
     if secret is None:
         raise NoSecret("WORKROW_PROVIDER_SECRET is not set: set it to what the provider signs its events with")
-    id, timestamp, signed = (headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature"))
-    right = signature(secret.get_secret_value(), id, timestamp, body).encode()
-    # several, while the provider changes its key
-    if not any(hmac.compare_digest(right, each.encode()) for each in signed.split()):
-        raise BadSignature("the header webhook-signature is not that of this event")
+    id = headers.get("webhook-id", "")
     try:
         TypeAdapter(EventId).validate_python(id)
-        age = abs(clock.now().timestamp() - int(timestamp))
-    except ValueError:
-        raise BadSignature("the header webhook-id or webhook-timestamp cannot be read") from None
-    if age > TOLERANCE.total_seconds():
-        raise BadSignature(f"webhook-timestamp={timestamp}: not within {TOLERANCE.seconds} s of our clock")
+        at = datetime.fromtimestamp(int(headers.get("webhook-timestamp", "")), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise BadSignature("the header webhook-id or webhook-timestamp is missing, or cannot be read") from None
+    right = signing.headers(id, body, [secret.get_secret_value()], at)["webhook-signature"].encode()
+    # there are several, while the provider changes its key
+    if not any(hmac.compare_digest(right, each.encode()) for each in headers.get("webhook-signature", "").split()):
+        raise BadSignature("the header webhook-signature is not that of this event")
+    if abs(clock.now() - at) > TOLERANCE:
+        raise BadSignature(f"webhook-timestamp={at.timestamp():.0f}: not within {TOLERANCE.seconds} s of our clock")
     return id
 
 

@@ -17,7 +17,7 @@ import workrow
 from jobs import database
 from jobs.bootstrap import create_app
 from jobs.settings import get_settings
-from tests.domains.provider_server import ProviderServer
+from tests.domains.provider_server import PROVIDER_SECRET, ProviderServer
 from tests.domains.receiver import Receiver, receiving
 
 
@@ -123,7 +123,7 @@ async def provider(
         server.port = listening.sockets[0].getsockname()[1]
         told = {
             "WORKROW_PROVIDER_URL": f"http://127.0.0.1:{server.port}/",
-            "WORKROW_PROVIDER_SECRET": "what the provider signs with",
+            "WORKROW_PROVIDER_SECRET": PROVIDER_SECRET,
             "WORKROW_PROVIDER_TIMEOUT": "2",
             "WORKROW_CALL_HOURS": "mon-sun 00:00-24:00",
             "WORKROW_RECORDINGS_DIRECTORY": str(tmp_path / "recordings"),

@@ -6,19 +6,20 @@ import os
 import random
 import signal
 import sys
-import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
 
-from jobs.calls import events, tasks
+from jobs.calls import tasks
+from jobs.webhooks import signing
 from tests.domains.conftest import scalar
-from tests.domains.provider_server import ProviderServer
+from tests.domains.provider_server import PROVIDER_SECRET, ProviderServer
 
 ROOT = Path(__file__).parent.parent.parent
 TARGETS = 200
@@ -50,9 +51,8 @@ async def test_everybody_is_called_once_and_the_books_balance(
 
     async def tell(event: dict[str, Any]) -> None:
         """Now and then twice, or not at all: then the reconciler has to ask."""
-        content, id, now = json.dumps(event).encode(), uuid.uuid4().hex, str(int(time.time()))
-        signed = events.signature("what the provider signs with", id, now, content)
-        headers = {"webhook-id": id, "webhook-timestamp": now, "webhook-signature": signed}
+        content = json.dumps(event).encode()
+        headers = signing.headers(uuid.uuid4().hex, content, [PROVIDER_SECRET], datetime.now(UTC))
         for _ in range(dice.choice([1] * 18 + [0, 2])):
             answer = await client.post("/provider/events", content=content, headers=headers)
             assert answer.status_code == 200, answer.text
