@@ -14,7 +14,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import workrow
 from jobs import database
-from jobs.api import access, analytics, audit, cache, calls, campaigns, chats, emails, events, jobs, leads, users, webhooks
+from jobs.api import (
+    access,
+    analytics,
+    audit,
+    cache,
+    calls,
+    campaigns,
+    chats,
+    emails,
+    events,
+    jobs,
+    leads,
+    users,
+    webhooks,
+)
 from jobs.bootstrap import create_app
 from workrow.errors import SchemaError, WorkrowError
 
