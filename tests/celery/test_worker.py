@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 
@@ -383,3 +384,20 @@ def test_what_children_are_told_is_nobodys_setting(app: Celery, database_url: st
         names = app.send_task("environment").get(timeout=SECONDS)
     assert [name for name in names if "CELERY" in name]
     assert not [name for name in names if name.startswith("WORKROW_CELERY")]
+
+
+def test_children_die_with_a_worker_that_is_killed(app: Celery, database_url: str) -> None:
+    """So that no call goes on when another worker has it."""
+    command = [sys.executable, "-m", "workrow.celery", "-A", "tests.celery.worker_app", "worker", "-c", "2", "-B"]
+    process = subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, "DATABASE_URL": database_url})
+    sleep.delay(600)
+    try:
+        until(lambda: any((app.control.inspect(timeout=1).active() or {}).values()))
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) >= 2
+    finally:
+        process.kill()
+        process.wait()
+    began = time.monotonic()
+    until(lambda: all(not each.is_running() or each.status() == psutil.STATUS_ZOMBIE for each in children))
+    assert time.monotonic() - began < 2
