@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from workrow import sql
 from workrow.celery import Celery, chord, current
 from workrow.celery.exceptions import ChordError, TaskRevokedError
 from workrow.celery.worker import calls
@@ -135,3 +136,19 @@ def test_a_call_that_its_worker_has_terminated_counts_once(app: Any, conn: psyco
         "SELECT workrow.end_job_v1(id, ARRAY['todo']::procrastinate_job_status[], 'aborted') FROM procrastinate_jobs"
     )
     assert conn.execute("SELECT ended FROM workrow.celery_chords").fetchall() == [(0,)]
+
+
+def test_a_revoke_does_not_look_through_all_that_waits(app: Any, conn: psycopg.Connection[Any]) -> None:
+    conn.execute("""
+        INSERT INTO procrastinate_jobs (queue_name, task_name, args)
+        SELECT 'celery', 'add', jsonb_build_object('id', 'c' || n, 'root_id', n, 'args', '[]', 'kwargs', '{}')
+        FROM generate_series(1, 20000) AS n
+    """)
+    conn.execute("ANALYZE procrastinate_jobs")
+    read = "SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'procrastinate_jobs'"
+    revoke = "SELECT workrow.celery_revoke_v1(ARRAY['c7', 'c8'], NULL, NULL, false, '{}', 60)"
+    with conn.transaction():
+        assert conn.execute(revoke).fetchone() == (2,)
+        assert conn.execute(sql.load("celery_queried"), {"ids": ["c9"], "tasks": ["add"]}).rowcount == 1
+        assert conn.execute(read).fetchone() == (0,)
+    assert [app.AsyncResult(each).state for each in ("c7", "c8", "c9")] == ["REVOKED", "REVOKED", "PENDING"]

@@ -597,6 +597,8 @@ CREATE INDEX throttles_over_at_idx ON workrow.throttles USING btree (over_at);
 
 CREATE INDEX timetable_next_due_idx ON workrow.timetable USING btree (next_due) WHERE (paused_at IS NULL);
 
+CREATE INDEX procrastinate_jobs_celery_idx_w8 ON procrastinate_jobs USING hash (((args ->> 'id'::text))) WHERE ((status = 'todo'::procrastinate_job_status) AND jsonb_exists(args, 'root_id'::text));
+
 CREATE INDEX procrastinate_jobs_expires_idx_w4 ON procrastinate_jobs USING btree (expires_at) WHERE ((status = 'todo'::procrastinate_job_status) AND (expires_at IS NOT NULL));
 
 CREATE INDEX procrastinate_jobs_finished_idx_w2 ON procrastinate_jobs USING btree (id) WHERE (status <> ALL (ARRAY['todo'::procrastinate_job_status, 'doing'::procrastinate_job_status]));
@@ -2055,20 +2057,32 @@ BEGIN
     FOR job IN
         SELECT own.id, own.status, own.args, own.queue_name, own.task_name
         FROM procrastinate_jobs AS own
-        WHERE
-            own.status IN ('todo', 'doing')
-            AND CASE
-                WHEN celery_revoke_v1.header IS NULL THEN own.args ->> 'id' = ANY(ids)
-                ELSE EXISTS (
+        WHERE own.id = ANY(ARRAY(
+            -- what waits has an index
+            SELECT waiting.id
+            FROM unnest(ids) AS wanted (task_id)
+            INNER JOIN procrastinate_jobs AS waiting ON waiting.args ->> 'id' = wanted.task_id
+            WHERE waiting.status = 'todo' AND jsonb_exists(waiting.args, 'root_id')
+            UNION ALL
+            SELECT running.id
+            FROM procrastinate_jobs AS running
+            WHERE terminate AND running.status = 'doing' AND running.args ->> 'id' = ANY(ids)
+            UNION ALL
+            SELECT stamped.id
+            FROM procrastinate_jobs AS stamped
+            WHERE
+                celery_revoke_v1.header IS NOT NULL
+                AND stamped.status IN ('todo', 'doing')
+                AND EXISTS (
                     SELECT FROM jsonb_array_elements(
-                        CASE jsonb_typeof(own.args -> 'stamps' -> celery_revoke_v1.header)
-                            WHEN 'array' THEN own.args -> 'stamps' -> celery_revoke_v1.header
-                            ELSE jsonb_build_array(own.args -> 'stamps' -> celery_revoke_v1.header)
+                        CASE jsonb_typeof(stamped.args -> 'stamps' -> celery_revoke_v1.header)
+                            WHEN 'array' THEN stamped.args -> 'stamps' -> celery_revoke_v1.header
+                            ELSE jsonb_build_array(stamped.args -> 'stamps' -> celery_revoke_v1.header)
                         END
                     ) AS stamp
                     INNER JOIN jsonb_array_elements(vals) AS wanted ON wanted.value = stamp.value
                 )
-            END
+        ))
         ORDER BY own.id
     LOOP
         IF job.status = 'doing' THEN

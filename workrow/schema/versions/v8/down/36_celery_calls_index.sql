@@ -1,0 +1,1 @@
+DROP INDEX procrastinate_jobs_celery_idx_w8
