@@ -19,11 +19,11 @@ from psycopg import sql
 import workrow
 from tests.conftest import new_database
 from workrow import Debounce, Limit, Rate, Throttle, Unique, schema
-from workrow.celery import Celery
+from workrow.celery import Celery, group
 from workrow.celery.bridge.moves import Moves
 from workrow.cli import main
 from workrow.embedded.cluster import Cluster
-from workrow.errors import InsufficientPrivilege, SchemaError
+from workrow.errors import InsufficientPrivilege, QueueFull, SchemaError
 from workrow.schema.roles import KINDS, Kind
 
 OLDER = Path("/usr/lib/postgresql/15/bin")
@@ -518,6 +518,22 @@ def test_a_producer_goes_over_the_bridge_from_celery_and_an_operator_turns_its_d
     refuses(of(url, "producer"), "SELECT workrow.celery_switch_v1(false)", "SELECT * FROM workrow.celery_bridge_moves")
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT came FROM workrow.celery_bridge_moves").fetchall() == [("dial",)]
+
+
+def test_a_producer_calls_celery_tasks(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute("SELECT workrow.set_queue_v1('celery', 4)")
+    with Celery(broker=of(url, "producer"), set_as_current=False) as app:
+        add: Any = app.task(name="add")(lambda x, y: x + y)
+        result = add.delay(1, 2)
+        group([add.s(1, 2), add.s(3, 4)], app=app).apply_async()
+        again = [add.apply_async((5, 6), unique=Unique(by=("x",), on_conflict=how)) for how in ("skip", "replace")]
+        assert again[0].id == again[1].id
+        for call in (add.s(1, 2), group([add.s(1, 2), add.s(3, 4)], app=app), add.s(7, 7).set(unique=("x",))):
+            with pytest.raises(QueueFull):
+                call.apply_async()
+        result.revoke()
+        assert result.state == "REVOKED"
 
 
 def test_grants_can_be_repeated_and_an_upgrade_renews_them(url: str) -> None:

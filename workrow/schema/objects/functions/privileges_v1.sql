@@ -84,6 +84,7 @@ AS $$
         ('workrow.flows', 'id, name, state, root, size, failed_node, paused, created_at, ended_at'),
         ('workrow.celery_results', 'task_id, state, value, traceback, children, details, noted_at, expires_at'),
         ('workrow.celery_groups', 'group_id, members'),
+        ('workrow.celery_revoked', 'task_id'),
         ('workrow.celery_dials', 'task, percent, sticky_by, shadow, bridge_is_on, changed_at'),
         ('workrow.flow_nodes', 'flow_id, number, state, kind, result, error, job_id, spec')
     )
