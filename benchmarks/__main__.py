@@ -16,7 +16,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Results
 from benchmarks.peers import DOORS, OURS, PEERS, RAW, choose
 from benchmarks.server import Server
-from benchmarks.workloads import celery, drain, enqueue, features, growth, idle, latency, upkeep, workflows
+from benchmarks.workloads import application, celery, drain, enqueue, features, growth, idle, latency, upkeep, workflows
 
 WORKLOADS: dict[str, Callable[[Bench], None]] = {
     "enqueue": enqueue.run,
@@ -25,6 +25,7 @@ WORKLOADS: dict[str, Callable[[Bench], None]] = {
     "features": features.run,
     "workflows": workflows.run,
     "celery": celery.run,
+    "application": application.run,
     "idle": idle.run,
     "wal": upkeep.wal,
     "prune": upkeep.prune,
@@ -34,7 +35,7 @@ SECONDS = 6.0
 SHORT_SECONDS = 1.5
 SHORT_SCALE = 0.1
 SHORT_PEERS = [name for name in PEERS if name != "pgqueuer-defaults"]
-BY_DEFAULT: dict[str | None, Iterable[str]] = {None: SHORT_PEERS, "celery": DOORS}
+BY_DEFAULT: dict[str | None, Iterable[str]] = {None: SHORT_PEERS, "celery": DOORS, "application": (RAW, OURS)}
 FEW = (RAW, OURS, "procrastinate", "pgqueuer")
 
 

@@ -9,7 +9,7 @@ from benchmarks.peers import OURS, PEERS, RAW
 from benchmarks.peers.base import Mode
 from benchmarks.peers.celery import CeleryAtItsBest
 from benchmarks.peers.door import Door
-from benchmarks.workloads import celery, drain, enqueue, features, growth, idle, upkeep, workflows
+from benchmarks.workloads import application, celery, drain, enqueue, features, growth, idle, upkeep, workflows
 
 Verdict = Literal["reached", "not reached", "not measured"]
 STOCK, PGQUEUER, GRAPHILE = "procrastinate", ("pgqueuer", "pgqueuer-defaults"), "graphile-worker"
@@ -155,6 +155,12 @@ GOALS = (
     Goal("WAL a job, enqueue to history", ours("wal", upkeep.WAL), 1_200, "≤", "bytes"),
     Goal("prune 1,000,000 finished jobs", ours("prune", upkeep.PRUNE), 1, "<", "s", sized=True),
     Goal("worker start, 10 dead workers, 1,000,000 jobs", ours("start", upkeep.START), 1, "<", "s", sized=True),
+    Goal(
+        "import of 100,000 leads / raw COPY and INSERT (aim)",
+        against("application", application.IMPORT, RAW),
+        0.5,
+        sized=True,
+    ),
     Goal("Celery door, drain in processes / Celery's", door("prefork"), 2),
     Goal("Celery door, drain in threads / Celery's", door("sync"), 5),
     Goal("Celery door, drain in threads, results kept / Celery's", door("kept"), 5),

@@ -234,7 +234,7 @@ async def _write(session: AsyncSession, import_id: int, batch: Batch, qualify: Q
         ids = await storing.add(session, found.new, import_id)
         await storing.change(session, found.additions.values())
         if ids:
-            await qualify(session, ids[0], ids[-1])
+            await qualify(session, *ids)
         started.imported += len(found.new)
         started.merged += found.merged
     await _keep(session, started, batch.problems)

@@ -13,9 +13,9 @@ import phonenumbers
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, NumberParseException, PhoneMetadata
 
 SEPARATORS = str.maketrans("", "", " \u00a0()-./")
-KINDS = (
-    *("premium_rate", "toll_free", "shared_cost", "voip", "personal_number", "pager", "uan", "voicemail"),
-    *("fixed_line", "mobile"),
+KINDS = (  # the frequent ones first: any of them will do
+    *("mobile", "fixed_line", "toll_free", "premium_rate", "shared_cost", "voip", "personal_number", "pager", "uan"),
+    "voicemail",
 )
 REGIONS = {str(code): regions for code, regions in COUNTRY_CODE_TO_REGION_CODE.items()}
 CODE = re.compile("|".join(sorted(REGIONS, key=len)))

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -86,6 +85,7 @@ def _domain(domain: str) -> str | None:
         return None
 
 
+@lru_cache(16_384)  # companies, sources and names come again and again
 def text_of(text: str) -> str:
     """A text in one line, single-spaced.
 
@@ -152,11 +152,12 @@ def clean_tags(tags: list[str]) -> tuple[str, ...]:
 
 
 PLAIN: dict[str, Callable[[str], str]] = {
-    **dict.fromkeys(("first_name", "last_name", "name", "company", "source"), text_of),
+    **dict.fromkeys(("name", "company", "source"), text_of),
     "email": email_of,
     "country": country_of,
     "time_zone": time_zone_named,
 }
+NAME_PARTS = ("first_name", "last_name")
 
 
 class Reader:
@@ -170,6 +171,7 @@ class Reader:
 
     def __init__(self, fields: dict[str, int], width: int, source: str | None) -> None:
         self._plain = [(field, index, PLAIN[field]) for field, index in fields.items() if field in PLAIN]
+        self._name_parts = [(part, fields[part]) for part in NAME_PARTS if part in fields]
         self._phone = fields.get("phone", -1)
         self._tags = fields.get("tags", -1)
         self._width = width
@@ -184,19 +186,30 @@ class Reader:
                 what = f"{len(cells)} cells, where the header has {self._width}"
                 return [Problem(None, shown(extra), what, "put cells with a delimiter in them into quotes")]
             cells = cells + [""] * (self._width - len(cells))
-        found: dict[str, Any] = {}
+        values = Values(source=self._source)
         for field, index, read in self._plain:
             if cell := cells[index]:
                 try:
                     if value := read(cell):
-                        found[field] = value
+                        setattr(values, field, value)
                 except BadValue as error:
                     problems.append(Problem(field, shown(cell), str(error), error.fix))
-        values = Values(**_one_name(found))
+        if self._name_parts and values.name is None:
+            self._read_name(values, cells, problems)
         self._read_phone_and_tags(values, cells, problems)
         if not problems and values.email is None and values.phone is None:
             problems.append(Problem(None, "", "neither an e-mail address nor a phone number", "add one of them"))
         return problems or values
+
+    def _read_name(self, values: Values, cells: list[str], problems: list[Problem]) -> None:
+        """From a first and a last name."""
+        parts = []
+        for field, index in self._name_parts:
+            try:
+                parts.append(text_of(cells[index]))
+            except BadValue as error:
+                problems.append(Problem(field, shown(cells[index]), str(error), error.fix))
+        values.name = " ".join(filter(None, parts)) or None
 
     def _read_phone_and_tags(self, values: Values, cells: list[str], problems: list[Problem]) -> None:
         if self._phone >= 0 and (cell := cells[self._phone].strip()):
@@ -211,12 +224,3 @@ class Reader:
             except BadValue as error:
                 problems.append(Problem("tags", shown(cell), str(error), error.fix))
         values.time_zone = values.time_zone or time_zone_of(values.country)
-        values.source = values.source or self._source
-
-
-def _one_name(found: dict[str, Any]) -> dict[str, Any]:
-    """A first and a last name are one name, if there is no other."""
-    first, last = found.pop("first_name", ""), found.pop("last_name", "")
-    if "name" not in found and (first or last):
-        found["name"] = f"{first} {last}".strip()
-    return found

@@ -10,7 +10,7 @@ import pytest
 
 import workrow
 from jobs import database
-from jobs.leads import imports, rules, service, tasks, values
+from jobs.leads import imports, rules, service, tasks, uploads, values
 from jobs.leads.imports import Books
 from jobs.leads.models import Lead
 from tests.domains.conftest import jobs, scalar, until
@@ -20,6 +20,12 @@ from workrow.testing import Harness
 Conn = psycopg.Connection[Any]
 Work = Callable[[], Any]
 on_the_database = pytest.mark.usefixtures("application")
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of some thousand rows have several pieces, as files of a hundred thousand have."""
+    monkeypatch.setattr(uploads, "CHUNK", 65_536)
 
 
 @on_the_database
@@ -127,7 +133,7 @@ async def test_an_import_that_rolls_back_leaves_nothing(conn: Conn) -> None:
 
 @on_the_database
 async def test_a_batch_that_fails_leaves_the_batches_before_and_is_done_once(conn: Conn) -> None:
-    started, _ = await start(people(12_000))
+    started, _ = await start(people(3_000))
     calls = 0
 
     async def fail_at_the_second(session: Any, first: int, last: int) -> Any:
@@ -140,58 +146,58 @@ async def test_a_batch_that_fails_leaves_the_batches_before_and_is_done_once(con
     with pytest.raises(ConnectionError):
         await imports.run(started.id, fail_at_the_second, lambda *_: None)
     position = scalar(conn, "SELECT position FROM lead_imports")
-    assert 1 < position < 12_000
+    assert 1 < position < 3_000
     assert (
         scalar(conn, "SELECT count(*) FROM leads") == position - 1 == scalar(conn, "SELECT imported FROM lead_imports")
     )
 
-    again, new = await start(people(12_000))
+    again, new = await start(people(3_000))
     assert (new, again.id) == (False, started.id)
-    assert await imports.run(started.id, fail_at_the_second, lambda *_: None) == Books(12_000, 0, 0)
-    assert scalar(conn, "SELECT count(DISTINCT email) FROM leads") == 12_000
+    assert await imports.run(started.id, fail_at_the_second, lambda *_: None) == Books(3_000, 0, 0)
+    assert scalar(conn, "SELECT count(DISTINCT email) FROM leads") == 3_000
     assert (
         scalar(
             conn,
             "SELECT sum((args->>'last')::int - (args->>'first')::int + 1) FROM procrastinate_jobs "
             "WHERE task_name = 'leads.qualify'",
         )
-        == 12_000
+        == 3_000
     )
 
 
 @on_the_database
 async def test_two_workers_on_one_import_write_each_row_once(conn: Conn) -> None:
-    started, _ = await start(people(12_000))
+    started, _ = await start(people(3_000))
     runs = [imports.run(started.id, tasks.qualify.enqueue, lambda *_: None) for _ in range(2)]
     ended = await asyncio.gather(*runs, return_exceptions=True)
     assert {type(each) for each in ended} == {Books, imports.TakenOver}
-    assert scalar(conn, "SELECT imported FROM lead_imports") == scalar(conn, "SELECT count(*) FROM leads") == 12_000
+    assert scalar(conn, "SELECT imported FROM lead_imports") == scalar(conn, "SELECT count(*) FROM leads") == 3_000
     assert scalar(conn, "SELECT merged + refused FROM lead_imports") == 0
 
 
 @on_the_database
 async def test_two_imports_of_the_same_people_at_once_are_merged(conn: Conn) -> None:
-    one, _ = await start(people(6_000))
-    other, _ = await start(people(6_000) + b"Eve,eve@example.com,,\n")
+    one, _ = await start(people(2_000))
+    other, _ = await start(people(2_000) + b"Eve,eve@example.com,,\n")
     books = await asyncio.gather(
         *(imports.run(each.id, tasks.qualify.enqueue, lambda *_: None) for each in (one, other))
     )
-    assert sum(each.imported for each in books) == scalar(conn, "SELECT count(*) FROM leads") == 6_001
-    assert sum(each.merged for each in books) == 6_000
+    assert sum(each.imported for each in books) == scalar(conn, "SELECT count(*) FROM leads") == 2_001
+    assert sum(each.merged for each in books) == 2_000
 
 
 @on_the_database
 async def test_the_job_imports_qualifies_by_chunks_and_reports(conn: Conn, work: Work) -> None:
-    started, _ = await start(people(6_000))
+    started, _ = await start(people(2_000))
     await work()
     (job,) = jobs(conn, "leads.import_file")
-    assert (job["status"], job["result"]) == ("succeeded", {"imported": 6_000, "merged": 0, "refused": 0})
+    assert (job["status"], job["result"]) == ("succeeded", {"imported": 2_000, "merged": 0, "refused": 0})
     progress = job["progress"]
     assert (progress["done"], progress["total"]) == (started.size, started.size)
-    assert progress["message"] == "6,000 imported, 0 merged, 0 refused"
+    assert progress["message"] == "2,000 imported, 0 merged, 0 refused"
     scored = jobs(conn, "leads.qualify")
     assert len(scored) == scalar(conn, "SELECT count(*) FROM lead_import_chunks") == 2
-    assert sum(each["result"] for each in scored) == 6_000
+    assert sum(each["result"] for each in scored) == 2_000
     assert set(leads(conn, "status, score, rules_version")) == {("qualified", 70, rules.VERSION)}
 
 

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jobs.leads import uploads
 from jobs.leads.files import RECORD_MAX, Broken, Records, UnusableFile
 from jobs.leads.imports import ERRORS_KEPT, Books
 from jobs.leads.models import LeadImport
-from jobs.leads.uploads import CHUNK, FileTooLarge, Upload
+from jobs.leads.uploads import FileTooLarge, Upload
 from tests.domains.conftest import scalar
 from tests.domains.leads import csv_of, file_of, imported, leads, people, problems, start
 
@@ -41,7 +42,7 @@ async def test_windows_1252_is_the_fall_back_and_told(conn: Conn, all_of_unicode
 
 @pytest.mark.usefixtures("application")
 async def test_an_invalid_byte_behind_the_first_piece_is_found_before_the_import() -> None:
-    started, _ = await start(people(8000) + "Zoë,z@example.com,,\n".encode("latin-1"))
+    started, _ = await start(people(11_000) + "Zoë,z@example.com,,\n".encode("latin-1"))
     assert started.layout["encoding"] == "cp1252"
 
 
@@ -203,13 +204,14 @@ def test_where_a_file_is_cut_into_pieces_makes_no_difference(text: str, size: in
 
 
 @pytest.mark.usefixtures("application")
-async def test_a_file_of_several_pieces(conn: Conn) -> None:
-    content = people(12_000)
-    assert len(content) > 2 * CHUNK
+async def test_a_file_of_several_pieces(conn: Conn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "CHUNK", 65_536)
+    content = people(3_000)
+    assert len(content) > 2 * 65_536
     started, new = await start(content)
     assert (new, started.state) == (True, "running")
     assert scalar(conn, "SELECT sum(length(content)) FROM lead_import_chunks") == len(content) == started.size
     import_id, books = await imported(content)
-    assert (import_id, books) == (started.id, Books(12_000, 0, 0))
-    assert scalar(conn, "SELECT count(DISTINCT email) FROM leads WHERE company = 'Firm, Ltd.'") == 12_000
+    assert (import_id, books) == (started.id, Books(3_000, 0, 0))
+    assert scalar(conn, "SELECT count(DISTINCT email) FROM leads WHERE company = 'Firm, Ltd.'") == 3_000
     assert isinstance(started, LeadImport)
