@@ -3,19 +3,21 @@
 import asyncio
 import random
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 
 import workrow
 from jobs import database
 from jobs.bootstrap import create_app
+from jobs.cache import eviction
 from jobs.chats import lookup, service, writing
 from jobs.settings import get_settings
 from tests.domains.cached import Conn, crash, read, transaction
 from tests.domains.chatting import a_chat, a_user, place, post, put_draft, texts
-from tests.domains.conftest import jobs, scalar
-from workrow.testing import Clock, Harness, Ran
+from tests.domains.conftest import jobs, scalar, until
+from workrow.testing import Clock, Harness
 
 pytestmark = pytest.mark.usefixtures("application")
 Work = Callable[[], Awaitable[None]]
@@ -77,32 +79,42 @@ async def test_the_same_post_again_is_the_same_message(work: Work, conn: Conn) -
     assert (await post(await a_chat(user), user, "y", client_id)).new  # an id is one of its chat
 
 
-async def test_messages_of_a_chat_are_in_order_with_two_workers(application: workrow.App, conn: Conn) -> None:
-    user = await a_user()
-    chats = [await a_chat(user) for _ in range(4)]
-    posts = [(chat, n) for chat in chats for n in range(12)]
-    random.Random(7).shuffle(posts)
-    acknowledged = dict[int, list[int]]()
-
-    async def posting(chat: int, n: int) -> None:
-        message = (await post(chat, user, str(n))).message
-        acknowledged.setdefault(chat, []).append(message.id)
-
-    await asyncio.gather(*(posting(*each) for each in posts))
+@asynccontextmanager
+async def two_workers(application: workrow.App) -> AsyncIterator[None]:
+    """Workers of two apps, one job at a time each, for as long as the block runs."""
     other = create_app()
     async with other.open_async():
         workers = [
-            app.run_worker_async(wait=False, concurrency=4, install_signal_handlers=False, listen_notify=False)
+            asyncio.create_task(app.run_worker_async(concurrency=1, install_signal_handlers=False, queues=["chats"]))
             for app in (application, other)
         ]
-        await asyncio.gather(*workers)
+        try:
+            yield
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+
+async def test_messages_of_a_chat_are_in_order_with_two_workers(application: workrow.App, conn: Conn) -> None:
+    user = await a_user()
+    chats = [await a_chat(user) for _ in range(4)]
+    posts = [(chat, n) for chat in chats for n in range(15)]
+    random.Random(7).shuffle(posts)
+    await asyncio.gather(*(post(chat, user, str(n)) for chat, n in posts[:30]))
+    async with two_workers(application):
+        await asyncio.gather(*(post(chat, user, str(n)) for chat, n in posts[30:]))
+        await until(lambda: len(place(conn, "messages")) == 60)
+        await until(lambda: {job["status"] for job in jobs(conn, "chats.persist_messages")} == {"succeeded"})
     ran = jobs(conn, "chats.persist_messages")
+    assert len({job["worker_id"] for job in ran}) == 2
     # a job brings all up to its message: had one overtaken another, it would have moved two, and the other none
-    assert [job["result"] for job in ran] == [1] * 48
-    assert {job["worker_id"] for job in ran} != {None}
+    assert [job["result"] for job in ran] == [1] * 60
     for chat in chats:
-        saved = conn.execute("SELECT id, posted_at FROM messages WHERE chat_id = %s ORDER BY id", (chat,)).fetchall()
-        assert [id for id, _ in saved] == sorted(acknowledged[chat])
+        saved = conn.execute(
+            "SELECT posted_at, saved_at FROM messages WHERE chat_id = %s ORDER BY id", (chat,)
+        ).fetchall()
+        assert [at for at, _ in saved] == sorted(at for at, _ in saved)
         assert [at for _, at in saved] == sorted(at for _, at in saved)
 
 
@@ -152,6 +164,26 @@ async def test_the_cache_has_the_newest_and_the_tables_the_rest(monkeypatch: pyt
     assert [text[0] for text in await texts(chat, limit=9)] == ["y", "x", "d", "c", "b", "a"]
 
 
+async def test_reading_posting_and_evicting_at_the_same_time_leave_no_outdated_tail(
+    monkeypatch: pytest.MonkeyPatch, work: Work
+) -> None:
+    monkeypatch.setenv("WORKROW_CACHE_MAX_BYTES", "0")
+    get_settings.cache_clear()
+    chat = await a_chat(user := await a_user())
+
+    async def evict() -> None:
+        async with transaction() as session:
+            await eviction.evict_least_used(session)
+
+    async def see(text: str) -> None:
+        await post(chat, user, text)
+        assert text in await texts(chat)
+
+    several = [each for n in range(20) for each in (see(str(n)), texts(chat), evict())]
+    await asyncio.gather(*several, work())
+    assert sorted(await texts(chat), key=int) == [str(n) for n in range(20)]
+
+
 async def test_a_cache_that_may_hold_nothing_refuses_no_message(monkeypatch: pytest.MonkeyPatch, conn: Conn) -> None:
     monkeypatch.setenv("WORKROW_CACHE_MAX_VALUE_BYTES", "1")
     get_settings.cache_clear()
@@ -160,110 +192,6 @@ async def test_a_cache_that_may_hold_nothing_refuses_no_message(monkeypatch: pyt
     await put_draft(chat, user, 1)
     assert await texts(chat) == ["hello"]
     assert scalar(conn, "SELECT count(*) FROM cache_entries") == 0
-
-
-@pytest.mark.parametrize("saved", [False, True])
-async def test_a_deleted_message_is_not_seen_wherever_it_is(saved: bool, work: Work, conn: Conn) -> None:
-    chat = await a_chat(user := await a_user())
-    gone = (await post(chat, user, "gone")).message.id
-    await post(chat, user, "stays")
-    if saved:
-        await work()
-    async with transaction() as session:
-        await writing.delete_message(session, chat, gone)
-    for forget in (False, True):
-        if forget:
-            crash(conn)
-        assert await texts(chat) == ["stays"]
-    await work()
-    assert await texts(chat) == ["stays"]
-    assert place(conn, "messages", "text, deleted_at IS NOT NULL") == [("gone", True), ("stays", False)]
-    with pytest.raises(writing.UnknownMessage, match=f"there is no message {gone} in chat {chat}"):
-        async with transaction() as session:
-            await writing.delete_message(session, chat, gone)
-
-
-async def test_a_deleted_chat_is_not_there() -> None:
-    chat = await a_chat(user := await a_user())
-    await post(chat, user, "hello")
-    await put_draft(chat, user, 1)
-    async with transaction() as session:
-        await writing.delete_chat(session, chat)
-    for use in (texts(chat), texts(chat, limit=100), post(chat, user), put_draft(chat, user, 2)):
-        with pytest.raises(lookup.UnknownChat, match=f"there is no chat {chat}"):
-            await use
-    async with transaction() as session:
-        assert await lookup.recent_chats(session, user) == []
-
-
-async def night(clock: Clock) -> list[Ran]:
-    """What the purge of 4:00 did, which is in the next minute."""
-    return [each for each in await clock.run_for(minutes=1) if each.task == "chats.purge"]
-
-
-async def test_what_was_deleted_is_purged_after_thirty_days_in_batches(
-    workrow_jobs: Harness, workrow_clock: Clock, monkeypatch: pytest.MonkeyPatch, conn: Conn
-) -> None:
-    monkeypatch.setattr(service, "BATCH", 2)
-    with workrow_clock.at("2027-05-01 12:00", "Europe/Berlin") as clock:
-        user = await a_user()
-        stays, goes = await a_chat(user), await a_chat(user)
-        first = (await post(stays, user, "gone")).message.id
-        await post(stays, user, "stays")
-        for n in range(5):
-            await post(goes, user, str(n))
-        await put_draft(goes, user, 1)
-        await clock.run_for(seconds=10)
-        async with transaction() as session:
-            await writing.delete_message(session, stays, first)
-            await writing.delete_chat(session, goes)
-        clock.jump(days=29, hours=15, minutes=59)
-        assert [each.result for each in await night(clock)] == [{"messages": 0, "chats": 0}]
-        clock.jump(hours=23, minutes=59)
-        conn.execute(
-            """INSERT INTO unsaved_messages (chat_id, client_id, sender_id, text, posted_at)
-               SELECT id, gen_random_uuid(), user_id, 'late', now() FROM chats"""
-        )
-        assert [each.result for each in await night(clock)] == [{"messages": 6, "chats": 1}]
-    assert place(conn, "messages") == ["stays"]
-    assert (place(conn, "unsaved_messages"), place(conn, "drafts")) == (["late"], [])  # of the chat that stays
-    assert conn.execute("SELECT id FROM chats").fetchall() == [(stays,)]
-    async with transaction() as session:  # what comes for it now has nothing to do
-        assert await service.persist_messages(session, goes, 10**6) == 0
-        assert await service.persist_draft(session, goes, user) is None
-
-
-async def test_recent_chats_are_cached_and_follow_each_change(work: Work, conn: Conn) -> None:
-    user = await a_user()
-    one, two = await a_chat(user), await a_chat(user)
-
-    async def recent() -> list[int]:
-        async with transaction() as session:
-            return [chat.id for chat in await lookup.recent_chats(session, user)]
-
-    assert await recent() == [two, one]
-    conn.execute("UPDATE chats SET title = 'behind the back of the service'")
-    async with transaction() as session:
-        assert {chat.title for chat in await lookup.recent_chats(session, user)} == {"A chat"}
-    await post(one, user)
-    await work()
-    assert await recent() == [one, two]
-    three = await a_chat(user)
-    assert await recent() == [one, three, two]
-    async with transaction() as session:
-        await writing.delete_chat(session, one)
-    assert await recent() == [three, two]
-
-
-async def test_warming_brings_the_recent_chats_of_who_wrote(workrow_jobs: Harness, conn: Conn) -> None:
-    user = await a_user()
-    await post(await a_chat(user), user)
-    await a_chat(await a_user("grace"))
-    await workrow_jobs.drain()
-    crash(conn)
-    async with transaction() as session:
-        assert await lookup.warm_recent(session) == 1
-    assert (await read(lookup.recent_key(user)))["chats"][0]["title"] == "A chat"
 
 
 async def test_an_impossible_text_is_refused(conn: Conn) -> None:

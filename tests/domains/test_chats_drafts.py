@@ -81,6 +81,18 @@ async def test_a_hundred_drafts_out_of_order_end_with_the_highest(
     assert place(conn, "drafts", "version, text") == [(100, "v100")]
 
 
+async def test_the_table_takes_no_older_version_whoever_left_it(conn: Conn) -> None:
+    chat = await a_chat(user := await a_user())
+    await put_draft(chat, user, 7)
+    assert await persist(chat, user) == 7
+    conn.execute(
+        """INSERT INTO unsaved_drafts (chat_id, user_id, version, text, typed_at)
+           SELECT chat_id, user_id, 6, 'old', typed_at FROM drafts"""
+    )
+    assert await persist(chat, user) is None
+    assert (place(conn, "drafts"), place(conn, "unsaved_drafts")) == (["v7"], [])
+
+
 async def test_persisting_beside_typing_loses_no_version(conn: Conn) -> None:
     chat = await a_chat(user := await a_user())
 
@@ -103,7 +115,7 @@ STEPS = st.lists(st.one_of(st.integers(0, 6), st.sampled_from(["persist", "crash
 @given(steps=STEPS)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_last_writer_wins_whatever_happens(conn: Conn, steps: list[int | str]) -> None:
-    user = scalar_user(conn)
+    user = the_typist(conn)
     chat = await a_chat(user)
     highest: int | None = None
     for step in steps:
@@ -137,7 +149,7 @@ async def expect(chat: int, user: int, version: int | None) -> None:
         assert await draft(chat, user) == DraftValue(version=version, text=f"v{version}")
 
 
-def scalar_user(conn: Conn) -> int:
+def the_typist(conn: Conn) -> int:
     """The one user of all examples."""
     row = conn.execute(
         """INSERT INTO users (email, name) VALUES ('typist@example.com', 'Typist')
