@@ -1,8 +1,12 @@
 """Where webhooks may go. Nothing here leaves the machine."""
 
 import asyncio
+import shutil
 import socket
+import ssl
+import subprocess
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,7 +17,7 @@ from jobs.webhooks import guard
 from jobs.webhooks.guard import RefusedURL
 from jobs.webhooks.sending import Message, Sender
 from jobs.webhooks.signing import new_secret
-from tests.domains.receiver import Receiver
+from tests.domains.receiver import Receiver, receiving
 from workrow.errors import ConfigurationError
 
 pytestmark = pytest.mark.usefixtures("fresh_settings")
@@ -165,6 +169,57 @@ async def test_the_next_address_is_tried_when_the_first_does_not_answer(
     async with Sender() as sender:
         answer = await sender.send(to(f"http://hook.test:{receiver.port}/"))
     assert answer.status == 200
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for hook.test that nobody else signed, with its key."""
+    if not (openssl := shutil.which("openssl")):
+        pytest.skip("needs openssl, to make a certificate")
+    path = tmp_path / "hook.test.pem"
+    words = [
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=hook.test",
+    ]
+    names = ("-addext", "subjectAltName=DNS:hook.test")
+    subprocess.run([openssl, *words, *names, "-keyout", path, "-out", f"{path}.cert"], check=True, capture_output=True)
+    path.write_text(path.read_text() + Path(f"{path}.cert").read_text())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "error"),
+    [("hook.test", 200, None), ("other.test", None, "Hostname mismatch, certificate is not valid for 'other.test'")],
+)
+async def test_the_certificate_is_that_of_the_name_though_the_address_is_called(
+    receiver: Receiver,  # for its settings
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    status: int | None,
+    error: str | None,
+) -> None:
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(certificate)
+    names(monkeypatch, **{name: [["127.0.0.1"]], "127_0_0_1": [["127.0.0.1"]]})
+    async with receiving(server) as secure, Sender() as sender:
+        untrusted = await sender.send(to(f"https://{name}:{secure.port}/"))
+        names(monkeypatch, **{name: [["127.0.0.1"]], "127_0_0_1": [["127.0.0.1"]]})
+        sender._transport = httpx.AsyncHTTPTransport(verify=ssl.create_default_context(cafile=certificate))
+        answer = await sender.send(to(f"https://{name}:{secure.port}/"))
+    assert "self-signed certificate" in str(untrusted.error)
+    assert answer.status == status
+    assert error is None or error in str(answer.error)
+    assert [request.headers["host"] for request in secure.received] == [f"{name}:{secure.port}"] * (status == 200)
 
 
 async def test_no_proxy_of_the_environment_is_asked(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
