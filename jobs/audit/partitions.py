@@ -104,8 +104,7 @@ async def prune(session: AsyncSession, days: int) -> int:
     total = 0
     async with session.begin():
         old = (await session.scalars(OLD, {"days": days})).all()
-        if await session.scalar(DEFAULT_IS_OLD, {"days": days}):
-            total += await _remove(session, DEFAULT, f"TRUNCATE audit.{DEFAULT}", days)
+        total += await _remove(session, DEFAULT, f"TRUNCATE audit.{DEFAULT}", days)
     for name in old:
         async with session.begin():
             total += await _remove(session, name, f"DROP TABLE audit.{name}", days)

@@ -135,6 +135,8 @@ def _body(type: str, data: Mapping[str, Any]) -> str:
     try:
         body = json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         size = len(body.encode())
+    except RecursionError:
+        raise BadEvent(f"{type}: data is nested too deeply: send an id by which it is found") from None
     except (TypeError, ValueError) as error:  # ValueError: NaN, a circle, half a character
         raise BadEvent(f"{type}: data={data!r:.200} is no JSON: {error}") from None
     if size > MAX_BODY:

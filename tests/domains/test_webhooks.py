@@ -64,11 +64,15 @@ async def test_an_event_that_nobody_hears_of_leaves_nothing(receiver: Receiver, 
     assert scalar(conn, "SELECT count(*) FROM webhook_events") == 0
 
 
+DEEP: dict[str, Any] = {}
+for _ in range(100_000):
+    DEEP = {"x": DEEP}
 UNSENDABLE: list[tuple[str, dict[str, Any], str]] = [
     ("User.Registered", {}, "event type 'User.Registered': write lower-case words"),
     ("", {}, "event type ''"),
     ("*", {}, r"event type '\*'"),
     ("a." * 100 + "a", {}, "event type"),
+    ("a", DEEP, "nested too deeply"),
     ("a", {"x": object()}, "a: data=.* is no JSON"),
     ("a", {"x": float("inf")}, "is no JSON"),
     ("a", {"x": "\ud800"}, "is no JSON"),
