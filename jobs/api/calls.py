@@ -27,7 +27,11 @@ REFUSALS: dict[type[Exception], int] = {
     events.NoSecret: 503,
 }
 CallId = Annotated[int, Path(ge=1, le=2**63 - 1)]
-Phone = Annotated[str, AfterValidator(orders.check_phone), Field(examples=["+4930123456"])]
+Phone = Annotated[
+    str,
+    AfterValidator(orders.check_phone),
+    Field(examples=["+4930123456"], json_schema_extra={"pattern": f"^{orders.E164.pattern}$"}),
+]
 LeadId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 

@@ -98,7 +98,8 @@ async def move(session: AsyncSession, call_id: int, to: State, *, cause: str, **
             .execution_options(synchronize_session=False)
         )
         if changed is not None:  # else somebody was faster: judge anew; states only go forward, so this ends
-            change = {"call_id": call_id, "version": changed, "from_state": state, "to_state": to, "cause": cause[:500]}
+            told = cause.replace("\x00", "\ufffd")[:500]  # it may be in the provider's words
+            change = {"call_id": call_id, "version": changed, "from_state": state, "to_state": to, "cause": told}
             await session.execute(insert(CallChange).values(change))
             return Move(call_id, to, applied=True)
 

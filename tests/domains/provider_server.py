@@ -17,7 +17,7 @@ class ProviderServer:
     """Keeps to its word: for one key it calls once. Everything else may go wrong.
 
     Attributes:
-        mishaps: what becomes of the next orders: "slow" (for ever), "hold" (until ``release``),
+        mishaps: what becomes of the next orders: "slow" (for ever), "hold", "hold 429" (until ``release``),
             "429", "429 date", "500", "422", "403", "garbage",
             "drop" (it has heard nothing), "lost" (it calls, and its answer is lost).
         calls: what it knows, by key.
@@ -97,12 +97,15 @@ class ProviderServer:
         if mishap == "slow":
             await self.closing.wait()
             return None
-        if mishap == "hold":
+        if mishap.startswith("hold"):
             await self.release.wait()
+            mishap = mishap.removeprefix("hold").strip()
         if mishap.startswith("429"):
             return response(429, {}, {"Retry-After": self.retry_after})
         if mishap in ("500", "422", "403"):
             return response(int(mishap), {"error": "no such line"})
+        if mishap == "422 NUL":
+            return b"HTTP/1.1 422 Said\r\nContent-Length: 5\r\n\r\nno\x00no"
         if mishap == "garbage":
             return b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>"
         if mishap == "drop":

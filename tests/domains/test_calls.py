@@ -146,6 +146,13 @@ async def test_after_a_bad_answer_the_call_is_asked_for_again_and_made_once(
             assert provider.dialled == {}
 
 
+async def test_whatever_the_provider_says_can_be_written_down(workrow_jobs: Harness, provider: ProviderServer) -> None:
+    provider.mishaps.append("422 NUL")
+    call_id = await order()
+    await workrow_jobs.drain()
+    assert (await causes(call_id))[-1] == ("failed", "refused by the provider: 422: no\ufffdno")
+
+
 async def test_a_slow_provider_is_not_waited_for(
     workrow_jobs: Harness, provider: ProviderServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

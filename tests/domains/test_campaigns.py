@@ -207,6 +207,27 @@ async def test_a_paused_campaign_calls_nobody_until_it_is_resumed(
     assert provider.dialled.total() == 4
 
 
+async def test_a_pause_holds_what_comes_back_from_the_provider_too(
+    client: httpx.AsyncClient, workrow_jobs: Harness, provider: ProviderServer, conn: psycopg.Connection[Any]
+) -> None:
+    ending(provider)
+    provider.mishaps.append("hold 429")
+    provider.retry_after = "1"
+    campaign = await create(client, 1)
+    await ask(client, campaign, "start")
+    working = asyncio.create_task(workrow_jobs.drain())
+    await provider.arrived.wait()
+    assert (await ask(client, campaign, "pause"))["state"] == "paused"
+    provider.release.set()
+    await working
+    await until(lambda: scalar(conn, "SELECT count(*) FROM workrow.limits WHERE held_until > clock_timestamp()") == 0)
+    await workrow_jobs.drain()
+    assert provider.dialled.total() == 0
+    await ask(client, campaign, "resume")
+    await workrow_jobs.drain()
+    assert (await ask(client, campaign, "report"))["completed"] == 1
+
+
 async def test_a_cancelled_campaign_lets_running_calls_end_and_calls_nobody_else(
     client: httpx.AsyncClient, workrow_jobs_at_once: Harness, workrow_clock: Clock, provider: ProviderServer
 ) -> None:

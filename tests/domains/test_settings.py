@@ -269,3 +269,21 @@ def test_the_settings_reach_the_database(database_url: str, monkeypatch: pytest.
         (name,) = connection.exec_driver_sql("SELECT current_database()").one()
     with psycopg.connect(database_url) as direct:
         assert direct.info.dbname == name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fix"),
+    [
+        ("WORKROW_CALL_HOURS", "9 to 5", "an example: mon-fri 09:00-18:00"),
+        ("WORKROW_PROVIDER_SECRET", "whsec_short", "copy it from the provider"),
+        ("WORKROW_PROVIDER_URL", "provider.example", "an example: http://127.0.0.1:8040/"),
+        ("WORKROW_RECORDINGS_KEEP_DAYS", "0", "an example: 90"),
+    ],
+)
+def test_a_wrong_setting_of_calls_says_what_would_be_right(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, fix: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert problem().startswith(f"{name}=")
+    assert problem().endswith(fix)
+    assert (value in problem()) == (name != "WORKROW_PROVIDER_SECRET")
