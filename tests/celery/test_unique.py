@@ -99,6 +99,26 @@ def test_the_newest_arguments_under_the_first_id(app: Celery, conn: psycopg.Conn
     assert conn.execute("SELECT args ->> 'root_id' FROM procrastinate_jobs").fetchone() == (first.id,)
 
 
+def test_a_call_that_will_not_run_keeps_nobody_away(app: Celery, conn: psycopg.Connection[Any]) -> None:
+    late = sync.apply_async((1,), expires=-1)
+    app.control.revoke("unwanted")
+    unwanted = sync.apply_async((2,), task_id="unwanted")
+    fresh = [sync.delay(1), sync.delay(2)]
+    assert [each.existing for each in fresh] == [False, False]
+    assert (late.state, unwanted.state) == ("REVOKED", "REVOKED")
+    assert [task_id for task_id, _ in jobs(conn)] == [each.id for each in fresh]
+
+
+def test_a_later_time_for_the_call_that_waits(app: Celery, conn: psycopg.Connection[Any]) -> None:
+    limited: Any = unique_app.limited
+    rule = Unique(by=("x",), on_conflict="reschedule")
+    for task in (plain, limited):
+        first = task.apply_async((1,), unique=rule)
+        assert task.apply_async((1,), countdown=3600, unique=rule).id == first.id
+    waits = "SELECT coalesce(due_at, scheduled_at) > now() + interval '1 hour' - interval '1 minute' FROM procrastinate_jobs"
+    assert conn.execute(waits).fetchall() == [(True,), (True,)]
+
+
 def test_a_conflict_that_raises(app: Celery, conn: psycopg.Connection[Any]) -> None:
     first = plain.apply_async((1,), unique=("x",))
     with pytest.raises(AlreadyEnqueued, match=f"call {first.id} is there already; nothing was sent"):

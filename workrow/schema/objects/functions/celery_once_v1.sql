@@ -15,7 +15,7 @@ BEGIN
     IF EXISTS (SELECT FROM workrow.celery_revoked AS revoked WHERE revoked.task_id = call ->> 'id') THEN
         call := call || '{"revoked": true}';
     END IF;
-    -- again only where what was found is gone, history and all
+    -- again where what was found will not run, or is gone, history and all
     FOR _ IN 1..100 LOOP
         SELECT once.verdict, once.job_id INTO verdict, found_id
         FROM workrow.enqueue_once_v1(
@@ -25,6 +25,15 @@ BEGIN
         IF verdict NOT IN ('found', 'conflict') THEN
             task_id := call ->> 'id';
             RETURN;
+        END IF;
+        IF EXISTS (
+            SELECT FROM procrastinate_jobs
+            WHERE
+                id = found_id
+                AND (jsonb_exists(args, 'revoked') OR CAST(args ->> 'expires' AS timestamptz) <= clock_timestamp())
+        ) AND workrow.end_job_v1(found_id, ARRAY['todo']::procrastinate_job_status[], 'cancelled') IS NOT NULL THEN
+            verdict := 'busy';
+            CONTINUE;
         END IF;
         IF replaces THEN
             SELECT args INTO known FROM procrastinate_jobs WHERE id = found_id AND status = 'todo' FOR UPDATE;
