@@ -45,7 +45,8 @@ async def allowed(request: Request, credentials: Credentials) -> None:
         raise _unknown("this needs a key: Authorization: Bearer wrk_…")
     try:
         async with database.session() as session, session.begin():
-            await access.check(session, credentials.credentials, scope_of(route, request.method))
+            key = await access.check(session, credentials.credentials, scope_of(route, request.method))
+            request.state.actor = f"key:{key.name}"
     except access.BadKey as error:
         raise _unknown(str(error)) from None
     except access.NotAllowed as error:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,6 +26,13 @@ class Problem(BaseModel):
 # told of a user whom a failing commit had taken back
 Transaction = Annotated[AsyncSession, Depends(transaction, scope="function")]
 
+
+def actor(request: Request) -> str:
+    """Who calls, for the log of events: ``key:crm``; ``api`` where no key is needed."""
+    return getattr(request.state, "actor", "api")
+
+
+Actor = Annotated[str, Depends(actor)]
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 

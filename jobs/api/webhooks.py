@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from jobs.api.requests import Problem, Transaction
+from jobs.api.requests import Actor, Problem, Transaction
 from jobs.webhooks import guard, publishing, reading, subscriptions
 from jobs.webhooks.models import WebhookSubscription
 
@@ -173,9 +173,9 @@ class ReplayJob(BaseModel):
 
 
 @routes.post("/subscriptions", status_code=201)
-async def create(form: NewSubscription, session: Transaction) -> SubscriptionWithSecret:
+async def create(form: NewSubscription, session: Transaction, actor: Actor) -> SubscriptionWithSecret:
     """Subscribe a URL to events. The secret is shown here and never again."""
-    row = await subscriptions.create(session, **form.model_dump())
+    row = await subscriptions.create(session, **form.model_dump(), actor=actor)
     await publishing.apply_concurrency(session, row.id)
     return SubscriptionWithSecret.of(row, secret=row.secret)
 
@@ -195,34 +195,34 @@ async def show(id: Id, session: Transaction) -> SubscriptionView:
 
 
 @routes.patch("/subscriptions/{id}", responses=MISSING)
-async def change(id: Id, form: SubscriptionChange, session: Transaction) -> SubscriptionView:
+async def change(id: Id, form: SubscriptionChange, session: Transaction, actor: Actor) -> SubscriptionView:
     """Change what is given. ``{"active": true}`` enables it again; then replay what was skipped meanwhile."""
-    row = await subscriptions.change(session, id, **form.model_dump())
+    row = await subscriptions.change(session, id, **form.model_dump(), actor=actor)
     if form.max_running is not None:
         await publishing.apply_concurrency(session, id)
     return SubscriptionView.of(row)
 
 
 @routes.delete("/subscriptions/{id}", status_code=204, responses=MISSING)
-async def remove(id: Id, session: Transaction) -> Response:
+async def remove(id: Id, session: Transaction, actor: Actor) -> Response:
     """Delete a subscription and all that was written of its deliveries."""
-    await subscriptions.remove(session, id)
+    await subscriptions.remove(session, id, actor=actor)
     await publishing.apply_concurrency(session, id)
     return Response(status_code=204)
 
 
 @routes.post("/subscriptions/{id}/secret", responses=MISSING)
-async def rotate(id: Id, session: Transaction, form: Rotation | None = None) -> SubscriptionWithSecret:
+async def rotate(id: Id, session: Transaction, actor: Actor, form: Rotation | None = None) -> SubscriptionWithSecret:
     """Replace the secret. For a while both sign, so that the receiver can change at leisure."""
     overlap = timedelta(hours=(form or Rotation()).overlap_hours)
-    row = await subscriptions.rotate(session, id, overlap=overlap)
+    row = await subscriptions.rotate(session, id, overlap=overlap, actor=actor)
     return SubscriptionWithSecret.of(row, secret=row.secret)
 
 
 @routes.post("/subscriptions/{id}/replay", status_code=202, responses=BUSY)
-async def replay_failed(id: Id, form: ReplayForm, session: Transaction) -> ReplayJob:
+async def replay_failed(id: Id, form: ReplayForm, session: Transaction, actor: Actor) -> ReplayJob:
     """Send everything again that failed, or was skipped, of what was published since then."""
-    return ReplayJob(job=(await publishing.replay_failed(session, id, form.since)).id)
+    return ReplayJob(job=(await publishing.replay_failed(session, id, form.since, actor=actor)).id)
 
 
 @routes.post("/events", status_code=202)
@@ -255,7 +255,7 @@ async def delivery(id: Id, session: Transaction) -> DeliveryWithAttempts:
 
 
 @routes.post("/deliveries/{id}/replay", status_code=202, responses=BUSY)
-async def replay(id: Id, session: Transaction) -> DeliveryView:
+async def replay(id: Id, session: Transaction, actor: Actor) -> DeliveryView:
     """Send it again, with the same ``webhook-id``: a receiver that has it may drop it."""
-    await publishing.replay(session, id)
+    await publishing.replay(session, id, actor=actor)
     return DeliveryView(**await reading.delivery(session, id))

@@ -11,7 +11,6 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import workrow
-from jobs.audit import service as audit
 from jobs.webhooks import subscriptions, tasks
 from jobs.webhooks.models import PENDING, WebhookDelivery, WebhookEvent, WebhookSubscription
 from workrow import clock
@@ -76,7 +75,7 @@ async def publish(session: AsyncSession, type: str, data: Mapping[str, Any]) -> 
     return Published(event.id, len(listeners))
 
 
-async def replay(session: AsyncSession, delivery_id: int) -> WebhookDelivery:
+async def replay(session: AsyncSession, delivery_id: int, *, actor: str) -> WebhookDelivery:
     """Send it again, with the same id and body, and all attempts of a new job.
 
     Raises:
@@ -94,12 +93,14 @@ async def replay(session: AsyncSession, delivery_id: int) -> WebhookDelivery:
     again = update(WebhookDelivery).where(WebhookDelivery.id == delivery_id)
     await session.execute(again.values(status=PENDING, ended_at=None))
     await tasks.enqueue(session, [(delivery_id, subscription.id)], ordered=subscription.ordered)
-    await _record(session, "replayed", subscription.id, delivery=delivery_id)
+    await subscriptions.record(session, actor, "replayed", subscription.id, delivery=delivery_id)
     await session.refresh(delivery)
     return delivery
 
 
-async def replay_failed(session: AsyncSession, subscription_id: int, since: datetime) -> workrow.Job[int]:
+async def replay_failed(
+    session: AsyncSession, subscription_id: int, since: datetime, *, actor: str
+) -> workrow.Job[int]:
     """Enqueue the job that sends everything again that failed or was skipped since then.
 
     Raises:
@@ -109,7 +110,7 @@ async def replay_failed(session: AsyncSession, subscription_id: int, since: date
     subscription = await subscriptions.get(session, subscription_id)
     if subscription.disabled_at is not None:
         raise NotReplayable(f"subscription {subscription_id} is disabled ({subscription.disabled_reason}): enable it")
-    await _record(session, "replayed", subscription_id, since=since.isoformat())
+    await subscriptions.record(session, actor, "replayed", subscription_id, since=since.isoformat())
     return await tasks.replay_failed.enqueue(session, subscription_id=subscription_id, since=since)
 
 
@@ -142,8 +143,3 @@ def _body(type: str, data: Mapping[str, Any]) -> str:
     if size > MAX_BODY:
         raise BadEvent(f"{type}: a message of {size} bytes, {MAX_BODY} at most: send an id by which the rest is found")
     return body
-
-
-async def _record(session: AsyncSession, what: str, id: int, **details: object) -> None:
-    subject = f"webhook_subscription:{id}"
-    await audit.record(session, actor="webhooks", action=f"webhooks.{what}", subject=subject, details=details)

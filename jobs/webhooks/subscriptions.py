@@ -55,7 +55,14 @@ def checked_types(names: Sequence[str]) -> list[str]:
 
 
 async def create(
-    session: AsyncSession, *, url: str, events: Sequence[str], description: str, ordered: bool, max_running: int
+    session: AsyncSession,
+    *,
+    url: str,
+    events: Sequence[str],
+    description: str,
+    ordered: bool,
+    max_running: int,
+    actor: str,
 ) -> WebhookSubscription:
     """Add a subscription, active and with a secret of its own.
 
@@ -66,6 +73,7 @@ async def create(
         description: whose it is, for those who read the list.
         ordered: whether it hears of one event after the other, in the order in which they were published.
         max_running: requests at the same time; with ``ordered`` there is one whatever this says.
+        actor: who does it, for the log of events.
 
     Raises:
         RefusedURL: no webhook goes there.
@@ -82,7 +90,7 @@ async def create(
     session.add(row)
     await session.flush()
     await session.refresh(row)
-    await _record(session, "created", row.id, url=row.url)
+    await record(session, actor, "created", row.id, url=row.url)
     return row
 
 
@@ -115,6 +123,7 @@ async def change(
     ordered: bool | None = None,
     max_running: int | None = None,
     active: bool | None = None,
+    actor: str,
 ) -> WebhookSubscription:
     """Change what is given. ``active=True`` enables it again, and forgets that it was failing.
 
@@ -140,12 +149,12 @@ async def change(
     elif active is False and row.disabled_at is None:
         row.disabled_at, row.disabled_reason = await session.scalar(select(func.now())), "switched off"
     given = [name for name, value in {**changes, "active": active}.items() if value is not None]
-    await _record(session, "changed", id, changed=given, url=row.url)
+    await record(session, actor, "changed", id, changed=given, url=row.url)
     await session.flush()
     return row
 
 
-async def remove(session: AsyncSession, id: int) -> None:
+async def remove(session: AsyncSession, id: int, *, actor: str) -> None:
     """Delete it with its deliveries; jobs that wait find nothing to do.
 
     Raises:
@@ -153,10 +162,10 @@ async def remove(session: AsyncSession, id: int) -> None:
     """
     await get(session, id)
     await session.execute(delete(WebhookSubscription).where(WebhookSubscription.id == id))
-    await _record(session, "deleted", id)
+    await record(session, actor, "deleted", id)
 
 
-async def rotate(session: AsyncSession, id: int, *, overlap: timedelta = OVERLAP) -> WebhookSubscription:
+async def rotate(session: AsyncSession, id: int, *, overlap: timedelta = OVERLAP, actor: str) -> WebhookSubscription:
     """Give it a new secret; the old one signs as well for ``overlap``, so that the receiver can change at leisure.
 
     Raises:
@@ -165,7 +174,7 @@ async def rotate(session: AsyncSession, id: int, *, overlap: timedelta = OVERLAP
     row = await get(session, id, to_change=True)
     row.previous_secret, row.secret = row.secret, signing.new_secret()
     row.previous_secret_until = await session.scalar(select(func.now() + overlap))
-    await _record(session, "secret_rotated", id, overlap_seconds=overlap.total_seconds())
+    await record(session, actor, "secret_rotated", id, overlap_seconds=overlap.total_seconds())
     await session.flush()
     return row
 
@@ -174,7 +183,7 @@ async def disable(session: AsyncSession, row: WebhookSubscription, reason: str) 
     """Stop telling it, until somebody enables it again."""
     row.disabled_at, row.disabled_reason = await session.scalar(select(func.now())), reason
     await session.flush()
-    await _record(session, "disabled", row.id, reason=reason)
+    await record(session, "task:webhooks.deliver", "disabled", row.id, reason=reason)
 
 
 async def apply_concurrency(session: AsyncSession, id: int) -> None:
@@ -188,6 +197,7 @@ async def apply_concurrency(session: AsyncSession, id: int) -> None:
         await session.execute(statement, {**key, "wanted": wanted})
 
 
-async def _record(session: AsyncSession, what: str, id: int, **details: object) -> None:
+async def record(session: AsyncSession, actor: str, what: str, id: int, **details: object) -> None:
+    """Write down who did what to the subscription, in the log of events."""
     subject = f"webhook_subscription:{id}"
-    await audit.record(session, actor="webhooks", action=f"webhooks.{what}", subject=subject, details=details)
+    await audit.record(session, actor=actor, action=f"webhooks.{what}", subject=subject, details=details)

@@ -15,6 +15,9 @@ import httpx
 import psycopg
 import pytest
 
+from jobs import database
+from jobs.access import service as access
+from jobs.settings import get_settings
 from tests.domains.conftest import jobs, scalar, until
 from tests.domains.receiver import Receiver, answer
 from workrow.testing import Harness
@@ -57,6 +60,22 @@ async def test_a_secret_is_shown_when_it_is_made_and_never_again(
     log = conn.execute("SELECT action, details::text FROM audit_events ORDER BY id").fetchall()
     assert [action for action, _ in log] == ["webhooks.created", "webhooks.secret_rotated"]
     assert not [details for _, details in log if "whsec_" in details]
+
+
+async def test_the_log_of_events_says_whose_key_it_was(
+    client: httpx.AsyncClient, receiver: Receiver, conn: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = (await subscribe(client, receiver))["id"]
+    monkeypatch.delenv("WORKROW_API_KEYS")
+    get_settings.cache_clear()
+    async with database.session() as session, session.begin():
+        key = await access.create(session, "crm", ["webhooks:write"])
+    bearer = {"Authorization": f"Bearer {key}"}
+    off = await client.patch(f"/webhooks/subscriptions/{id}", json={"active": False}, headers=bearer)
+    assert off.status_code == 200
+    log = conn.execute("SELECT actor, action FROM audit_events ORDER BY id").fetchall()
+    assert log == [("api", "webhooks.created"), ("key:crm", "webhooks.changed")]
+    assert (await client.delete(f"/webhooks/subscriptions/{id}")).status_code == 401
 
 
 async def test_subscriptions_are_listed_page_by_page(client: httpx.AsyncClient, receiver: Receiver) -> None:

@@ -59,7 +59,7 @@ async def test_an_event_that_nobody_hears_of_leaves_nothing(receiver: Receiver, 
     off = await subscribe(receiver.url, "*")
     await subscribe(receiver.url, "order.paid")
     async with database.session() as session, session.begin():
-        await subscriptions.change(session, off.id, active=False)
+        await subscriptions.change(session, off.id, active=False, actor="test")
     assert (await tell()).deliveries == 0
     assert scalar(conn, "SELECT count(*) FROM webhook_events") == 0
 
@@ -208,10 +208,10 @@ async def test_one_delivery_is_replayed_with_the_same_id(receiver: Receiver, wor
     (delivery,) = await deliveries()
     async with database.session() as session, session.begin():
         with pytest.raises(NotReplayable, match=f"on its way: see /jobs/{delivery.job_id}"):
-            await publishing.replay(session, delivery.id)
+            await publishing.replay(session, delivery.id, actor="test")
     await workrow_jobs.drain()
     async with database.session() as session, session.begin():
-        again = await publishing.replay(session, delivery.id)
+        again = await publishing.replay(session, delivery.id, actor="test")
         assert (again.status, again.ended_at) == ("pending", None)
         assert again.job_id != delivery.job_id
     await workrow_jobs.drain()
@@ -227,6 +227,6 @@ async def test_a_delivery_whose_job_was_cancelled_can_be_replayed(receiver: Rece
     assert delivery.job_id is not None
     await workrow_jobs.app.job(delivery.job_id).cancel()
     async with database.session() as session, session.begin():
-        await publishing.replay(session, delivery.id)
+        await publishing.replay(session, delivery.id, actor="test")
     await workrow_jobs.drain()
     assert told(receiver) == [1]

@@ -86,10 +86,10 @@ async def test_an_enabled_subscription_starts_anew_and_what_was_missed_is_replay
         assert await statuses() == ["delivered", "failed", "skipped"]
         async with database.session() as session, session.begin():
             with pytest.raises(NotReplayable, match="is disabled .*410 Gone.*: enable it"):
-                await publishing.replay_failed(session, row.id, since)
-            on = await subscriptions.change(session, row.id, active=True)
+                await publishing.replay_failed(session, row.id, since, actor="test")
+            on = await subscriptions.change(session, row.id, active=True, actor="test")
             assert (on.disabled_at, on.disabled_reason, on.failures, on.failing_since) == (None, None, 0, None)
-            job = await publishing.replay_failed(session, row.id, since)
+            job = await publishing.replay_failed(session, row.id, since, actor="test")
         await workrow_jobs.drain()
     assert await job.result(timeout=0) == 2
     assert told(receiver) == [0, 1, 1, 2]
@@ -103,7 +103,7 @@ async def test_both_secrets_sign_while_one_is_replaced(
     old = row.secret
     with workrow_clock.at("2027-05-01 12:00") as clock:
         async with database.session() as session, session.begin():
-            new = (await subscriptions.rotate(session, row.id)).secret
+            new = (await subscriptions.rotate(session, row.id, actor="test")).secret
         for hours in (0, 23, 2):
             clock.jump(hours=hours)
             await tell()
@@ -176,14 +176,14 @@ async def test_the_limit_of_a_subscription_that_is_gone_goes(
         assert conn.execute(rules).fetchall() == expected
         async with database.session() as session, session.begin():
             if expected:
-                await subscriptions.remove(session, row.id)
+                await subscriptions.remove(session, row.id, actor="test")
 
 
 async def test_the_delivery_of_a_deleted_subscription_ends_in_peace(receiver: Receiver, workrow_jobs: Harness) -> None:
     row = await subscribe(receiver.url)
     await tell()
     async with database.session() as session, session.begin():
-        await subscriptions.remove(session, row.id)
+        await subscriptions.remove(session, row.id, actor="test")
         with pytest.raises(UnknownSubscription, match=f"no webhook subscription {row.id}"):
             await subscriptions.get(session, row.id)
     (ran,) = await workrow_jobs.drain()
@@ -193,7 +193,7 @@ async def test_the_delivery_of_a_deleted_subscription_ends_in_peace(receiver: Re
 async def test_a_subscription_that_is_deleted_while_somebody_publishes_is_no_error_there(receiver: Receiver) -> None:
     row = await subscribe(receiver.url)
     async with database.session() as session, session.begin():
-        await subscriptions.remove(session, row.id)
+        await subscriptions.remove(session, row.id, actor="test")
         publishing = asyncio.create_task(tell())
         done, _ = await asyncio.wait([publishing], timeout=0.3)
         assert not done

@@ -15,7 +15,13 @@ from workrow.testing import Clock, Harness, Ran
 async def subscribe(url: str, *events: str, ordered: bool = False, max_running: int = 5) -> WebhookSubscription:
     async with database.session() as session, session.begin():
         return await subscriptions.create(
-            session, url=url, events=events or ["*"], description="", ordered=ordered, max_running=max_running
+            session,
+            url=url,
+            events=events or ["*"],
+            description="",
+            ordered=ordered,
+            max_running=max_running,
+            actor="test",
         )
 
 
