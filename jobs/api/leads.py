@@ -1,5 +1,6 @@
 """Leads: files are uploaded and watched, leads are found, changed, tagged and scored anew."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -29,6 +30,14 @@ After = Annotated[int, Query(ge=0, le=2**63 - 1, description="the id that the an
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Status = Literal["new", "qualified", "unqualified", "contacted", "won", "lost"]
 MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
+
+
+def cleaned(read: Callable[[str], str]) -> AfterValidator:
+    """Read what is given; nothing in it is null."""
+    return AfterValidator(lambda text: (text and read(text)) or None)
+
+
+Text = Annotated[str | None, cleaned(values.text_of)]
 CSV: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -110,24 +119,17 @@ class LeadView(BaseModel):
     updated_at: datetime
 
 
-def _or_none(text: str) -> str | None:
-    return values.text_of(text) or None
-
-
-Text = Annotated[str | None, AfterValidator(lambda text: text and _or_none(text))]
-
-
 class LeadChange(BaseModel):
     """What is to be another way; what is not named stays, and null takes a value away."""
 
     model_config = ConfigDict(extra="forbid")
 
-    email: Annotated[str | None, AfterValidator(lambda text: text and values.email_of(text))] = None
-    phone: str | None = Field(None, description="with a country's code, or as dialled in the lead's country")
+    email: Annotated[str | None, cleaned(values.email_of)] = None
+    phone: Text = Field(None, description="with a country's code, or as dialled in the lead's country")
     name: Text = None
     company: Text = None
-    country: Annotated[str | None, AfterValidator(lambda text: text and values.country_of(text))] = None
-    time_zone: Annotated[str | None, AfterValidator(lambda text: text and values.time_zone_named(text))] = None
+    country: Annotated[str | None, cleaned(values.country_of)] = None
+    time_zone: Annotated[str | None, cleaned(values.time_zone_named)] = None
     source: Text = None
     status: Status = "new"
 
@@ -158,7 +160,7 @@ async def upload(
     session: Transaction,
     response: Response,
     name: Annotated[str, Query(max_length=200), AfterValidator(values.text_of)] = "leads.csv",
-    source: Annotated[str | None, Query(max_length=200), AfterValidator(lambda text: text and _or_none(text))] = None,
+    source: Annotated[str | None, Query(max_length=200), cleaned(values.text_of)] = None,
 ) -> ImportView:
     """Take a file and enqueue its import. 202: it is new; 200: it was sent before, and is the import that it was."""
     with uploads.Upload(get_settings().lead_import_max_bytes) as file:
@@ -195,7 +197,7 @@ async def leads(
     after: After = 0,
     limit: Limit = 100,
     status: Status | None = None,
-    tag: Annotated[str | None, Query(max_length=50), AfterValidator(lambda text: text and _or_none(text))] = None,
+    tag: Annotated[str | None, Query(max_length=50), cleaned(values.text_of)] = None,
     min_score: Annotated[int | None, Query(ge=-1000, le=1000)] = None,
 ) -> list[LeadView]:
     """Leads in the order of their ids; the next page begins after the last one's."""

@@ -114,6 +114,7 @@ async def test_leads_are_found_changed_and_tagged(client: httpx.AsyncClient, wor
         ({"status": None}, 422, "status"),
         ({"emial": "ada@example.com"}, 422, "emial"),
         ({"email": None, "phone": None}, 422, "leave one of them"),
+        ({"email": "", "phone": " "}, 422, "leave one of them"),
     ],
 )
 async def test_a_change_that_cannot_be(
@@ -182,7 +183,7 @@ async def test_a_worker_killed_in_the_middle_of_an_import_leaves_each_row_once(
     monkeypatch.setenv("WORKROW_LEASE", "2")
     await start(people(20_000) + b"Eve,nobody,,\nAda,ada7@firm7.example,,\n")
     async with process(*WORKER) as worker:
-        await until(lambda: scalar(conn, "SELECT position FROM lead_imports") > 0)
+        await until(lambda: scalar(conn, "SELECT position FROM lead_imports") > 0, seconds=60)
         os.kill(worker.pid, signal.SIGKILL)
         await worker.wait()
     position, imported = conn.execute("SELECT position, imported FROM lead_imports").fetchall()[0]
@@ -191,7 +192,7 @@ async def test_a_worker_killed_in_the_middle_of_an_import_leaves_each_row_once(
 
     async with process(*WORKER):
         await until(lambda: scalar(conn, "SELECT state FROM lead_imports") == "done", seconds=60)
-        await until(lambda: scalar(conn, "SELECT count(*) FROM leads WHERE rules_version = 0") == 0)
+        await until(lambda: scalar(conn, "SELECT count(*) FROM leads WHERE rules_version = 0") == 0, seconds=60)
     books = conn.execute("SELECT imported, merged, refused, errors FROM lead_imports").fetchall()
     assert books == [(20_000, 1, 1, 1)]
     assert scalar(conn, "SELECT count(DISTINCT email) FROM leads") == 20_000
@@ -209,7 +210,7 @@ async def test_from_http_through_a_worker_to_scored_leads(environment: dict[str,
             sent = await client.post("/leads/imports", content=people(3_000) + b"Eve,nobody,,\n")
             assert sent.status_code == 202
             await until(lambda: scalar(conn, "SELECT state FROM lead_imports") == "done", seconds=60)
-            await until(lambda: scalar(conn, "SELECT count(*) FROM leads WHERE rules_version = 0") == 0)
+            await until(lambda: scalar(conn, "SELECT count(*) FROM leads WHERE rules_version = 0") == 0, seconds=60)
             done = (await client.get(sent.headers["Location"])).json()
             assert (done["rows"], done["imported"], done["refused"]) == (3_001, 3_000, 1)
             job = (await client.get(f"/jobs/{done['job_id']}")).json()
