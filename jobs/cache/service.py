@@ -189,24 +189,18 @@ async def _nobody_drops(session: AsyncSession, names: list[str]) -> bool:
 
 
 async def _note_drop(session: AsyncSession, names: list[str]) -> None:
-    parameters = {"names": sorted(names), "seed": DROP}
-    # in one order, so that two callers with the same names do not wait for each other
-    await session.execute(
-        text("""
-            SELECT pg_advisory_xact_lock(hashtextextended(name, :seed))
+    # locked in one order, so that two callers with the same names do not wait for each other
+    statement = text("""
+        WITH locked AS MATERIALIZED (
+            SELECT name, pg_advisory_xact_lock(hashtextextended(name, :seed))
             FROM (SELECT name FROM unnest(CAST(:names AS text[])) AS name ORDER BY name) AS sorted
-        """),
-        parameters,
-    )
-    await session.execute(
-        text("""
-            INSERT INTO cache_drops (name, transaction, dropped_at)
-            SELECT name, CAST(CAST(pg_current_xact_id() AS text) AS bigint), statement_timestamp()
-            FROM unnest(CAST(:names AS text[])) AS name
-            ON CONFLICT (name) DO UPDATE SET transaction = excluded.transaction, dropped_at = excluded.dropped_at
-        """),
-        parameters,
-    )
+        )
+
+        INSERT INTO cache_drops (name, transaction, dropped_at)
+        SELECT DISTINCT name, CAST(CAST(pg_current_xact_id() AS text) AS bigint), statement_timestamp() FROM locked
+        ON CONFLICT (name) DO UPDATE SET transaction = excluded.transaction, dropped_at = excluded.dropped_at
+    """)
+    await session.execute(statement, {"names": names, "seed": DROP})
 
 
 def _upsert(entry: CacheEntry, ttl: timedelta | None) -> Insert:

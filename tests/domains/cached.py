@@ -29,9 +29,9 @@ async def read(key: str) -> Any:
         return await service.get(session, key, "nothing")
 
 
-async def drop_tag(tag: str) -> int:
+async def drop_tag(*tags: str) -> int:
     async with transaction() as session:
-        return await service.drop_tags(session, tag)
+        return await service.drop_tags(session, *tags)
 
 
 def crash(conn: Conn) -> None:

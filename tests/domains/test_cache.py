@@ -192,3 +192,11 @@ async def test_many_who_set_and_drop_the_same_names_never_deadlock() -> None:
         await drop_tag("t")
 
     await asyncio.gather(*(both(n) for n in range(20)))
+
+
+async def test_a_name_may_be_dropped_twice_in_one_call() -> None:
+    await put("k", 1, tags=["t"])
+    assert await drop_tag("t", "t") == 1
+    async with transaction() as session:
+        assert await service.drop(session, "k", "k") == 0
+        assert await service.drop(session) == 0
