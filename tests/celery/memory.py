@@ -39,7 +39,7 @@ class Backend:
         kept = opened(state, json.loads(json.dumps(packed(state, value))))
         self.kept[task_id] = {"status": state, "result": kept, "children": json.loads(json.dumps(children))}
 
-    def wait(self, result: AsyncResult, timeout: float | None, interval: float) -> None:
+    def wait(self, result: AsyncResult, timeout: float | None, interval: float | None) -> None:
         if not result.ready():
             raise TimeoutError("The operation timed out.")
 

@@ -36,6 +36,7 @@ from tests.celery.worker_app import (
 from workrow import Limit, Rate, sql
 from workrow.celery import Celery, chain, chord, group, signals, using
 from workrow.celery.exceptions import ChordError, EncodeError, TaskRevokedError
+from workrow.celery.exceptions import TimeoutError as CeleryTimeout
 from workrow.celery.foreign_errors import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
 from workrow.celery.result import AsyncResult
 from workrow.errors import OptionError
@@ -384,6 +385,20 @@ def test_what_children_are_told_is_nobodys_setting(app: Celery, database_url: st
         names = app.send_task("environment").get(timeout=SECONDS)
     assert [name for name in names if "CELERY" in name]
     assert not [name for name in names if name.startswith("WORKROW_CELERY")]
+
+
+def test_who_waits_for_long_looks_less_often(app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "monotonic", lambda: 1000 + sum(pauses))
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    with pytest.raises(CeleryTimeout):
+        AsyncResult("never", app=app).get(timeout=60)
+    assert (len(pauses) < 260, max(pauses[:20]) <= 0.05, sum(pauses)) == (True, True, pytest.approx(60))
+    assert max(pauses) <= 0.02 * 60
+    pauses.clear()
+    with pytest.raises(CeleryTimeout):
+        AsyncResult("never", app=app).get(timeout=5, interval=0.02)
+    assert max(pauses) <= 0.02
 
 
 def test_children_die_with_a_worker_that_is_killed(app: Celery, database_url: str) -> None:

@@ -106,10 +106,10 @@ class Backend:
     def forget(self, task_id: str) -> None:
         self._database.run("celery_forget", ids=[str(task_id)])
 
-    def wait(self, result: Any, timeout: float | None, interval: float) -> None:
+    def wait(self, result: Any, timeout: float | None, interval: float | None) -> None:
         self._database.wait([str(result.id)], timeout, interval)
 
-    def wait_for_all(self, task_ids: list[str], timeout: float | None, interval: float) -> None:
+    def wait_for_all(self, task_ids: list[str], timeout: float | None, interval: float | None) -> None:
         """Until all have ended; seconds. Raises TimeoutError."""
         self._database.wait([str(each) for each in task_ids], timeout, interval)
 

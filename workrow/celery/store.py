@@ -23,8 +23,10 @@ from workrow.errors import DatabaseUnavailable, TransactionError
 
 Run = Callable[..., list[tuple[Any, ...]]]
 
-LONGEST_PAUSE = 0.05
-"""Seconds between two looks for a result, once it has been waited for as long."""
+FIRST_PAUSE, LATER_PAUSE, LONGEST_PAUSE = 0.002, 0.05, 1.0
+"""Seconds between two looks for a result: at first, soon, and at most."""
+WAITED_SHARE = 0.02
+"""Later a pause is so much of the time that was waited: of a minute that is 200 looks, and one second late."""
 
 _using: ContextVar[Any] = ContextVar("using", default=None)
 
@@ -161,25 +163,27 @@ class Store:
             with using(connection):
                 yield lambda statement, **params: transaction.run(connection, statement, params)
 
-    def wait(self, task_ids: list[str], timeout: float | None, interval: float) -> None:
+    def wait(self, task_ids: list[str], timeout: float | None, interval: float | None) -> None:
         """Until all these have ended.
 
         Args:
             timeout: seconds; None: without end.
-            interval: seconds between two looks, at most.
+            interval: seconds between two looks, at most; None: the more, the longer it was waited.
 
         Raises:
             TimeoutError: not in time.
         """
-        until = None if timeout is None else time.monotonic() + timeout
-        pause = 0.002
+        began = time.monotonic()
+        until = None if timeout is None else began + timeout
+        pause = FIRST_PAUSE
         left = [*task_ids]
         while left := [row[0] for row in self.run("celery_pending", ids=left)]:
             now = time.monotonic()
             if until is not None and now >= until:
                 raise TimeoutError("The operation timed out.")
-            time.sleep(min(pause, interval, max(0.0, until - now) if until else pause))
-            pause = min(pause * 1.5, LONGEST_PAUSE)
+            most = max(LATER_PAUSE, min(LONGEST_PAUSE, WAITED_SHARE * (now - began)))
+            pause = min(pause * 1.5, most if interval is None else min(LATER_PAUSE, interval))
+            time.sleep(pause if until is None else max(0.0, min(pause, until - now)))
 
     @cached_property
     def address(self) -> tuple[str, int, str]:

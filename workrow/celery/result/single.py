@@ -12,15 +12,13 @@ from workrow.celery.result.base import Callbacks, ResultBase, result_from_tuple
 from workrow.celery.result.graph import Dependencies
 from workrow.celery.result.joining import assert_will_not_block
 
-LOOK_SECONDS = 0.05
+LOOK_SECONDS, BEFORE_SECONDS = 0.05, 1.0
+"""How often who is told of each state looks; and who waits for one result, whether one before it has failed, as in
+Celery."""
 
 
 def _kept(key: str) -> Any:
     return property(lambda self: self._meta().get(key))
-
-
-BEFORE_SECONDS = 1.0
-"""How often who waits for a result looks whether one before it has failed; Celery does so each second, too."""
 
 
 class AsyncResult(Dependencies, ResultBase):
@@ -29,12 +27,10 @@ class AsyncResult(Dependencies, ResultBase):
     Args:
         id: of the task.
         parent: the result that it follows.
-
-    Attributes:
-        existing: the call was not sent: this is the result of the one that there was, see ``unique=``.
     """
 
     existing = False
+    """The call was not sent, and this is the result of the one that there was: see ``unique=``."""
     TimeoutError = TimeoutError
 
     def __init__(
@@ -119,7 +115,7 @@ class AsyncResult(Dependencies, ResultBase):
         self,
         timeout: float | None = None,
         propagate: bool = True,
-        interval: float = LOOK_SECONDS,
+        interval: float | None = None,
         no_ack: bool = True,
         follow_parents: bool = True,
         callback: Callable[[str, Any], Any] | None = None,
@@ -134,7 +130,7 @@ class AsyncResult(Dependencies, ResultBase):
         Args:
             timeout: seconds; None is without end.
             propagate: raise what the task has raised; otherwise it is returned.
-            interval: seconds between two looks.
+            interval: seconds between two looks; None: a fiftieth of what it has waited, from 2 ms to one second.
             follow_parents: raise what a task before it has raised, too.
             callback: gets the id and the result.
             on_message: gets what is kept of it, as often as that changes.
@@ -157,7 +153,7 @@ class AsyncResult(Dependencies, ResultBase):
 
     wait = get
 
-    def _await(self, before: list[Any], timeout: float | None, interval: float, *on: Any) -> None:
+    def _await(self, before: list[Any], timeout: float | None, interval: float | None, *on: Any) -> None:
         """Wait for the end; what one of ``before`` has raised is raised now and then meanwhile, as in Celery."""
         until = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -169,7 +165,7 @@ class AsyncResult(Dependencies, ResultBase):
                 if on == (None, None):
                     self.backend.wait(self, now, interval)
                 else:
-                    self._watch(now, interval, *on)
+                    self._watch(now, LOOK_SECONDS if interval is None else interval, *on)
             except TimeoutError:
                 if now == left:
                     raise
