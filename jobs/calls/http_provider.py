@@ -17,7 +17,8 @@ from jobs.settings import get_settings
 
 LONGEST_WAIT = 86_400.0
 """Seconds: a longer Retry-After is a mistake."""
-REFUSALS = frozenset({400, 402, 403, 410, 422})
+REFUSALS = frozenset({400, 410, 422})
+"""Of this number. 401, 402 and 403 are of us: what is asked again may be answered when somebody has seen to it."""
 
 
 @asynccontextmanager

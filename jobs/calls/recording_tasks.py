@@ -15,7 +15,7 @@ from jobs.settings import get_settings
 recordings = workrow.Blueprint("recordings", queue="calls", retry=RETRY)
 
 
-@recordings.task(discard_on=(service.RecordingRefused, RecordingGone), limits=RATE)
+@recordings.task(discard_on=(service.RecordingRefused, RecordingGone), limits=RATE, time_limit=600)
 async def fetch(call_id: int, provider: Provider = workrow.inject()) -> int | None:
     """Bring a recording to disk; its size in bytes."""
     return await service.fetch(provider, call_id)

@@ -3,110 +3,22 @@
 import asyncio
 import uuid
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from sqlalchemy import select
 
 from jobs import database
 from jobs.calls import orders, service, tasks
-from jobs.calls.models import Call, CallChange
-from jobs.calls.provider import Report
-from jobs.calls.states import ENDS, MOVES, State
+from jobs.calls.models import Call
+from jobs.calls.states import State
 from jobs.settings import get_settings
+from tests.domains.calling import PHONE, causes, order, read, report
 from tests.domains.conftest import jobs, scalar
 from tests.domains.provider_server import ProviderServer
 from workrow.testing import Clock, Harness
 
 pytestmark = pytest.mark.usefixtures("provider", "application")
-PHONE = "+4930123456"
-
-
-async def order(phone: str = PHONE, zone: str = "Europe/Berlin", **more: Any) -> int:
-    async with database.session() as session, session.begin():
-        return (await orders.schedule(session, phone=phone, time_zone=zone, **more)).call.id
-
-
-async def read(call_id: int) -> Call:
-    async with database.session() as session:
-        return await service.find(session, call_id)
-
-
-async def causes(call_id: int) -> list[tuple[str, str]]:
-    """Its transitions: to which state, and why."""
-    async with database.session() as session:
-        found = select(CallChange).where(CallChange.call_id == call_id).order_by(CallChange.version)
-        changes = (await session.scalars(found)).all()
-    states = ["scheduled", *(change.to_state for change in changes)]
-    assert [change.from_state for change in changes] == states[:-1]
-    assert [change.version for change in changes] == list(range(2, len(changes) + 2))
-    return [(change.to_state, change.cause) for change in changes]
-
-
-async def report(call_id: int, status: str, cause: str = "said") -> service.Move:
-    async with database.session() as session, session.begin():
-        return await service.apply(session, call_id, Report(status=State(status)), cause=cause)
-
-
-# --- the state machine
-
-
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    story=st.sampled_from(ENDS).flatmap(
-        lambda end: st.lists(st.sampled_from(["dialing", "ringing", "in_progress", end]), max_size=8).flatmap(
-            lambda events: st.permutations([*events, str(end)])
-        )
-    )
-)
-async def test_events_in_any_order_and_number_end_in_their_final_one(story: list[str]) -> None:
-    call_id = await order()
-    async with database.session() as session, session.begin():
-        await service.move(session, call_id, State.DIALING, cause="job")
-    seen = [State.DIALING]
-    for status in story:
-        moved = await report(call_id, status)
-        assert moved.applied == (moved.state != seen[-1])
-        if moved.applied:
-            assert moved.state in MOVES[seen[-1]]
-            seen.append(moved.state)
-    (end,) = {status for status in story if status in ENDS}
-    assert (await read(call_id)).state == end
-    assert [state for state, _ in await causes(call_id)] == seen
-
-
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(story=st.lists(st.sampled_from(list(State)), min_size=1, max_size=8))
-async def test_events_at_the_same_moment_make_a_legal_path(story: list[State]) -> None:
-    call_id = await order()
-    async with database.session() as session, session.begin():
-        await service.move(session, call_id, State.DIALING, cause="job")
-    moves = await asyncio.gather(*(report(call_id, status) for status in story))
-    path = [State.DIALING, *(State(state) for state, _ in (await causes(call_id))[1:])]
-    assert all(after in MOVES[before] for before, after in pairwise(path))
-    assert sum(move.applied for move in moves) == len(path) - 1
-    assert (await read(call_id)).state == path[-1]
-    if any(state in ENDS for state in story):
-        assert path[-1] in ENDS
-
-
-async def test_an_end_stays_whatever_is_said_later() -> None:
-    call_id = await order()
-    async with database.session() as session, session.begin():
-        await service.move(session, call_id, State.DIALING, cause="job")
-    await report(call_id, "busy", "first")
-    for status in State:
-        assert not (await report(call_id, status)).applied
-    assert (await causes(call_id))[-1] == ("busy", "first")
-
-
-async def test_a_call_that_does_not_exist_is_named() -> None:
-    with pytest.raises(service.UnknownCall, match="there is no call 77"):
-        await report(77, "busy")
 
 
 # --- dialling
@@ -125,7 +37,7 @@ async def test_a_call_is_dialled_and_its_transitions_have_their_causes(
     assert provider.requests == ["POST /calls"]
 
 
-@pytest.mark.parametrize("mishap", ["500", "drop", "lost", "garbage", "403"])
+@pytest.mark.parametrize("mishap", ["500", "403", "drop", "lost", "garbage", "422"])
 async def test_after_a_bad_answer_the_call_is_asked_for_again_and_made_once(
     workrow_jobs: Harness, workrow_clock: Clock, provider: ProviderServer, mishap: str
 ) -> None:
@@ -133,7 +45,7 @@ async def test_after_a_bad_answer_the_call_is_asked_for_again_and_made_once(
     call_id = await order()
     with workrow_clock.at("2027-05-03 12:00") as clock:
         (first,) = await workrow_jobs.drain(raise_on_failure=False)
-        if mishap != "403":
+        if mishap != "422":
             assert (first.status, (await read(call_id)).state) == ("todo", "dialing")
             await clock.run_for(seconds=20)
             assert provider.dialled == {PHONE: 1}
@@ -142,7 +54,7 @@ async def test_after_a_bad_answer_the_call_is_asked_for_again_and_made_once(
             assert provider.requests[2:] == ([] if mishap == "lost" else ["POST /calls"])
         else:
             assert (first.status, (await read(call_id)).state) == ("succeeded", "failed")
-            assert (await causes(call_id))[-1] == ("failed", 'refused by the provider: 403: {"error": "no such line"}')
+            assert (await causes(call_id))[-1] == ("failed", 'refused by the provider: 422: {"error": "no such line"}')
             assert provider.dialled == {}
 
 

@@ -17,16 +17,12 @@ from jobs.calls.provider import Report
 from jobs.calls.states import State
 from jobs.campaigns import service, tasks
 from jobs.campaigns.service import Target
+from tests.domains.campaigning import OUTCOMES, ask, balances, create, ending, targets
 from tests.domains.conftest import jobs, scalar
 from tests.domains.provider_server import ProviderServer
 from workrow.testing import Clock, Harness
 
 pytestmark = pytest.mark.usefixtures("provider")
-OUTCOMES = ("completed", "failed", "no_answer", "busy", "cancelled", "skipped")
-
-
-def targets(number: int, zone: str = "Europe/Berlin") -> list[dict[str, Any]]:
-    return [{"phone": f"+4930{n:06}", "time_zone": zone} for n in range(number)]
 
 
 async def ends(provider: ProviderServer, status: str = "completed") -> None:
@@ -37,36 +33,11 @@ async def ends(provider: ProviderServer, status: str = "completed") -> None:
             await calls.apply(session, call_id, Report(status=State(status)), cause="event")
 
 
-def ending(provider: ProviderServer, *statuses: str) -> None:
-    """Have the provider answer that the call is over already: each status in turn."""
-    answers = iter(statuses)
-    provider.status_of = lambda: next(answers, "completed")
-
-
 @pytest.fixture
 async def workrow_jobs_at_once(application: workrow.App) -> AsyncIterator[Harness]:
     """Ten jobs at the same time: those of a campaign last as long as their calls."""
     async with Harness(application, concurrency=10) as harness:
         yield harness
-
-
-async def create(client: httpx.AsyncClient, number: int = 3, **more: Any) -> int:
-    answer = await client.post("/campaigns", json={"name": "Spring", "targets": targets(number), **more})
-    assert answer.status_code == 201, answer.text
-    return int(answer.json()["id"])
-
-
-async def ask(client: httpx.AsyncClient, campaign_id: int, what: str = "", expected: int = 0) -> dict[str, Any]:
-    path = f"/campaigns/{campaign_id}"
-    answer = await (
-        client.post(f"{path}/{what}") if what not in ("", "report") else client.get(f"{path}/{what}".rstrip("/"))
-    )
-    assert answer.status_code == expected or (not expected and answer.is_success), answer.text
-    return dict(answer.json())
-
-
-def balances(report: dict[str, Any]) -> bool:
-    return bool(report["targets"] == sum(report[each] for each in OUTCOMES))
 
 
 async def test_a_campaign_from_its_draft_to_its_report(
@@ -145,12 +116,6 @@ async def test_leads_are_called_and_those_that_cannot_be_are_skipped(
     report = await ask(client, campaign, "report")
     assert (report["targets"], report["completed"], report["skipped"]) == (4, 2, 2)
     assert conn.execute("SELECT lead_id FROM calls ORDER BY id").fetchall() == [(None,), (ids[0],)]
-
-
-async def test_a_campaign_that_names_nobody_is_422(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/campaigns", json={"name": "x", "targets": []})
-    assert answer.status_code == 422
-    assert "name somebody to call" in answer.json()["detail"][0]["msg"]
 
 
 async def test_a_campaign_of_nobody_ends_at_once(client: httpx.AsyncClient, workrow_jobs: Harness) -> None:
@@ -293,35 +258,3 @@ async def test_a_second_fan_out_and_a_second_report_change_nothing(
     await workrow_jobs.drain()
     assert scalar(conn, "SELECT count(*) FROM calls") == 3
     assert provider.dialled.total() == 3
-
-
-@pytest.mark.parametrize(
-    ("form", "where"),
-    [
-        ({"targets": targets(10_001)}, "targets"),
-        ({"targets": [{"phone": "030 1", "time_zone": "Europe/Berlin"}]}, "targets"),
-        ({"targets": [{"phone": "+4930123456", "time_zone": "Berlin"}]}, "targets"),
-        ({"concurrency": 0}, "concurrency"),
-        ({"concurrency": 1001}, "concurrency"),
-        ({"name": "  "}, "name"),
-        ({"name": "a\u0000b"}, "name"),
-        ({"speed": 9}, "speed"),
-    ],
-)
-async def test_a_bad_campaign_is_422(client: httpx.AsyncClient, form: dict[str, Any], where: str) -> None:
-    answer = await client.post("/campaigns", json={"name": "Spring", "targets": targets(1), **form})
-    assert answer.status_code == 422
-    assert answer.json()["detail"][0]["loc"][:2] == ["body", where]
-
-
-async def test_a_campaign_that_does_not_exist_is_404(client: httpx.AsyncClient) -> None:
-    for what in ("", "start", "pause", "resume", "cancel", "report"):
-        assert (await ask(client, 99, what, 404))["detail"] == "there is no campaign 99"
-
-
-async def test_no_report_is_stored_that_does_not_balance(
-    client: httpx.AsyncClient, conn: psycopg.Connection[Any]
-) -> None:
-    campaign = await create(client)
-    with pytest.raises(psycopg.errors.CheckViolation, match="balances"):
-        conn.execute("INSERT INTO campaign_reports VALUES (%s, 3, 1, 0, 0, 0, 0, 1)", (campaign,))
