@@ -181,3 +181,24 @@ def test_other_serializers_are_refused_by_name() -> None:
     with pytest.raises(SerializerNotInstalled, match="serializer='nope'") as unknown:
         codec.check_serializer("nope")
     assert not isinstance(unknown.value, ContentDisallowed)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [], {}, (), [1, None, True, "a"], ("a", 2**63, 2**64), ["\0"], ["\ud800"], ["é"], {"a": 1, "bb": "x"},
+        {"bb": 1, "a": 2},
+        {"a": "\0"}, {"\0": 1}, {1: 2}, {"__json__": "1"}, {"__type__": "date", "__value__": "2026-01-02"}, [[1]],
+        {"a": [1.5]}, "text",
+        "\0", Level.LOW, [Level.LOW], {"é": 1},
+    ],
+)  # fmt: skip
+def test_small_values_are_stored_by_the_short_way_as_by_the_long_one(value: Any) -> None:
+    stored = codec.pack(value)
+    assert json.dumps(stored) == json.dumps(codec._packed(json.loads(codec.dumps(value))))
+    assert stored is not value or isinstance(value, str)
+    try:
+        expected = codec.loads(codec.dumps(value))
+    except DecodeError:
+        return
+    assert codec.unpack(stored) == expected

@@ -233,7 +233,7 @@ def claim(conn: "psycopg.Connection[Any]") -> dict[str, Any]:
     sequel = {"results": [{"task_id": "t", "state": "SUCCESS", "value": 1}]}
     ends = {"ids": [job[0]], "tokens": [1], "statuses": ["succeeded"], "waited": [0.0], "lasted": [0.0]}
     nothing = dict.fromkeys(("results", "errors", "quarantines", "progresses"))
-    return {**ends, **nothing, "worker": "w", "worker_id": worker_id[0], "sequels": [json.dumps(sequel)]}
+    return {**ends, **nothing, "worker": "w", "worker_id": worker_id[0], "sequels": json.dumps([sequel])}
 
 
 def test_what_follows_is_fenced_as_the_end_is(app: Celery, conn: "psycopg.Connection[Any]") -> None:

@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 _MARKED = {"__type__", "__value__"}
 _AS_TEXT = "__json__"
+_SIGNS = _MARKED | {_AS_TEXT}
 
 _encoders: dict[type, Callable[[Any], Any]] = {}
 _decoders: dict[Any, Callable[[Any], Any]] = {}
@@ -134,6 +135,11 @@ def _is_simple(value: Any) -> bool:
     return type(value) in _SIMPLE and (type(value) is not int or value.bit_length() < 64)
 
 
+def _stays(value: Any) -> bool:
+    """One of these that jsonb keeps as it is, too."""
+    return _is_simple(value) and (type(value) is not str or (value.isascii() and "\0" not in value))
+
+
 def encoded(value: Any) -> Any:
     """What whoever reads the JSON of a value will have. Raises EncodeError."""
     return value if _is_simple(value) else loads(dumps(value))
@@ -145,7 +151,14 @@ def pack(value: Any) -> Any:
     Raises:
         EncodeError: it holds something that cannot be stored; its argument is the error that says so.
     """
-    if _is_simple(value) and type(value) is not str:
+    kind = type(value)
+    if kind is list or kind is tuple:
+        if all(map(_stays, value)):
+            return [*value]
+    elif kind is dict:
+        if all(map(_stays, value.values())) and all(type(key) is str for key in value) and _keys_are_kept(value):
+            return dict(value)
+    elif _stays(value):
         return value
     text = dumps(value)
     try:
@@ -165,8 +178,8 @@ def unpack(stored: Any) -> Any:
         return stored
     if kind is list and _SIMPLE.issuperset(map(type, stored)):
         return stored[:]
-    if kind is dict and not stored:
-        return {}
+    if kind is dict and _SIMPLE.issuperset(map(type, stored.values())) and not _SIGNS.intersection(stored):
+        return stored.copy()
     try:
         return json.loads(json.dumps(stored), object_hook=_unpacked)
     except DecodeError:

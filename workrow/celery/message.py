@@ -8,10 +8,12 @@ from workrow.celery import codec
 from workrow.celery.canvas.links import listed
 from workrow.celery.request import Context
 
-IN_MESSAGE = (
-    *("root_id", "parent_id", "group_id", "group_index", "chord", "chain", "retries", "shadow", "reply_to"),
-    *("ignore_result", "replaced_task_nesting", "correlation_id", "origin", "stamped_headers"),
-    *("argsrepr", "kwargsrepr"),
+IN_MESSAGE = frozenset(
+    (
+        *("root_id", "parent_id", "group_id", "group_index", "chord", "chain", "retries", "shadow", "reply_to"),
+        *("ignore_result", "replaced_task_nesting", "correlation_id", "origin", "stamped_headers"),
+        *("argsrepr", "kwargsrepr"),
+    )
 )
 """Options of a call that its job carries under their own names; of a group's id without the ending."""
 KNOWN = {
@@ -53,9 +55,9 @@ def message(task_id: str, args: Any, kwargs: Any, options: Mapping[str, Any]) ->
     if not isinstance(kwargs or {}, Mapping):
         raise TypeError("task keyword arguments must be a mapping")
     told: dict[str, Any] = {"id": task_id, "args": [*(args or ())], "kwargs": dict(kwargs or {})}
-    for name in IN_MESSAGE:
-        if options.get(name) is not None:
-            told[name.removesuffix("_id") if name == "group_id" else name] = options[name]
+    for name in IN_MESSAGE.intersection(options):
+        if options[name] is not None:
+            told["group" if name == "group_id" else name] = options[name]
     told.setdefault("root_id", task_id)
     for name, option in (("callbacks", "link"), ("errbacks", "link_error")):
         if links := listed(options.get(option)):

@@ -60,7 +60,7 @@ class Sends:
             QueueNotFound: the queue is not declared, and may not be made.
             OperationalError: the database cannot be reached.
         """
-        if self.conf.task_always_eager and task_type is None:
+        if task_type is None and self.conf.task_always_eager:
             warnings.warn(AlwaysEagerIgnored("task_always_eager has no effect on send_task"), stacklevel=2)
         task_id = str(uuid4()) if task_id is None else task_id
         if not isinstance(task_id, str):

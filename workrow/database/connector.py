@@ -283,7 +283,7 @@ def has_ended(connection: psycopg.Connection | psycopg.AsyncConnection) -> bool:
 
     psycopg_pool's own check asks the server, which would double the time of every enqueue.
     """
-    with selectors.DefaultSelector() as selector:
+    with getattr(selectors, "PollSelector", selectors.DefaultSelector)() as selector:  # without a descriptor of its own
         selector.register(connection.fileno(), selectors.EVENT_READ)
         return bool(selector.select(0))
 

@@ -211,7 +211,8 @@ class Celery(Sends, Discovers, Periodic, Runs):
     @property
     def tasks(self) -> Registry:
         """Its tasks by their names; it is complete from here on, with those of `shared_task`."""
-        self.finalize(auto=True)
+        if not self.finalized:
+            self.finalize(auto=True)
         return self._tasks
 
     def finalize(self, auto: bool = False) -> None:

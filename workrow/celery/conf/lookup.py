@@ -32,6 +32,7 @@ class Lookup(MutableMapping[str, Any]):
         self._own: dict[str, Any] = {}
         self._maps: list[Mapping[str, Any]] = []
         self._names: dict[str, tuple[str, ...]] = {}
+        self._asked: dict[str, tuple[str | None, str | None]] = {}
 
     def _read(self) -> None:
         """Fill ``_maps``, and set ``_configured``."""
@@ -40,11 +41,15 @@ class Lookup(MutableMapping[str, Any]):
     def __getitem__(self, key: str) -> Any:
         if not self._configured:
             self._read()
-        name = new_names().get(key, key)
-        value = _from_environment(name) or self._lookup(key)
+        told = self._asked.get(key)
+        if told is None:  # settings are asked for several times with each call
+            name = new_names().get(key, key)
+            told = self._asked[key] = _ENVIRONMENT.get(name), _OTHERWISE.get(name)
+        variable, other = told
+        value = (os.environ.get(variable) if variable else None) or self._lookup(key)
         if value is MISSING:
             raise KeyError(key)
-        return self[_OTHERWISE[name]] if value is None and name in _OTHERWISE else value
+        return self[other] if value is None and other else value
 
     def __setitem__(self, key: str, value: Any) -> None:
         name = self._new_name(key)
@@ -84,7 +89,7 @@ class Lookup(MutableMapping[str, Any]):
 
     def _lookup(self, key: str, maps: int | None = None) -> Any:
         names = self._names.get(key) or self._names.setdefault(key, self._names_of(key))
-        for each in self._maps[:maps]:
+        for each in self._maps if maps is None else self._maps[:maps]:
             for name in names:
                 value = each.get(name, MISSING)
                 if value is not MISSING:

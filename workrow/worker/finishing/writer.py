@@ -123,7 +123,8 @@ class Writer:
         calls = [each for each in outcomes if each.sequel is not None]
         if not calls:
             return await self._finish_by("finish_jobs", outcomes)
-        done = await self._finish_by("finish_calls", calls, sequels=[each.sequel for each in calls])
+        sequels = f"[{','.join(each.sequel or 'null' for each in calls)}]"
+        done = await self._finish_by("finish_calls", calls, sequels=sequels)
         plain = [each for each in outcomes if each.sequel is None]
         return done | await self._finish_by("finish_jobs", plain) if plain else done
 
