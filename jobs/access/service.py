@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from jobs.access.models import ApiKey
+from jobs.audit import service as audit
 
 EVERYTHING = "*"
 KEY = re.compile(r"wrk_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
@@ -50,6 +51,8 @@ async def create(session: AsyncSession, name: str, scopes: Collection[str]) -> s
     statement = insert(ApiKey).values(row).on_conflict_do_nothing(index_elements=[ApiKey.name]).returning(ApiKey.id)
     if await session.scalar(statement) is None:
         raise BadName(f"there is a key named {name!r}: revoked ones keep their names, so choose another")
+    details = {"prefix": prefix, "scopes": row["scopes"]}
+    await audit.record(session, actor="keys", action="access.created", subject=f"api_key:{name}", details=details)
     return f"wrk_{prefix}_{secret}"
 
 
@@ -83,7 +86,9 @@ async def revoke(session: AsyncSession, name: str) -> None:
     key = await session.scalar(select(ApiKey).where(ApiKey.name == name))
     if key is None:
         raise BadName(f"there is no key named {name!r}")
-    key.revoked_at = key.revoked_at or func.now()
+    if key.revoked_at is None:
+        key.revoked_at = func.now()
+        await audit.record(session, actor="keys", action="access.revoked", subject=f"api_key:{name}")
 
 
 async def keys(session: AsyncSession) -> Sequence[ApiKey]:

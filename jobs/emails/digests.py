@@ -1,15 +1,17 @@
 """What happens by itself is told in one e-mail: notifications wait until it has been quiet for a while."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from jobs.emails import letters, preferences, service
-from jobs.emails.models import EmailNotification
+from jobs.emails.models import EmailFailure, EmailNotification
 from jobs.emails.service import Delivery
 from jobs.users.models import User
 
+KEPT = timedelta(days=90)
 OPEN = EmailNotification.closed_at.is_(None)
 
 
@@ -54,3 +56,11 @@ async def send(session: AsyncSession, user_id: int, cause: str, *, job_id: int |
     delivery = await service.deliver(session, letters.DIGEST, user_id, cause=cause, job_id=job_id, about=about)
     await session.execute(update(EmailNotification).where(*ours).values(closed_at=func.now()))
     return delivery
+
+
+async def forget(session: AsyncSession) -> int:
+    """Delete what was told, and what was not sent, more than `KEPT` ago; returns how many rows. The ledger stays."""
+    long_ago = func.now() - KEPT
+    told = await session.execute(delete(EmailNotification).where(EmailNotification.closed_at < long_ago))
+    unsent = await session.execute(delete(EmailFailure).where(EmailFailure.failed_at < long_ago))
+    return told.rowcount + unsent.rowcount  # type: ignore[attr-defined, no-any-return]

@@ -12,6 +12,7 @@ from jobs.emails import bulks, digests, letters, service
 from jobs.emails.preferences import Suppressed
 from jobs.emails.smtp import RefusedAddress
 from jobs.policies import PATIENT
+from jobs.settings import declared_timezone
 
 emails = workrow.Blueprint(
     "emails",
@@ -66,6 +67,12 @@ async def send_bulk(ctx: workrow.JobContext, bulk_id: int, user_id: int) -> bool
 async def end_bulk(session: AsyncSession, sent: list[bool | None], bulk_id: int) -> int:
     """Write down how many got a bulk message."""
     return await bulks.end(session, bulk_id, sent)
+
+
+@emails.task(cron="10 2 * * *", timezone=declared_timezone(), transactional=True)
+async def clean_up(session: AsyncSession) -> int:
+    """Every night: forget what was told, and what was not sent, three months ago."""
+    return await digests.forget(session)
 
 
 async def _deliver(ctx: workrow.JobContext, letter: letters.Letter, user_id: int, *, cause: str) -> service.Delivery:

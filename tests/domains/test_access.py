@@ -123,6 +123,18 @@ async def test_only_a_hash_is_kept(conn: psycopg.Connection[Any]) -> None:
     assert key[17:] not in row[0]
 
 
+async def test_who_made_and_revoked_keys_is_in_the_audit_log(conn: psycopg.Connection[Any]) -> None:
+    key = await make("crm", "jobs:read")
+    for _ in range(2):
+        async with database.session() as session, session.begin():
+            await access.revoke(session, "crm")
+    events = conn.execute("SELECT action, subject, details FROM audit_events ORDER BY id").fetchall()
+    assert events == [
+        ("access.created", "api_key:crm", {"prefix": key.split("_")[1], "scopes": ["jobs:read"]}),
+        ("access.revoked", "api_key:crm", {}),
+    ]
+
+
 async def test_the_service_may_be_opened(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKROW_API_KEYS", "off")
     get_settings.cache_clear()

@@ -21,8 +21,10 @@ from jobs import database
 from jobs.analytics import metrics, rendering, service
 from jobs.analytics import tasks as analytics
 from jobs.analytics.models import QueueDay, Report, TaskDay
+from jobs.bootstrap import database_url
 from jobs.emails import tasks as emails
 from jobs.settings import get_settings
+from jobs.users import tasks as users
 from tests.domains.conftest import MailServer, jobs, scalar
 from workrow.testing import Clock, Harness
 
@@ -30,6 +32,13 @@ ROOT = Path(__file__).parent.parent.parent
 DAY = date(2027, 3, 10)
 OLD_SAMPLES = "SELECT count(*) FROM analytics_queue_samples WHERE sampled_at < '2027-12-31'"
 pytestmark = pytest.mark.usefixtures("application")
+
+
+@pytest.fixture
+def workrow_app(environment: dict[str, str]) -> workrow.App:
+    """Only these domains: the schedules of the others would run for weeks, too."""
+    app = workrow.App(database_url, sessions=database.session)
+    return app.include(analytics.analytics, emails.emails, users.users)
 
 
 def ended(

@@ -8,7 +8,9 @@ import httpx
 import psycopg
 import pytest
 
+import workrow
 from jobs import database
+from jobs.bootstrap import database_url
 from jobs.emails import bulks, digests, notifications, preferences, tasks
 from jobs.emails.service import UnknownUser
 from jobs.settings import get_settings
@@ -19,6 +21,12 @@ from workrow.testing import Clock, Harness
 
 Work = Callable[[], Awaitable[None]]
 pytestmark = pytest.mark.usefixtures("application")
+
+
+@pytest.fixture
+def workrow_app(environment: dict[str, str]) -> workrow.App:
+    """Only this domain: the schedules of the others would run for hours, too."""
+    return workrow.App(database_url, sessions=database.session).include(tasks.emails)
 
 
 async def a_user(email: str = "ada@example.com") -> int:
@@ -216,6 +224,29 @@ async def test_a_digest_to_who_has_unsubscribed_is_closed(
     assert [each.result for each in await workrow_jobs.drain()] == [0]
     assert mail.received == []
     assert scalar(conn, "SELECT count(*) FROM email_notifications WHERE closed_at IS NULL") == 0
+
+
+async def test_at_ten_past_two_what_was_told_three_months_ago_is_forgotten(
+    workrow_jobs: Harness, workrow_clock: Clock, mail: MailServer, conn: psycopg.Connection[Any]
+) -> None:
+    user_id = await a_user()
+    mail.answers["ada@example.com"] = "451 4.7.1 Later"
+    with workrow_clock.at("2027-05-01 12:00", "Europe/Berlin") as clock:
+        await tasks.send_welcome.enqueue(None, user_id=user_id)
+        await workrow_jobs.drain(raise_on_failure=False)
+        mail.answers.clear()
+        await notify(user_id, "one")
+        await clock.run_for(hours=1)
+        clock.jump(days=90)
+        assert await nightly(clock) == [2]
+    left = "SELECT (SELECT count(*) FROM email_notifications), (SELECT count(*) FROM email_failures)"
+    assert conn.execute(left).fetchone() == (0, 0)
+    assert scalar(conn, "SELECT count(*) FROM email_deliveries") == 2
+
+
+async def nightly(clock: Clock) -> list[Any]:
+    """The results of the clean-ups of the next half a day."""
+    return [each.result for each in await clock.run_for(hours=14) if each.task == "emails.clean_up"]
 
 
 async def test_a_notification_exists_exactly_if_its_transaction_commits(conn: psycopg.Connection[Any]) -> None:

@@ -408,6 +408,7 @@ def test_the_tasks_of_the_application_have_these_names(application: workrow.App)
     """Names are in queued rows: changing one loses jobs."""
     names = {name for name in application.tasks if name.startswith(("emails.", "users."))}
     assert names == {
+        "emails.clean_up",
         "emails.end_bulk",
         "emails.send_bulk",
         "emails.send_digest",

@@ -12,11 +12,11 @@ from schemathesis import GenerationMode
 
 from tests.domains.service_process import service
 
-EXAMPLES = 8
+EXAMPLES = 4
 """Requests of each kind for each operation: right ones, and wrong ones."""
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(400)
 @pytest.mark.usefixtures("environment")
 def test_no_request_makes_the_service_fail(conn: psycopg.Connection[Any]) -> None:
     conn.execute("INSERT INTO users (email, name) VALUES ('ada@example.com', 'Ada')")
