@@ -16,6 +16,8 @@ from workrow import clock
 MAX_BODY = 4096
 """Bytes of an answer that are read; then the connection is closed."""
 MAX_SNIPPET = 1000
+MAX_ERROR = 500
+"""Characters of each that are kept; an error may quote what a receiver sent instead of HTTP."""
 BUSY = frozenset({429, 503})
 
 
@@ -80,8 +82,8 @@ class Sender:
                 await self._exchange(message, answer)
         except TimeoutError:
             answer.error = f"no answer within {seconds:g} s"
-        except (httpx.HTTPError, OSError, guard.RefusedURL) as error:
-            answer.error = " ".join(str(error).split()) or type(error).__name__
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, guard.RefusedURL) as error:
+            answer.error = " ".join(str(error).split())[:MAX_ERROR] or type(error).__name__
         answer.duration_ms = round((time.monotonic() - started) * 1000)
         if answer.status is not None:  # what happens to the body changes nothing
             answer.error = None if answer.is_success else _refusal(answer.status)

@@ -98,7 +98,7 @@ async def test_an_event_that_cannot_be_sent_is_refused_and_the_transaction_goes_
         (answer(307, Location="/hook"), "307 Temporary Redirect: redirects are not followed"),
         (answer(799), "799"),
         (b"", "Server disconnected without sending a response."),
-        (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "illegal status line"),
+        (b"SSH-2.0-OpenSSH_9.6" + b"x" * 50_000 + b"\r\n\r\n", "illegal status line"),
         (b"HTTP/1.1 200 OK\r\n" + b"X-Padding: 1\r\n" * 50_000, "Receive buffer too long"),
         ("silence", "no answer within 2 s"),
         ("drip", "no answer within 2 s"),
@@ -115,6 +115,7 @@ async def test_an_attempt_that_fails_is_written_down_and_made_again(
         assert [each.status for each in ran] == ["todo"]
         (first,) = await attempts()
         assert error in str(first.error)
+        assert len(str(first.error)) <= 500
         assert first.status_code == (int(error[:3]) if error[:3].isdigit() else None)
         assert first.duration_ms >= (1900 if isinstance(reply, str) else 0)
         assert await statuses() == ["pending"]
@@ -147,6 +148,16 @@ async def test_an_answer_without_end_is_cut_and_counts(receiver: Receiver, workr
     (attempt,) = await attempts()
     assert (attempt.status_code, attempt.snippet) == (200, "x" * 1000)
     assert receiver.sent < 20_000_000  # what fits into the buffers of the two sockets
+
+
+async def test_an_answer_that_breaks_off_after_its_status_counts(receiver: Receiver, workrow_jobs: Harness) -> None:
+    receiver.answers = [b"HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\nhalf\x00\xff"]
+    await subscribe(receiver.url)
+    await tell()
+    await workrow_jobs.drain()
+    (attempt,) = await attempts()
+    assert (attempt.status_code, attempt.error, attempt.snippet) == (202, None, "half\ufffd\ufffd")
+    assert await statuses() == ["delivered"]
 
 
 async def test_429_holds_everything_for_this_subscription_and_nothing_else(
