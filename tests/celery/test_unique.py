@@ -121,6 +121,7 @@ def test_a_later_time_for_the_call_that_waits(app: Celery, conn: psycopg.Connect
 
 def test_a_conflict_that_raises(app: Celery, conn: psycopg.Connection[Any]) -> None:
     first = plain.apply_async((1,), unique=("x",))
+    assert plain.apply_async((1,), unique=["x"]).id == first.id, "as it stands in JSON"
     with pytest.raises(AlreadyEnqueued, match=f"call {first.id} is there already; nothing was sent"):
         plain.apply_async((1,), unique=Unique(by=("x",), on_conflict="raise"))
     assert len(jobs(conn)) == 1

@@ -7,7 +7,7 @@ from typing import Any
 from workrow.celery import codec
 from workrow.celery.conf.known import reason
 from workrow.celery.rates import rate_of
-from workrow.declare.unique import as_unique
+from workrow.celery.unique import rule_of
 
 OF_CALLS = ("queue", "routing_key", "exchange", "priority", "expires", "serializer", "time_limit", "soft_time_limit")
 """Attributes that are options of the task's calls."""
@@ -103,7 +103,7 @@ class Attributes:
             codec.check_serializer(self.serializer)
         if self._says("rate_limit") and self.rate_limit:
             rate_of(self.rate_limit)
-        as_unique(self.unique)
+        rule_of(self, {})
         self.on_bound(app)
 
     def on_bound(self, app: Any) -> None:

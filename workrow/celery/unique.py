@@ -24,7 +24,8 @@ def rule_of(task: Any, options: Mapping[str, Any]) -> Unique | None:
     box = outbox.open_box()
     if options.get("retries") or (box is not None and not box.is_kept):
         return None
-    return as_unique(options["unique"] if "unique" in options else getattr(task, "unique", None))
+    told = options["unique"] if "unique" in options else getattr(task, "unique", None)
+    return as_unique(tuple(told) if isinstance(told, list) else told)  # JSON has no tuples
 
 
 def key_of(name: str, task: Any, rule: Unique, args: Any, kwargs: Any) -> str:
