@@ -73,7 +73,7 @@ async def test_the_log_of_events_says_whose_key_it_was(
     bearer = {"Authorization": f"Bearer {key}"}
     off = await client.patch(f"/webhooks/subscriptions/{id}", json={"active": False}, headers=bearer)
     assert off.status_code == 200
-    log = conn.execute("SELECT actor, action FROM audit_events ORDER BY id").fetchall()
+    log = conn.execute("SELECT actor, action FROM audit_events WHERE action LIKE 'webhooks.%' ORDER BY id").fetchall()
     assert log == [("api", "webhooks.created"), ("key:crm", "webhooks.changed")]
     assert (await client.delete(f"/webhooks/subscriptions/{id}")).status_code == 401
 
