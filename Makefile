@@ -1,4 +1,5 @@
 # Every target sets up what it needs; nothing is done twice. Needs Python 3.11+, git and make.
+SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -24,11 +25,12 @@ $(READY): requirements/dev.txt pyproject.toml
 		{ echo "workrow needs Python 3.11 or newer, and $(PYTHON) is older: make PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing the locked dependencies into $(VENV) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@set -o pipefail; $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements/dev.txt \
+		| sed -un 's/^Collecting \([^ ]*\).*/  \1/p'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(READY) ## real people, real e-mails, two workers, one of them killed; PEOPLE=path.csv takes yours
+demo: $(READY) ## people, leads, calls, chats and a report; workers killed and deployed; PEOPLE=path.csv takes yours
 	@$(BIN)/python -m examples.demo $(ARGS)
 
 dev: $(READY) ## the service, a worker and a mail sink until Ctrl-C, restarted when code changes

@@ -50,6 +50,7 @@ class Child:
     started: float
     """By the system's clock, as the system tells it: with the id it names one process for good."""
     log: Path | None
+    told_to_stop: bool = False
 
     def __str__(self) -> str:
         return f"{self.name} (process {self.pid})"
@@ -165,6 +166,7 @@ class Processes:
         """Ask `children` to end, all at once; kill those that have not after `timeout` seconds."""
         running = [child for child in children if child.is_running()]
         for child in running:
+            child.told_to_stop = True
             child.process.terminate()
         deadline = time.monotonic() + timeout
         for child in running:
@@ -183,7 +185,7 @@ class Processes:
             DemoError: one has ended by itself.
         """
         for child in self._children:
-            if not child.is_running():
+            if not child.is_running() and not child.told_to_stop:
                 raise DemoError(child.last_words())
 
     def wait_for(self, what: str, answer: Callable[[], Answer | None], timeout: float = START_SECONDS) -> Answer:

@@ -13,13 +13,16 @@ from examples.demo.registration import Answer, Registration
 SHOWN_DIFFERENCES = 5
 
 
-def figures_table(figures: dict[str, Any], registration: Registration, suppressed: int) -> Table:
+def figures_table(
+    figures: dict[str, Any], registration: Registration, suppressed: int, more: Iterable[tuple[str, float | None, str]]
+) -> Table:
     """What happened, and who says so.
 
     Args:
         figures: of `read_figures`.
         registration: the service's answers.
         suppressed: copies that the mail server recognised by their Message-ID.
+        more: what the acts have to tell.
     """
     answers = {answer: len(people) for answer, people in registration.answers.items()}
     table = Table(title="What happened", title_justify="left", min_width=70)
@@ -36,10 +39,11 @@ def figures_table(figures: dict[str, Any], registration: Registration, suppresse
         ("mails discarded (550, refused)", figures["discarded"], "SQL: workrow.jobs"),
         ("killed worker's jobs recovered", figures["recovered"], "SQL: workrow.jobs"),
         ("copies suppressed by Message-ID", suppressed, "the maildir's .Duplicates"),
-        ("jobs per second, first to last", figures["jobs_per_second"], "SQL: workrow.jobs"),
-        ("jobs in the busiest second", figures["jobs_in_best_second"], "SQL: workrow.jobs"),
+        ("mails per second, beside a killed worker", figures["jobs_per_second"], "SQL: workrow.jobs"),
+        ("mails in the busiest second", figures["jobs_in_best_second"], "SQL: workrow.jobs"),
         ("from enqueue to start, p50 (ms)", figures["start_p50_ms"], "SQL: first attempts"),
         ("from enqueue to start, p95 (ms)", figures["start_p95_ms"], "SQL: first attempts"),
+        *more,
     ):
         table.add_row(text, _number(figure), source)
     return table

@@ -1,6 +1,8 @@
 """The processes of the application: migration, mail server, service, workers. The demo and `make dev` share them."""
 
+import base64
 import os
+import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -25,6 +27,9 @@ def environment_of(database_url: str, smtp_port: int) -> dict[str, str]:
         # nobody wants to watch for 20 s how a dead worker is missed
         "WORKROW_LEASE": "3",
         "WORKROW_API_KEYS": "off",
+        # the demo is over in a minute, at any hour
+        "WORKROW_CALL_HOURS": "mon-sun 00:00-24:00",
+        "WORKROW_PROVIDER_SECRET": "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -52,6 +57,14 @@ def wait_for_service(processes: Processes, service: Child) -> str:
     url = f"http://127.0.0.1:{port}"
     processes.wait_for("the service", lambda: httpx.get(f"{url}/healthz", trust_env=False).is_success)
     return url
+
+
+def start_provider(processes: Processes, environment: Mapping[str, str], service_url: str) -> str:
+    """Start who makes the calls; returns its URL."""
+    events = f"--tell={service_url}/provider/events"
+    command = (sys.executable, "-m", "examples.demo.provider", events)
+    provider = processes.start("provider", *command, environment=environment)
+    return f"http://127.0.0.1:{processes.wait_for('the provider', provider.listening_port)}"
 
 
 def start_worker(processes: Processes, name: str, environment: Mapping[str, str], *, concurrency: int = 20) -> Child:

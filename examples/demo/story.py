@@ -4,17 +4,18 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
+from examples.demo.acts import Act
 from examples.demo.database import query
 from examples.demo.processes import Child, Processes
 from examples.demo.progress import Screen
 from examples.demo.registration import Registration
-from examples.demo.services import start_worker
+from examples.demo.services import start_worker, wait_for_workers
 
 PATIENCE_SECONDS = 60.0
 """How long nothing may happen before the books are closed as they are."""
@@ -28,7 +29,9 @@ class Story:
         processes: that the victim belongs to and its replacement will.
         environment: of the workers; names the database.
         registration: of the people.
-        victim: the worker that is killed in the middle.
+        workers: the first is replaced in order, as in a deployment, the second is killed in the middle.
+        acts: what else happens.
+        quiet: is set when the mails are out and all acts but the waiting ones have nothing more to do.
         maildir: of the mail server.
         screen: where progress is shown.
     """
@@ -38,14 +41,18 @@ class Story:
         processes: Processes,
         environment: Mapping[str, str],
         registration: Registration,
-        victim: Child,
+        workers: Sequence[Child],
+        acts: Sequence[Act],
+        quiet: asyncio.Event,
         maildir: Path,
         screen: Screen,
     ) -> None:
         self._processes = processes
         self._environment = environment
         self._registration = registration
-        self._victim = victim
+        self._deployed, self._victim = workers
+        self._acts = acts
+        self._quiet = quiet
         self._maildir = maildir
         self._screen = screen
 
@@ -60,14 +67,16 @@ class Story:
             await psycopg.AsyncConnection.connect(url, autocommit=True) as watching,
             await psycopg.AsyncConnection.connect(url, autocommit=True) as killing,
         ):
-            acts = asyncio.gather(self._registration.run(), self._kill_in_the_middle(killing))
+            acts = asyncio.gather(
+                self._registration.run(), self._kill_in_the_middle(killing), *(act.play() for act in self._acts)
+            )
             try:
                 await self._watch(watching, acts)
             except BaseException:
                 acts.cancel()
                 await asyncio.gather(acts, return_exceptions=True)
                 raise
-            _, left = await acts
+            _, left, *_ = await acts
             return left
 
     async def _watch(self, connection: psycopg.AsyncConnection, acts: asyncio.Future[Any]) -> None:
@@ -81,13 +90,16 @@ class Story:
             jobs, finished, discarded = await _row(connection, "counts")
             mails = len(os.listdir(self._maildir / "new"))
             answered, people = self._registration.answered, len(self._registration.people)
-            self._screen.show(
-                {"people": (answered, people), "jobs": (finished, jobs), "mails": (mails, jobs - discarded)}
-            )
-            if over and finished == jobs:
+            far = {act.name: act.progress() for act in self._acts}
+            self._screen.show({"people": (answered, people), "mails": (mails, jobs - discarded), **far})
+            mailed = self._registration.is_over and finished == jobs
+            if over and mailed:
                 return
-            if seen != (answered, jobs, finished, mails):
-                seen, changed = (answered, jobs, finished, mails), time.monotonic()
+            if mailed and all(done == total for done, total in far.values()):
+                self._quiet.set()
+            now = (answered, jobs, finished, mails, *(done for done, _ in far.values()))
+            if seen != now:
+                seen, changed = now, time.monotonic()
             await asyncio.sleep(LOOK_SECONDS)
         self._screen.say(f"nothing has happened for {PATIENCE_SECONDS:.0f} seconds: closing the books")
 
@@ -108,7 +120,15 @@ class Story:
         self._screen.say(
             f"{replacement} started; the lease of {self._victim} ends soon, then its {len(left)} jobs are rescued"
         )
+        await self._deploy()
         return left
+
+    async def _deploy(self) -> None:
+        """A new worker starts, and then an old one is told to stop: it ends what it runs, and loses nothing."""
+        successor = start_worker(self._processes, "worker-4", self._environment)
+        await asyncio.to_thread(wait_for_workers, self._processes, self._environment["DATABASE_URL"], [successor])
+        await asyncio.to_thread(self._processes.stop, self._deployed)
+        self._screen.say(f"{self._deployed} deployed: {successor} took over, exit code {self._deployed.process.poll()}")
 
     async def _caught_at_work(self, connection: psycopg.AsyncConnection, worker_id: int) -> bool:
         """Whether the victim runs jobs. If so it is left standing still, so that it cannot finish them any more."""

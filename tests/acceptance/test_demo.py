@@ -47,7 +47,8 @@ class Demo:
 
     def start(self, people: Path) -> AbstractContextManager[subprocess.Popen[str]]:
         names = {"DATABASE_URL": self.cluster_url, "PEOPLE": str(people), "COLUMNS": "120"}
-        command = ("examples.demo", f"--directory={self.directory}", f"--database={self.database}")
+        small = ("--leads=500", "--targets=10", "--chats=3")
+        command = ("examples.demo", f"--directory={self.directory}", f"--database={self.database}", *small)
         return start(command, **names)
 
     def run(self, people: Path) -> tuple[int, str]:
@@ -95,6 +96,12 @@ def test_the_demo_balances_its_books(demo: Demo, people: Path) -> None:
     assert figure(output, "killed worker's jobs recovered") > 0
     assert figure(output, "from enqueue to start, p95 (ms)") >= figure(output, "from enqueue to start, p50 (ms)") > 0
     assert len(list((demo.maildir / "new").iterdir())) == 2 * registered - 2
+    assert 0 < figure(output, "calls completed") <= 10
+    assert re.search(r"worker-1 \(process \d+\) deployed: worker-4 \(process \d+\) took over, exit code 0", output), (
+        output
+    )
+    assert re.search(r"✓ │ leads imported = good rows of the file +│ +483 │ +483 │", output), output
+    assert "<svg" in (demo.directory / "report.html").read_text()
     assert not [pid for pid in processes_named_in(output) if is_alive(pid)]
 
 

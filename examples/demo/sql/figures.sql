@@ -28,7 +28,11 @@ SELECT
     count(*) FILTER (WHERE status = 'succeeded' OR discarded) AS finished,
     count(*) FILTER (WHERE discarded) AS discarded,
     count(*) FILTER (WHERE retried) AS retried,
-    count(*) FILTER (WHERE id = ANY(CAST(%(left)s AS bigint[])) AND (status = 'succeeded' OR discarded)) AS recovered,
+    (
+        SELECT count(*)
+        FROM workrow.jobs
+        WHERE id = ANY(CAST(%(left)s AS bigint[])) AND (status = 'succeeded' OR discarded)
+    ) AS recovered,
     count(*) / nullif(extract(EPOCH FROM max(finished_at) - min(created_at)), 0) AS jobs_per_second,
     (SELECT max(jobs) FROM seconds) AS jobs_in_best_second,
     1000 * percentile_cont(0.50) WITHIN GROUP (

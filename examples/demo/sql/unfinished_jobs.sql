@@ -4,5 +4,7 @@ SELECT
     status,
     error
 FROM workrow.jobs
-WHERE NOT (status = 'succeeded' OR discarded)
+WHERE
+    task IN ('emails.send_welcome', 'emails.send_verification')
+    AND NOT (status = 'succeeded' OR discarded)
 ORDER BY id

@@ -1,0 +1,48 @@
+"""The service, as its clients speak to it."""
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from examples.demo.errors import DemoError
+
+TIMEOUT_SECONDS = 60.0
+LOOK_SECONDS = 0.25
+
+
+class Client:
+    """Asks the service at ``url``, on connections of its own."""
+
+    def __init__(self, url: str) -> None:
+        # the machine's proxy settings are not for a service on this machine
+        self._http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_SECONDS, trust_env=False)
+
+    async def __aenter__(self) -> "Client":
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._http.__aexit__(*error)
+
+    async def ask(self, method: str, path: str, *, allowed: tuple[int, ...] = (), **more: Any) -> httpx.Response:
+        """The answer, if it is 2xx or allowed.
+
+        Raises:
+            DemoError: it is another one, or there is none.
+        """
+        try:
+            answer = await self._http.request(method, path, **more)
+        except httpx.HTTPError as error:
+            raise DemoError(f"{method} {path}: {error!r}") from error
+        if not answer.is_success and answer.status_code not in allowed:
+            raise DemoError(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
+        return answer
+
+    async def until(self, path: str, field: str, *values: Any) -> dict[str, Any]:
+        """Ask again and again until the field has one of these values; that answer."""
+        while True:
+            found: dict[str, Any] = (await self.ask("GET", path)).json()
+            if found[field] in values:
+                return found
+            await asyncio.sleep(LOOK_SECONDS)
