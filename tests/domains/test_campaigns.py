@@ -194,7 +194,11 @@ async def test_a_pause_holds_what_comes_back_from_the_provider_too(
 
 
 async def test_a_cancelled_campaign_lets_running_calls_end_and_calls_nobody_else(
-    client: httpx.AsyncClient, workrow_jobs_at_once: Harness, workrow_clock: Clock, provider: ProviderServer
+    client: httpx.AsyncClient,
+    workrow_jobs_at_once: Harness,
+    workrow_clock: Clock,
+    provider: ProviderServer,
+    conn: psycopg.Connection[Any],
 ) -> None:
     campaign = await create(client, 6, concurrency=2)
     await ask(client, campaign, "start")
@@ -204,6 +208,7 @@ async def test_a_cancelled_campaign_lets_running_calls_end_and_calls_nobody_else
     assert (shown["state"], shown["counts"]["cancelled"]) == ("cancelling", 4)
     await working
     assert (await ask(client, campaign))["state"] == "finishing"
+    assert [job["attempts"] for job in jobs(conn, "campaigns.report")] == [0]  # it waits for the two
     await ask(client, campaign, "cancel")
     await ends(provider, "no_answer")
     with workrow_clock.at("2030-01-01") as clock:

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import psycopg
+import pytest
 
 from jobs.calls import tasks
 from jobs.webhooks import signing
@@ -43,6 +44,7 @@ async def worker(name: str) -> AsyncIterator[asyncio.subprocess.Process]:
             await process.wait()
 
 
+@pytest.mark.timeout(280)  # two worker processes on a busy machine
 async def test_everybody_is_called_once_and_the_books_balance(
     client: httpx.AsyncClient, provider: ProviderServer, conn: psycopg.Connection[Any]
 ) -> None:
@@ -66,7 +68,7 @@ async def test_everybody_is_called_once_and_the_books_balance(
     async def state() -> str:
         return str((await client.get(f"/campaigns/{campaign}")).json()["state"])
 
-    async with asyncio.timeout(110), worker("first") as first, worker("second"):
+    async with asyncio.timeout(240), worker("first") as first, worker("second"):
         while len(provider.calls) < TARGETS // 4:
             await asyncio.sleep(0.05)
         first.send_signal(signal.SIGKILL)
