@@ -78,6 +78,6 @@ class Places:
         )
 
     async def in_process(self, claimed: Claimed, task: Any, arguments: dict[str, Any], hard: float | None) -> Any:
-        """What a task's function returns in a child process, which is killed after ``hard`` seconds."""
-        returned = await self.processes.run(claimed.id, task, claimed.job, arguments, time_limit=hard)
+        """What a task's function, which takes no context, returns in a child process; killed after ``hard`` seconds."""
+        returned = await self.processes.run(claimed.id, task, None, arguments, time_limit=hard)
         return returned.value

@@ -207,7 +207,7 @@ class Runners:
         returned = await self._processes.run(
             claimed.id,
             task,
-            claimed.job,
+            claimed.job if task.pass_context else None,
             claimed.args,
             on_progress=context.on_progress,
             worker=(context.worker_name, list(context.worker_queues) if context.worker_queues else None),

@@ -47,9 +47,10 @@ class Call:
 
     Attributes:
         module, name: where the task's function is found.
+        job_id, shown: of the job: its id, and what it is called where somebody asks what runs.
         app: ``module:attribute`` of the App; None: it is none.
         pass_context: the task takes its context.
-        job: for the context.
+        job: for the context; None where the task takes none, for it takes longer to send than all the rest.
         worker: its name and its queues, for the context.
         arguments: by name, as they are stored; the child makes the function's of them.
         soft_limit: seconds.
@@ -61,9 +62,11 @@ class Call:
 
     module: str
     name: str
+    job_id: int
+    shown: str
     app: str | None
     pass_context: bool
-    job: Job
+    job: Job | None
     worker: tuple[str | None, list[str] | None]
     arguments: dict[str, Any]
     soft_limit: float | None
@@ -132,8 +135,8 @@ class _Inbox:
 
 def _run(call: Call, inbox: _Inbox, outbox: Outbox) -> Answer:
     made_in = forks.generation
-    at_work.set(f"{call.job.task_name}[{call.job.id}]")
-    collecting.set(None if call.batch is None else Members(Workflow(call.batch), call.job.id))
+    at_work.set(call.shown)
+    collecting.set(None if call.batch is None else Members(Workflow(call.batch), call.job_id))
     try:
         with contextlib.nullcontext() if call.around is None else _load(call.around)():
             function = resolve(call.module, call.name)
@@ -203,6 +206,7 @@ def _limited(call: Callable[[], Any], seconds: float) -> Any:
 
 def _context(call: Call, inbox: _Inbox, outbox: Outbox) -> JobContext:
     assert call.app is not None
+    assert call.job is not None
     outbox.open()
     worker_name, queues = call.worker
     return JobContext(

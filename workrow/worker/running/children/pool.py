@@ -72,7 +72,7 @@ class Processes:
         self,
         job_id: int,
         task: procrastinate.tasks.Task[Any, Any, Any],
-        job: Job,
+        job: Job | None,
         arguments: dict[str, Any],
         *,
         on_progress: Callable[[Step], None] = lambda _: None,
@@ -89,7 +89,7 @@ class Processes:
         Args:
             job_id: what `interrupt` and `kill` call it by.
             task: its function is found in the child by module and name.
-            job: for the context.
+            job: for the context, if the task takes one.
             arguments: of the function, by name.
             on_progress: called with what the task says of its progress.
             worker: its name and queues, for the context.
@@ -111,6 +111,8 @@ class Processes:
         call = Call(
             task.func.__module__,
             task.func.__qualname__,
+            job_id,
+            f"{task.name}[{job_id}]",
             self._app(task),
             task.pass_context,
             job,
