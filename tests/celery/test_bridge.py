@@ -36,8 +36,18 @@ from workrow.celery.commands import main
 from workrow.celery.exceptions import ImproperlyConfigured
 from workrow.celery.message import request_of
 from workrow.celery.outbox import Outbox
+from workrow.celery.registry import shared_tasks
 
 HEADERS = {"task": "shop.add", "id": "one", "lang": "py", "timelimit": [None, None], "retries": 0, "root_id": "one"}
+
+
+@pytest.fixture(autouse=True)
+def only_ours() -> Iterator[None]:
+    """Modules of other tests in this process have shared tasks, which every app has."""
+    theirs = [*shared_tasks]
+    shared_tasks.clear()
+    yield
+    shared_tasks[:] = theirs
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import workrow
 from tests.integration.test_heart import Running, until
 from tests.integration.test_trust import status
 from tests.integration.test_worker import row, run
-from workrow.worker.running import runners
+from workrow.worker.running import places
 
 
 async def test_the_soft_limit_is_raised_inside(open_app: workrow.App, conn: Any) -> None:
@@ -71,7 +71,7 @@ async def test_the_hard_limit_ends_the_task_and_counts_an_attempt(open_app: work
 async def test_a_coroutine_that_refuses_is_abandoned_loudly(
     open_app: workrow.App, conn: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runners, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(places, "GRACE_SECONDS", 0.1)
     go = asyncio.Event()
 
     @open_app.task(name="refuses", time_limit=0.05)
