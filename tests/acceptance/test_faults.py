@@ -19,6 +19,8 @@ from tests.acceptance.commands import is_alive, start, wait_for
 from tests.chaos.cluster import Cluster, free_port
 from workrow import schema
 
+pytestmark = pytest.mark.timed
+
 LEASE = 2.0
 """Seconds, as in fault_app."""
 

@@ -22,7 +22,10 @@ from tests.integration.test_heart import Running, until
 from tests.integration.test_rescue import register
 from workrow.maintenance.clock_steps import earlier
 
-pytestmark = pytest.mark.skipif(LIBRARY is None, reason="needs libfaketime: apt install faketime")
+pytestmark = [
+    pytest.mark.timed,
+    pytest.mark.skipif(LIBRARY is None, reason="needs libfaketime: apt install faketime"),
+]
 
 LEASE = 2.0
 STEPS = [3600, -3600, 60, -60]

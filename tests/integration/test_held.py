@@ -18,6 +18,8 @@ from workrow.database.held import PATIENCE_MS, Held, run_bounded
 from workrow.database.link import Link, connect
 from workrow.maintenance.rescuer import Rescuer
 
+pytestmark = pytest.mark.timed
+
 HELD = 20
 SECONDS = HELD * PATIENCE_MS / 1000
 """How late an end may be written while others' transactions are open: who waited for each of them would be later."""

@@ -13,6 +13,8 @@ from tests.integration.test_heart import Running, until
 from tests.integration.test_held import SECONDS, done, plain, service, slowest
 from workrow import Limit
 
+pytestmark = pytest.mark.timed
+
 __all__ = ["plain", "service"]
 
 HELD = [f"k{number:02}" for number in range(20)]

@@ -18,6 +18,8 @@ import workrow
 from tests.integration.test_heart import Running, until
 from tests.integration.test_rescue import register
 
+pytestmark = pytest.mark.timed
+
 SECONDS = float(os.environ.get("HELD_SECONDS", "2.5"))
 """How late an end may be while others' transactions are open: who waits for one of these waits until the test ends. An
 idle worker whose wake-up is held looks every 2 s; nearly all ends take less than 1 s."""

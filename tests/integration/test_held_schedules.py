@@ -13,6 +13,8 @@ from tests.integration.test_held import SECONDS, service
 from tests.integration.test_scheduler import HOUR, Ticker, ticker, worker
 from workrow.database.held import AGAIN_SECONDS
 
+pytestmark = pytest.mark.timed
+
 __all__ = ["service", "ticker"]
 
 HELD = [f"held{number}" for number in range(20)]

@@ -12,6 +12,8 @@ from tests.integration.test_heart import Running, until
 from tests.integration.test_held import done
 from workrow.database.held import PATIENCE_MS
 
+pytestmark = pytest.mark.timed
+
 TABLES = "procrastinate_jobs, procrastinate_workers, workrow.history, workrow.flows, workrow.queue_names"
 HELD_SECONDS = 4 * PATIENCE_MS / 1000
 """So that each statement is refused more than once."""

@@ -17,6 +17,8 @@ from tests.integration.test_transactional import WRITE, effects, written
 from workrow.database.urls import libpq_url
 from workrow.worker.running import transactions
 
+pytestmark = pytest.mark.timed
+
 __all__ = ["effects", "service"]
 
 

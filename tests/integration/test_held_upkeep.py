@@ -14,6 +14,8 @@ from tests.integration.test_held import SECONDS, service
 from tests.integration.test_scheduler import worker
 from workrow.maintenance.historian import AFTER_ERROR, INTERVAL, Historian
 
+pytestmark = pytest.mark.timed
+
 __all__ = ["service"]
 
 MANY = 20

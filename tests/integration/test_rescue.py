@@ -14,6 +14,8 @@ from workrow import sql
 from workrow.database.link import Link
 from workrow.maintenance.rescuer import Rescuer
 
+pytestmark = pytest.mark.timed
+
 RESCUE = "SELECT job_id FROM workrow.rescue_jobs_v1(3, 1000)"
 WAITS = """
     SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'

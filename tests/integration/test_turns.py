@@ -14,6 +14,8 @@ from workrow.errors import OptionError
 from workrow.worker.claiming.survey import Group
 from workrow.worker.claiming.turns import Turns
 
+pytestmark = pytest.mark.timed
+
 QUEUES = [f"q{n}" for n in range(5)]
 NOOPS = """INSERT INTO procrastinate_jobs (queue_name, task_name, priority, args)
            SELECT queue, 'noop', priority, '{}' FROM unnest(%s::text[], %s::int[]) AS given (queue, priority)"""

@@ -17,6 +17,8 @@ import pytest
 from workrow.cli import child, supervisor
 from workrow.cli.supervisor import Supervisor
 
+pytestmark = pytest.mark.timed
+
 ROOT = Path(__file__).parents[2]
 PATIENT = ["/bin/sh", "-c", "trap 'echo term >> $0; exit 0' TERM; echo up >> $0; while :; do sleep 0.02; done"]
 
