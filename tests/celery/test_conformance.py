@@ -33,6 +33,7 @@ def test_differences(expected: Any, seen: Any, about: float, paths: list[str]) -
     assert [path for path, _, _ in differences(expected, seen, about)] == paths
 
 
+@pytest.mark.timed
 @pytest.mark.timeout(600)
 def test_the_tables_through_workers(cluster_url: str) -> None:
     """Shapes and behaviours, each on a database of its own with worker processes; the slowest rows are left out."""
