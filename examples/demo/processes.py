@@ -22,6 +22,7 @@ from examples.demo.errors import DemoError
 ROOT = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 10.0
 START_SECONDS = 30.0
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
 Answer = TypeVar("Answer")
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -124,6 +125,8 @@ class Processes:
         """Start `command` in the root of the repository with exactly `environment`."""
         log = self.directory / f"{name}.log" if self._logs else None
         output = log.open("wb") if log else None
+        # a KeyboardInterrupt between fork and exec is lost in Python's own hooks, and one after them loses the child
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
         try:
             process = subprocess.Popen(
                 command,
@@ -136,11 +139,12 @@ class Processes:
                 start_new_session=True,
                 preexec_fn=_end_with_parent(os.getpid()),
             )
+            child = Child(name, process, psutil.Process(process.pid).create_time(), log)
+            self._children.append(child)
         finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
             if output:
                 output.close()
-        child = Child(name, process, psutil.Process(process.pid).create_time(), log)
-        self._children.append(child)
         self._write_ids()
         return child
 
@@ -227,15 +231,14 @@ class Processes:
         self._ids.unlink()
 
 
-def _end_with_parent(parent: int) -> Callable[[], None] | None:
-    """What a new child runs first on Linux: the kernel shall kill it when `parent` dies."""
-    if _libc is None:
-        return None
-    libc = _libc
+def _end_with_parent(parent: int) -> Callable[[], None]:
+    """What a new child runs first: on Linux the kernel shall kill it when `parent` dies."""
 
     def prepare() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
+        if _libc is not None:
+            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:
+                os._exit(1)
 
     return prepare

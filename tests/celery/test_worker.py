@@ -416,4 +416,4 @@ def test_children_die_with_a_worker_that_is_killed(app: Celery, database_url: st
         process.wait()
     began = time.monotonic()
     until(lambda: all(not each.is_running() or each.status() == psutil.STATUS_ZOMBIE for each in children))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10, "the call sleeps for ten minutes"
