@@ -3,8 +3,9 @@
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
-from sqlalchemy import MetaData, NullPool, create_engine
+from sqlalchemy import CursorResult, MetaData, NullPool, Result, create_engine
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Session
 
@@ -47,6 +48,12 @@ def blocking_session() -> Iterator[Session]:
     engine = create_engine(get_settings().sqlalchemy_url, poolclass=NullPool)
     with Session(engine, expire_on_commit=False) as session:
         yield session
+
+
+def rowcount(result: Result[Any]) -> int:
+    """How many rows the INSERT, UPDATE or DELETE touched whose result this is."""
+    assert isinstance(result, CursorResult)
+    return result.rowcount
 
 
 async def in_batches(batch: Callable[[AsyncSession], Awaitable[int]]) -> int:

@@ -18,7 +18,7 @@ from examples.demo import books, report
 from examples.demo.acts.campaign import Campaign
 from examples.demo.acts.chats import Chats
 from examples.demo.acts.leads import Leads
-from examples.demo.acts.reports import aggregate, fetch_report
+from examples.demo.acts.reports import fetch_report
 from examples.demo.database import DATABASE, create_database
 from examples.demo.errors import DemoError
 from examples.demo.people import Person, read_people
@@ -118,7 +118,6 @@ def _run(console: Console, people: list[Person], options: argparse.Namespace) ->
         ]
         story = Story(processes, environment, registration, workers, acts, quiet, maildir, screen)
         left = asyncio.run(story.tell())
-        aggregate(processes, environment)
         (directory / "report.html").write_text(asyncio.run(fetch_report(service_url)), encoding="utf-8")
     # all have ended: nothing can change the books any more
     suppressed = len(os.listdir(maildir / DUPLICATES / "new"))

@@ -1,16 +1,18 @@
 """The five metrics, from the engine's public views into a row a day."""
 
-from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import Date, Select, cast, delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
+from jobs import database
 from jobs.analytics.models import QueueDay, QueueSample, TaskDay
 from jobs.settings import get_settings
 
 LATE = timedelta(days=3)
 """So long after a day its rows are still computed anew: jobs may show late, and failed ones run again."""
+SAMPLES_KEPT = timedelta(days=14)
 
 # one day at a time: the view finds a span of finished_at by an index. No difference of times: not every two have one
 TASK_DAY = """
@@ -60,27 +62,37 @@ async def sample(session: AsyncSession, at: datetime) -> None:
     await session.execute(text(SAMPLE), {"at": at})
 
 
-async def today(session: AsyncSession) -> date:
+def today(session: Session) -> date:
     """The day that it is in the account's zone, by the database's clock."""
-    return (await session.scalars(select(cast(func.timezone(get_settings().account_timezone, func.now()), Date)))).one()
+    return session.scalars(select(cast(func.timezone(get_settings().account_timezone, func.now()), Date))).one()
 
 
-async def aggregate(session: AsyncSession, first_day: date, last_day: date) -> int:
+def aggregate(session: Session, first_day: date, last_day: date) -> int:
     """Compute the rows of these days anew: the same jobs give the same rows, and what has left a day is taken out.
+
+    Blocks: with an AsyncSession, ``await session.run_sync(aggregate, first_day, last_day)``.
 
     Returns:
         How many rows these days have.
     """
     # two at the same moment would meet in the primary key; readers do not wait
-    await session.execute(text("LOCK TABLE analytics_task_days, analytics_queue_days IN SHARE ROW EXCLUSIVE MODE"))
+    session.execute(text("LOCK TABLE analytics_task_days, analytics_queue_days IN SHARE ROW EXCLUSIVE MODE"))
     rows = 0
     for table, insert in ((TaskDay, TASK_DAY), (QueueDay, QUEUE_DAY)):
-        await session.execute(delete(table).where(table.day.between(first_day, last_day)))
+        session.execute(delete(table).where(table.day.between(first_day, last_day)))
         for number in range((last_day - first_day).days + 1):
             day = first_day + timedelta(days=number)
-            done = await session.execute(text(insert), {"day": day, "zone": get_settings().account_timezone})
-            rows += done.rowcount  # type: ignore[attr-defined]
+            done = session.execute(text(insert), {"day": day, "zone": get_settings().account_timezone})
+            rows += database.rowcount(done)
     return rows
+
+
+def refresh(session: Session, first_day: date, last_day: date) -> None:
+    """Compute anew, of these days, those of which all samples are still there. Older ones stay as they are."""
+    now = today(session)
+    first_day, last_day = max(first_day, now - SAMPLES_KEPT + timedelta(days=1)), min(last_day, now)
+    if first_day <= last_day:
+        aggregate(session, first_day, last_day)
 
 
 def task_days(first_day: date, last_day: date, *, queue: str | None = None, task: str | None = None) -> Select[TaskDay]:
@@ -101,9 +113,8 @@ def queue_days(first_day: date, last_day: date, *, queue: str | None = None) -> 
     return found.order_by(QueueDay.day, QueueDay.queue)
 
 
-async def forget(session: AsyncSession, *, samples_before: datetime, days_before: date) -> int:
-    """Delete what is older; returns how many rows."""
+async def forget(session: AsyncSession, *, days_before: date) -> int:
+    """Delete older days, and samples older than `SAMPLES_KEPT`; returns how many rows."""
     statements = [delete(table).where(table.day < days_before) for table in (TaskDay, QueueDay)]
-    statements.append(delete(QueueSample).where(QueueSample.sampled_at < samples_before))
-    done: Sequence[int] = [(await session.execute(each)).rowcount for each in statements]  # type: ignore[attr-defined]
-    return sum(done)
+    statements.append(delete(QueueSample).where(QueueSample.sampled_at < func.now() - SAMPLES_KEPT))
+    return sum([database.rowcount(await session.execute(each)) for each in statements])

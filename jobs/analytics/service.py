@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, undefer
 
+from jobs import database
 from jobs.analytics import metrics, rendering
 from jobs.analytics.models import Report
 from jobs.emails import letters
@@ -17,7 +18,6 @@ from jobs.emails import service as emails
 from jobs.settings import get_settings
 
 LONGEST = 366
-SAMPLES_KEPT = timedelta(days=14)
 
 
 class NoSuchReport(Exception):
@@ -53,7 +53,7 @@ def check_range(first_day: date, last_day: date) -> None:
 
 
 async def open_weekly(session: AsyncSession, due_at: datetime) -> Report | None:
-    """The report on the week before this moment, Monday to Sunday in the account's zone, with its days computed anew.
+    """The report on the week before this moment, Monday to Sunday in the account's zone.
 
     Returns:
         None if the week has one already.
@@ -61,10 +61,7 @@ async def open_weekly(session: AsyncSession, due_at: datetime) -> Report | None:
     today = due_at.astimezone(ZoneInfo(get_settings().account_timezone)).date()
     monday = today - timedelta(days=today.weekday() + 7)
     year, week, _ = monday.isocalendar()
-    report = await _open(session, f"weekly.{year}-W{week:02}", monday, monday + timedelta(days=6))
-    if report is not None:
-        await metrics.aggregate(session, report.first_day, report.last_day)
-    return report
+    return await _open(session, f"weekly.{year}-W{week:02}", monday, monday + timedelta(days=6))
 
 
 async def open_asked(session: AsyncSession, first_day: date, last_day: date) -> Report:
@@ -84,6 +81,17 @@ async def _open(session: AsyncSession, cause: str, first_day: date, last_day: da
     return await session.scalar(statement.on_conflict_do_nothing().returning(Report))
 
 
+def refresh(session: Session, report_id: int) -> None:
+    """Compute the metrics of a report anew that is to be rendered. The caller commits right after: others wait.
+
+    Raises:
+        NoSuchReport: it is gone.
+    """
+    report = _locked(session, report_id)
+    if report.rendered_at is None:
+        metrics.refresh(session, report.first_day, report.last_day)
+
+
 def render(session: Session, report_id: int) -> int:
     """Write the report's HTML and CSV, unless it has them: a second run changes nothing. Blocks, for a child process.
 
@@ -93,9 +101,7 @@ def render(session: Session, report_id: int) -> int:
     Raises:
         NoSuchReport: it is gone.
     """
-    report = session.get(Report, report_id, with_for_update=True)
-    if report is None:
-        raise NoSuchReport(f"there is no report {report_id}")
+    report = _locked(session, report_id)
     tasks = session.scalars(metrics.task_days(report.first_day, report.last_day)).all()
     if report.rendered_at is None:
         queues = session.scalars(metrics.queue_days(report.first_day, report.last_day)).all()
@@ -104,6 +110,13 @@ def render(session: Session, report_id: int) -> int:
         report.csv = rendering.csv_of(tasks, queues)
         report.rendered_at = func.now()
     return len(tasks)
+
+
+def _locked(session: Session, report_id: int) -> Report:
+    report = session.get(Report, report_id, with_for_update=True)
+    if report is None:
+        raise NoSuchReport(f"there is no report {report_id}")
+    return report
 
 
 async def rendered(session: AsyncSession, report_id: int) -> Report:
@@ -150,9 +163,7 @@ async def mail(session: AsyncSession, report_id: int, *, job_id: int | None) -> 
 
 async def clean_up(session: AsyncSession) -> CleanUp:
     """Delete samples after two weeks, and metrics and reports after ``analytics_keep_days``."""
-    now = (await session.execute(select(func.now()))).scalar_one()
     kept = timedelta(days=get_settings().analytics_keep_days)
-    oldest = await metrics.today(session) - kept
-    rows = await metrics.forget(session, samples_before=now - SAMPLES_KEPT, days_before=oldest)
-    gone = await session.execute(delete(Report).where(Report.requested_at < now - kept))
-    return CleanUp(rows, gone.rowcount)  # type: ignore[attr-defined]
+    rows = await metrics.forget(session, days_before=await session.run_sync(metrics.today) - kept)
+    gone = await session.execute(delete(Report).where(Report.requested_at < func.now() - kept))
+    return CleanUp(rows, database.rowcount(gone))

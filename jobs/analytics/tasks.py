@@ -30,8 +30,8 @@ async def sample_queues(session: AsyncSession, due_at: datetime) -> None:
 @analytics.task(cron="5 * * * *", timezone=declared_timezone(), transactional=True)
 async def aggregate(session: AsyncSession) -> int:
     """Compute the rows of today and of the days before it that late jobs may still change."""
-    today = await metrics.today(session)
-    return await metrics.aggregate(session, today - metrics.LATE, today)
+    today = await session.run_sync(metrics.today)
+    return await session.run_sync(metrics.aggregate, today - metrics.LATE, today)
 
 
 @analytics.task(schedule=MONDAY, transactional=True)
@@ -46,9 +46,12 @@ async def weekly_report(session: AsyncSession, due_at: datetime) -> int | None:
 
 @analytics.task(run_in="process", soft_time_limit=540, time_limit=600, discard_on=(service.NoSuchReport,))
 def render_report(report_id: int) -> int:
-    """Draw the report, in a process of its own: it computes, and can be killed."""
-    with database.blocking_session() as session, session.begin():
-        return service.render(session, report_id)
+    """Draw the report from fresh metrics, in a process of its own: it computes, and can be killed."""
+    with database.blocking_session() as session:
+        with session.begin():
+            service.refresh(session, report_id)
+        with session.begin():
+            return service.render(session, report_id)
 
 
 @analytics.task(retry=PATIENT, discard_on=(RefusedAddress, Suppressed, EmailNotValidError, service.NoSuchReport))

@@ -48,7 +48,7 @@ def ended(
 
 async def aggregate(first: date = DAY, last: date = DAY) -> int:
     async with database.session() as session, session.begin():
-        return await metrics.aggregate(session, first, last)
+        return await session.run_sync(metrics.aggregate, first, last)
 
 
 async def rows(first: date = DAY, last: date = DAY) -> list[TaskDay]:

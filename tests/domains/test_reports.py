@@ -172,5 +172,26 @@ async def test_a_report_is_asked_for_and_downloaded(
     assert (await client.get(f"/analytics/reports?before={id}")).json() == []
 
 
+async def test_a_report_sees_to_fresh_metrics_of_its_days(
+    workrow_jobs: Harness, workrow_clock: Clock, conn: psycopg.Connection[Any]
+) -> None:
+    """Of those whose samples are still there: an older day would lose what was measured of its queues."""
+    with workrow_clock.at("2027-03-10 12:00", "Europe/Berlin"):
+        conn.execute("INSERT INTO analytics_queue_days VALUES ('2027-02-24', 'emails', 96, 2.5, 7)")
+        for day in ("02-24", "02-25", "03-10"):
+            ended(conn, f"2027-{day} 11:59+01")
+        report_id = await asked(date(2027, 2, 1), date(2027, 3, 31))
+        assert await analytics.render_report.enqueue(None, report_id=report_id)
+        await workrow_jobs.drain()
+    async with database.session() as session:
+        table = (await service.rendered(session, report_id)).csv or ""
+    found = {(line["day"], line["task"], line["queue_length_max"]) for line in csv.DictReader(io.StringIO(table))}
+    assert found == {
+        ("2027-02-24", "", "7"),
+        ("2027-02-25", "emails.send_welcome", ""),
+        ("2027-03-10", "emails.send_welcome", ""),
+    }
+
+
 async def test_a_report_that_is_not_there_is_404(client: httpx.AsyncClient) -> None:
     assert (await client.get("/analytics/reports/7/csv")).status_code == 404
