@@ -22,8 +22,11 @@ class Running:
         self.task = asyncio.create_task(self.app.run_worker_async(**self.options))
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.task.cancel()
+        if kind is not None:  # what the block left open may hold ends of jobs, and a worker waits for them
+            await asyncio.sleep(0)
+            self.task.cancel()
         (ended,) = await asyncio.gather(self.task, return_exceptions=True)
         if isinstance(ended, Exception):
             raise ended  # the cause of what the block has waited for in vain

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timed
 
 __all__ = ["plain", "service"]
 
-HELD = [f"k{number:02}" for number in range(20)]
+HELD = [f"k{number:02}" for number in range(40)]
 FREE = ["x", "y", "z"]
 ROWS = {
     "buckets": "SELECT FROM workrow.limit_buckets WHERE key = ANY(%s) FOR UPDATE",

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timed
 
 __all__ = ["service", "ticker"]
 
-HELD = [f"held{number}" for number in range(20)]
+HELD = [f"held{number}" for number in range(40)]
 OTHERS = ["another", "one more", "other"]
 
 

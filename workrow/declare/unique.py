@@ -209,9 +209,9 @@ def as_throttle(value: object) -> Throttle | None:
     raise OptionError(f"throttle={brief(value)}: must be Throttle(limit, per=seconds)")
 
 
-def check_names(rule: Rule, signature: inspect.Signature) -> None:
+def check_names(rule: Rule | None, signature: inspect.Signature) -> None:
     """Raise OptionError if the rule's ``by`` names no argument of the task."""
-    if not isinstance(rule.by, tuple):
+    if rule is None or not isinstance(rule.by, tuple):
         return
     known = signature.parameters
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known.values()):

@@ -109,7 +109,7 @@ class Call(CeleryWords[P, R]):
         """
         on = surrounding_of(self._task) if on is FORGOTTEN else on
         loops = on is None or transaction.is_async(on)
-        arguments = [self._bind((), row) for row in check_rows(self._task.name, rows)]
+        arguments = list(self._task.bind_rows(check_rows(self._task.name, rows), json_too=self._json_too))
         if loops:
             many: Any = self._insert_async(cast("AsyncTransaction | None", on), arguments)
             many.__qualname__ = self._task.name + ".enqueue_many"
@@ -145,7 +145,7 @@ class Call(CeleryWords[P, R]):
 
         check_copy(self._task.name, on, self._options)
         loops = transaction.is_async(on)
-        bound = (self._bind((), row) for row in check_rows(self._task.name, rows))
+        bound = self._task.bind_rows(check_rows(self._task.name, rows), json_too=self._json_too)
         lines = partial(
             copy_lines,
             self._task.name,

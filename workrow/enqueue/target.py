@@ -1,7 +1,7 @@
 """What a call needs of the task that it is made of."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from workrow.arguments.codec import Codec
@@ -53,6 +53,9 @@ class Target(Protocol):
 
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any], *, json_too: bool = False) -> Arguments:
         """The arguments by name, as they are stored."""
+
+    def bind_rows(self, rows: Iterable[Mapping[str, Any]], *, json_too: bool = False) -> Iterator[Arguments]:
+        """The same of many jobs."""
 
     def load_result(self, stored: Any, codec: Codec | None = None) -> Any:
         """What the task returned, from the value of the JSON that is stored of it."""

@@ -114,7 +114,7 @@ class Inline:
             call: Call[..., Any], on: Any = FORGOTTEN, rows: Iterable[Mapping[str, Any]] = FORGOTTEN, /
         ) -> Any:
             loops = transaction.is_async(on)
-            arguments = [call._bind((), row) for row in check_rows(call._task.name, rows)]
+            arguments = list(call._task.bind_rows(check_rows(call._task.name, rows), json_too=call._json_too))
             if not loops:
                 return len(self.blocking(call, on, arguments))
 

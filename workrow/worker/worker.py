@@ -213,11 +213,13 @@ class Worker(Assembly):
     async def _shut_down(self, sides: list[asyncio.Task[None]]) -> None:
         """Let what runs end, for ``shutdown_graceful_timeout`` seconds; give back the rest; write everything down."""
         self._stop_event.set()
-        await let_end(self._lanes, self._hurry, self.shutdown_graceful_timeout)
+        grace = self.shutdown_graceful_timeout
+        until = None if grace is None else asyncio.get_running_loop().time() + grace
+        await let_end(self._lanes, self._hurry, grace)
         if any(side.get_name() == "finisher" and (side.done() or side.cancelling()) for side in sides):
             # asyncio.run() cancels everything at once when its own coroutine has ended
             sides.append(asyncio.create_task(self._finisher.run()))
-        await write_down(self._finisher, self._hurry)
+        await write_down(self._finisher, self._hurry, until)
         await self._lease.stop()
         for side in sides:
             side.cancel()

@@ -29,11 +29,16 @@ async def let_end(lanes: Sequence[Lane], hurry: asyncio.Event, seconds: float | 
         await asyncio.wait([task for lane in lanes for _, task in lane.running.values()], timeout=0.1)
 
 
-async def write_down(finisher: Finisher, hurry: asyncio.Event) -> None:
-    """Wait until every end is written; in a hurry, for a moment."""
-    if not await unless(hurry, finisher.drained()):
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GOODBYE_SECONDS):
+async def write_down(finisher: Finisher, hurry: asyncio.Event, until: float | None) -> None:
+    """Wait until every end is written, or until this time of the loop but for a moment at least; in a hurry, for that
+    moment. A row may be held by an open transaction, or the database away, for longer than anybody's grace.
+    """
+    loop = asyncio.get_running_loop()
+    soon = asyncio.timeout_at(None if until is None else max(until, loop.time() + GOODBYE_SECONDS))
+    with contextlib.suppress(TimeoutError):
+        async with soon:
+            if not await unless(hurry, finisher.drained()):
+                soon.reschedule(loop.time() + GOODBYE_SECONDS)
                 await finisher.drained()
     if finisher.backlog:
         logger.error("%d finished jobs were not written; others will run them again", finisher.backlog)
