@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from jobs.api.requests import Actor, Problem, Transaction
-from jobs.webhooks import guard, publishing, reading, subscriptions
+from jobs.webhooks import catalog, guard, publishing, reading, subscriptions
 from jobs.webhooks.models import WebhookSubscription
 
 routes = APIRouter(prefix="/webhooks", tags=["webhooks"])
@@ -56,7 +56,7 @@ class SubscriptionChange(BaseModel):
 
 
 class SubscriptionView(BaseModel):
-    """A subscription, without its secret."""
+    """A subscription, without its secret. ``hint``: which of its events the application itself never tells of."""
 
     id: int
     url: str
@@ -70,12 +70,18 @@ class SubscriptionView(BaseModel):
     failures: int
     failing_since: datetime | None
     created_at: datetime
+    hint: str | None
 
     @classmethod
     def of(cls, row: WebhookSubscription, **more: Any) -> Self:
         """As the row has it."""
         names = set(WebhookSubscription.__table__.columns.keys()) & cls.model_fields.keys() - more.keys()
-        return cls(**{name: getattr(row, name) for name in names}, active=row.disabled_at is None, **more)
+        return cls(
+            **{name: getattr(row, name) for name in names},
+            active=row.disabled_at is None,
+            hint=catalog.hint(row.events),
+            **more,
+        )
 
 
 class SubscriptionWithSecret(SubscriptionView):
@@ -223,6 +229,12 @@ async def rotate(id: Id, session: Transaction, actor: Actor, form: Rotation | No
 async def replay_failed(id: Id, form: ReplayForm, session: Transaction, actor: Actor) -> ReplayJob:
     """Send everything again that failed, or was skipped, of what was published since then."""
     return ReplayJob(job=(await publishing.replay_failed(session, id, form.since, actor=actor)).id)
+
+
+@routes.get("/events")
+async def events() -> dict[str, str]:
+    """The types of events that the application itself tells of, and what has happened then."""
+    return catalog.EVENTS
 
 
 @routes.post("/events", status_code=202)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, insert, or_, select, text, update
+from sqlalchemy import Row, Select, func, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,6 +16,10 @@ from jobs.calls.models import Call, CallChange
 from jobs.calls.provider import Report
 from jobs.calls.states import ENDS, LIVE, MOVES, State
 from jobs.settings import get_settings
+from jobs.webhooks.publishing import publish_many
+
+Changed = Row[int, int, UUID, int | None]
+"""Id, version, key and lead_id of a call that has another state now."""
 
 
 class UnknownCall(Exception):
@@ -90,17 +94,16 @@ async def move(session: AsyncSession, call_id: int, to: State, *, cause: str, **
         state = State(row.state)
         if to not in MOVES[state]:
             return Move(call_id, state, applied=False)
-        changed = await session.scalar(
+        updated = await session.execute(
             update(Call)
             .where(Call.id == call_id, Call.state == state, Call.version == row.version)
             .values(state=to, version=Call.version + 1, changed_at=func.now(), **values)
-            .returning(Call.version)
+            .returning(Call.id, Call.version, Call.key, Call.lead_id)
             .execution_options(synchronize_session=False)
         )
-        if changed is not None:  # else somebody was faster: judge anew; states only go forward, so this ends
-            told = cause.replace("\x00", "\ufffd")[:500]  # it may be in the provider's words
-            change = {"call_id": call_id, "version": changed, "from_state": state, "to_state": to, "cause": told}
-            await session.execute(insert(CallChange).values(change))
+        changed = updated.all()
+        if changed:  # else somebody was faster: judge anew; states only go forward, so this ends
+            await _note(session, changed, state, to, cause=cause)
             return Move(call_id, to, applied=True)
 
 
@@ -122,20 +125,29 @@ async def apply(session: AsyncSession, call_id: int, report: Report, *, cause: s
 async def stop_scheduled(session: AsyncSession, keys: Sequence[UUID] | Select[UUID], to: State, *, cause: str) -> int:
     """Bring the calls with these keys that nobody has dialled yet to an end, in one statement. Returns how many."""
     assert to in MOVES[State.SCHEDULED]
-    changed = await session.execute(
+    stopped = await session.execute(
         update(Call)
         .where(Call.key.in_(keys), Call.state == State.SCHEDULED)
         .values(state=to, version=Call.version + 1, changed_at=func.now())
-        .returning(Call.id, Call.version)
+        .returning(Call.id, Call.version, Call.key, Call.lead_id)
         .execution_options(synchronize_session=False)
     )
-    changes = [
-        {"call_id": id, "version": version, "from_state": State.SCHEDULED, "to_state": to, "cause": cause}
-        for id, version in changed
-    ]
-    if changes:
-        await session.execute(insert(CallChange), changes)
-    return len(changes)
+    changed = stopped.all()
+    if changed:
+        await _note(session, changed, State.SCHEDULED, to, cause=cause)
+    return len(changed)
+
+
+async def _note(session: AsyncSession, changed: Sequence[Changed], before: State, after: State, *, cause: str) -> None:
+    """Write down what has happened to these calls, and tell of those that have ended."""
+    told = cause.replace("\x00", "\ufffd")[:500]  # it may be in the provider's words
+    same = {"from_state": before, "to_state": after, "cause": told}
+    await session.execute(insert(CallChange), [{"call_id": row.id, "version": row.version, **same} for row in changed])
+    if after in ENDS:
+        events = (
+            {"call_id": row.id, "key": str(row.key), "lead_id": row.lead_id, "state": after} for row in sorted(changed)
+        )
+        await publish_many(session, "call.ended", events)
 
 
 async def stuck(session: AsyncSession, *, silent_for: timedelta, at_most: int) -> list[int]:

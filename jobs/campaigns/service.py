@@ -16,6 +16,7 @@ from jobs.campaigns.models import Campaign, CampaignReport, CampaignTarget
 from jobs.leads.models import Lead
 from jobs.leads.service import UnknownLead
 from jobs.opening_hours import UnknownZone, zone_of
+from jobs.webhooks.publishing import publish
 from workrow import clock
 
 LIMIT = "campaigns.call/campaign_id"
@@ -238,6 +239,8 @@ async def report(session: AsyncSession, campaign_id: int) -> CampaignReport | No
     session.add(found)
     await session.execute(text("SELECT workrow.reset_limit_v1(:name, :key)"), {"name": LIMIT, "key": str(campaign_id)})
     await session.flush()
+    over = {"campaign_id": campaign_id, "name": campaign.name, "cancelled": campaign.cancelled_at is not None}
+    await publish(session, "campaign.completed", {**over, "report": {"targets": found.targets, **made}})
     return found
 
 

@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from jobs.emails.models import EmailFailure, EmailSuppression
 from jobs.emails.smtp import Unsent
+from jobs.webhooks.publishing import publish
 
 
 class Suppressed(Unsent):
@@ -36,7 +37,9 @@ async def suppress(session: AsyncSession, address: str, *, reason: str, words: s
         words: of the server, or how it was asked for.
     """
     row = {"address": address.lower(), "reason": reason, "words": words}
-    await session.execute(insert(EmailSuppression).values(row).on_conflict_do_nothing())
+    added = insert(EmailSuppression).values(row).on_conflict_do_nothing().returning(EmailSuppression.address)
+    if (suppressed := await session.scalar(added)) is not None:
+        await publish(session, f"email.{reason}", {"email": suppressed, "words": words[:500]})
 
 
 async def lift(session: AsyncSession, address: str) -> None:

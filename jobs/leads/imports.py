@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from jobs.leads.merging import sort
 from jobs.leads.models import LeadImport, LeadImportChunk, LeadImportError
 from jobs.leads.uploads import Upload
 from jobs.leads.values import Problem, Reader, Values, shown
+from jobs.webhooks.publishing import publish
 
 ERRORS_KEPT = 1_000
 """Of one import; all are counted."""
@@ -242,6 +243,8 @@ async def _write(session: AsyncSession, import_id: int, batch: Batch, qualify: Q
     started.position = batch.last
     if batch.final:
         started.state, started.finished_at = "done", await session.scalar(select(func.clock_timestamp()))
+        books = asdict(Books(started.imported, started.merged, started.refused))
+        await publish(session, "lead.import_completed", {"import_id": import_id, "name": started.name, **books})
     return started
 
 

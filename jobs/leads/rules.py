@@ -58,8 +58,11 @@ def _scoring() -> tuple[ColumnElement[int], ColumnElement[list[object]]]:
     return sum(points, start=literal(0)), func.to_jsonb(func.array_remove(array(reasons), None))
 
 
-def scoring(*which: ColumnElement[bool]) -> ReturningUpdate[int]:
-    """The statement that scores these leads, except those that have been by these rules; it returns their ids."""
+def scoring(*which: ColumnElement[bool]) -> ReturningUpdate[int, str, int]:
+    """The statement that scores these leads, except those that have been by these rules.
+
+    It returns their ids, statuses and scores.
+    """
     score, reasons = _scoring()
     status = case((score >= QUALIFIED_FROM, "qualified"), else_="unqualified")
     return (
@@ -71,6 +74,6 @@ def scoring(*which: ColumnElement[bool]) -> ReturningUpdate[int]:
             rules_version=VERSION,
             status=case((Lead.status.in_(BY_RULES), status), else_=Lead.status),
         )
-        .returning(Lead.id)
+        .returning(Lead.id, Lead.status, Lead.score)
         .execution_options(synchronize_session=False)
     )

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from jobs.leads import rules, storing
+from jobs.leads import rules, scoring, storing
 from jobs.leads.models import Lead
 from jobs.leads.phones import normalised_phone
 from jobs.leads.places import time_zone_of
@@ -119,7 +119,7 @@ async def qualify(session: AsyncSession, first: int, last: int) -> int:
     Returns:
         How many that were.
     """
-    return len((await session.scalars(rules.scoring(Lead.id.between(first, last)))).all())
+    return await scoring.score(session, Lead.id.between(first, last))
 
 
 async def unscored(session: AsyncSession) -> list[tuple[int, int]]:

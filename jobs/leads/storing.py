@@ -12,8 +12,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import Text
 
-from jobs.leads import rules
 from jobs.leads.models import Lead
+from jobs.leads.scoring import score
 from jobs.leads.values import Values
 
 IDENTITIES = 0x6C65616473
@@ -77,7 +77,7 @@ async def change(session: AsyncSession, leads: Collection[Values]) -> None:
     if not leads:
         return
     changed = await session.scalars(CHANGE, {"rows": [asdict(lead) for lead in leads]})
-    await session.execute(rules.scoring(Lead.id.in_(changed.all())))
+    await score(session, Lead.id.in_(changed.all()))
 
 
 def lines(import_id: int, leads: Iterable[Values]) -> str:

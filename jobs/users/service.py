@@ -19,6 +19,7 @@ from jobs.emails.models import EmailDelivery, EmailFailure, EmailNotification, E
 from jobs.emails.service import Delivery, UnknownUser
 from jobs.users.links import BadLink, Purpose, user_of
 from jobs.users.models import User
+from jobs.webhooks.publishing import publish, publish_many
 from workrow import clock
 
 BATCH = 1000
@@ -92,6 +93,7 @@ async def register(session: AsyncSession, *, name: str, email: str) -> Registrat
     user = await session.scalar(statement)
     if user is None:
         raise EmailTaken(f"{email} is registered already")
+    await publish(session, "user.registered", {"user_id": user.id, "email": user.email})
     return Registration(
         user,
         welcome=await emails.send_welcome.enqueue(session, user_id=user.id),
@@ -106,8 +108,11 @@ async def verify(session: AsyncSession, token: str) -> User:
         BadLink: the link is wrong, too old, or of a user who is gone.
     """
     user = await _user_of(session, Purpose.VERIFY, token)
-    user.verified_at = user.verified_at or clock.now()
     user.last_seen_at = clock.now()
+    first = update(User).where(User.id == user.id, User.verified_at.is_(None)).values(verified_at=user.last_seen_at)
+    if await session.scalar(first.returning(User.id)) is not None:
+        await publish(session, "user.verified", {"user_id": user.id, "email": user.email})
+    await session.refresh(user)
     return user
 
 
@@ -168,8 +173,10 @@ async def deactivate_inactive(session: AsyncSession, cutoff: datetime) -> int:
         .with_for_update(skip_locked=True)
     )
     found = (await session.scalars(ids)).all()
-    await session.execute(update(User).where(User.id.in_(found)).values(deactivated_at=func.now()))
-    return len(found)
+    change = update(User).where(User.id.in_(found)).values(deactivated_at=func.now()).returning(User.id, User.email)
+    changed = (await session.execute(change)).all()
+    await publish_many(session, "user.deactivated", ({"user_id": id, "email": email} for id, email in changed))
+    return len(changed)
 
 
 async def deactivate_all_inactive(days: int, told: Callable[[int], None]) -> int:

@@ -2,21 +2,35 @@
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import workrow
 from jobs.webhooks import subscriptions, tasks
-from jobs.webhooks.models import PENDING, WebhookDelivery, WebhookEvent, WebhookSubscription
+from jobs.webhooks.models import PENDING, WebhookDelivery, WebhookSubscription
 from workrow import clock
 
 MAX_BODY = 256 * 1024
 """Bytes; receivers are advised to expect 20 KB. What is larger is better fetched by its id."""
+ADD = text("""
+    WITH event AS (
+        INSERT INTO webhook_events (id, type, body)
+        SELECT id, :type, body
+        FROM unnest(CAST(:ids AS text[]), CAST(:bodies AS text[])) AS new (id, body)
+    )
+
+    INSERT INTO webhook_deliveries (event_id, subscription_id)
+    SELECT new.event_id, listener.id
+    FROM unnest(CAST(:ids AS text[])) WITH ORDINALITY AS new (event_id, number)
+    CROSS JOIN unnest(CAST(:listeners AS bigint[])) AS listener (id)
+    ORDER BY new.number, listener.id
+    RETURNING id, subscription_id
+""")
 
 
 class BadEvent(ValueError):
@@ -53,26 +67,28 @@ async def publish(session: AsyncSession, type: str, data: Mapping[str, Any]) -> 
     Raises:
         BadEvent: the type or the data cannot be sent. The transaction is still usable.
     """
-    event = WebhookEvent(id=f"msg_{uuid.uuid4().hex}", type=_checked(type), body=_body(type, data))
-    statement = (
-        select(WebhookSubscription.id, WebhookSubscription.ordered)
-        .where(WebhookSubscription.disabled_at.is_(None), WebhookSubscription.events.overlap([type, subscriptions.ALL]))
-        .order_by(WebhookSubscription.id)
-        # one that is deleted at this moment is waited for, and left out
-        .with_for_update(read=True, key_share=True)
-    )
-    listeners = {row.id: row.ordered for row in await session.execute(statement)}
-    if listeners:
-        session.add(event)
-        await session.flush()
-        rows = [{"event_id": event.id, "subscription_id": id} for id in listeners]
-        added = insert(WebhookDelivery).returning(WebhookDelivery.id, WebhookDelivery.subscription_id)
-        found = [(row.id, row.subscription_id) for row in await session.execute(added, rows)]
-        await tasks.enqueue(session, [each for each in found if not listeners[each[1]]], ordered=False)
-        for each in found:
-            if listeners[each[1]]:
-                await tasks.enqueue(session, [each], ordered=True)
-    return Published(event.id, len(listeners))
+    body = _body(type, data)  # what cannot be sent is refused even if nobody hears of it
+    listeners = await _listeners(session, type)
+    (id,) = await _send(session, type, [body], listeners)
+    return Published(id, len(listeners))
+
+
+async def publish_many(session: AsyncSession, type: str, events: Iterable[Mapping[str, Any]]) -> None:
+    """Publish many events of one type, in their order, with as many statements as one; see `publish`.
+
+    Args:
+        session: in the caller's transaction.
+        type: what happened.
+        events: the data of each; looked at only if somebody hears of this type.
+    """
+    listeners = await _listeners(session, type)
+    if listeners and (bodies := [_body(type, data) for data in events]):
+        await _send(session, type, bodies, listeners)
+
+
+async def is_heard(session: AsyncSession, type: str) -> bool:
+    """Whether anybody hears of this type now: else there is no need to find out what there is to tell."""
+    return bool(await _listeners(session, type))
 
 
 async def replay(session: AsyncSession, delivery_id: int, *, actor: str) -> WebhookDelivery:
@@ -117,6 +133,34 @@ async def replay_failed(
 async def apply_concurrency(session: AsyncSession, subscription_id: int) -> None:
     """Enqueue the job that makes a subscription's concurrency hold: only a worker knows the limit for sure."""
     await tasks.apply_concurrency.options(priority=10).enqueue(session, subscription_id=subscription_id)
+
+
+async def _listeners(session: AsyncSession, type: str) -> dict[int, bool]:
+    """The active subscriptions of this type, and whether each has an order."""
+    statement = (
+        select(WebhookSubscription.id, WebhookSubscription.ordered)
+        .where(
+            WebhookSubscription.disabled_at.is_(None),
+            WebhookSubscription.events.overlap([_checked(type), subscriptions.ALL]),
+        )
+        .order_by(WebhookSubscription.id)
+        # one that is deleted at this moment is waited for, and left out
+        .with_for_update(read=True, key_share=True)
+    )
+    return {row.id: row.ordered for row in await session.execute(statement)}
+
+
+async def _send(session: AsyncSession, type: str, bodies: Sequence[str], listeners: Mapping[int, bool]) -> list[str]:
+    """Write the events with a delivery to each listener, and the jobs; returns the events' ids."""
+    ids = [f"msg_{uuid.uuid4().hex}" for _ in bodies]
+    if not listeners:
+        return ids
+    values = {"type": type, "ids": ids, "bodies": bodies, "listeners": list(listeners)}
+    found = [(row.id, row.subscription_id) for row in await session.execute(ADD, values)]
+    await tasks.enqueue(session, [each for each in found if not listeners[each[1]]], ordered=False)
+    for listener in (id for id, ordered in listeners.items() if ordered):
+        await tasks.enqueue(session, [each for each in found if each[1] == listener], ordered=True)
+    return ids
 
 
 async def _runs(session: AsyncSession, job_id: int | None) -> bool:

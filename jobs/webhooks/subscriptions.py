@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from jobs.audit import service as audit
 from jobs.webhooks import guard, signing
+from jobs.webhooks.catalog import EVENTS
 from jobs.webhooks.models import WebhookSubscription
 
 EVENT_TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
@@ -38,7 +39,8 @@ def checked_type(name: str) -> str:
     """
     if len(name) > MAX_TYPE or not EVENT_TYPE.fullmatch(name):
         raise BadSubscription(
-            f"event type {name[:MAX_TYPE]!r}: write lower-case words with dots between them, such as 'user.registered'"
+            f"event type {name[:MAX_TYPE]!r}: write lower-case words with dots between them; "
+            f"the application itself tells of {', '.join(EVENTS)}"
         )
     return name
 
