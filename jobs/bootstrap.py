@@ -1,5 +1,7 @@
 """The composition root: settings → app → every domain's tasks."""
 
+from datetime import timedelta
+
 import workrow
 from jobs import database
 from jobs.analytics.tasks import analytics
@@ -18,10 +20,14 @@ from jobs.users.tasks import users
 from jobs.webhooks.sending import Sender
 from jobs.webhooks.tasks import webhooks
 
+HISTORY_KEPT = timedelta(days=90)
+
 
 def create_app() -> workrow.App:
     """The app with every task on it. Opens nothing and reads no setting: its URL is asked for when it is opened."""
-    app = workrow.App(database_url, sessions=database.session, lease=lambda: get_settings().lease)
+    app = workrow.App(
+        database_url, sessions=database.session, lease=lambda: get_settings().lease, keep_history=HISTORY_KEPT
+    )
     app.include(analytics, audit, cache, calls, campaigns, chats, emails, leads, recordings, users, webhooks)
     app.provide(Provider, http_provider.connect)
     app.provide(Sender, Sender)

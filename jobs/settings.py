@@ -118,6 +118,9 @@ class Settings(BaseSettings):
         "mon-fri 09:00-18:00", description="when people are called, by their own clock"
     )
     call_stuck_after: int = Field(120, ge=1, description="seconds of silence, then the provider is asked about a call")
+    call_events_keep_days: int = Field(
+        90, ge=7, le=36_500, description="the provider's events of calls that have ended are kept so long"
+    )
     recordings_directory: Path = Field(EMBEDDED_DIRECTORY / "recordings", description="where recordings are kept")
     recording_max_mb: int = Field(100, ge=1, le=10_000, description="a larger recording is not kept")
     recordings_keep_days: int = Field(90, ge=1, description="recordings are deleted after so long")

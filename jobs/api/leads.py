@@ -186,7 +186,7 @@ async def show_import(id: Id, session: Transaction) -> ImportView:
 
 @routes.get("/leads/imports/{id}/errors", responses=MISSING)
 async def import_errors(id: Id, session: Transaction, after: After = 0, limit: Limit = 100) -> list[RowError]:
-    """What was wrong with its rows: the first 1,000 are kept; ``errors`` of the import counts all."""
+    """What was wrong with its rows: the first 1,000 are kept, as long as the file is; ``errors`` counts all."""
     await imports.get(session, id)
     return [RowError.model_validate(each) for each in await imports.errors(session, id, after=after, limit=limit)]
 

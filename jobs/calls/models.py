@@ -58,6 +58,7 @@ class CallEvent(Base):
     """An event of the provider, under its own id: what is delivered twice is found here."""
 
     __tablename__ = "call_events"
+    __table_args__ = (Index(None, "received_at"),)
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     call_id: Mapped[int] = mapped_column(ForeignKey(Call.id, ondelete="CASCADE"), index=True)

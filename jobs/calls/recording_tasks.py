@@ -10,7 +10,7 @@ from jobs.calls import recordings as service
 from jobs.calls.models import CallRecording
 from jobs.calls.provider import RATE, Provider, RecordingGone, RecordingOf
 from jobs.policies import RETRY
-from jobs.settings import get_settings
+from jobs.settings import declared_timezone, get_settings
 
 recordings = workrow.Blueprint("recordings", queue="calls", retry=RETRY)
 
@@ -21,7 +21,7 @@ async def fetch(call_id: int, provider: Provider = workrow.inject()) -> int | No
     return await service.fetch(provider, call_id)
 
 
-@recordings.task(cron="0 4 * * *", timezone="Europe/Berlin")
+@recordings.task(cron="0 4 * * *", timezone=declared_timezone())
 async def expire() -> int:
     """Every night: delete recordings that are older than ``recordings_keep_days``."""
     return await service.expire(timedelta(days=get_settings().recordings_keep_days))

@@ -6,18 +6,20 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, insert, or_, select, text, update
+from sqlalchemy import Row, Select, delete, func, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from jobs import opening_hours
+from jobs import database, opening_hours
 from jobs.calls import recording_tasks as recordings
-from jobs.calls.models import Call, CallChange
+from jobs.calls.models import Call, CallChange, CallEvent
 from jobs.calls.provider import Report
 from jobs.calls.states import ENDS, LIVE, MOVES, State
 from jobs.settings import get_settings
 from jobs.webhooks.publishing import publish_many
 
+BATCH = 1000
+"""So many events of the provider are forgotten in one transaction."""
 Changed = Row[int, int, UUID, int | None]
 """Id, version, key and lead_id of a call that has another state now."""
 
@@ -166,6 +168,18 @@ async def stuck(session: AsyncSession, *, silent_for: timedelta, at_most: int) -
         .limit(at_most)
     )
     return list(await session.scalars(statement))
+
+
+async def forget_events(session: AsyncSession) -> int:
+    """Delete a batch of the events that came ``call_events_keep_days`` ago, of calls that have ended; returns how many.
+
+    Only there they are not needed: whatever comes once more finds the call at its end, where it stays.
+    """
+    kept = timedelta(days=get_settings().call_events_keep_days)
+    of_ended = select(CallEvent.id).join(Call).where(Call.state.in_(ENDS))
+    old = of_ended.where(CallEvent.received_at < func.now() - kept).limit(BATCH)
+    statement = delete(CallEvent).where(CallEvent.id.in_(old))
+    return database.rowcount(await session.execute(statement.execution_options(synchronize_session=False)))
 
 
 async def is_being_dialled(session: AsyncSession, call: Call) -> bool:

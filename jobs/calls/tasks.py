@@ -5,11 +5,12 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import workrow
+from jobs import database
 from jobs.calls import dialing, service
 from jobs.calls.provider import RATE, Provider
 from jobs.calls.states import State
 from jobs.policies import RETRY
-from jobs.settings import get_settings
+from jobs.settings import declared_timezone, get_settings
 
 calls = workrow.Blueprint("calls", queue="calls", retry=RETRY)
 
@@ -42,3 +43,9 @@ async def reconcile(session: AsyncSession) -> int:
     found = await service.stuck(session, silent_for=silent_for, at_most=1000)
     await check.enqueue_many(session, [{"call_id": call_id} for call_id in found])
     return len(found)
+
+
+@calls.task(cron="10 4 * * *", timezone=declared_timezone())
+async def forget_events() -> int:
+    """Every night: delete, in batches that commit, old events of calls that have ended; how many."""
+    return await database.in_batches(service.forget_events)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import CursorResult, delete, func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -269,12 +269,13 @@ async def _keep(session: AsyncSession, started: LeadImport, problems: Sequence[t
 
 
 async def forget_files(session: AsyncSession, older_than: timedelta) -> int:
-    """Drop the contents of files whose import ended so long ago. The import stays: the same file again is known.
+    """Drop the contents of files whose import ended so long ago, and the errors that quote them.
+
+    The import stays, with its counts: the same file again is known.
 
     Returns:
-        How many pieces were dropped.
+        How many pieces of files were dropped.
     """
     ended = select(LeadImport.id).where(LeadImport.finished_at < func.now() - older_than)
-    result = await session.execute(delete(LeadImportChunk).where(LeadImportChunk.import_id.in_(ended)))
-    assert isinstance(result, CursorResult)
-    return result.rowcount
+    await session.execute(delete(LeadImportError).where(LeadImportError.import_id.in_(ended)))
+    return database.rowcount(await session.execute(delete(LeadImportChunk).where(LeadImportChunk.import_id.in_(ended))))

@@ -209,14 +209,17 @@ async def test_an_import_that_is_gone_is_discarded(conn: Conn, work: Work) -> No
 
 @on_the_database
 async def test_files_are_forgotten_and_the_import_is_known(conn: Conn) -> None:
-    import_id, _ = await imported(people(3))
+    content = people(3) + b"nobody,no address\r\n"
+    import_id, _ = await imported(content)
     async with database.session() as session, session.begin():
         assert await imports.forget_files(session, timedelta(days=1)) == 0
+    assert scalar(conn, "SELECT count(*) FROM lead_import_errors") == 1
     conn.execute("UPDATE lead_imports SET finished_at = now() - interval '2 days'")
     async with database.session() as session, session.begin():
         assert await imports.forget_files(session, timedelta(days=1)) == 1
-    again, new = await start(people(3))
-    assert (again.id, new, again.imported) == (import_id, False, 3)
+    assert scalar(conn, "SELECT count(*) FROM lead_import_errors") == 0
+    again, new = await start(content)
+    assert (again.id, new, again.imported, again.errors) == (import_id, False, 3, 1)
 
 
 def test_the_tasks_have_these_names_and_schedules(workrow_app: workrow.App) -> None:
