@@ -1,29 +1,25 @@
 """Metrics of a range of days, and reports."""
 
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
 from jobs.analytics import metrics, service, tasks
 from jobs.analytics.models import Report
-from jobs.api.requests import Problem, Transaction
+from jobs.api.requests import LARGEST, Form, PathId, Transaction, View, problems
 
 routes = APIRouter(tags=["analytics"], prefix="/analytics")
 REFUSALS: dict[type[Exception], int] = {service.NoSuchReport: 404, service.NotRendered: 409, service.BadRange: 422}
-ReportId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Name = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
-CONTENT: dict[int | str, dict[str, Any]] = {404: {"model": Problem}, 409: {"model": Problem}}
 # a report is a page of ours on this origin: it may draw itself, and nothing else
 POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 
-class TaskDayView(BaseModel):
+class TaskDayView(View):
     """How the jobs of one task in one queue went on one day; rates are 0 to 1."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     day: date
     queue: str
@@ -41,10 +37,8 @@ class TaskDayView(BaseModel):
     error_rate: float | None
 
 
-class QueueDayView(BaseModel):
+class QueueDayView(View):
     """How long a queue was on one day."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     day: date
     queue: str
@@ -60,21 +54,17 @@ class Metrics(BaseModel):
     queues: list[QueueDayView]
 
 
-class ReportForm(BaseModel):
+class ReportForm(Form):
     """The days that a report is wanted on, both included."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"first_day": "2027-03-01", "last_day": "2027-03-07"}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"first_day": "2027-03-01", "last_day": "2027-03-07"}]})
 
     first_day: date
     last_day: date
 
 
-class ReportView(BaseModel):
+class ReportView(View):
     """A report without its content. ``rendered_at`` is null until its job has run."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: int
     cause: str
@@ -109,7 +99,7 @@ async def read_metrics(
 async def list_reports(
     session: Transaction,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    before: Annotated[int, Query(ge=1, le=2**63 - 1, description="reports with a smaller id")] = 2**63 - 1,
+    before: Annotated[int, Query(ge=1, le=LARGEST, description="reports with a smaller id")] = LARGEST,
 ) -> list[ReportView]:
     """The newest reports first."""
     found = await session.scalars(select(Report).where(Report.id < before).order_by(Report.id.desc()).limit(limit))
@@ -124,15 +114,19 @@ async def ask_for_report(form: ReportForm, session: Transaction) -> ReportAsked:
     return ReportAsked(report_id=report.id, job_id=job.id)
 
 
-@routes.get("/reports/{id}/html", responses={**CONTENT, 200: {"content": {"text/html": {}}}}, response_class=Response)
-async def report_html(id: ReportId, session: Transaction) -> Response:
+@routes.get(
+    "/reports/{id}/html", responses={**problems(404, 409), 200: {"content": {"text/html": {}}}}, response_class=Response
+)
+async def report_html(id: PathId, session: Transaction) -> Response:
     """The report as a page."""
     report = await service.rendered(session, id)
     return Response(report.html, media_type="text/html", headers=POLICY)
 
 
-@routes.get("/reports/{id}/csv", responses={**CONTENT, 200: {"content": {"text/csv": {}}}}, response_class=Response)
-async def report_csv(id: ReportId, session: Transaction) -> Response:
+@routes.get(
+    "/reports/{id}/csv", responses={**problems(404, 409), 200: {"content": {"text/csv": {}}}}, response_class=Response
+)
+async def report_csv(id: PathId, session: Transaction) -> Response:
     """The report's figures."""
     report = await service.rendered(session, id)
     name = f"jobs-{report.first_day}-{report.last_day}.csv"

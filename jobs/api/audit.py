@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
-from jobs.api.requests import Transaction
+from jobs.api.requests import QueryId, Transaction, View, page_of
 from jobs.audit import service as audit
 
 routes = APIRouter(tags=["audit"])
@@ -15,10 +15,8 @@ REFUSALS: dict[type[Exception], int] = {}
 Name = Annotated[str, Query(min_length=1, max_length=audit.MAX_NAME, pattern=r"^[^\x00]*$")]
 
 
-class EventView(BaseModel):
+class EventView(View):
     """An event: at that time, this actor did this to that subject."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: int
     at: datetime
@@ -40,11 +38,11 @@ async def events(
     session: Transaction,
     subject: Name | None = None,
     actor: Name | None = None,
-    before: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    before: QueryId | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> EventPage:
     """What happened, the newest first; all of it, or that of one subject or actor."""
     # one more than asked for tells whether there is a next page
     found = await audit.events(session, subject=subject, actor=actor, before=before, limit=limit + 1)
-    page = [EventView.model_validate(event) for event in found[:limit]]
-    return EventPage(events=page, next=page[-1].id if len(found) > limit else None)
+    page, next = page_of(found, limit)
+    return EventPage(events=[EventView.model_validate(event) for event in page], next=next)

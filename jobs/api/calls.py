@@ -1,14 +1,14 @@
 """Order, cancel and look at calls; and where the provider tells what becomes of them."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request, Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Request, Response
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 from sqlalchemy import select
 
-from jobs.api.requests import Problem, Transaction, public
+from jobs.api.requests import Form, Id, PathId, Transaction, View, problems, public
 from jobs.calls import events, orders, service
 from jobs.calls.models import CallChange, CallRecording
 from jobs.calls.states import State
@@ -26,13 +26,11 @@ REFUSALS: dict[type[Exception], int] = {
     events.UnknownKey: 404,
     events.NoSecret: 503,
 }
-CallId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Phone = Annotated[
     str,
     AfterValidator(orders.check_phone),
     Field(examples=["+4930123456"], json_schema_extra={"pattern": f"^{orders.E164.pattern}$"}),
 ]
-LeadId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 
 def _zone(name: str) -> str:
@@ -43,25 +41,21 @@ def _zone(name: str) -> str:
 Zone = Annotated[str, AfterValidator(_zone), Field(examples=["Europe/Berlin"])]
 
 
-class CallForm(BaseModel):
+class CallForm(Form):
     """A call to be made.
 
     ``at`` is when at the earliest; it is made within the opening hours of the time zone. The same key is the same call.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
     phone: Phone
     time_zone: Zone
-    lead_id: LeadId | None = None
+    lead_id: Id | None = None
     at: AwareDatetime | None = None
     key: UUID | None = None
 
 
-class CallView(BaseModel):
+class CallView(View):
     """A call."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: int
     key: UUID
@@ -75,10 +69,8 @@ class CallView(BaseModel):
     changed_at: datetime
 
 
-class ChangeView(BaseModel):
+class ChangeView(View):
     """A transition, and why."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     from_state: State
     to_state: State
@@ -86,10 +78,8 @@ class ChangeView(BaseModel):
     changed_at: datetime
 
 
-class RecordingView(BaseModel):
+class RecordingView(View):
     """A recording: ``stored_at`` once it is on disk, ``refused`` if it never will be."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     size: int | None
     refused: str | None
@@ -109,10 +99,7 @@ class Receipt(BaseModel):
     outcome: events.Outcome
 
 
-NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
-
-
-@routes.post("/calls", status_code=201, responses={200: {"model": CallView}, 409: {"model": Problem}})
+@routes.post("/calls", status_code=201, responses={200: {"model": CallView}, **problems(409)})
 async def order(form: CallForm, session: Transaction, response: Response) -> CallView:
     """Order a call. The answer to a repeated order is 200 and the call that there is."""
     order = await orders.schedule(session, **dict(form))
@@ -121,8 +108,8 @@ async def order(form: CallForm, session: Transaction, response: Response) -> Cal
     return CallView.model_validate(order.call)
 
 
-@routes.get("/calls/{id}", responses=NOT_FOUND)
-async def show(id: CallId, session: Transaction) -> CallHistory:
+@routes.get("/calls/{id}", responses=problems(404))
+async def show(id: PathId, session: Transaction) -> CallHistory:
     """A call, its transitions and its recording."""
     call = CallView.model_validate(await service.find(session, id))
     changes = await session.scalars(select(CallChange).where(CallChange.call_id == id).order_by(CallChange.version))
@@ -134,15 +121,15 @@ async def show(id: CallId, session: Transaction) -> CallHistory:
     )
 
 
-@routes.post("/calls/{id}/cancel", status_code=202, responses={**NOT_FOUND, 409: {"model": Problem}})
-async def cancel(id: CallId, session: Transaction) -> CallView:
+@routes.post("/calls/{id}/cancel", status_code=202, responses=problems(404, 409))
+async def cancel(id: PathId, session: Transaction) -> CallView:
     """Cancel a call. One that the provider has already is hung up soon: look at it again."""
     return CallView.model_validate(await orders.cancel(session, id))
 
 
 @routes.post(
     "/provider/events",
-    responses={**NOT_FOUND, 401: {"model": Problem}, 422: {"model": Problem}, 503: {"model": Problem}},
+    responses=problems(401, 404, 422, 503),
     openapi_extra={"requestBody": {"content": {"application/json": {"schema": events.Event.model_json_schema()}}}},
 )
 @public

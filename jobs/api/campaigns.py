@@ -1,40 +1,34 @@
 """Create campaigns, start, hold and stop them, and see how they do."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Path
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from fastapi import APIRouter, HTTPException
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 
-from jobs.api.calls import LeadId, Phone, Zone
-from jobs.api.requests import Problem, Transaction
+from jobs.api.calls import Phone, Zone
+from jobs.api.requests import Form, Id, PathId, Transaction, View, problems
 from jobs.campaigns import orders, service
 from jobs.campaigns.models import CampaignReport
 
 routes = APIRouter(prefix="/campaigns", tags=["campaigns"])
 REFUSALS: dict[type[Exception], int] = {service.UnknownCampaign: 404, service.WrongMoment: 409}
-REFUSED: dict[int | str, dict[str, Any]] = {404: {"model": Problem}, 409: {"model": Problem}}
-CampaignId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
-class TargetForm(BaseModel):
+class TargetForm(Form):
     """Somebody to be called."""
-
-    model_config = ConfigDict(extra="forbid")
 
     phone: Phone
     time_zone: Zone
 
 
-class CampaignForm(BaseModel):
+class CampaignForm(Form):
     """A campaign: whom to call (numbers, leads, or both), and how many at the same time."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 5
-    targets: Annotated[list[TargetForm], Field(max_length=10_000)] = []
-    lead_ids: Annotated[list[LeadId], Field(max_length=10_000)] = []
+    targets: list[TargetForm] = Field([], max_length=10_000)
+    lead_ids: list[Id] = Field([], max_length=10_000)
 
     @model_validator(mode="after")
     def _somebody(self) -> "CampaignForm":
@@ -57,10 +51,8 @@ class CampaignView(BaseModel):
     cancelled_at: datetime | None
 
 
-class ReportView(BaseModel):
+class ReportView(View):
     """What has become of the targets: the six outcomes add up to them."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     campaign_id: int
     targets: int
@@ -79,7 +71,7 @@ async def _view(session: Transaction, id: int) -> CampaignView:
     return CampaignView(**{name: getattr(campaign, name) for name in named}, **vars(status))
 
 
-@routes.post("", status_code=201, responses={404: {"model": Problem}})
+@routes.post("", status_code=201, responses=problems(404))
 async def create(form: CampaignForm, session: Transaction) -> CampaignView:
     """Create a campaign. Nobody is called before it is started.
 
@@ -91,42 +83,42 @@ async def create(form: CampaignForm, session: Transaction) -> CampaignView:
     return await _view(session, campaign.id)
 
 
-@routes.get("/{id}", responses={404: {"model": Problem}})
-async def show(id: CampaignId, session: Transaction) -> CampaignView:
+@routes.get("/{id}", responses=problems(404))
+async def show(id: PathId, session: Transaction) -> CampaignView:
     """How a campaign is doing."""
     return await _view(session, id)
 
 
-@routes.post("/{id}/start", status_code=202, responses=REFUSED)
-async def start(id: CampaignId, session: Transaction) -> CampaignView:
+@routes.post("/{id}/start", status_code=202, responses=problems(404, 409))
+async def start(id: PathId, session: Transaction) -> CampaignView:
     """Begin to call."""
     await orders.start(session, id)
     return await _view(session, id)
 
 
-@routes.post("/{id}/pause", responses=REFUSED)
-async def pause(id: CampaignId, session: Transaction) -> CampaignView:
+@routes.post("/{id}/pause", responses=problems(404, 409))
+async def pause(id: PathId, session: Transaction) -> CampaignView:
     """No more calls begin; those that run go on."""
     await service.pause(session, id)
     return await _view(session, id)
 
 
-@routes.post("/{id}/resume", responses=REFUSED)
-async def resume(id: CampaignId, session: Transaction) -> CampaignView:
+@routes.post("/{id}/resume", responses=problems(404, 409))
+async def resume(id: PathId, session: Transaction) -> CampaignView:
     """Go on."""
     await service.resume(session, id)
     return await _view(session, id)
 
 
-@routes.post("/{id}/cancel", status_code=202, responses=REFUSED)
-async def cancel(id: CampaignId, session: Transaction) -> CampaignView:
+@routes.post("/{id}/cancel", status_code=202, responses=problems(404, 409))
+async def cancel(id: PathId, session: Transaction) -> CampaignView:
     """Nobody is called any more; calls that run go on to their ends, and then there is a report."""
     await service.cancel(session, id)
     return await _view(session, id)
 
 
-@routes.get("/{id}/report", responses=REFUSED)
-async def report(id: CampaignId, session: Transaction) -> ReportView:
+@routes.get("/{id}/report", responses=problems(404, 409))
+async def report(id: PathId, session: Transaction) -> ReportView:
     """What has become of everybody, once the campaign is over."""
     status = await service.status(session, id)
     found = await session.get(CampaignReport, id)

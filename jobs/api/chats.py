@@ -1,12 +1,12 @@
 """Chats, their messages and drafts."""
 
 import uuid
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from jobs.api.requests import Problem, Transaction
+from jobs.api.requests import LARGEST, Form, Id, PathId, QueryId, Transaction, problems
 from jobs.chats import lookup, writing
 from jobs.chats.lookup import ChatValue, DraftValue, MessageValue
 
@@ -19,29 +19,21 @@ REFUSALS: dict[type[Exception], int] = {
     writing.OtherMessage: 409,
     writing.OutdatedDraft: 409,
 }
-MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
-MISSING_OR_TAKEN: dict[int | str, dict[str, Any]] = {**MISSING, 409: {"model": Problem}}
-LARGEST = 2**63 - 1
-Id = Annotated[int, Field(ge=1, le=LARGEST)]
-PathId = Annotated[int, Path(ge=1, le=LARGEST)]
 
 
-class ChatForm(BaseModel):
+class ChatForm(Form):
     """Whose chat, and what it is about."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"user_id": 1, "title": "Where is my parcel?"}}
-    )
+    model_config = ConfigDict(json_schema_extra={"example": {"user_id": 1, "title": "Where is my parcel?"}})
 
     user_id: Id
     title: Annotated[str, AfterValidator(writing.checked_title)]
 
 
-class MessageForm(BaseModel):
+class MessageForm(Form):
     """Who says what. ``client_id`` is the client's own id of the message: posting it again makes no second one."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "example": {"client_id": "6f1c1c2e-8a55-4a8e-9d2b-0d3c5c1d7b11", "sender_id": 1, "text": "Hello?"}
         },
@@ -52,10 +44,10 @@ class MessageForm(BaseModel):
     text: Annotated[str, AfterValidator(writing.checked_message)]
 
 
-class DraftForm(BaseModel):
+class DraftForm(Form):
     """What somebody has typed. Each change has a higher ``version``."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"version": 3, "text": "Hello, is an"}})
+    model_config = ConfigDict(json_schema_extra={"example": {"version": 3, "text": "Hello, is an"}})
 
     version: Annotated[int, Field(ge=0, le=LARGEST)]
     text: Annotated[str, AfterValidator(writing.checked_draft)]
@@ -68,25 +60,27 @@ class MessagePage(BaseModel):
     before: int | None
 
 
-@routes.post("/chats", status_code=201, responses=MISSING)
+@routes.post("/chats", status_code=201, responses=problems(404))
 async def create_chat(form: ChatForm, session: Transaction) -> ChatValue:
     """Open a chat."""
     return ChatValue.model_validate(await writing.create_chat(session, user_id=form.user_id, title=form.title))
 
 
 @routes.get("/chats")
-async def recent_chats(user_id: Annotated[int, Query(ge=1, le=LARGEST)], session: Transaction) -> list[ChatValue]:
+async def recent_chats(user_id: QueryId, session: Transaction) -> list[ChatValue]:
     """A user's chats, that with the newest message first."""
     return await lookup.recent_chats(session, user_id)
 
 
-@routes.delete("/chats/{chat_id}", status_code=204, responses=MISSING)
+@routes.delete("/chats/{chat_id}", status_code=204, responses=problems(404))
 async def delete_chat(chat_id: PathId, session: Transaction) -> None:
     """Delete a chat with all that is in it."""
     await writing.delete_chat(session, chat_id)
 
 
-@routes.post("/chats/{chat_id}/messages", status_code=201, responses={200: {"model": MessageValue}, **MISSING_OR_TAKEN})
+@routes.post(
+    "/chats/{chat_id}/messages", status_code=201, responses={200: {"model": MessageValue}, **problems(404, 409)}
+)
 async def post_message(chat_id: PathId, form: MessageForm, session: Transaction, response: Response) -> MessageValue:
     """Say something: 201, or 200 if this message was posted before."""
     posted = await writing.post_message(
@@ -97,11 +91,11 @@ async def post_message(chat_id: PathId, form: MessageForm, session: Transaction,
     return posted.message
 
 
-@routes.get("/chats/{chat_id}/messages", responses=MISSING)
+@routes.get("/chats/{chat_id}/messages", responses=problems(404))
 async def list_messages(
     chat_id: PathId,
     session: Transaction,
-    before: Annotated[int | None, Query(ge=1, le=LARGEST)] = None,
+    before: QueryId | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> MessagePage:
     """What was said, newest first."""
@@ -109,19 +103,19 @@ async def list_messages(
     return MessagePage(messages=found, before=found[-1].id if len(found) == limit else None)
 
 
-@routes.delete("/chats/{chat_id}/messages/{message_id}", status_code=204, responses=MISSING)
+@routes.delete("/chats/{chat_id}/messages/{message_id}", status_code=204, responses=problems(404))
 async def delete_message(chat_id: PathId, message_id: PathId, session: Transaction) -> None:
     """Delete a message."""
     await writing.delete_message(session, chat_id, message_id)
 
 
-@routes.put("/chats/{chat_id}/drafts/{user_id}", responses=MISSING_OR_TAKEN)
+@routes.put("/chats/{chat_id}/drafts/{user_id}", responses=problems(404, 409))
 async def put_draft(chat_id: PathId, user_id: PathId, form: DraftForm, session: Transaction) -> DraftValue:
     """Keep what a user has typed. An older version than the stored one is refused with 409."""
     return await writing.put_draft(session, chat_id, user_id, version=form.version, text=form.text)
 
 
-@routes.get("/chats/{chat_id}/drafts/{user_id}", responses=MISSING)
+@routes.get("/chats/{chat_id}/drafts/{user_id}", responses=problems(404))
 async def get_draft(chat_id: PathId, user_id: PathId, session: Transaction) -> DraftValue:
     """What a user has typed and not posted."""
     return await lookup.draft(session, chat_id, user_id)

@@ -1,14 +1,14 @@
 """Unsubscribing, preferences, notifications, messages to everybody, and what became of e-mails."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import select, text
 
-from jobs.api.requests import Problem, Transaction, public
+from jobs.api.requests import Form, PathId, Transaction, problems, public
 from jobs.emails import bulks, notifications
 from jobs.emails.models import EmailDelivery, EmailFailure, EmailSuppression
 from jobs.emails.service import UnknownUser
@@ -16,9 +16,6 @@ from jobs.users import service as users
 
 routes = APIRouter(tags=["emails"])
 REFUSALS: dict[type[Exception], int] = {UnknownUser: 404, bulks.NoSuchBulk: 404}
-Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
-GONE: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
-BAD_LINK: dict[int | str, dict[str, Any]] = {400: {"model": Problem}}
 Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"^[^\x00]*$")]
 Line = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")
@@ -39,18 +36,18 @@ class Preferences(BaseModel):
     since: datetime | None = None
 
 
-class PreferencesForm(BaseModel):
+class PreferencesForm(Form):
     """``mailed``: false unsubscribes; true lifts that, and says of an address that bounced that it works again."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"mailed": False}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"mailed": False}]})
 
     mailed: bool
 
 
-class NotificationForm(BaseModel):
+class NotificationForm(Form):
     """What to tell the user in the next digest."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"text": "Grace answered you"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Grace answered you"}]})
 
     text: Text
 
@@ -61,12 +58,10 @@ class Enqueued(BaseModel):
     job_id: int = Field(description="see /jobs/{id}")
 
 
-class BulkForm(BaseModel):
+class BulkForm(Form):
     """What to tell everybody."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"subject": "We move", "text": "From Monday on …"}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"subject": "We move", "text": "From Monday on …"}]})
 
     subject: Line
     text: Text
@@ -96,7 +91,7 @@ class Send(BaseModel):
     job_id: int | None
 
 
-@routes.get("/unsubscribe/{token}", responses=BAD_LINK, response_class=HTMLResponse)
+@routes.get("/unsubscribe/{token}", responses=problems(400), response_class=HTMLResponse)
 @public
 async def ask_unsubscribe(token: str, session: Transaction) -> HTMLResponse:
     """Where the link in e-mails leads: a page that asks. Programs that look into mails follow links, too."""
@@ -104,7 +99,7 @@ async def ask_unsubscribe(token: str, session: Transaction) -> HTMLResponse:
     return HTMLResponse(PAGE.format(body=ASK))
 
 
-@routes.post("/unsubscribe/{token}", responses=BAD_LINK, response_class=HTMLResponse)
+@routes.post("/unsubscribe/{token}", responses=problems(400), response_class=HTMLResponse)
 @public
 async def unsubscribe(token: str, session: Transaction) -> HTMLResponse:
     """Never mail this user again: that page's button, and the one click of RFC 8058."""
@@ -112,14 +107,14 @@ async def unsubscribe(token: str, session: Transaction) -> HTMLResponse:
     return HTMLResponse(PAGE.format(body=DONE))
 
 
-@routes.get("/users/{id}/preferences", responses=GONE)
-async def read_preferences(id: Id, session: Transaction) -> Preferences:
+@routes.get("/users/{id}/preferences", responses=problems(404))
+async def read_preferences(id: PathId, session: Transaction) -> Preferences:
     """Whether the user is mailed."""
     return _preferences(await users.suppression(session, id))
 
 
-@routes.put("/users/{id}/preferences", responses=GONE)
-async def change_preferences(id: Id, form: PreferencesForm, session: Transaction) -> Preferences:
+@routes.put("/users/{id}/preferences", responses=problems(404))
+async def change_preferences(id: PathId, form: PreferencesForm, session: Transaction) -> Preferences:
     """Mail the user, or do not."""
     await users.choose(session, id, mailed=form.mailed)
     return _preferences(await users.suppression(session, id))
@@ -133,8 +128,8 @@ def _preferences(found: EmailSuppression | None) -> Preferences:
     )
 
 
-@routes.post("/users/{id}/notifications", status_code=202, responses=GONE)
-async def notify(id: Id, form: NotificationForm, session: Transaction) -> Enqueued:
+@routes.post("/users/{id}/notifications", status_code=202, responses=problems(404))
+async def notify(id: PathId, form: NotificationForm, session: Transaction) -> Enqueued:
     """Tell the user, together with what else comes within the next minutes."""
     return Enqueued(job_id=(await notifications.notify(session, id, form.text)).id)
 
@@ -146,8 +141,8 @@ async def tell_everybody(form: BulkForm, session: Transaction) -> BulkView:
     return await read_bulk(bulk.id, session)
 
 
-@routes.get("/emails/bulk/{id}", responses=GONE)
-async def read_bulk(id: Id, session: Transaction) -> BulkView:
+@routes.get("/emails/bulk/{id}", responses=problems(404))
+async def read_bulk(id: PathId, session: Transaction) -> BulkView:
     """How far a message to everybody has come."""
     bulk = await bulks.find(session, id)
     query = text("SELECT state, size, done, progress FROM workrow.workflows WHERE id = :id")

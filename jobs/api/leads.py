@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import AfterValidator, BaseModel, Field
 
-from jobs.api.requests import Problem, Transaction
+from jobs.api.requests import LARGEST, Form, PathId, Transaction, View, problems
 from jobs.leads import imports, phones, service, tasks, uploads, values
 from jobs.leads.files import ENCODINGS, UnusableFile
 from jobs.leads.models import LeadImport
@@ -25,11 +25,9 @@ REFUSALS: dict[type[Exception], int] = {
     phones.BadPhone: 422,
 }
 """The answer to each error of the domain."""
-Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
-After = Annotated[int, Query(ge=0, le=2**63 - 1, description="the id that the answer begins after")]
+After = Annotated[int, Query(ge=0, le=LARGEST, description="the id that the answer begins after")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Status = Literal["new", "qualified", "unqualified", "contacted", "won", "lost"]
-MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
 
 
 def cleaned(read: Callable[[str], str]) -> AfterValidator:
@@ -83,10 +81,8 @@ class ImportView(BaseModel):
         )
 
 
-class RowError(BaseModel):
+class RowError(View):
     """What is wrong with a row of a file (1 is the header's), and what would be right."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     number: int
     row: int
@@ -96,10 +92,8 @@ class RowError(BaseModel):
     fix: str
 
 
-class LeadView(BaseModel):
+class LeadView(View):
     """A lead, with its score and the rules that made it."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: int
     email: str | None
@@ -119,10 +113,8 @@ class LeadView(BaseModel):
     updated_at: datetime
 
 
-class LeadChange(BaseModel):
+class LeadChange(Form):
     """What is to be another way; what is not named stays, and null takes a value away."""
-
-    model_config = ConfigDict(extra="forbid")
 
     email: Annotated[str | None, cleaned(values.email_of)] = None
     phone: Text = Field(None, description="with a country's code, or as dialled in the lead's country")
@@ -134,13 +126,11 @@ class LeadChange(BaseModel):
     status: Status = "new"
 
 
-class TagChange(BaseModel):
+class TagChange(Form):
     """Tags to add and to remove."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    add: list[str] = []
-    remove: list[str] = []
+    add: list[str] = Field([])
+    remove: list[str] = Field([])
 
 
 class Rescoring(BaseModel):
@@ -153,7 +143,7 @@ class Rescoring(BaseModel):
     "/leads/imports",
     status_code=202,
     openapi_extra=CSV,
-    responses={200: {"model": ImportView}, 413: {"model": Problem}, 422: {"model": Problem}},
+    responses={200: {"model": ImportView}, **problems(413, 422)},
 )
 async def upload(
     request: Request,
@@ -178,14 +168,14 @@ async def latest_imports(session: Transaction, limit: Limit = 50) -> list[Import
     return [ImportView.of(each) for each in await imports.latest(session, limit)]
 
 
-@routes.get("/leads/imports/{id}", responses=MISSING)
-async def show_import(id: Id, session: Transaction) -> ImportView:
+@routes.get("/leads/imports/{id}", responses=problems(404))
+async def show_import(id: PathId, session: Transaction) -> ImportView:
     """How an import is doing."""
     return ImportView.of(await imports.get(session, id))
 
 
-@routes.get("/leads/imports/{id}/errors", responses=MISSING)
-async def import_errors(id: Id, session: Transaction, after: After = 0, limit: Limit = 100) -> list[RowError]:
+@routes.get("/leads/imports/{id}/errors", responses=problems(404))
+async def import_errors(id: PathId, session: Transaction, after: After = 0, limit: Limit = 100) -> list[RowError]:
     """What was wrong with its rows: the first 1,000 are kept, as long as the file is; ``errors`` counts all."""
     await imports.get(session, id)
     return [RowError.model_validate(each) for each in await imports.errors(session, id, after=after, limit=limit)]
@@ -205,20 +195,20 @@ async def leads(
     return [LeadView.model_validate(each) for each in found]
 
 
-@routes.get("/leads/{id}", responses=MISSING)
-async def show(id: Id, session: Transaction) -> LeadView:
+@routes.get("/leads/{id}", responses=problems(404))
+async def show(id: PathId, session: Transaction) -> LeadView:
     """A lead."""
     return LeadView.model_validate(await service.get(session, id))
 
 
-@routes.patch("/leads/{id}", responses={**MISSING, 409: {"model": Problem}})
-async def change(id: Id, form: LeadChange, session: Transaction) -> LeadView:
+@routes.patch("/leads/{id}", responses=problems(404, 409))
+async def change(id: PathId, form: LeadChange, session: Transaction) -> LeadView:
     """Change a lead; its score follows."""
     return LeadView.model_validate(await service.change(session, id, form.model_dump(exclude_unset=True)))
 
 
-@routes.post("/leads/{id}/tags", responses=MISSING)
-async def tag(id: Id, form: TagChange, session: Transaction) -> LeadView:
+@routes.post("/leads/{id}/tags", responses=problems(404))
+async def tag(id: PathId, form: TagChange, session: Transaction) -> LeadView:
     """Add and remove tags."""
     return LeadView.model_validate(await service.tag(session, id, add=form.add, remove=form.remove))
 

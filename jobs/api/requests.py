@@ -1,13 +1,20 @@
-"""What the routes of all domains share: a transaction for each request, who may call, and the words of a refusal."""
+"""What the routes of all domains share: a transaction for each request, who may call, ids, pages and refusals."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Request
-from pydantic import BaseModel
+from fastapi import Depends, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from jobs import database
+
+Row = TypeVar("Row", bound=Any)
+LARGEST = 2**63 - 1
+"""The largest id that PostgreSQL knows."""
+Id = Annotated[int, Field(ge=1, le=LARGEST)]
+PathId = Annotated[int, Path(ge=1, le=LARGEST)]
+QueryId = Annotated[int, Query(ge=1, le=LARGEST)]
 
 
 async def transaction() -> AsyncIterator[AsyncSession]:
@@ -16,10 +23,32 @@ async def transaction() -> AsyncIterator[AsyncSession]:
         yield session
 
 
+class Form(BaseModel):
+    """What a client sends: a name that is not known is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class View(BaseModel):
+    """What a client is shown of a row, or of anything with attributes."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
 class Problem(BaseModel):
     """What is wrong."""
 
     detail: str
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that may answer so, with a `Problem`."""
+    return {status: {"model": Problem} for status in statuses}
+
+
+def page_of(found: Sequence[Row], limit: int) -> tuple[Sequence[Row], int | None]:
+    """The page out of what may be one row more than it has, and the id of its last one; None: there is no more."""
+    return found[:limit], found[limit - 1].id if len(found) > limit else None
 
 
 # scope="function" commits before the answer is sent; by default FastAPI would do so after it, and a client could be

@@ -1,26 +1,22 @@
 """Register, verify an address, ask for a new password."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from fastapi import APIRouter, Response
+from pydantic import AfterValidator, BaseModel
 
-from jobs.api.requests import Problem, Transaction, public
+from jobs.api.requests import Form, PathId, Transaction, View, problems, public
 from jobs.users import links
 from jobs.users import service as users
 
 routes = APIRouter(tags=["users"])
 REFUSALS: dict[type[Exception], int] = {users.EmailTaken: 409, links.BadLink: 400, links.ExpiredLink: 410}
 """The answer to each error of the domain."""
-UserId = Annotated[int, Path(ge=1, le=2**63 - 1)]
-BAD_LINK: dict[int | str, dict[str, Any]] = {400: {"model": Problem}, 410: {"model": Problem}}
 
 
-class RegistrationForm(BaseModel):
+class RegistrationForm(Form):
     """Who registers. ``validate_only``: do everything, then roll it back."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, AfterValidator(users.normalised_name)]
     email: Annotated[str, AfterValidator(users.normalised_email)]
@@ -47,10 +43,8 @@ class Valid(BaseModel):
     valid: bool = True
 
 
-class PasswordResetForm(BaseModel):
+class PasswordResetForm(Form):
     """Whose password is to be reset."""
-
-    model_config = ConfigDict(extra="forbid")
 
     email: Annotated[str, AfterValidator(users.normalised_email)]
 
@@ -61,17 +55,15 @@ class Accepted(BaseModel):
     detail: str = "if the address is registered, an e-mail is on its way"
 
 
-class LinkOf(BaseModel):
+class LinkOf(View):
     """The user whom a link in an e-mail was made for."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: int
     email: str
     verified_at: datetime | None
 
 
-@routes.post("/register", status_code=201, responses={200: {"model": Valid}, 409: {"model": Problem}})
+@routes.post("/register", status_code=201, responses={200: {"model": Valid}, **problems(409)})
 @public
 async def register(form: RegistrationForm, session: Transaction, response: Response) -> Registered | Valid:
     """Add a user; two e-mails go out if, and only if, this commits."""
@@ -84,7 +76,7 @@ async def register(form: RegistrationForm, session: Transaction, response: Respo
     return Registered(id=registration.user.id, jobs=jobs)
 
 
-@routes.get("/verify/{token}", responses=BAD_LINK)
+@routes.get("/verify/{token}", responses=problems(400, 410))
 @public
 async def verify(token: str, session: Transaction) -> LinkOf:
     """Where the link in the verification e-mail leads: the address is confirmed."""
@@ -99,20 +91,20 @@ async def request_password_reset(form: PasswordResetForm, session: Transaction) 
     return Accepted()
 
 
-@routes.get("/password-reset/{token}", responses=BAD_LINK)
+@routes.get("/password-reset/{token}", responses=problems(400, 410))
 @public
 async def check_password_reset(token: str, session: Transaction) -> LinkOf:
     """Where the link in that e-mail leads: it is valid. An application with passwords would ask for a new one here."""
     return LinkOf.model_validate(await users.check_password_reset(session, token))
 
 
-@routes.post("/users/{id}/seen", status_code=204, responses={404: {"model": Problem}})
-async def seen(id: UserId, session: Transaction) -> None:
+@routes.post("/users/{id}/seen", status_code=204, responses=problems(404))
+async def seen(id: PathId, session: Transaction) -> None:
     """Note that the user is here now."""
     await users.seen(session, id)
 
 
-@routes.get("/users/{id}/metrics", responses={404: {"model": Problem}})
-async def metrics(id: UserId, session: Transaction) -> users.UserMetrics:
+@routes.get("/users/{id}/metrics", responses=problems(404))
+async def metrics(id: PathId, session: Transaction) -> users.UserMetrics:
     """The figures of one user."""
     return await users.measure(session, id)

@@ -3,13 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from jobs.api.requests import View
 
 
-class JobView(BaseModel):
+class JobView(View):
     """A job as the view ``workrow.jobs`` shows it. ``error`` is that of the latest attempt that failed."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: int
     task: str

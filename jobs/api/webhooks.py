@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
-from fastapi import APIRouter, Path, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from fastapi import APIRouter, Query, Response
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
-from jobs.api.requests import Actor, Problem, Transaction
+from jobs.api.requests import LARGEST, Actor, Form, PathId, QueryId, Transaction, View, page_of, problems
 from jobs.webhooks import catalog, guard, publishing, reading, subscriptions
 from jobs.webhooks.models import WebhookSubscription
 
@@ -19,21 +19,16 @@ REFUSALS: dict[type[Exception], int] = {
     publishing.UnknownDelivery: 404,
     publishing.NotReplayable: 409,
 }
-MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
-BUSY: dict[int | str, dict[str, Any]] = {**MISSING, 409: {"model": Problem}}
 
-Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
-After = Annotated[int, Query(ge=0, le=2**63 - 1)]
+After = Annotated[int, Query(ge=0, le=LARGEST)]
 Limit = Annotated[int, Query(ge=1, le=500)]
 Description = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
 MaxRunning = Annotated[int, Field(ge=1, le=100)]
 Moment = Annotated[AwareDatetime, Field(examples=["2027-01-31T12:00:00Z"])]
 
 
-class NewSubscription(BaseModel):
+class NewSubscription(Form):
     """Where to, and of what. ``ordered``: one event after the other. ``max_running``: requests at the same time."""
-
-    model_config = ConfigDict(extra="forbid")
 
     url: str = Field(examples=["https://example.org/hook"])
     events: list[str] = Field(examples=[["user.registered"], ["*"]])
@@ -42,10 +37,8 @@ class NewSubscription(BaseModel):
     max_running: MaxRunning = subscriptions.MAX_RUNNING
 
 
-class SubscriptionChange(BaseModel):
+class SubscriptionChange(Form):
     """What is to be changed. ``active: true`` enables it again."""
-
-    model_config = ConfigDict(extra="forbid")
 
     url: str | None = None
     events: list[str] | None = None
@@ -97,18 +90,14 @@ class SubscriptionPage(BaseModel):
     next: int | None
 
 
-class Rotation(BaseModel):
+class Rotation(Form):
     """For so long the old secret signs as well; 0 for one that has leaked."""
-
-    model_config = ConfigDict(extra="forbid")
 
     overlap_hours: Annotated[float, Field(ge=0, le=720)] = subscriptions.OVERLAP / timedelta(hours=1)
 
 
-class NewEvent(BaseModel):
+class NewEvent(Form):
     """What happened."""
-
-    model_config = ConfigDict(extra="forbid")
 
     type: str = Field(examples=["user.registered"])
     data: dict[str, Any] = Field(examples=[{"user_id": 7}])
@@ -121,10 +110,8 @@ class PublishedView(BaseModel):
     deliveries: int
 
 
-class DeliveryView(BaseModel):
+class DeliveryView(View):
     """An event on its way to a subscription. ``job``: see ``/jobs/{id}``."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: int
     event_id: str
@@ -144,10 +131,8 @@ class DeliveryPage(BaseModel):
     next: int | None
 
 
-class AttemptView(BaseModel):
+class AttemptView(View):
     """One request: its answer with the beginning of the body, or the error that there was instead."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     number: int
     at: datetime
@@ -164,10 +149,8 @@ class DeliveryWithAttempts(DeliveryView):
     log: list[AttemptView]
 
 
-class ReplayForm(BaseModel):
+class ReplayForm(Form):
     """From when on."""
-
-    model_config = ConfigDict(extra="forbid")
 
     since: Moment
 
@@ -190,18 +173,18 @@ async def create(form: NewSubscription, session: Transaction, actor: Actor) -> S
 async def listed(session: Transaction, after: After = 0, limit: Limit = 100) -> SubscriptionPage:
     """All subscriptions, page by page."""
     found = await subscriptions.listed(session, after=after, limit=limit + 1)
-    page = [SubscriptionView.of(row) for row in found[:limit]]
-    return SubscriptionPage(subscriptions=page, next=page[-1].id if len(found) > limit else None)
+    page, next = page_of(found, limit)
+    return SubscriptionPage(subscriptions=[SubscriptionView.of(row) for row in page], next=next)
 
 
-@routes.get("/subscriptions/{id}", responses=MISSING)
-async def show(id: Id, session: Transaction) -> SubscriptionView:
+@routes.get("/subscriptions/{id}", responses=problems(404))
+async def show(id: PathId, session: Transaction) -> SubscriptionView:
     """A subscription: what it hears of, and whether it works."""
     return SubscriptionView.of(await subscriptions.get(session, id))
 
 
-@routes.patch("/subscriptions/{id}", responses=MISSING)
-async def change(id: Id, form: SubscriptionChange, session: Transaction, actor: Actor) -> SubscriptionView:
+@routes.patch("/subscriptions/{id}", responses=problems(404))
+async def change(id: PathId, form: SubscriptionChange, session: Transaction, actor: Actor) -> SubscriptionView:
     """Change what is given. ``{"active": true}`` enables it again; then replay what was skipped meanwhile."""
     row = await subscriptions.change(session, id, **form.model_dump(), actor=actor)
     if form.max_running is not None:
@@ -209,24 +192,26 @@ async def change(id: Id, form: SubscriptionChange, session: Transaction, actor: 
     return SubscriptionView.of(row)
 
 
-@routes.delete("/subscriptions/{id}", status_code=204, responses=MISSING)
-async def remove(id: Id, session: Transaction, actor: Actor) -> Response:
+@routes.delete("/subscriptions/{id}", status_code=204, responses=problems(404))
+async def remove(id: PathId, session: Transaction, actor: Actor) -> Response:
     """Delete a subscription and all that was written of its deliveries."""
     await subscriptions.remove(session, id, actor=actor)
     await publishing.apply_concurrency(session, id)
     return Response(status_code=204)
 
 
-@routes.post("/subscriptions/{id}/secret", responses=MISSING)
-async def rotate(id: Id, session: Transaction, actor: Actor, form: Rotation | None = None) -> SubscriptionWithSecret:
+@routes.post("/subscriptions/{id}/secret", responses=problems(404))
+async def rotate(
+    id: PathId, session: Transaction, actor: Actor, form: Rotation | None = None
+) -> SubscriptionWithSecret:
     """Replace the secret. For a while both sign, so that the receiver can change at leisure."""
     overlap = timedelta(hours=(form or Rotation()).overlap_hours)
     row = await subscriptions.rotate(session, id, overlap=overlap, actor=actor)
     return SubscriptionWithSecret.of(row, secret=row.secret)
 
 
-@routes.post("/subscriptions/{id}/replay", status_code=202, responses=BUSY)
-async def replay_failed(id: Id, form: ReplayForm, session: Transaction, actor: Actor) -> ReplayJob:
+@routes.post("/subscriptions/{id}/replay", status_code=202, responses=problems(404, 409))
+async def replay_failed(id: PathId, form: ReplayForm, session: Transaction, actor: Actor) -> ReplayJob:
     """Send everything again that failed, or was skipped, of what was published since then."""
     return ReplayJob(job=(await publishing.replay_failed(session, id, form.since, actor=actor)).id)
 
@@ -247,27 +232,27 @@ async def publish(form: NewEvent, session: Transaction) -> PublishedView:
 @routes.get("/deliveries")
 async def deliveries(
     session: Transaction,
-    subscription_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    subscription_id: QueryId | None = None,
     status: Literal["pending", "delivered", "failed", "skipped"] | None = None,
-    before: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    before: QueryId | None = None,
     limit: Limit = 100,
 ) -> DeliveryPage:
     """Deliveries, the newest first; all of them, or those of one subscription or status."""
     found = await reading.deliveries(
         session, subscription_id=subscription_id, status=status, before=before, limit=limit + 1
     )
-    page = [DeliveryView.model_validate(row) for row in found[:limit]]
-    return DeliveryPage(deliveries=page, next=page[-1].id if len(found) > limit else None)
+    page, next = page_of(found, limit)
+    return DeliveryPage(deliveries=[DeliveryView.model_validate(row) for row in page], next=next)
 
 
-@routes.get("/deliveries/{id}", responses=MISSING)
-async def delivery(id: Id, session: Transaction) -> DeliveryWithAttempts:
+@routes.get("/deliveries/{id}", responses=problems(404))
+async def delivery(id: PathId, session: Transaction) -> DeliveryWithAttempts:
     """A delivery with what was sent, and each attempt to send it."""
     return DeliveryWithAttempts(**await reading.delivery(session, id))
 
 
-@routes.post("/deliveries/{id}/replay", status_code=202, responses=BUSY)
-async def replay(id: Id, session: Transaction, actor: Actor) -> DeliveryView:
+@routes.post("/deliveries/{id}/replay", status_code=202, responses=problems(404, 409))
+async def replay(id: PathId, session: Transaction, actor: Actor) -> DeliveryView:
     """Send it again, with the same ``webhook-id``: a receiver that has it may drop it."""
     await publishing.replay(session, id, actor=actor)
     return DeliveryView(**await reading.delivery(session, id))

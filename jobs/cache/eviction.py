@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from jobs.database import rowcount
 from jobs.settings import get_settings
 
 BATCH = 1000
@@ -76,5 +77,4 @@ async def forget_old_counts(session: AsyncSession) -> int:
 
 
 async def _delete(session: AsyncSession, statement: Any, **parameters: Any) -> int:
-    result: Any = await session.execute(statement, {"batch": BATCH, **parameters})
-    return int(result.rowcount)
+    return rowcount(await session.execute(statement, {"batch": BATCH, **parameters}))

@@ -13,12 +13,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import CursorResult, DateTime, Row, delete, func, or_, select, text
+from sqlalchemy import DateTime, Row, delete, func, or_, select, text
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from jobs.cache.counters import COUNTERS
 from jobs.cache.models import CacheDrop, CacheEntry
+from jobs.database import rowcount
 from jobs.settings import get_settings
 
 logger = logging.getLogger(__name__)
@@ -129,17 +130,13 @@ async def drop(session: AsyncSession, *keys: str) -> int:
     Call it after the statements that change what the values were computed from, in the same transaction.
     """
     await _note_drop(session, [f"key:{_checked(key)}" for key in keys])
-    result = await session.execute(delete(CacheEntry).where(CacheEntry.key.in_(keys)))
-    assert isinstance(result, CursorResult)
-    return result.rowcount
+    return rowcount(await session.execute(delete(CacheEntry).where(CacheEntry.key.in_(keys))))
 
 
 async def drop_tags(session: AsyncSession, *tags: str) -> int:
     """Forget everything that has one of these tags; returns how many keys that were. See `drop`."""
     await _note_drop(session, [f"tag:{_checked(tag)}" for tag in tags])
-    result = await session.execute(delete(CacheEntry).where(CacheEntry.tags.overlap(list(tags))))
-    assert isinstance(result, CursorResult)
-    return result.rowcount
+    return rowcount(await session.execute(delete(CacheEntry).where(CacheEntry.tags.overlap(list(tags)))))
 
 
 async def _read(session: AsyncSession, key: str) -> Row[Any] | None:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from jobs.cache import service as cache
 from jobs.chats import lookup
 from jobs.chats.models import Chat
+from jobs.database import rowcount
 from jobs.settings import get_settings
 
 BATCH = 1000
@@ -139,5 +140,4 @@ async def _lock(session: AsyncSession, chat_id: int) -> int | None:
 
 async def _purge(session: AsyncSession, statement: Any) -> int:
     kept = timedelta(days=get_settings().chats_purge_after_days)
-    result: Any = await session.execute(statement, {"kept": kept, "batch": BATCH})
-    return int(result.rowcount)
+    return rowcount(await session.execute(statement, {"kept": kept, "batch": BATCH}))

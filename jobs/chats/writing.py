@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,6 +16,7 @@ from jobs.cache import service as cache
 from jobs.chats import lookup, tasks
 from jobs.chats.lookup import DraftValue, MessageValue, UnknownChat
 from jobs.chats.models import Chat, Message, UnsavedDraft, UnsavedMessage
+from jobs.database import rowcount
 from jobs.users.models import User
 
 LONGEST_TITLE = 200
@@ -160,8 +161,7 @@ async def delete_message(session: AsyncSession, chat_id: int, message_id: int) -
     for table in (UnsavedMessage, Message):
         its = (table.chat_id == chat_id, table.id == message_id, table.deleted_at.is_(None))
         deleted = await session.execute(update(table).where(*its).values(deleted_at=NOW))
-        assert isinstance(deleted, CursorResult)
-        if deleted.rowcount:
+        if rowcount(deleted):
             await cache.drop(session, lookup.tail_key(chat_id))
             return
     raise UnknownMessage(f"there is no message {message_id} in chat {chat_id}")

@@ -6,6 +6,7 @@ from datetime import timedelta
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from jobs.database import rowcount
 from jobs.emails import letters, preferences, service
 from jobs.emails.models import EmailFailure, EmailNotification
 from jobs.emails.service import Delivery
@@ -63,4 +64,4 @@ async def forget(session: AsyncSession) -> int:
     long_ago = func.now() - KEPT
     told = await session.execute(delete(EmailNotification).where(EmailNotification.closed_at < long_ago))
     unsent = await session.execute(delete(EmailFailure).where(EmailFailure.failed_at < long_ago))
-    return told.rowcount + unsent.rowcount  # type: ignore[attr-defined, no-any-return]
+    return rowcount(told) + rowcount(unsent)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, exists, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from jobs.database import rowcount
 from jobs.settings import get_settings
 from jobs.webhooks import subscriptions
 from jobs.webhooks.models import (
@@ -143,31 +144,19 @@ async def reopen(session: AsyncSession, subscription_id: int, since: datetime) -
     return sorted((await session.scalars(statement.returning(WebhookDelivery.id))).all())
 
 
-async def prune(session: AsyncSession, days: int) -> int:
-    """Delete the events that are older than so many days, with what was written of their deliveries, in batches.
+async def prune(session: AsyncSession) -> int:
+    """Delete a batch of the events that are older than ``webhook_keep_days``, with all that was written of them.
 
     What is still on its way stays.
 
-    Args:
-        session: without a transaction: each batch commits.
-        days: by the database's clock.
+    Returns:
+        How many events went.
     """
+    kept = timedelta(days=get_settings().webhook_keep_days)
     on_its_way = exists().where(WebhookDelivery.event_id == WebhookEvent.id, WebhookDelivery.status == PENDING)
-    old = (
-        select(WebhookEvent.id)
-        .where(WebhookEvent.created_at < func.now() - timedelta(days=days), ~on_its_way)
-        .limit(PRUNED_AT_ONCE)
-    )
-    total = 0
-    while True:
-        async with session.begin():
-            gone = await session.scalars(
-                delete(WebhookEvent).where(WebhookEvent.id.in_(old)).returning(WebhookEvent.id)
-            )
-            count = len(gone.all())
-        total += count
-        if count < PRUNED_AT_ONCE:
-            return total
+    old = select(WebhookEvent.id).where(WebhookEvent.created_at < func.now() - kept, ~on_its_way).limit(PRUNED_AT_ONCE)
+    statement = delete(WebhookEvent).where(WebhookEvent.id.in_(old)).execution_options(synchronize_session=False)
+    return rowcount(await session.execute(statement))
 
 
 async def _turn(session: AsyncSession, delivery: WebhookDelivery) -> datetime | None:

@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 import workrow
 from jobs import database
 from jobs.policies import RETRY
-from jobs.settings import get_settings
 from jobs.webhooks import service, subscriptions
 from jobs.webhooks.sending import Sender
 
@@ -82,8 +81,7 @@ async def apply_concurrency(session: AsyncSession, subscription_id: int) -> None
 @webhooks.task(cron="30 3 * * *", timezone="UTC")
 async def prune() -> int:
     """Every night: forget events that are older than ``webhook_keep_days``."""
-    async with database.session() as session:
-        return await service.prune(session, get_settings().webhook_keep_days)
+    return await database.in_batches(service.prune)
 
 
 async def enqueue(session: AsyncSession, deliveries: Iterable[tuple[int, int]], *, ordered: bool) -> None:

@@ -222,8 +222,7 @@ async def test_old_events_are_forgotten_and_what_is_on_its_way_stays(
         await tell()  # and nobody delivers it
         clock.jump(days=31)
         await tell()
-        async with database.session() as session:
-            assert await service.prune(session, 30) == 5
+        assert await database.in_batches(service.prune) == 5
     assert scalar(conn, "SELECT count(*) FROM webhook_events") == 2
     assert scalar(conn, "SELECT count(*) FROM webhook_deliveries") == 2
     assert scalar(conn, "SELECT count(*) FROM webhook_attempts") == 0
