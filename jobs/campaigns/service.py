@@ -143,12 +143,11 @@ async def begin(session: AsyncSession, campaign_id: int) -> dict[datetime, list[
     return waves
 
 
-async def _set_limit(session: AsyncSession, campaign: Campaign, *, paused: bool = False) -> None:
+async def _set_limit(session: AsyncSession, campaign: Campaign) -> None:
     statement = text(
-        "SELECT workrow.set_limit_v1(:name, :key, max_running => :number, paused => :paused, actor => 'campaigns',"
-        " reason => :why)"
+        "SELECT workrow.set_limit_v1(:name, :key, max_running => :number, actor => 'campaigns', reason => :why)"
     )
-    told = {"number": campaign.concurrency, "paused": paused, "why": f"campaign {campaign.name}"}
+    told = {"number": campaign.concurrency, "why": f"campaign {campaign.name}"}
     await session.execute(statement, {"name": LIMIT, "key": str(campaign.id), **told})
 
 
@@ -175,8 +174,6 @@ async def _ask_workflow(session: AsyncSession, campaign_id: int, what: str) -> N
     statement = text(f"SELECT workrow.{what}_workflow_v1(:id)")
     if campaign.workflow_id is None or await session.scalar(statement, {"id": campaign.workflow_id}) is None:
         raise WrongMoment(f"campaign {campaign_id} cannot {what}: it is {(await status(session, campaign_id)).state}")
-    # the workflow holds what waits; its limit, also what runs now and comes back for another attempt
-    await _set_limit(session, campaign, paused=what == "pause")
 
 
 async def cancel(session: AsyncSession, campaign_id: int) -> None:

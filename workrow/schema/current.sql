@@ -245,7 +245,6 @@ CREATE TABLE workrow.flow_nodes (
     replaced_by integer,
     result jsonb,
     error jsonb,
-    held_at timestamp with time zone,
     ended_at timestamp with time zone,
     CONSTRAINT flow_nodes_pkey PRIMARY KEY (flow_id, number)
 );
@@ -546,6 +545,8 @@ ALTER TABLE procrastinate_jobs ADD COLUMN due_at timestamp with time zone;
 ALTER TABLE procrastinate_jobs ADD COLUMN workflow_id bigint;
 
 ALTER TABLE procrastinate_jobs ADD COLUMN workflow_node integer;
+
+ALTER TABLE procrastinate_jobs ADD COLUMN held_at timestamp with time zone;
 
 ALTER TABLE procrastinate_jobs SET (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=5000, autovacuum_vacuum_insert_scale_factor=0, autovacuum_vacuum_insert_threshold=50000, autovacuum_analyze_scale_factor=0, autovacuum_analyze_threshold=20000, autovacuum_vacuum_cost_delay=0);
 
@@ -870,8 +871,13 @@ BEGIN
         SET
             status = 'todo',
             attempts = least(attempts, 2147483646) + 1,
-            scheduled_at = CASE WHEN line IS NULL THEN retry_at ELSE '9000-01-01 00:00:00+00' END,
-            due_at = CASE WHEN line IS NULL THEN NULL ELSE coalesce(retry_at, clock_timestamp()) END,
+            scheduled_at = CASE WHEN line IS NULL AND held_at IS NULL THEN retry_at ELSE '9000-01-01 00:00:00+00' END,
+            due_at = CASE
+                WHEN line IS NULL THEN NULL
+                WHEN held_at IS NULL THEN coalesce(retry_at, clock_timestamp())
+                ELSE '9000-01-01 00:00:00+00'
+            END,
+            held_at = CASE WHEN held_at IS NOT NULL THEN coalesce(retry_at, '-infinity') END,
             staged_at = NULL,
             priority = coalesce(new_priority, priority),
             queue_name = coalesce(new_queue_name, queue_name),
@@ -1411,6 +1417,7 @@ AS $function$
     UPDATE workrow.flows
     SET state = 'failed', failed_node = coalesce(failed_node, numbers[1], root), paused = false, ended_at = clock_timestamp()
     WHERE id = in_flow AND ended_at IS NULL;
+    SELECT workrow.free_nodes_v1(in_flow);
 $function$
 ;
 
@@ -2342,9 +2349,10 @@ BEGIN
         priority = CASE WHEN replaces THEN same.priority ELSE job.priority END,
         line = CASE WHEN replaces THEN newest.line ELSE job.line END,
         version = CASE WHEN replaces THEN same.version ELSE job.version END,
-        scheduled_at = CASE WHEN moves AND job.line IS NULL THEN newest.at ELSE job.scheduled_at END,
+        scheduled_at = CASE WHEN moves AND job.line IS NULL AND job.held_at IS NULL THEN newest.at ELSE job.scheduled_at END,
+        held_at = CASE WHEN moves AND job.held_at IS NOT NULL THEN coalesce(newest.at, '-infinity') ELSE job.held_at END,
         due_at = CASE
-            WHEN moves AND job.line IS NOT NULL THEN coalesce(newest.at, clock_timestamp())
+            WHEN moves AND job.line IS NOT NULL AND job.held_at IS NULL THEN coalesce(newest.at, clock_timestamp())
             -- ready, but in another line: a claim calls it there
             WHEN replaces AND newest.line <> job.line THEN coalesce(job.due_at, clock_timestamp())
             ELSE job.due_at
@@ -2361,6 +2369,7 @@ BEGIN
             -- arguments may be those of another limit's key; where only one of both has limits, it stays as it is
             CASE WHEN old.line IS NULL THEN NULL ELSE coalesce(lines[given.place], old.line) END AS line,
             CASE
+                WHEN NOT moves AND old.held_at IS NOT NULL THEN nullif(old.held_at, '-infinity')
                 WHEN NOT moves THEN CASE WHEN old.line IS NULL THEN old.scheduled_at ELSE old.due_at END
                 WHEN wait IS NULL THEN same.scheduled_at
                 ELSE least(clock_timestamp() + wait, old.created_at + max_wait)
@@ -2695,8 +2704,8 @@ BEGIN
         status = 'todo',
         worker_id = NULL,
         errors = workrow.with_error_v1(errors, entry),
-        scheduled_at = CASE WHEN line IS NULL THEN scheduled_at ELSE '9000-01-01 00:00:00+00' END,
-        due_at = CASE WHEN line IS NULL THEN NULL ELSE clock_timestamp() END
+        scheduled_at = CASE WHEN line IS NULL AND held_at IS NULL THEN scheduled_at ELSE '9000-01-01 00:00:00+00' END,
+        due_at = CASE WHEN line IS NULL THEN NULL WHEN held_at IS NULL THEN clock_timestamp() ELSE '9000-01-01 00:00:00+00' END
     WHERE id = job_id;
     RETURN 'queued';
 EXCEPTION WHEN unique_violation THEN
@@ -3197,6 +3206,42 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION workrow.free_nodes_v1(in_flow bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    queue text;
+BEGIN
+    FOR queue IN
+        WITH freed AS (
+            UPDATE procrastinate_jobs AS job
+            SET
+                held_at = NULL,
+                scheduled_at = CASE
+                    WHEN job.status = 'doing' THEN job.scheduled_at
+                    WHEN job.line IS NULL THEN nullif(job.held_at, '-infinity')
+                    ELSE '9000-01-01 00:00:00+00'
+                END,
+                due_at = CASE
+                    WHEN job.status = 'doing' THEN job.due_at
+                    WHEN job.line IS NOT NULL THEN coalesce(nullif(job.held_at, '-infinity'), clock_timestamp())
+                END,
+                staged_at = CASE WHEN job.status = 'doing' THEN job.staged_at END
+            FROM workrow.flow_nodes AS node
+            WHERE
+                node.flow_id = in_flow AND node.state = 'enqueued' AND job.id = node.job_id
+                AND job.status IN ('todo', 'doing') AND job.held_at IS NOT NULL
+            RETURNING job.queue_name, job.status
+        )
+        SELECT DISTINCT freed.queue_name FROM freed WHERE freed.status = 'todo'
+    LOOP
+        PERFORM workrow.notify_queue_v1(queue, 'job_inserted', 0);
+    END LOOP;
+END;
+$function$
+;
+
 CREATE OR REPLACE FUNCTION workrow.grant_v1(role_name text, kind text)
  RETURNS void
  LANGUAGE plpgsql
@@ -3438,17 +3483,18 @@ BEGIN
         SET
             workflow_id = in_flow,
             workflow_node = new.number,
+            held_at = new.held_at,
             scheduled_at = CASE WHEN batch.paused THEN '9000-01-01 00:00:00+00' ELSE job.scheduled_at END,
             due_at = CASE WHEN batch.paused AND job.line IS NOT NULL THEN '9000-01-01 00:00:00+00' ELSE job.due_at END
         FROM new
         WHERE job.id = new.id
-        RETURNING job.id, new.number, new.held_at, job.task_name, job.queue_name, job.line
+        RETURNING job.id, new.number, job.task_name, job.queue_name, job.line
     )
-    INSERT INTO workrow.flow_nodes (flow_id, number, kind, state, pending, kept, spec, line, job_id, held_at)
+    INSERT INTO workrow.flow_nodes (flow_id, number, kind, state, pending, kept, spec, line, job_id)
     SELECT
         in_flow, joined.number, 'task', 'enqueued', 0, false,
         jsonb_build_object('task', joined.task_name, 'queue', joined.queue_name),
-        joined.line, joined.id, joined.held_at
+        joined.line, joined.id
     FROM joined;
     RETURN NULL;
 END;
@@ -3833,28 +3879,39 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    WITH held AS (
-        SELECT job.id, node.number, CASE WHEN job.line IS NULL THEN job.scheduled_at ELSE job.due_at END AS at
-        FROM workrow.flow_nodes AS node
-        INNER JOIN procrastinate_jobs AS job ON job.id = node.job_id
-        WHERE
-            node.flow_id = in_flow AND node.state = 'enqueued' AND node.fires IS NULL
-            AND job.status = 'todo' AND node.held_at IS NULL
-        FOR UPDATE OF job SKIP LOCKED
-    ),
-    remembered AS (
-        UPDATE workrow.flow_nodes AS node
-        SET held_at = coalesce(held.at, '-infinity')
-        FROM held
-        WHERE node.flow_id = in_flow AND node.number = held.number
-    )
-    UPDATE procrastinate_jobs AS job
-    SET
-        scheduled_at = '9000-01-01 00:00:00+00',
-        due_at = CASE WHEN job.line IS NULL THEN job.due_at ELSE '9000-01-01 00:00:00+00' END,
-        staged_at = NULL
-    FROM held
-    WHERE job.id = held.id;
+    -- rows are locked for a moment by who claims them or gives them back. To wait for one is a deadlock with the end of its
+    -- job, which waits for the workflow
+    FOR _ IN 1..20 LOOP
+        WITH free AS (
+            SELECT job.id
+            FROM workrow.flow_nodes AS node
+            INNER JOIN procrastinate_jobs AS job ON job.id = node.job_id
+            WHERE
+                node.flow_id = in_flow AND node.state = 'enqueued' AND node.fires IS NULL
+                AND job.status IN ('todo', 'doing') AND job.held_at IS NULL
+            FOR UPDATE OF job SKIP LOCKED
+        )
+        UPDATE procrastinate_jobs AS job
+        SET
+            held_at = CASE
+                WHEN job.status = 'todo' THEN coalesce(CASE WHEN job.line IS NULL THEN job.scheduled_at ELSE job.due_at END, '-infinity')
+                ELSE '-infinity'
+            END,
+            scheduled_at = CASE WHEN job.status = 'todo' THEN '9000-01-01 00:00:00+00' ELSE job.scheduled_at END,
+            due_at = CASE WHEN job.status = 'todo' AND job.line IS NOT NULL THEN '9000-01-01 00:00:00+00' ELSE job.due_at END,
+            staged_at = CASE WHEN job.status = 'todo' THEN NULL ELSE job.staged_at END
+        FROM free
+        WHERE job.id = free.id;
+        EXIT WHEN NOT EXISTS (
+            SELECT
+            FROM workrow.flow_nodes AS node
+            INNER JOIN procrastinate_jobs AS job ON job.id = node.job_id
+            WHERE
+                node.flow_id = in_flow AND node.state = 'enqueued' AND node.fires IS NULL
+                AND job.status IN ('todo', 'doing') AND job.held_at IS NULL
+        );
+        PERFORM pg_sleep(0.005);
+    END LOOP;
     RETURN 'paused';
 END;
 $function$
@@ -4626,39 +4683,19 @@ CREATE OR REPLACE FUNCTION workrow.resume_workflow_v1(in_flow bigint)
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
-DECLARE
-    queue text;
 BEGIN
+    -- first, as the end of a job locks its row and then the workflow
+    UPDATE procrastinate_jobs AS job
+    SET held_at = NULL
+    FROM workrow.flow_nodes AS node
+    WHERE
+        node.flow_id = in_flow AND node.state = 'enqueued' AND job.id = node.job_id
+        AND job.status = 'doing' AND job.held_at IS NOT NULL;
     UPDATE workrow.flows SET paused = false WHERE id = in_flow AND paused;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    FOR queue IN
-        WITH held AS (
-            SELECT node.number, node.job_id, nullif(node.held_at, '-infinity') AS at
-            FROM workrow.flow_nodes AS node
-            WHERE node.flow_id = in_flow AND node.held_at IS NOT NULL
-        ),
-        forgotten AS (
-            UPDATE workrow.flow_nodes AS node
-            SET held_at = NULL
-            FROM held
-            WHERE node.flow_id = in_flow AND node.number = held.number
-        ),
-        freed AS (
-            UPDATE procrastinate_jobs AS job
-            SET
-                scheduled_at = CASE WHEN job.line IS NULL THEN held.at ELSE '9000-01-01 00:00:00+00' END,
-                due_at = CASE WHEN job.line IS NULL THEN NULL ELSE coalesce(held.at, clock_timestamp()) END,
-                staged_at = NULL
-            FROM held
-            WHERE job.id = held.job_id AND job.status = 'todo'
-            RETURNING job.queue_name
-        )
-        SELECT DISTINCT freed.queue_name FROM freed
-    LOOP
-        PERFORM workrow.notify_queue_v1(queue, 'job_inserted', 0);
-    END LOOP;
+    PERFORM workrow.free_nodes_v1(in_flow);
     PERFORM workrow.resume_nodes_v1(in_flow);
     RETURN 'running';
 END;
@@ -5306,8 +5343,9 @@ BEGIN
         worker_id = NULL,
         -- it has started in time
         expires_at = NULL,
-        scheduled_at = CASE WHEN own.line IS NULL THEN wake ELSE '9000-01-01 00:00:00+00' END,
-        due_at = CASE WHEN own.line IS NULL THEN NULL ELSE wake END,
+        scheduled_at = CASE WHEN own.line IS NULL AND own.held_at IS NULL THEN wake ELSE '9000-01-01 00:00:00+00' END,
+        due_at = CASE WHEN own.line IS NULL THEN NULL WHEN own.held_at IS NULL THEN wake ELSE '9000-01-01 00:00:00+00' END,
+        held_at = CASE WHEN own.held_at IS NOT NULL THEN wake END,
         staged_at = NULL,
         progress = coalesce(suspend_job_v1.progress || jsonb_build_object('at', clock_timestamp()), own.progress)
     WHERE own.id = job.id;
@@ -5933,6 +5971,10 @@ BEGIN
     FOR NO KEY UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
         RETURN NOT EXISTS (SELECT FROM procrastinate_jobs WHERE id = job_id AND status = 'todo' AND claims = token);
+    END IF;
+    IF job.held_at IS NOT NULL THEN
+        UPDATE procrastinate_jobs SET held_at = '-infinity' WHERE id = job_id;
+        RETURN true;
     END IF;
     IF job.line IS NULL THEN
         UPDATE procrastinate_jobs

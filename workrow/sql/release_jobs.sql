@@ -11,8 +11,9 @@ SET
     worker_id = NULL,
     abort_requested = false,
     terminate_requested = false,
-    scheduled_at = CASE WHEN job.line IS NULL THEN job.scheduled_at ELSE {far_future} END,
-    due_at = CASE WHEN job.line IS NULL THEN NULL ELSE clock_timestamp() END
+    -- one of a workflow that is held waits for that
+    scheduled_at = CASE WHEN job.line IS NULL AND job.held_at IS NULL THEN job.scheduled_at ELSE {far_future} END,
+    due_at = CASE WHEN job.line IS NULL THEN NULL WHEN job.held_at IS NULL THEN clock_timestamp() ELSE {far_future} END
 WHERE
     job.id = ANY(CAST(%(ids)s AS bigint[]))
     AND job.status = 'doing'

@@ -7,8 +7,10 @@ SET
     attempts = job.attempts + CASE WHEN job.attempts < 2147483647 THEN 1 ELSE 0 END,
     worker_id = NULL,
     -- a job under limits waits in its line again
-    scheduled_at = CASE WHEN job.line IS NULL THEN retry.retry_at ELSE {far_future} END,
-    due_at = CASE WHEN job.line IS NULL THEN NULL ELSE retry.retry_at END,
+    -- and one of a workflow that is held for that
+    scheduled_at = CASE WHEN job.line IS NULL AND job.held_at IS NULL THEN retry.retry_at ELSE {far_future} END,
+    due_at = CASE WHEN job.line IS NULL THEN NULL WHEN job.held_at IS NULL THEN retry.retry_at ELSE {far_future} END,
+    held_at = CASE WHEN job.held_at IS NOT NULL THEN retry.retry_at END,
     staged_at = NULL,
     priority = coalesce(retry.priority, job.priority),
     queue_name = coalesce(retry.queue, job.queue_name),

@@ -5,8 +5,10 @@ UPDATE procrastinate_jobs AS job
 SET
     status = 'todo',
     worker_id = NULL,
-    scheduled_at = CASE WHEN job.line IS NULL THEN snooze.until ELSE {far_future} END,
-    due_at = CASE WHEN job.line IS NULL THEN NULL ELSE snooze.until END,
+    -- one of a workflow that is held waits for that
+    scheduled_at = CASE WHEN job.line IS NULL AND job.held_at IS NULL THEN snooze.until ELSE {far_future} END,
+    due_at = CASE WHEN job.line IS NULL THEN NULL WHEN job.held_at IS NULL THEN snooze.until ELSE {far_future} END,
+    held_at = CASE WHEN job.held_at IS NOT NULL THEN snooze.until END,
     staged_at = NULL
 FROM (
     SELECT id, token, coalesce(at, clock_timestamp() + seconds * INTERVAL '1 second') AS until

@@ -146,7 +146,7 @@ class Workflow(Generic[R_co]):
         return self._results.ask_sync(self._verdict("cancel_workflow"))
 
     async def pause(self) -> str | None:
-        """Hold it: nothing more of it starts; what runs goes on to its end.
+        """Hold it: nothing more of it starts; what runs goes on to its end, or waits if it comes back before that.
 
         Returns:
             "paused"; None if it has ended already.

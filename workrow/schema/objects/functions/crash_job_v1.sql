@@ -36,8 +36,8 @@ BEGIN
         status = 'todo',
         worker_id = NULL,
         errors = workrow.with_error_v1(errors, entry),
-        scheduled_at = CASE WHEN line IS NULL THEN scheduled_at ELSE {far_future} END,
-        due_at = CASE WHEN line IS NULL THEN NULL ELSE clock_timestamp() END
+        scheduled_at = CASE WHEN line IS NULL AND held_at IS NULL THEN scheduled_at ELSE {far_future} END,
+        due_at = CASE WHEN line IS NULL THEN NULL WHEN held_at IS NULL THEN clock_timestamp() ELSE {far_future} END
     WHERE id = job_id;
     RETURN 'queued';
 EXCEPTION WHEN unique_violation THEN

@@ -52,17 +52,18 @@ BEGIN
         SET
             workflow_id = in_flow,
             workflow_node = new.number,
+            held_at = new.held_at,
             scheduled_at = CASE WHEN batch.paused THEN {far_future} ELSE job.scheduled_at END,
             due_at = CASE WHEN batch.paused AND job.line IS NOT NULL THEN {far_future} ELSE job.due_at END
         FROM new
         WHERE job.id = new.id
-        RETURNING job.id, new.number, new.held_at, job.task_name, job.queue_name, job.line
+        RETURNING job.id, new.number, job.task_name, job.queue_name, job.line
     )
-    INSERT INTO workrow.flow_nodes (flow_id, number, kind, state, pending, kept, spec, line, job_id, held_at)
+    INSERT INTO workrow.flow_nodes (flow_id, number, kind, state, pending, kept, spec, line, job_id)
     SELECT
         in_flow, joined.number, 'task', 'enqueued', 0, false,
         jsonb_build_object('task', joined.task_name, 'queue', joined.queue_name),
-        joined.line, joined.id, joined.held_at
+        joined.line, joined.id
     FROM joined;
     RETURN NULL;
 END;

@@ -17,8 +17,13 @@ BEGIN
         SET
             status = 'todo',
             attempts = least(attempts, 2147483646) + 1,
-            scheduled_at = CASE WHEN line IS NULL THEN retry_at ELSE {far_future} END,
-            due_at = CASE WHEN line IS NULL THEN NULL ELSE coalesce(retry_at, clock_timestamp()) END,
+            scheduled_at = CASE WHEN line IS NULL AND held_at IS NULL THEN retry_at ELSE {far_future} END,
+            due_at = CASE
+                WHEN line IS NULL THEN NULL
+                WHEN held_at IS NULL THEN coalesce(retry_at, clock_timestamp())
+                ELSE {far_future}
+            END,
+            held_at = CASE WHEN held_at IS NOT NULL THEN coalesce(retry_at, '-infinity') END,
             staged_at = NULL,
             priority = coalesce(new_priority, priority),
             queue_name = coalesce(new_queue_name, queue_name),

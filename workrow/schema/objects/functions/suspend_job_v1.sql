@@ -61,8 +61,9 @@ BEGIN
         worker_id = NULL,
         -- it has started in time
         expires_at = NULL,
-        scheduled_at = CASE WHEN own.line IS NULL THEN wake ELSE {far_future} END,
-        due_at = CASE WHEN own.line IS NULL THEN NULL ELSE wake END,
+        scheduled_at = CASE WHEN own.line IS NULL AND own.held_at IS NULL THEN wake ELSE {far_future} END,
+        due_at = CASE WHEN own.line IS NULL THEN NULL WHEN own.held_at IS NULL THEN wake ELSE {far_future} END,
+        held_at = CASE WHEN own.held_at IS NOT NULL THEN wake END,
         staged_at = NULL,
         progress = coalesce(suspend_job_v1.progress || jsonb_build_object('at', clock_timestamp()), own.progress)
     WHERE own.id = job.id;

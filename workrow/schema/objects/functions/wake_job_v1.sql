@@ -1,5 +1,5 @@
 -- What a job gave its slot away for is there: it can run now. "token": the claim that gave it away; another one, such as that
--- of an attempt that failed since, has a time of its own. False: somebody holds its row, and it sleeps on.
+-- of an attempt that failed since, has a time of its own. In a workflow that is held it waits for that. False: somebody holds its row, and it sleeps on.
 CREATE OR REPLACE FUNCTION workrow.wake_job_v1(job_id bigint, token integer) RETURNS boolean
 LANGUAGE plpgsql
 AS $$
@@ -13,6 +13,10 @@ BEGIN
     FOR NO KEY UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
         RETURN NOT EXISTS (SELECT FROM procrastinate_jobs WHERE id = job_id AND status = 'todo' AND claims = token);
+    END IF;
+    IF job.held_at IS NOT NULL THEN
+        UPDATE procrastinate_jobs SET held_at = '-infinity' WHERE id = job_id;
+        RETURN true;
     END IF;
     IF job.line IS NULL THEN
         UPDATE procrastinate_jobs

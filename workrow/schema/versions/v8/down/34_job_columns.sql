@@ -1,1 +1,1 @@
-ALTER TABLE procrastinate_jobs DROP COLUMN workflow_id, DROP COLUMN workflow_node
+ALTER TABLE procrastinate_jobs DROP COLUMN workflow_id, DROP COLUMN workflow_node, DROP COLUMN held_at

@@ -35,8 +35,6 @@ CREATE TABLE workrow.flow_nodes (
     replaced_by integer,
     result jsonb,
     error jsonb,
-    -- when its job was to start, while the workflow is held; -infinity: at once
-    held_at timestamptz,
     ended_at timestamptz,
     PRIMARY KEY (flow_id, number)
 ) WITH (fillfactor = 45)
