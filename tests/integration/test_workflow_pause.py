@@ -1,6 +1,7 @@
 """A workflow that is paused starts nothing, whichever way a job of it comes back."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -187,3 +188,35 @@ async def test_nothing_of_an_end_stays_held(open_app: workrow.App, conn: Any, en
         runs.go.set()
         await until(lambda: conn.execute("SELECT count(*) FROM procrastinate_jobs").fetchone() == (0,))
     assert runs.count == (1 if end == "cancel" else 2)
+
+
+async def test_pauses_at_any_moment_hold_and_lose_nothing(open_app: workrow.App, conn: Any) -> None:
+    starts = 0
+
+    @open_app.task(name="restless", retry=workrow.Retry(max_attempts=100, wait=0))
+    async def restless(ctx: workrow.JobContext, number: int) -> int:
+        nonlocal starts
+        starts += 1
+        await asyncio.sleep(random.uniform(0, 0.01))
+        if random.random() < 0.6:
+            raise workrow.Snooze("later", in_=0.001) if random.random() < 0.5 else ValueError("again")
+        return number
+
+    @open_app.task(name="total")
+    async def total(numbers: list[int]) -> int:
+        return sum(numbers)
+
+    header = [workrow.chain(restless.s(each), restless.si(each)) for each in range(100)]
+    workflow = await workrow.chord(header, total.s()).enqueue(None)
+    doing = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing'"
+    async with Running(open_app, concurrency=10):
+        for _ in range(15):
+            await asyncio.sleep(random.uniform(0, 0.05))
+            if await workflow.pause() is None:
+                break
+            await until(lambda: conn.execute(doing).fetchone() == (0,))
+            before = starts
+            await asyncio.sleep(0.1)
+            assert starts == before
+            assert await workflow.resume() == "running"
+        assert await workflow.result(timeout=30) == sum(range(100))
