@@ -12,6 +12,7 @@ import psycopg
 
 from examples.demo.acts import Act
 from examples.demo.database import query
+from examples.demo.errors import DemoError
 from examples.demo.processes import Child, Processes
 from examples.demo.progress import Screen
 from examples.demo.registration import Registration
@@ -19,6 +20,8 @@ from examples.demo.services import start_worker, wait_for_workers
 
 PATIENCE_SECONDS = 60.0
 """How long nothing may happen before the books are closed as they are."""
+GRACE_SECONDS = 300.0
+"""How long acts may go on after that: the provider is asked about a call only when it was silent for long."""
 LOOK_SECONDS = 0.1
 
 
@@ -60,7 +63,7 @@ class Story:
         """Everything, until all jobs are finished; returns the ids of the jobs that the killed worker left.
 
         Raises:
-            DemoError: a process other than the victim ended.
+            DemoError: a process other than the victim ended, or an act does not.
         """
         url = self._environment["DATABASE_URL"]
         async with (
@@ -72,11 +75,12 @@ class Story:
             )
             try:
                 await self._watch(watching, acts)
-            except BaseException:
+                _, left, *_ = await asyncio.wait_for(acts, GRACE_SECONDS)
+            except TimeoutError as error:
+                raise DemoError("not all has come to its end: see the workers' logs") from error
+            finally:
                 acts.cancel()
                 await asyncio.gather(acts, return_exceptions=True)
-                raise
-            _, left, *_ = await acts
             return left
 
     async def _watch(self, connection: psycopg.AsyncConnection, acts: asyncio.Future[Any]) -> None:

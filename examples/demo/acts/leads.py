@@ -47,10 +47,12 @@ class Leads:
     async def play(self) -> None:
         async with Client(self._url) as client:
             sent = await client.ask("POST", "/leads/imports?name=fair.csv", content=self.file())
-            path = f"/leads/imports/{sent.json()['id']}"
-            while self._import.get("finished_at") is None:
+            self._import = sent.json()
+            over = False
+            while not over:
                 await asyncio.sleep(LOOK_SECONDS)
-                self._import = (await client.ask("GET", path)).json()
+                over = await client.has_succeeded(self._import["job_id"])
+                self._import = (await client.ask("GET", f"/leads/imports/{self._import['id']}")).json()
         self.over.set()
 
     def progress(self) -> tuple[int, int]:

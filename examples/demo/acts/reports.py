@@ -1,9 +1,10 @@
 """The report on the jobs of the day, as it is mailed on Mondays."""
 
+import asyncio
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from examples.demo.acts.service import Client
+from examples.demo.acts.service import LOOK_SECONDS, Client
 from jobs.settings import get_settings
 
 
@@ -13,5 +14,6 @@ async def fetch_report(url: str) -> str:
     days = {"first_day": str(today - timedelta(days=6)), "last_day": str(today)}
     async with Client(url) as client:
         asked = (await client.ask("POST", "/analytics/reports", json=days)).json()
-        await client.until(f"/jobs/{asked['job_id']}", "status", "succeeded")
+        while not await client.has_succeeded(asked["job_id"]):  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_SECONDS)
         return (await client.ask("GET", f"/analytics/reports/{asked['report_id']}/html")).text

@@ -1,6 +1,5 @@
 """The service, as its clients speak to it."""
 
-import asyncio
 from typing import Any
 
 import httpx
@@ -39,10 +38,13 @@ class Client:
             raise DemoError(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
         return answer
 
-    async def until(self, path: str, field: str, *values: Any) -> dict[str, Any]:
-        """Ask again and again until the field has one of these values; that answer."""
-        while True:
-            found: dict[str, Any] = (await self.ask("GET", path)).json()
-            if found[field] in values:
-                return found
-            await asyncio.sleep(LOOK_SECONDS)
+    async def has_succeeded(self, job_id: int) -> bool:
+        """Whether the job has.
+
+        Raises:
+            DemoError: it has ended in another way.
+        """
+        job = (await self.ask("GET", f"/jobs/{job_id}")).json()
+        if job["status"] in ("failed", "cancelled", "aborted"):
+            raise DemoError(f"job {job_id} ({job['task']}) is {job['status']}: {job['error']}")
+        return bool(job["status"] == "succeeded")
