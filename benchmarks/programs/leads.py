@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psycopg
 
+from benchmarks.programs.waiting import ready, until
 from jobs import database
 from jobs.bootstrap import create_app
 from jobs.leads import imports, storing, tasks
@@ -25,7 +26,6 @@ from jobs.settings import get_settings
 
 HEADER = ("Name", "E-mail", "Phone", "Company", "Country", "Source", "Tags")
 WARM_UP = b"email\nwarm-up@example.com\n"
-LOOK = 0.02
 COLUMNS = ", ".join(("import_id", "tags", *storing.COLUMNS))
 
 
@@ -58,13 +58,6 @@ FIRST = "Ada Grace Alan Edsger Barbara Donald Frances John Margaret Ken Linus Ra
 LAST = "Lovelace Hopper Turing Dijkstra Liskov Knuth Allen Backus Hamilton Thompson Perlman Cerf Borg"
 
 
-def ready() -> float:
-    """Say so; the time when it goes."""
-    print("ready", flush=True)
-    sys.stdin.readline()
-    return time.time()
-
-
 async def import_file(path: Path) -> None:
     """From the upload's first byte to the committed end of the import, and to its last score."""
     app = create_app()
@@ -92,13 +85,6 @@ async def upload(content: bytes) -> int:
 async def finish(import_id: int) -> None:
     """Wait for the end of an import."""
     await until(f"SELECT state = 'done' FROM lead_imports WHERE id = {import_id}")
-
-
-async def until(query: str) -> None:
-    """Ask until it is so."""
-    async with await psycopg.AsyncConnection.connect(get_settings().database_url, autocommit=True) as connection:
-        while (await (await connection.execute(query)).fetchone()) != (True,):  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(LOOK)
 
 
 def raw(path: Path) -> None:
