@@ -42,6 +42,16 @@ def session() -> AsyncSession:
     return AsyncSession(engine(), expire_on_commit=False)
 
 
+def autocommit() -> AsyncSession:
+    """A new session in which each statement is a transaction of its own, for who has just one to say."""
+    return AsyncSession(_autocommit(engine()), expire_on_commit=False)
+
+
+@cache
+def _autocommit(engine: AsyncEngine) -> AsyncEngine:
+    return engine.execution_options(isolation_level="AUTOCOMMIT")  # it has the same connections
+
+
 @contextmanager
 def blocking_session() -> Iterator[Session]:
     """A session on a connection of its own, for a task in a child process: closed at the end of the block."""

@@ -23,12 +23,13 @@ BUSY = frozenset({429, 503})
 
 @dataclass(frozen=True)
 class Message:
-    """What is to be sent. The keys are those that sign it."""
+    """What is to be sent. The keys are those that sign it; ``failing``: the attempt before this one has failed."""
 
     url: str
     event_id: str
     body: str
     keys: tuple[str, ...] = field(repr=False)
+    failing: bool = False
 
 
 @dataclass

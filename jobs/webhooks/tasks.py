@@ -51,13 +51,16 @@ async def give_up(session: AsyncSession, failure: workrow.Failure) -> None:
 )
 async def deliver(delivery_id: int, subscription_id: int, sender: Sender = workrow.inject()) -> str:
     """One attempt; no transaction is open while the receiver thinks."""
-    async with database.session() as session, session.begin():
+    async with database.autocommit() as session:
         found = await service.begin(session, delivery_id)
     if isinstance(found, service.Later):
         raise workrow.Snooze("an earlier event has not been delivered", at=found.until)
     if isinstance(found, service.Outcome):
         return found.result()
     answer = await sender.send(found)
+    if answer.is_success and not found.failing:
+        async with database.autocommit() as session:
+            return (await service.delivered(session, delivery_id, answer)).result()
     async with database.session() as session, session.begin():
         outcome = await service.conclude(session, delivery_id, answer)
     return outcome.result()
