@@ -33,6 +33,27 @@ ALIVE = or_(CacheEntry.expires_at.is_(None), CacheEntry.expires_at > NOW)
 # seeds of the hashes that advisory locks are taken on: one kind for who computes, one for who drops
 FLIGHT, DROP = 0x63616368, 0x64726F70
 
+# both in one statement: unlike DELETE, ON CONFLICT finds what has committed while this waited for the lock
+SET = text("""
+    WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended(:name, :seed))),
+
+    noted AS (
+        INSERT INTO cache_drops (name, transaction, dropped_at)
+        SELECT :name, CAST(CAST(pg_current_xact_id() AS text) AS bigint), statement_timestamp() FROM locked
+        ON CONFLICT (name) DO UPDATE SET transaction = excluded.transaction, dropped_at = excluded.dropped_at
+    )
+
+    INSERT INTO cache_entries (key, value, tags, size, expires_at, used_at)
+    SELECT
+        :key, CAST(:value AS json), CAST(:tags AS text[]), :size,
+        statement_timestamp() + CAST(:ttl AS interval), statement_timestamp()
+    FROM locked
+    ON CONFLICT (key) DO UPDATE
+    SET
+        value = excluded.value, tags = excluded.tags, size = excluded.size,
+        expires_at = excluded.expires_at, used_at = excluded.used_at
+""")
+
 
 class BadName(ValueError):
     """A key or tag that the cache does not take."""
@@ -69,14 +90,14 @@ async def set(
         BadName: the key or a tag is empty, too long, or has a character that PostgreSQL does not take.
         BadValue: the value is no JSON, or too large.
     """
-    entry = CacheEntry(key=_checked(key), value=value, tags=[_checked(tag) for tag in tags], size=_size(key, value))
-    if entry.size > (limit := get_settings().cache_max_value_bytes):
+    content, size = _json(_checked(key), value)
+    if size > (limit := get_settings().cache_max_value_bytes):
         raise BadValue(
-            f"cache key {key!r}: the value takes {entry.size} bytes, at most {limit} are kept: cache a part of it, or "
+            f"cache key {key!r}: the value takes {size} bytes, at most {limit} are kept: cache a part of it, or "
             "raise WORKROW_CACHE_MAX_VALUE_BYTES"
         )
-    await _note_drop(session, [f"key:{key}"])
-    await session.execute(_upsert(entry, ttl))
+    row = {"key": key, "value": content, "tags": [_checked(tag) for tag in tags], "size": size, "ttl": ttl}
+    await session.execute(SET, {**row, "name": f"key:{key}", "seed": DROP})
 
 
 async def get_or_set(
@@ -116,7 +137,7 @@ async def get_or_set(
         return found.value
     before = await _drops(session, names)
     value = await compute(session)
-    entry = CacheEntry(key=key, value=value, tags=list(tags), size=_size(key, value))
+    entry = CacheEntry(key=key, value=value, tags=list(tags), size=_json(key, value)[1])
     if entry.size > (limit := get_settings().cache_max_value_bytes):
         logger.warning("cache key %r: %s bytes are not kept, at most %s are", key, entry.size, limit)
     elif ours and await _nobody_drops(session, names) and before == await _drops(session, names):
@@ -221,9 +242,10 @@ def _checked(name: str) -> str:
     return name
 
 
-def _size(key: str, value: Any) -> int:
-    """Bytes that the key and the JSON of the value take."""
+def _json(key: str, value: Any) -> tuple[str, int]:
+    """The value as JSON, and how many bytes it takes with the key."""
     try:
-        return len(key.encode()) + len(json.dumps(value, allow_nan=False))
+        content = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise BadValue(f"cache key {key!r}: the value is no JSON: {error}") from None
+    return content, len(key.encode()) + len(content)

@@ -21,6 +21,8 @@ TAIL = 50
 """Messages of a chat that are cached: the newest."""
 TAIL_BYTES = 48 * 1024
 """What they may take as JSON; of long ones there are fewer."""
+REST_BYTES = 200
+"""Of a message's JSON without its text: not more."""
 RECENT = 20
 KEPT = timedelta(hours=6)
 """How long the cache keeps what nobody changes."""
@@ -218,7 +220,7 @@ def _fitting(messages: list[MessageValue], *, older: bool) -> Tail:
     taken: list[MessageValue] = []
     room = TAIL_BYTES
     for message in messages[:TAIL]:
-        room -= len(json.dumps(message.model_dump(mode="json")))
+        room -= len(json.dumps(message.text)) + REST_BYTES
         if room < 0:
             break
         taken.append(message)

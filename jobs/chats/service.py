@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select, text, update
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from jobs.cache import service as cache
@@ -20,7 +20,7 @@ OVERDUE = timedelta(minutes=5)
 MOVE_MESSAGES = text("""
     WITH moved AS (
         DELETE FROM unsaved_messages
-        WHERE chat_id = :chat_id AND id <= :up_to
+        WHERE chat_id = :chat_id
         RETURNING id, chat_id, client_id, sender_id, text, posted_at, deleted_at
     ),
 
@@ -28,9 +28,14 @@ MOVE_MESSAGES = text("""
         INSERT INTO messages (id, chat_id, client_id, sender_id, text, posted_at, deleted_at)
         SELECT id, chat_id, client_id, sender_id, text, posted_at, deleted_at FROM moved ORDER BY id
         RETURNING posted_at
-    )
+    ),
 
-    SELECT count(*) AS moved, max(posted_at) AS newest FROM saved
+    counted AS (SELECT count(*) AS moved, max(posted_at) AS newest FROM saved)
+
+    UPDATE chats SET last_message_at = counted.newest
+    FROM counted
+    WHERE chats.id = :chat_id AND counted.moved > 0
+    RETURNING counted.moved
 """)
 MOVE_DRAFT = text("""
     WITH moved AS (
@@ -47,7 +52,7 @@ MOVE_DRAFT = text("""
     RETURNING version
 """)
 OVERDUE_MESSAGES = text("""
-    SELECT chat_id, max(id) AS up_to
+    SELECT chat_id
     FROM unsaved_messages
     WHERE posted_at < now() - :overdue
     GROUP BY chat_id
@@ -85,19 +90,19 @@ PURGE_CHATS = text("""
 """)
 
 
-async def persist_messages(session: AsyncSession, chat_id: int, up_to: int) -> int:
-    """Bring the chat's messages up to this id to their place, in their order; returns how many were not there yet.
+async def persist_messages(session: AsyncSession, chat_id: int) -> int:
+    """Bring the chat's messages to their place, in their order; returns how many were not there yet.
 
-    All up to it, so that the order holds even if the job of an earlier message has failed. Twice does nothing.
+    All that were acknowledged before the chat was locked here, and so those of every post that has found this one's
+    job waiting: a post holds the lock from before it enqueues to its commit. Twice does nothing.
     """
     owner = await _lock(session, chat_id)
     if owner is None:
         return 0  # purged, and its messages with it
-    saved = (await session.execute(MOVE_MESSAGES, {"chat_id": chat_id, "up_to": up_to})).one()
-    if saved.moved:
-        await session.execute(update(Chat).where(Chat.id == chat_id).values(last_message_at=saved.newest))
+    moved = await session.scalar(MOVE_MESSAGES, {"chat_id": chat_id})
+    if moved:
         await cache.drop(session, lookup.recent_key(owner))
-    return int(saved.moved)
+    return moved or 0
 
 
 async def persist_draft(session: AsyncSession, chat_id: int, user_id: int) -> int | None:

@@ -24,10 +24,13 @@ class Purged:
     chats: int
 
 
-@chats.task(transactional=True, unique=("chat_id", "up_to"))
-async def persist_messages(session: AsyncSession, chat_id: int, up_to: int) -> int:
-    """Bring the messages of a chat to their place; returns how many."""
-    return await service.persist_messages(session, chat_id, up_to)
+@chats.task(transactional=True, unique=workrow.Unique(by=("chat_id",), states=("todo",)))
+async def persist_messages(session: AsyncSession, chat_id: int, up_to: int | None = None) -> int:
+    """Bring the messages of a chat to their place; returns how many. Whoever posts while it waits needs no other job.
+
+    ``up_to`` is in jobs that an earlier version has enqueued, and says nothing any more.
+    """
+    return await service.persist_messages(session, chat_id)
 
 
 @chats.task(transactional=True, debounce=QUIET)

@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -23,6 +23,18 @@ LONGEST_TITLE = 200
 LONGEST_TEXT = 4000
 """Characters of a message or a draft."""
 NOW = func.statement_timestamp()  # the transaction began before it had the lock: its time is not in order
+
+# nothing, if the sender is not there or the message is
+ADD_MESSAGE = text("""
+    INSERT INTO unsaved_messages (chat_id, sender_id, client_id, text, posted_at)
+    SELECT :chat_id, id, :client_id, :text, statement_timestamp()
+    FROM users
+    WHERE
+        id = :sender_id
+        AND NOT EXISTS (SELECT FROM messages WHERE messages.chat_id = :chat_id AND messages.client_id = :client_id)
+    ON CONFLICT (chat_id, client_id) DO NOTHING
+    RETURNING id, posted_at
+""")
 
 
 class UnknownUser(Exception):
@@ -104,19 +116,25 @@ async def post_message(
     """
     checked_message(text)
     await _lock(session, chat_id)
-    known = await lookup.message_of_client(session, chat_id, client_id)
-    if known is not None:
-        if (known.text, known.sender_id) != (text, sender_id):
-            raise OtherMessage(f"message {client_id} of chat {chat_id} has another text or sender: give it another id")
-        return Posted(known, new=False)
-    await _check_user(session, sender_id)
     tail = await lookup.tail(session, chat_id)
-    values = {"chat_id": chat_id, "client_id": client_id, "sender_id": sender_id, "text": text, "posted_at": NOW}
-    added = (await session.scalars(insert(UnsavedMessage).values(values).returning(UnsavedMessage))).one()
-    message = MessageValue.model_validate(added)
+    values = {"chat_id": chat_id, "client_id": client_id, "sender_id": sender_id, "text": text}
+    added = (await session.execute(ADD_MESSAGE, values)).one_or_none()
+    if added is None:
+        return await _known(session, chat_id, client_id=client_id, sender_id=sender_id, text=text)
+    message = MessageValue(id=added.id, posted_at=added.posted_at, client_id=client_id, sender_id=sender_id, text=text)
     await _cache(session, chat_id, lookup.tail_key(chat_id), tail.with_new(message))
-    await tasks.persist_messages.options(lock=f"chat:{chat_id}").enqueue(session, chat_id=chat_id, up_to=message.id)
+    await tasks.persist_messages.options(lock=f"chat:{chat_id}").enqueue(session, chat_id=chat_id)
     return Posted(message, new=True)
+
+
+async def _known(session: AsyncSession, chat_id: int, *, client_id: uuid.UUID, sender_id: int, text: str) -> Posted:
+    """Why a message was not added: it is there, or it cannot be."""
+    known = await lookup.message_of_client(session, chat_id, client_id)
+    if known is None:
+        raise UnknownUser(f"there is no user {sender_id}")
+    if (known.text, known.sender_id) != (text, sender_id):
+        raise OtherMessage(f"message {client_id} of chat {chat_id} has another text or sender: give it another id")
+    return Posted(known, new=False)
 
 
 async def put_draft(session: AsyncSession, chat_id: int, user_id: int, *, version: int, text: str) -> DraftValue:

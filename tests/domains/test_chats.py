@@ -28,7 +28,7 @@ async def test_a_message_is_acknowledged_with_its_job_and_then_brought_to_its_pl
     posted = await post(chat, user, "hello")
     assert (place(conn, "unsaved_messages"), place(conn, "messages")) == (["hello"], [])
     (job,) = jobs(conn, "chats.%")
-    assert (job["args"], job["lock"]) == ({"chat_id": chat, "up_to": posted.message.id}, f"chat:{chat}")
+    assert (job["args"], job["lock"]) == ({"chat_id": chat}, f"chat:{chat}")
     assert [each["text"] for each in (await read(lookup.tail_key(chat)))["messages"]] == ["hello"]
     assert await texts(chat) == ["hello"]
     await work()
@@ -108,8 +108,7 @@ async def test_messages_of_a_chat_are_in_order_with_two_workers(application: wor
         await until(lambda: {job["status"] for job in jobs(conn, "chats.persist_messages")} == {"succeeded"})
     ran = jobs(conn, "chats.persist_messages")
     assert len({job["worker_id"] for job in ran}) == 2
-    # a job brings all up to its message: had one overtaken another, it would have moved two, and the other none
-    assert [job["result"] for job in ran] == [1] * 60
+    assert sum(job["result"] for job in ran) == 60
     for chat in chats:
         saved = conn.execute(
             "SELECT posted_at, saved_at FROM messages WHERE chat_id = %s ORDER BY id", (chat,)
@@ -118,13 +117,52 @@ async def test_messages_of_a_chat_are_in_order_with_two_workers(application: wor
         assert [at for _, at in saved] == sorted(at for _, at in saved)
 
 
-async def test_a_job_that_runs_late_or_twice_moves_nothing_again(conn: Conn) -> None:
+async def test_a_job_that_runs_twice_moves_nothing_again(conn: Conn) -> None:
     chat = await a_chat(user := await a_user())
-    first, second = [(await post(chat, user, text)).message.id for text in ("one", "two")]
-    for up_to, moved in ((second, 2), (first, 0), (second, 0)):
+    for text in ("one", "two"):
+        await post(chat, user, text)
+    for moved in (2, 0):
         async with transaction() as session:
-            assert await service.persist_messages(session, chat, up_to) == moved
+            assert await service.persist_messages(session, chat) == moved
     assert place(conn, "messages") == ["one", "two"]
+
+
+async def test_who_posts_while_a_job_waits_needs_no_other_and_while_it_runs_gets_one(work: Work, conn: Conn) -> None:
+    one, other = await a_chat(user := await a_user()), await a_chat(user)
+    for text in ("one", "two", "three"):
+        await post(one, user, text)
+        await post(other, user, text)
+    assert [job["args"]["chat_id"] for job in jobs(conn, "chats.%")] == [one, other]
+    await work()
+    assert [job["result"] for job in jobs(conn, "chats.%")] == [3, 3]
+    conn.execute("UPDATE procrastinate_jobs SET status = 'doing'")
+    await post(one, user, "four")
+    assert len(jobs(conn, "chats.%")) == 3
+
+
+async def test_a_job_waits_for_a_post_that_has_found_it_waiting(conn: Conn) -> None:
+    chat = await a_chat(user := await a_user())
+    await post(chat, user, "one")
+
+    async def persist() -> int:
+        async with transaction() as session:
+            return await service.persist_messages(session, chat)
+
+    async with database.session() as session, session.begin():
+        await writing.post_message(session, chat, client_id=uuid.uuid4(), sender_id=user, text="two")
+        job = asyncio.create_task(persist())
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        await until(lambda: scalar(conn, waits) > 0)
+    assert await job == 2
+    assert len(jobs(conn, "chats.%")) == 1
+
+
+async def test_a_job_of_an_earlier_version_still_runs(work: Work, conn: Conn) -> None:
+    chat = await a_chat(user := await a_user())
+    await post(chat, user, "one")
+    conn.execute("UPDATE procrastinate_jobs SET args = args || '{\"up_to\": 1}'")
+    await work()
+    assert place(conn, "messages") == ["one"]
 
 
 async def test_what_a_failed_job_left_gets_another(workrow_jobs: Harness, workrow_clock: Clock, conn: Conn) -> None:

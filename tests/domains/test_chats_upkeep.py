@@ -80,7 +80,7 @@ async def test_what_was_deleted_is_purged_after_thirty_days_in_batches(
     assert (place(conn, "unsaved_messages"), place(conn, "drafts")) == (["late"], [])  # of the chat that stays
     assert conn.execute("SELECT id FROM chats").fetchall() == [(stays,)]
     async with transaction() as session:  # what comes for it now has nothing to do
-        assert await service.persist_messages(session, goes, 10**6) == 0
+        assert await service.persist_messages(session, goes) == 0
         assert await service.persist_draft(session, goes, user) is None
 
 
