@@ -53,8 +53,11 @@ def list_keys() -> None:
 
 def _run(work: Callable[[AsyncSession], Awaitable[T]]) -> T:
     async def run() -> T:
-        async with database.session() as session, session.begin():
-            return await work(session)
+        try:
+            async with database.session() as session, session.begin():
+                return await work(session)
+        finally:
+            await database.engine().dispose()
 
     try:
         return asyncio.run(run())
