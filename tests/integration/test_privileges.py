@@ -744,7 +744,7 @@ async def test_tables_in_a_schema_whose_name_needs_quotes(server: str) -> None:
         assert schema.status(owner).changed == ()
         with (
             psycopg.connect(owner, options="-c search_path=public") as connection,
-            pytest.raises(SchemaError, match='put "Our ""own"" Jobs" on the search_path'),
+            pytest.raises(SchemaError, match='put "Our ""own"" Jobs" first on the search_path'),
         ):
             schema.status(connection)
 

@@ -8,6 +8,7 @@ from contextlib import closing
 import psycopg
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 from procrastinate.schema import SchemaManager
 from psycopg.rows import dict_row
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 import workrow
 from tests.catalog import engine_objects, objects
 from workrow import schema
+from workrow.cli import main
 from workrow.database import session
 from workrow.errors import (
     ConfigurationError,
@@ -186,6 +188,29 @@ def test_a_newer_schema_is_refused_by_all(empty_database_url: str) -> None:
         with pytest.raises(SchemaTooNew, match=f"version 99.* up to {schema.LATEST}: upgrade the workrow package"):
             call(empty_database_url)
     assert schema.status(empty_database_url).installed == 99
+    told = CliRunner().invoke(main, ["--database-url", empty_database_url, "schema", "status"])
+    assert told.exit_code == 1
+    assert "version 99" in told.output
+    assert "upgrade the workrow package" in told.output
+
+
+def test_a_table_of_versions_without_rows_is_told(empty_database_url: str) -> None:
+    schema.upgrade(empty_database_url)
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute("DELETE FROM workrow.schema_version")
+    for call in (schema.check, schema.status, schema.upgrade, schema.downgrade):
+        with pytest.raises(SchemaError, match=r"workrow\.schema_version is empty"):
+            call(empty_database_url)
+
+
+def test_what_an_upgrade_cannot_drop_is_told_with_what_stands_on_it(empty_database_url: str) -> None:
+    schema.upgrade(empty_database_url)
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute("CREATE VIEW mine AS SELECT id, status FROM workrow.jobs")
+        connection.execute("ALTER VIEW workrow.jobs RENAME COLUMN priority TO prio")
+    told = CliRunner().invoke(main, ["--database-url", empty_database_url, "schema", "upgrade"])
+    assert told.exit_code == 1
+    assert "view mine depends on view workrow.jobs" in told.output
 
 
 def test_check_names_what_is_missing(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,12 @@
 """Functions, triggers and views: each text once, made by every upgrade, and told when somebody changed it."""
 
+import re
 from pathlib import Path
 
 import psycopg
 import pytest
 from click.testing import CliRunner
+from procrastinate.schema import SchemaManager
 from psycopg import sql
 
 from tests.catalog import objects
@@ -123,17 +125,58 @@ def test_every_earlier_version_leads_to_the_same(version: int, empty_database_ur
     assert objects(empty_database_url) == expected
 
 
-def test_an_instance_that_the_search_path_misses_is_told(empty_database_url: str) -> None:
+@pytest.mark.parametrize("installed", [1, schema.LATEST])
+@pytest.mark.parametrize("stock", [False, True])
+def test_an_instance_that_the_search_path_misses_is_told(installed: int, stock: bool, empty_database_url: str) -> None:
+    """Whether the path leads to nothing, or to tables of stock procrastinate, which stay as they are."""
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA elsewhere")
         connection.execute("SET search_path = elsewhere")
-        schema.upgrade(connection)
+        schema.upgrade(connection, to=installed)
         connection.execute("SET search_path = public")
+        if stock:
+            connection.execute(SchemaManager.get_schema().encode())
+        before = objects(empty_database_url)
         for call in (schema.upgrade, schema.check, schema.status, schema.downgrade):
             with pytest.raises(
-                SchemaError, match=r"search_path is public, .* schema elsewhere: put elsewhere on the search_path"
+                SchemaError, match=r"search_path is public, .* schema elsewhere: put elsewhere first on the search_path"
             ):
                 call(connection)  # type: ignore[operator]
+    assert objects(empty_database_url) == before
+
+
+INDEXES = {
+    "procrastinate_jobs_ready_idx_w2": "DROP INDEX procrastinate_jobs_ready_idx_w2",
+    "history_id_idx": "DROP INDEX workrow.history_id_idx",
+    "flows_open_idx": "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'workrow.flows_open_idx'::regclass",
+}
+
+
+@pytest.mark.parametrize("name", INDEXES)
+def test_an_index_that_is_gone_or_invalid_is_told_and_put_back(name: str, empty_database_url: str) -> None:
+    schema.upgrade(empty_database_url)
+    before = objects(empty_database_url)
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute(INDEXES[name].encode())
+    told = CliRunner().invoke(main, ["--database-url", empty_database_url, "schema", "status"])
+    what = "dropped by hand" if "DROP" in INDEXES[name] else "changed by hand: expected valid, found invalid"
+    assert told.exit_code == 1
+    assert f"indexes/{name}: {what}" in told.output
+    schema.upgrade(empty_database_url)
+    assert schema.status(empty_database_url).changed == ()
+    assert objects(empty_database_url) == before
+
+
+def test_every_index_that_versions_make_is_looked_for(empty_database_url: str) -> None:
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute(SchemaManager.get_schema().encode())
+    stock = {name for kind, name in objects(empty_database_url) if kind == "index"}
+    schema.upgrade(empty_database_url)
+    found = {name for kind, name in objects(empty_database_url) if kind == "index"}
+    keys_and_partitions = re.compile(r"_pkey$|_key$|\.history_(\d|default|past)")
+    ours = {name.removeprefix("workrow.") for name in found - stock if not keys_and_partitions.search(name)}
+    assert ours <= versions.indexes().keys()
+    assert versions.indexes().keys() <= {name.removeprefix("workrow.") for name in found}
 
 
 def test_each_text_has_a_place() -> None:

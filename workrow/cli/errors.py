@@ -24,7 +24,13 @@ class OneLineErrors(click.Group):
             kind = "viewer" if " view " in said else "operator" if " function " in said else "worker"
             raise _one_line(str(refused(error, kind))) from error
         except psycopg.Error as error:
-            raise _one_line(f"the database says: {error.diag.message_primary or error}") from error
+            raise _one_line(f"the database says: {_said(error)}") from error
+
+
+def _said(error: psycopg.Error) -> str:
+    """With what stands on it or of which kind it is; but what a row holds that breaks a constraint is not shown."""
+    detail = None if isinstance(error, psycopg.IntegrityError) else error.diag.message_detail
+    return f"{error.diag.message_primary or error}{f' ({detail})' if detail else ''}"
 
 
 def _one_line(text: str) -> click.ClickException:

@@ -67,11 +67,14 @@ def revoke(database: Database, role: str, kind: roles.Kind | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def status(database: Database, as_json: bool) -> None:
-    """Show which version is installed, and what of it was changed by hand (then the exit code is 1)."""
+    """Show which version is installed, and what of it was changed by hand.
+
+    The exit code is 1 then, and if the database is newer than this package.
+    """
     found = migrate.status(database.url)
     fields = {name: value for name, value in dataclasses.asdict(found).items() if name != "changed" or value}
     click.echo(json.dumps(fields) if as_json else _in_words(found))
-    if found.changed:
+    if found.changed or found.installed > found.latest:
         sys.exit(1)
 
 
@@ -83,6 +86,8 @@ def _in_words(found: migrate.SchemaStatus) -> str:
         f"workrow schema version {found.installed} of {found.latest}, "
         f"on the schema of procrastinate {found.upstream} ({origin})"
     ]
+    if found.installed > found.latest:
+        lines.append("the database is newer than this package: upgrade the workrow package")
     for each in found.changed:
         what = f"changed by hand: expected {each.expected}, found {each.found}" if each.found else "dropped by hand"
         lines.append(f"{each.name}: {what}")

@@ -19,13 +19,18 @@ _LONGEST = 2_000_000
 # Two upgraders at the same time: the second waits, then finds nothing left to do. "workrow" in ASCII.
 _LOCK = "SELECT pg_advisory_xact_lock(33618059448184695)"
 _TABLE = "SELECT to_regclass('workrow.schema_version') IS NOT NULL"
-# the tables that our triggers are on; there is one instance in a database
+# the table that our triggers are on, and our columns in: there is one instance in a database, and maybe tables of stock
+# procrastinate in other schemas
 _JOBS = """
-SELECT to_regclass('procrastinate_jobs') IS NOT NULL, (
-    SELECT quote_ident(nspname)
-    FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS space ON space.oid = relnamespace
-    WHERE relname = 'procrastinate_jobs' AND relkind = 'r' ORDER BY nspname LIMIT 1
-), current_setting('search_path')
+WITH ours AS (
+    SELECT pg_class.oid, quote_ident(nspname) AS space
+    FROM pg_catalog.pg_class
+    JOIN pg_catalog.pg_namespace AS space ON space.oid = relnamespace
+    JOIN pg_catalog.pg_attribute ON attrelid = pg_class.oid AND attname = 'finished_at'
+    WHERE relname = 'procrastinate_jobs' AND relkind = 'r'
+)
+SELECT to_regclass('procrastinate_jobs') IN (SELECT oid FROM ours), (SELECT space FROM ours LIMIT 1),
+    current_setting('search_path')
 """
 _INSTALLED = """
 SELECT version, upstream, (SELECT bool_or(adopted) FROM workrow.schema_version)
@@ -42,7 +47,8 @@ class SchemaStatus:
         latest: the version that this package brings.
         upstream: the release of procrastinate whose schema it stands on; None when nothing is installed.
         adopted: procrastinate's schema was there before, and a downgrade leaves it.
-        changed: functions, triggers and views that were changed or dropped by hand; an upgrade puts them back.
+        changed: functions, triggers and views that were changed or dropped by hand, and indexes that were dropped or
+            are invalid; an upgrade puts them back.
     """
 
     installed: int
@@ -55,7 +61,7 @@ class SchemaStatus:
 def upgrade(target: Target, to: int | None = None, *, lock_timeout: float | None = None) -> None:
     """Install the schema, or bring it to version ``to`` (None: the latest). Nothing to do is not an error.
 
-    At the latest version, functions, triggers and views that were changed or dropped by hand are put back.
+    At the latest version, what ``SchemaStatus.changed`` names is put back.
 
     One transaction; the caller's, where ``target`` is the caller's connection.
     In alembic's offline mode (``--sql``) the statements are printed instead.
@@ -69,7 +75,7 @@ def upgrade(target: Target, to: int | None = None, *, lock_timeout: float | None
 
     Raises:
         SchemaError: ``to`` is unknown or below the installed version, ``lock_timeout`` is no positive number, the
-            tables of this database's instance are not on the connection's ``search_path``, roles are granted and
+            connection's ``search_path`` does not find the tables of this database's instance, roles are granted and
             everybody may create in the tables' schema, or (at a URL) somebody holds a lock for too long.
         SchemaTooNew: the database is newer than this package.
         UpstreamMismatch: the installed procrastinate, or the database's, is one that this package does not know.
@@ -205,12 +211,15 @@ def _status(run: Run) -> SchemaStatus:
         return SchemaStatus(installed=0, latest=LATEST, upstream=None, adopted=False)
     ((here, there, path),) = run(_JOBS)
     if not here:
-        where = f"are in schema {there}: put {there} on the search_path" if there else "are gone"
+        where = f"are in schema {there}: put {there} first on the search_path" if there else "are gone"
         raise SchemaError(
-            f"this connection does not see procrastinate_jobs, its search_path is {path}, "
+            f"this connection does not see our procrastinate_jobs, its search_path is {path}, "
             f"and the tables of this database's instance {where}"
         )
-    version, upstream, adopted = run(_INSTALLED)[0]
+    installed = run(_INSTALLED)
+    if not installed:
+        raise SchemaError("workrow.schema_version is empty, which says what is installed: put its rows back")
+    ((version, upstream, adopted),) = installed
     return SchemaStatus(installed=version, latest=LATEST, upstream=upstream, adopted=adopted)
 
 

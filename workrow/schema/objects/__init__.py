@@ -1,12 +1,15 @@
 """Functions, triggers, views and who may use them, as they are now, each in a file that can be run again and again.
 
 Every upgrade to the latest version makes those whose text is another than the one they were made from, or whose
-definition in the catalogue was changed since. Hashes of both are kept in ``workrow.installed_objects``.
+definition in the catalogue was changed since. Hashes of both are kept in ``workrow.installed_objects``. It
+makes indexes that are gone or invalid, too.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import md5
 from importlib import resources
+from typing import Any
 
 from workrow.schema import versions
 from workrow.schema.targets import Run
@@ -24,19 +27,28 @@ _IN_THEIR_STYLE = "SELECT " + ", ".join(
     f"set_config('{name}', current_setting('workrow.{name}', true), true)" for name in _STYLE
 )
 """What the caller's transaction does afterwards is its own affair."""
+_LOST_INDEXES = """
+SELECT name, CAST(CAST(indexrelid AS regclass) AS text)
+FROM unnest(string_to_array('{names}', ' ')) AS name
+LEFT JOIN (pg_catalog.pg_index JOIN pg_catalog.pg_class ON pg_class.oid = indexrelid) ON
+    relname = name
+    AND (relnamespace = CAST('workrow' AS regnamespace) OR pg_catalog.pg_table_is_visible(indexrelid))
+WHERE indisvalid IS NOT TRUE
+ORDER BY name
+"""
 
 _CATALOGUE = (resources.files(__name__) / "catalogue.sql").read_text(encoding="utf-8").strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A function, trigger or view that is not as it was made.
+    """A function, trigger, view or index that is not as it was made.
 
     Attributes:
         name: its kind and name, such as ``functions/end_job_v2``.
         expected: hash of its definition in the catalogue when it was made: md5, after the server's major version where
-            the server writes the text anew (a view's).
-        found: hash of its definition now; None: it is gone.
+            the server writes the text anew (a view's); of an index "valid".
+        found: hash of its definition now, of an index "invalid"; None: it is gone.
     """
 
     name: str
@@ -47,11 +59,17 @@ class Changed:
 def changed(run: Run) -> tuple[Changed, ...]:
     """What was changed or dropped by hand since the last upgrade."""
     # a view's text from another major version of the server cannot be compared
-    return tuple(each for each in _differing(run) if _server(each.found) in (None, _server(each.expected)))
+    comparable = [each for each in _differing(run) if _server(each.found) in (None, _server(each.expected))]
+    lost = [Changed(f"indexes/{name}", "valid", "invalid" if there else None) for name, there in _lost_indexes(run)]
+    return (*comparable, *lost)
 
 
 def make(run: Run) -> None:
     """Make what has another text than it was made from, or was changed since; nothing else is written."""
+    for index, there in _lost_indexes(run):
+        if there:
+            run(f"DROP INDEX {there}")
+        run(versions.indexes()[index])
     stale = {row.name for row in _differing(run)}
     made = {str(name): text_hash for name, text_hash in run("SELECT name, text_hash FROM workrow.installed_objects")}
     texts = versions.objects()
@@ -92,6 +110,11 @@ def _differing(run: Run) -> list[Changed]:
     found = [Changed(*row) for row in run(query)]
     run(_IN_THEIR_STYLE)
     return found
+
+
+def _lost_indexes(run: Run) -> Sequence[Any]:
+    """Name of each index of ours that is gone or invalid, and how to call it if it is there."""
+    return run(_LOST_INDEXES.format(names=" ".join(versions.indexes())))
 
 
 def _server(found: str | None) -> str | None:

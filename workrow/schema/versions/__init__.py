@@ -52,6 +52,22 @@ def objects() -> dict[str, str]:
     return {name: texts[name] for name in sorted(order, key=lambda name: name.startswith(("comments/", "rights/")))}
 
 
+@cache
+def indexes() -> dict[str, str]:
+    """Every index that a version has made and none has dropped since, name → statement."""
+    found = {}
+    for version in range(1, LATEST + 1):
+        folder = resources.files(__name__) / f"v{version}" / "up"
+        for file in sorted(folder.iterdir(), key=lambda file: file.name):
+            statement = re.sub("--.*", "", file.read_text(encoding="utf-8")).strip()
+            if made := re.match(r"CREATE (?:UNIQUE )?INDEX (\w+)", statement):
+                found[made[1]] = statement
+            elif statement.startswith("DROP INDEX"):
+                for name in re.findall(r"\w+", statement):
+                    found.pop(name, None)
+    return found
+
+
 def needs(text: str, names: Iterable[str]) -> list[str]:
     """Which of these objects have to be there before this text is run; a body in PL/pgSQL is read when it is called."""
     code = re.sub("--.*", "", text)
