@@ -4,13 +4,24 @@ from typing import Any
 
 from sqlalchemy import select
 
+import workrow
 from jobs import database
-from jobs.calls import orders, service
+from jobs.bootstrap import database_url
+from jobs.calls import http_provider, orders, service
 from jobs.calls.models import Call, CallChange
-from jobs.calls.provider import Report
+from jobs.calls.provider import Provider, Report
+from jobs.calls.recording_tasks import recordings
 from jobs.calls.states import State
+from jobs.calls.tasks import calls
 
 PHONE = "+4930123456"
+
+
+def small_app() -> workrow.App:
+    """Only this domain: the schedules of the others would run for minutes, too."""
+    app = workrow.App(database_url, sessions=database.session).include(calls, recordings)
+    app.provide(Provider, http_provider.connect)
+    return app
 
 
 async def order(phone: str = PHONE, zone: str = "Europe/Berlin", **more: Any) -> int:

@@ -22,10 +22,14 @@ def service() -> Iterator[str]:
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     command = (sys.executable, "-m", "uvicorn", "jobs.api:api", "--host=127.0.0.1", f"--port={port}")
-    with subprocess.Popen([*command, "--log-level=warning"], cwd=ROOT, env=dict(os.environ)) as process:
+    with (
+        # one for all looks: each client reads the certificates of the machine
+        httpx.Client(base_url=url, trust_env=False) as client,
+        subprocess.Popen([*command, "--log-level=warning"], cwd=ROOT, env=dict(os.environ)) as process,
+    ):
         try:
             deadline = time.monotonic() + 60
-            while not _answers(url):
+            while not _answers(client):
                 assert process.poll() is None, "the service has ended"
                 assert time.monotonic() < deadline, "the service does not answer"
                 time.sleep(0.1)
@@ -34,8 +38,8 @@ def service() -> Iterator[str]:
             process.kill()
 
 
-def _answers(url: str) -> bool:
+def _answers(client: httpx.Client) -> bool:
     try:
-        return httpx.get(f"{url}/healthz", trust_env=False).is_success
+        return client.get("/healthz").is_success
     except httpx.TransportError:
         return False

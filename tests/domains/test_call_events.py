@@ -11,8 +11,10 @@ import httpx
 import psycopg
 import pytest
 
+import workrow
 from jobs.calls import tasks
 from jobs.settings import get_settings
+from tests.domains.calling import small_app
 from tests.domains.conftest import jobs, scalar
 from tests.domains.provider_server import PROVIDER_SECRET, ProviderServer
 from workrow.testing import Clock, Harness
@@ -20,6 +22,11 @@ from workrow.testing import Clock, Harness
 pytestmark = pytest.mark.usefixtures("provider")
 PHONE = "+4930123456"
 ORDER = {"phone": PHONE, "time_zone": "Europe/Berlin"}
+
+
+@pytest.fixture
+def workrow_app(environment: dict[str, str]) -> workrow.App:
+    return small_app()
 
 
 def sign(id: str, timestamp: str, body: bytes, secret: str = PROVIDER_SECRET) -> str:

@@ -8,11 +8,8 @@ import pytest
 
 import workrow
 from jobs import database
-from jobs.bootstrap import database_url
-from jobs.calls import events, http_provider, service
-from jobs.calls.provider import Provider
-from jobs.calls.tasks import calls
-from tests.domains.calling import order, read
+from jobs.calls import events, service
+from tests.domains.calling import order, read, small_app
 from workrow.testing import Clock, Harness, Ran
 
 pytestmark = pytest.mark.usefixtures("application")
@@ -20,9 +17,7 @@ pytestmark = pytest.mark.usefixtures("application")
 
 @pytest.fixture
 def workrow_app(environment: dict[str, str]) -> workrow.App:
-    app = workrow.App(database_url, sessions=database.session).include(calls)
-    app.provide(Provider, http_provider.connect)
-    return app
+    return small_app()
 
 
 async def tell(call_id: int, status: str, id: str) -> str:

@@ -8,17 +8,24 @@ from typing import Any
 import psycopg
 import pytest
 
+import workrow
 from jobs import database
 from jobs.calls import orders, recording_tasks, service
 from jobs.calls.provider import RecordingOf, Report
 from jobs.calls.states import State
 from jobs.settings import get_settings
+from tests.domains.calling import small_app
 from tests.domains.conftest import scalar
 from tests.domains.provider_server import ProviderServer
 from workrow.testing import Clock, Harness
 
 pytestmark = pytest.mark.usefixtures("provider", "application")
 SOUND = os.urandom(300_000)
+
+
+@pytest.fixture
+def workrow_app(environment: dict[str, str]) -> workrow.App:
+    return small_app()
 
 
 @pytest.fixture

@@ -8,12 +8,13 @@ from typing import Any
 import psycopg
 import pytest
 
+import workrow
 from jobs import database
 from jobs.calls import orders, service, tasks
 from jobs.calls.models import Call
 from jobs.calls.states import State
 from jobs.settings import get_settings
-from tests.domains.calling import PHONE, causes, order, read, report
+from tests.domains.calling import PHONE, causes, order, read, report, small_app
 from tests.domains.conftest import jobs, scalar
 from tests.domains.provider_server import ProviderServer
 from workrow.testing import Clock, Harness
@@ -22,6 +23,11 @@ pytestmark = pytest.mark.usefixtures("provider", "application")
 
 
 # --- dialling
+
+
+@pytest.fixture
+def workrow_app(environment: dict[str, str]) -> workrow.App:
+    return small_app()
 
 
 async def test_a_call_is_dialled_and_its_transitions_have_their_causes(

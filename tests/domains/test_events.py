@@ -77,16 +77,26 @@ async def test_two_hundred_listeners_need_no_connection_each(
     job_id = await a_job()
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
     limits = httpx.Limits(max_connections=None)
+    there = 0
+
+    async def listen(client: httpx.AsyncClient, url: str) -> list[str]:
+        nonlocal there
+        async with client.stream("GET", url) as answer:
+            told = read(answer)
+            await anext(told)
+            there += 1
+            return [name async for name, _ in told]
+
     with service() as url:
         async with httpx.AsyncClient(trust_env=False, timeout=60, limits=limits) as client:
             before = scalar(conn, query)
-            listeners = [asyncio.create_task(client.get(f"{url}/jobs/{job_id}/events")) for _ in range(200)]
-            await asyncio.sleep(2)  # all are there, or will be: those who come late hear of the end, too
+            listeners = [asyncio.create_task(listen(client, f"{url}/jobs/{job_id}/events")) for _ in range(200)]
+            await until(lambda: there == 200, seconds=60)
             most = scalar(conn, query)
             assert not any(each.done() for each in listeners)
             await work()
-            answers = await asyncio.gather(*listeners)
-    assert {answer.text.count("event: end") for answer in answers} == {1}
+            heard = await asyncio.gather(*listeners)
+    assert {names.count("end") for names in heard} == {1}
     assert most - before <= 20  # the service's pool, whatever the number of listeners
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from jobs.leads import uploads
@@ -185,8 +185,9 @@ CELLS = st.text(st.sampled_from('a@.b+19 ",;\n\r\t\0\u2028é'), max_size=12) | s
 async def test_of_any_cells_every_row_is_imported_merged_or_refused(conn: Conn, rows: list[list[str]]) -> None:
     conn.execute("DELETE FROM leads")
     conn.execute("DELETE FROM lead_imports")
-    header = ["email", "phone", "name", "note"]
-    _, books = await imported(csv_of(header, rows))
+    content = csv_of(["email", "phone", "name", "note"], rows)
+    assume(content.count(b"\0") <= 4)  # with more of them it may be a binary file
+    _, books = await imported(content)
     with_something = sum(any(cell for cell in row) for row in rows)
     assert books.imported + books.merged + books.refused == with_something
     assert len(leads(conn)) == books.imported
