@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import CursorResult, MetaData, NullPool, Result, create_engine
+from sqlalchemy import CursorResult, MetaData, NullPool, Result, create_engine, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Session
 
@@ -50,6 +51,11 @@ def autocommit() -> AsyncSession:
 @cache
 def _autocommit(engine: AsyncEngine) -> AsyncEngine:
     return engine.execution_options(isolation_level="AUTOCOMMIT")  # it has the same connections
+
+
+async def now(session: AsyncSession) -> datetime:
+    """This moment by the database's clock, which decides what is due whatever this computer's clock says."""
+    return (await session.scalars(select(func.now()))).one()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import asyncio
 
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 import workrow
 from jobs import database
@@ -11,7 +12,6 @@ from jobs.calls.models import Call
 from jobs.calls.provider import CallRefused, Provider
 from jobs.calls.service import Move
 from jobs.calls.states import LIVE, State
-from workrow import clock
 
 LOOKS = (0.1, 2.0)
 """Seconds between two looks of who waits for the end of a call: the first, and the longest."""
@@ -39,7 +39,8 @@ async def dial(provider: Provider, call_id: int, *, job_id: int | None) -> Move:
         known = await check(provider, call_id)
         if known is not None:
             return known
-        _be_open(call)
+        async with database.session() as session:
+            await _be_open(session, call)
     try:
         report = await provider.place(call.key, call.phone)
     except CallRefused as error:
@@ -58,7 +59,7 @@ async def _begin(call_id: int, job_id: int | None) -> tuple[Call, bool]:
         call = await service.find(session, call_id)
         again = call.state == State.DIALING
         if call.state == State.SCHEDULED:
-            _be_open(call)
+            await _be_open(session, call)
             moved = await service.move(session, call_id, State.DIALING, cause=f"job {job_id}", job_id=job_id)
             again = not moved.applied
             await session.refresh(call)
@@ -67,9 +68,10 @@ async def _begin(call_id: int, job_id: int | None) -> tuple[Call, bool]:
     return call, again
 
 
-def _be_open(call: Call) -> None:
-    opens = service.next_opening(call.time_zone, clock.now())
-    if opens > clock.now():
+async def _be_open(session: AsyncSession, call: Call) -> None:
+    now = await database.now(session)
+    opens = service.next_opening(call.time_zone, now)
+    if opens > now:
         raise workrow.Snooze(f"nobody in {call.time_zone} is called at this hour", at=opens)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from jobs import database
 from jobs.calls import service, tasks
 from jobs.calls.models import Call
 from jobs.calls.states import LIVE, State
@@ -79,7 +80,7 @@ async def schedule(
         KeyTaken: the key is that of a call to another number, or elsewhere.
         UnknownLead: there is no such lead.
     """
-    now = clock.now()
+    now = await database.now(session)
     at = at or now
     if not now - timedelta(minutes=5) <= at <= now + FARTHEST:
         raise BadOrder(f"at={at.isoformat()}: must lie between now and a year ahead")

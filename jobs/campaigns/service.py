@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Select, case, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from jobs import database
 from jobs.calls import service as calls
 from jobs.calls.models import Call
 from jobs.calls.states import ENDS, LIVE, State
@@ -128,7 +129,7 @@ async def begin(session: AsyncSession, campaign_id: int) -> dict[datetime, list[
         return None
     wanted = select(CampaignTarget).where(CampaignTarget.campaign_id == campaign_id, CampaignTarget.skipped.is_(None))
     targets = (await session.scalars(wanted.order_by(CampaignTarget.id))).all()
-    now = clock.now()
+    now = await database.now(session)
     opens = {zone: calls.next_opening(zone, now) for zone in {str(target.time_zone) for target in targets}}
     columns = ("key", "phone", "time_zone", "lead_id")
     rows = [

@@ -17,6 +17,7 @@ from jobs.settings import get_settings
 from tests.domains.calling import PHONE, causes, order, read, report, small_app
 from tests.domains.conftest import jobs, scalar
 from tests.domains.provider_server import ProviderServer
+from workrow import clock
 from workrow.testing import Clock, Harness
 
 pytestmark = pytest.mark.usefixtures("provider", "application")
@@ -160,6 +161,29 @@ async def test_a_job_that_comes_too_late_waits_for_the_next_opening(
         clock.jump(hours=13)
         await workrow_jobs.drain()
     assert provider.dialled == {PHONE: 1}
+
+
+@pytest.mark.parametrize(("hour", "wrong", "called"), [(12, 20, True), (20, 12, False)])
+async def test_hours_are_those_of_the_databases_clock(
+    workrow_jobs: Harness,
+    workrow_clock: Clock,
+    provider: ProviderServer,
+    monkeypatch: pytest.MonkeyPatch,
+    hour: int,
+    wrong: int,
+    called: bool,
+) -> None:
+    """A worker whose clock is wrong calls nobody at night, and lets nobody wait at noon."""
+    monkeypatch.setenv("WORKROW_CALL_HOURS", "mon-fri 09:00-18:00")
+    get_settings.cache_clear()
+    with workrow_clock.at(f"2027-03-25 {hour}:00", "UTC"):
+        monkeypatch.setattr(clock, "now", lambda: datetime(2027, 3, 25, wrong, tzinfo=UTC))
+        call_id = await order(zone="UTC")
+        opens = (await read(call_id)).scheduled_at
+        assert opens == (datetime(2027, 3, 25, 12, tzinfo=UTC) if called else datetime(2027, 3, 26, 9, tzinfo=UTC))
+        await tasks.dial.enqueue(None, call_id=call_id)  # at once, whatever was ordered
+        await workrow_jobs.drain()
+    assert provider.dialled == ({PHONE: 1} if called else {})
 
 
 @pytest.mark.parametrize(

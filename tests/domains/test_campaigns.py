@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -20,6 +21,7 @@ from jobs.campaigns.service import Target
 from tests.domains.campaigning import OUTCOMES, ask, balances, create, ending, targets
 from tests.domains.conftest import jobs, scalar
 from tests.domains.provider_server import ProviderServer
+from workrow import clock
 from workrow.testing import Clock, Harness
 
 pytestmark = pytest.mark.usefixtures("provider")
@@ -191,6 +193,23 @@ async def test_a_pause_holds_what_comes_back_from_the_provider_too(
     await ask(client, campaign, "resume")
     await workrow_jobs.drain()
     assert (await ask(client, campaign, "report"))["completed"] == 1
+
+
+async def test_a_campaign_begins_by_the_databases_clock(
+    client: httpx.AsyncClient,
+    workrow_jobs: Harness,
+    workrow_clock: Clock,
+    conn: psycopg.Connection[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A worker whose clock is an hour ahead lets nobody wait for that hour."""
+    campaign = await create(client)
+    with workrow_clock.at("2030-01-01 12:00"):
+        monkeypatch.setattr(clock, "now", lambda: datetime(2030, 1, 1, 13, tzinfo=UTC))
+        await ask(client, campaign, "start")
+        await workrow_jobs.drain(limit=1)
+    noon = datetime(2030, 1, 1, 12, tzinfo=UTC)
+    assert conn.execute("SELECT DISTINCT scheduled_at FROM calls").fetchall() == [(noon,)]
 
 
 async def test_a_cancelled_campaign_lets_running_calls_end_and_calls_nobody_else(
