@@ -87,9 +87,9 @@ test-django: $(READY) ## tests/django on other versions of Django; DJANGOS="5.2 
 		DJANGO_PYTHON=$(CURDIR)/$$venv/bin/python $(BIN)/python -m pytest tests/django $(ARGS) || exit 1; \
 	done
 
-chaos: $(READY) ## workers under faults for MINUTES=10, then the judge; SEED=, STANDBY=1, PGBOUNCER=1
+chaos: $(READY) ## workers under faults for MINUTES=10, then the judge; SEED=, STANDBY=1, PGBOUNCER=1, APPLICATION=1
 	@$(BIN)/python -m tests.chaos.run --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) \
-		$(if $(STANDBY),--standby) $(if $(PGBOUNCER),--pgbouncer) $(ARGS)
+		$(if $(STANDBY),--standby) $(if $(PGBOUNCER),--pgbouncer) $(if $(APPLICATION),--application) $(ARGS)
 
 lint: $(READY) ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check .

@@ -123,7 +123,14 @@ def _run(console: Console, people: list[Person], options: argparse.Namespace) ->
     suppressed = len(os.listdir(maildir / DUPLICATES / "new"))
     with psycopg.connect(url) as connection:
         figures = books.read_figures(connection, registration, left)
-        entries = books.compare(connection, figures, registration, left, maildir)
+        entries = books.compare(
+            connection,
+            figures,
+            registration,
+            maildir,
+            may_copy=lambda mail: mail["claims"] - 1 if mail["job_id"] in left else 0,
+        )
+        entries.append(books.Entry("jobs recovered = jobs the killed worker ran", figures["recovered"], len(left)))
         entries += [entry for act in acts for entry in act.entries(connection)]
         more = [figure for act in acts for figure in act.figures(connection)]
     console.print(report.figures_table(figures, registration, suppressed, more))

@@ -79,9 +79,8 @@ class Provider:
         return Response(status_code=409)
 
     async def books(self, _: Request) -> Response:
-        """Who was called how often, how the calls ended, and what went wrong on purpose."""
-        ends = Counter(self._calls.values())
-        return JSONResponse({"dialled": self._dialled, "ends": ends, "refused": self._refused})
+        """Who was called how often, how each call ended, and what went wrong on purpose."""
+        return JSONResponse({"dialled": self._dialled, "calls": self._calls, "refused": self._refused})
 
     async def _story(self, key: str) -> None:
         end = self._dice.choice(ENDS)

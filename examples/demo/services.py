@@ -39,9 +39,10 @@ def migrate(processes: Processes, environment: Mapping[str, str]) -> None:
     processes.run("migrate", script("alembic"), "upgrade", "head", environment=environment)
 
 
-def start_sink(processes: Processes, maildir: Path, port: int = 0) -> Child:
-    """Start the mail server on `port` (0: a free one)."""
-    command = (sys.executable, "-m", "examples.demo.smtp_sink", str(maildir), f"--port={port}")
+def start_sink(processes: Processes, maildir: Path, port: int = 0, *, unreliable: float = 0.0) -> Child:
+    """Start the mail server on `port` (0: a free one); see `smtp_sink` for `unreliable`."""
+    options = (f"--port={port}", f"--unreliable={unreliable}")
+    command = (sys.executable, "-m", "examples.demo.smtp_sink", str(maildir), *options)
     return processes.start("smtp", *command, environment=os.environ)
 
 

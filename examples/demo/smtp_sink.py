@@ -2,13 +2,15 @@
 
 It behaves as servers out there do. It refuses unknown mailboxes for good (550), asks strangers to come back later (451,
 greylisting), takes its time to look at a mail, and stores a mail that comes twice (same Message-ID) only once; the copy
-goes to the folder `.Duplicates`. No mail leaves this machine.
+goes to the folder `.Duplicates`. With `--unreliable SHARE` it wants so many of the mails later (451), and stores as
+many without a word to the client. No mail leaves this machine.
 """
 
 import argparse
 import asyncio
 import email
 import email.policy
+import random
 import signal
 import time
 from pathlib import Path
@@ -54,8 +56,10 @@ class Maildir:
 class Sink:
     """aiosmtpd's handler: its answers to RCPT and DATA."""
 
-    def __init__(self, maildir: Maildir) -> None:
+    def __init__(self, maildir: Maildir, unreliable: float = 0.0) -> None:
+        self.path = maildir.path
         self._maildir = maildir
+        self._unreliable = unreliable
         self._first_seen: dict[str, float] = {}
 
     async def handle_RCPT(  # noqa: N802, aiosmtpd's name
@@ -73,21 +77,25 @@ class Sink:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         await asyncio.sleep(LOOK_SECONDS)
+        fate = random.random()
+        if fate < self._unreliable:
+            return "451 4.3.0 not now, please try again later"
         is_new = self._maildir.store(envelope.original_content or b"")
         await asyncio.sleep(LOOK_SECONDS)
+        if fate < 2 * self._unreliable and server.transport is not None:
+            server.transport.close()
         return "250 2.0.0 stored" if is_new else "250 2.0.0 stored before"
 
 
-async def serve(maildir: Maildir, host: str, port: int) -> None:
+async def serve(sink: Sink, host: str, port: int) -> None:
     """Receive mail at `host` and `port` (0: any free one) until cancelled or SIGTERM."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    sink = Sink(maildir)
     server = await loop.create_server(
         lambda: SMTP(sink, hostname="sink.example", enable_SMTPUTF8=True, loop=loop), host, port
     )
-    print(f"receiving mail on {host}:{server.sockets[0].getsockname()[1]} into {maildir.path}", flush=True)
+    print(f"receiving mail on {host}:{server.sockets[0].getsockname()[1]} into {sink.path}", flush=True)
     # no waiting for clients that stay connected: `async with server` would, from Python 3.12 on
     await stopped.wait()
     server.close()
@@ -99,9 +107,10 @@ def main() -> None:
     parser.add_argument("maildir", type=Path)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--unreliable", type=float, default=0.0, help="a share of the mails, 0 to 1")
     options = parser.parse_args()
     try:
-        asyncio.run(serve(Maildir(options.maildir), options.host, options.port))
+        asyncio.run(serve(Sink(Maildir(options.maildir), options.unreliable), options.host, options.port))
     except OSError as error:
         raise SystemExit(f"mail server: {error.strerror}; is another one running?") from error
 

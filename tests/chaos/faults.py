@@ -54,7 +54,8 @@ def _on_worker(
     if number is None:
         return None
     began = time.time()
-    world.say(f"worker {number} (pid {world.fleet.workers[number].process.pid}): {act(number)}")
+    worker = world.fleet.workers[number]
+    world.say(f"{worker.program.name} (pid {worker.process.pid}): {act(number)}")
 
     def done() -> None:
         if heal:
@@ -85,7 +86,7 @@ def pause(world: World) -> tuple[float, Heal] | None:
     def wake(number: int) -> None:
         if number in world.fleet.workers:
             world.fleet.signal(number, signal.SIGCONT, everyone=everyone)
-            world.say(f"worker {number}: SIGCONT")
+            world.say(f"{world.fleet.workers[number].program.name}: SIGCONT")
 
     return _on_worker(world, act, 2 * world.lease + 0.5, wake)
 
@@ -94,10 +95,9 @@ def deploy(world: World, clock_off: int = 0) -> tuple[float, Heal] | None:
     """SIGTERM; it has to end with code 0, and another one starts."""
 
     def act(number: int) -> str:
-        if clock_off:
-            world.fleet.next_clock(number, clock_off)
+        wrong = bool(clock_off) and world.fleet.next_clock(number, clock_off)
         world.fleet.signal(number, signal.SIGTERM)
-        return f"SIGTERM{f', and the next one has a clock off by {clock_off} s' if clock_off else ''}"
+        return f"SIGTERM{f', and the next one has a clock off by {clock_off} s' if wrong else ''}"
 
     return _on_worker(world, act, 4.0)
 
@@ -198,7 +198,7 @@ def partition(world: World) -> tuple[float, Heal] | None:
         world.proxy.heal(number)
         world.troubles.discard("partition")
         world.troubled_at = time.monotonic()
-        world.say(f"worker {number}: network healed{' with a reset' if reset else ''}")
+        world.say(f"door {number}: network healed{' with a reset' if reset else ''}")
 
     return _on_worker(world, act, 2 * world.lease + 1, heal)
 

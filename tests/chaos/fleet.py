@@ -1,27 +1,25 @@
-"""The workers and producers as processes: started, watched, started again."""
+"""The workers, and what else is to be hit, as processes: started, watched, started again."""
 
 import contextlib
 import os
 import re
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.child import die_with_parent
+from tests.chaos.programs import Program
 
 ROOT = Path(__file__).parent.parent.parent
 SHIM = Path(__file__).parent / "shim"
-SHUTDOWN_SECONDS = 5
 DEPLOY_SECONDS = 20.0
 """A worker that was told to stop, with its database there, is gone by then."""
 RESTART_SECONDS = 0.5
 ORPHAN_SECONDS = 20.0
 """A child that is killed while it starts has to end its imports first: several seconds on a busy machine."""
-CONCURRENCY = 8
 REFUSED = re.compile("cannot connect to|the database says|DatabaseUnavailable")
 """What a worker says that gives up because it cannot reach the database to start with."""
 CLOCK_OFF_SECONDS = 3600
@@ -31,9 +29,10 @@ Log = Callable[[str], None]
 
 @dataclass
 class Worker:
-    """One of the workers: the process of the moment, and what it has been told."""
+    """One of the fleet: the process of the moment, and what it has been told."""
 
     number: int
+    program: Program
     process: subprocess.Popen[bytes]
     log: Path
     offset: int
@@ -46,8 +45,14 @@ class Worker:
 
     @property
     def started(self) -> bool:
-        """Whether it has registered."""
-        return " started, " in self.words()
+        """Whether it is up."""
+        return self.program.up in self.words()
+
+    @property
+    def refused(self) -> bool:
+        """Whether it has ended because it found no database."""
+        said = not self.started and REFUSED.search(self.words())
+        return bool(said) and self.process.poll() == self.program.refuses
 
     @property
     def calm(self) -> bool:
@@ -63,27 +68,24 @@ class Worker:
 
 
 class Fleet:
-    """Keeps a number of workers running.
+    """Keeps a number of processes running.
 
     Args:
-        urls: the database's URL for each.
+        programs: what each of them runs.
         logs: the directory of their logs.
-        environment: what they are told besides.
         say: where it is told what happens.
         away: whether the database may be out of reach; who starts then may give up.
     """
 
-    def __init__(
-        self, urls: list[str], logs: Path, environment: dict[str, str], say: Log, away: Callable[[], bool]
-    ) -> None:
-        self._urls = urls
+    def __init__(self, programs: Sequence[Program], logs: Path, say: Log, away: Callable[[], bool]) -> None:
+        self._programs = programs
         self._logs = logs
-        self._environment = environment
         self._say = say
         self._away = away
         self._pending: dict[int, tuple[float, int]] = {}
         self._sessions: dict[int, float] = {}
         self._ending = False
+        self.size = len(programs)
         self.workers: dict[int, Worker] = {}
         self.violations: list[str] = []
         self.orphans: list[str] = []
@@ -92,34 +94,15 @@ class Fleet:
 
     def start(self, number: int, clock_off: int = 0) -> None:
         """Start worker `number`, its clock wrong by so many seconds."""
-        log = self._logs / f"worker-{number}.log"
-        name, slots = f"w{number}", str(CONCURRENCY)
-        if number % 2:
-            program = [
-                sys.executable,
-                "-m",
-                "workrow",
-                "--app",
-                "tests.chaos.app.app",
-                "worker",
-                "-n",
-                name,
-                "-c",
-                slots,
-            ]
-            program += ["--shutdown-timeout", str(SHUTDOWN_SECONDS)]
-        else:
-            program = [sys.executable, "-m", "procrastinate", "-v", "--app=tests.chaos.app.app"]
-            program += ["--log-format", "%(asctime)s %(levelname)-7s %(name)s %(message)s"]
-            program += ["worker", "--name", name, "--concurrency", slots]
-            program += ["--shutdown-graceful-timeout", str(SHUTDOWN_SECONDS)]
-        environment = {**os.environ, **self._environment, "CHAOS_URL": self._urls[number]}
+        program = self._programs[number]
+        log = self._logs / program.log_name
+        environment = {**os.environ, **program.environment}
         if clock_off:
             environment |= {"CHAOS_CLOCK_OFF": str(clock_off), "PYTHONPATH": str(SHIM)}
         with log.open("ab") as output:
             offset = output.seek(0, os.SEEK_END)
-            process = spawn(program, environment, output)
-        self.workers[number] = Worker(number, process, log, offset, clock_off=clock_off)
+            process = spawn(program.command, environment, output)
+        self.workers[number] = Worker(number, program, process, log, offset, clock_off=clock_off)
         self._pending.pop(number, None)
         self.starts += 1
 
@@ -140,9 +123,11 @@ class Fleet:
         elif worker.process.poll() is None:
             worker.process.send_signal(what)
 
-    def next_clock(self, number: int, clock_off: int) -> None:
-        """The next process of this worker starts with its clock wrong by so many seconds."""
-        self._pending[number] = (float("inf"), clock_off)
+    def next_clock(self, number: int, clock_off: int) -> bool:
+        """The next process of this worker starts with its clock wrong by so many seconds; if it can bear that."""
+        if self._programs[number].any_clock:
+            self._pending[number] = (float("inf"), clock_off)
+        return self._programs[number].any_clock
 
     def poll(self) -> None:
         """Start again who has ended; note who should not have."""
@@ -202,17 +187,17 @@ class Fleet:
         if worker.killed and code == -signal.SIGKILL:
             return
         if worker.told_to_stop is not None:
-            if code != 0 and not (worker.stops_without_database and code == os.EX_TEMPFAIL):
+            if code not in worker.program.ends and not (worker.stops_without_database and code == os.EX_TEMPFAIL):
                 self._violation(worker, f"was told to stop and ended with code {code}")
-        elif code == 1 and worker.met_away and not worker.started and REFUSED.search(worker.words()):
+        elif worker.met_away and worker.refused:
             self.refused_starts += 1
-            self._say(f"worker {worker.number} could not start: the database is away")
+            self._say(f"{worker.program.name} could not start: the database is away")
         else:
             self._violation(worker, f"ended by itself with code {code}")
 
     def _violation(self, worker: Worker, what: str) -> None:
         last = (worker.words().strip().splitlines() or [""])[-1]
-        text = f"worker {worker.number} (pid {worker.process.pid}) {what}; last line: {last[:200]}"
+        text = f"{worker.program.name} (pid {worker.process.pid}) {what}; last line: {last[:200]}"
         self.violations.append(text)
         self._say(f"VIOLATION {text}")
 
@@ -228,7 +213,7 @@ class Fleet:
                 kill(left)
 
 
-def spawn(program: list[str], environment: dict[str, str], output: object) -> subprocess.Popen[bytes]:
+def spawn(program: Sequence[str], environment: dict[str, str], output: object) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own that does not outlive this one."""
     return subprocess.Popen(
         program,

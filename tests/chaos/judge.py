@@ -219,8 +219,8 @@ def history_incomplete(conn: Connection, facts: Facts) -> Finding:
                     AND stop.began <= finished_at - stop.ahead
                     AND latest.number = {len(facts.clock)} AND finished_at - stop.ahead <= now() - latest.ahead)
               OR claims < 1
-              -- nobody has ended an attempt of one that goes to quarantine
-              OR quarantine IS NULL AND (attempts < 1 OR worker IS NULL))""",
+              -- nobody has ended an attempt of one that goes to quarantine, or gives way to a newer one
+              OR quarantine IS NULL AND status <> 'cancelled' AND (attempts < 1 OR worker IS NULL))""",
     )
 
 

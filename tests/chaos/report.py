@@ -1,6 +1,7 @@
 """The table at the end."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -46,13 +47,28 @@ TOTALS = {
 }
 
 
-def totals(conn: psycopg.Connection, facts: Facts) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the judge says.
+
+    Attributes:
+        found: each invariant, with what violates it.
+        judged: by how many things each was judged.
+        totals: what happened.
+    """
+
+    found: Mapping[str, Finding]
+    judged: Mapping[str, int]
+    totals: dict[str, object]
+
+
+def totals(conn: psycopg.Connection, queries: Mapping[str, str]) -> dict[str, object]:
     """Figures that show that something happened."""
     found: dict[str, object] = {}
-    for name, query in TOTALS.items():
+    for name, query in queries.items():
         row = conn.execute(query.encode()).fetchone()
         found[name] = row[0] if row else None
-    return found | {"looks at the locks": facts.samples}
+    return found
 
 
 JUDGED: dict[Invariant, str] = {

@@ -3,6 +3,7 @@
 import heapq
 import itertools
 import time
+from collections.abc import Callable, Sequence
 
 import psycopg
 
@@ -15,6 +16,7 @@ CALM_EVERY, CALM_SECONDS = 60.0, 30.0
 """Of so many seconds the first ones have faults of single workers only: whatever a stale one still holds is not taken
 from it by the next fault of the server, and one that is spared shows whether schedules tick all the time."""
 LONG_RUN_SECONDS = 260.0
+STEP_SECONDS = 0.05
 
 FAULTS = (
     Fault("worker: kill -9", "worker", faults.kill, single=True),
@@ -47,13 +49,14 @@ class Schedule:
     Args:
         world: what they hit.
         seconds: how long.
+        faults: the kinds, beside those of what is not always there.
     """
 
-    def __init__(self, world: World, seconds: float) -> None:
+    def __init__(self, world: World, seconds: float, faults: Sequence[Fault] = FAULTS) -> None:
         self._world = world
         self._seconds = seconds
         self._faults = [
-            *FAULTS,
+            *faults,
             *([FAILOVER] if world.cluster.standby else []),
             *([BOUNCE] if world.bouncer else []),
             *([STEP] if world.cluster.clock else []),
@@ -68,6 +71,17 @@ class Schedule:
     def over(self) -> bool:
         """Whether the time is up."""
         return time.monotonic() - self._began > self._seconds
+
+    def run(self, meanwhile: Callable[[], None]) -> None:
+        """Inject until the time is up, then heal all; keep the fleet running, and call this now and then."""
+        while not self.over:
+            self.step()
+            self._world.look()
+            self._world.fleet.poll()
+            meanwhile()
+            time.sleep(STEP_SECONDS)
+        self.finish()
+        self._world.say("all faults are healed")
 
     def step(self) -> None:
         """Heal what is due, and inject the next fault if it is time."""
@@ -111,7 +125,7 @@ class Schedule:
         candidates = [fault for fault in self._faults if fault.group in allowed]
         period, elapsed = divmod(now - self._began, min(CALM_EVERY, self._seconds))
         calm = elapsed < min(CALM_SECONDS, self._seconds * 0.4)
-        self._world.spared = int(period) % len(self._world.proxy.ports[:-1]) if calm else None
+        self._world.spared = int(period) % self._world.fleet.size if calm else None
         if calm:
             candidates = [fault for fault in candidates if fault.single]
         self._world.random.shuffle(candidates)

@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -17,11 +18,9 @@ from tests.chaos.fleet import Fleet
 from tests.chaos.proxy import Proxy
 
 SAMPLE_SECONDS = 0.1
-SAMPLE = """SELECT lock, array_agg(id), array_agg(worker_id) FROM procrastinate_jobs
-            WHERE status = 'doing' AND lock IS NOT NULL GROUP BY lock HAVING count(*) > 1
-            UNION ALL
-            SELECT line, array_agg(id), array_agg(worker_id) FROM procrastinate_jobs
-            WHERE status = 'doing' AND line IS NOT NULL GROUP BY line HAVING count(*) > 2"""
+ONE_LOCK = """SELECT lock, array_agg(id), array_agg(worker_id) FROM procrastinate_jobs
+              WHERE status = 'doing' AND lock IS NOT NULL GROUP BY lock HAVING count(*) > 1"""
+"""Jobs of one lock."""
 
 
 class World:
@@ -92,17 +91,34 @@ class World:
         else:
             self.proxy.retarget(self.cluster.primary.port)
 
+    def until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Wait for it, while the fleet is kept running; whether it came."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            self.look()
+            self.fleet.poll()
+            time.sleep(0.2)
+        return True
+
     def connect(self) -> psycopg.Connection:
         """A connection to the server that none of the faults of the network touches."""
         return psycopg.connect(self.cluster.url, autocommit=True, connect_timeout=5, application_name="chaos")
 
 
 class Sampler(threading.Thread):
-    """Looks, ten times a second, whether two jobs run under one lock, or more than two of one tenant."""
+    """Looks, ten times a second, at jobs that must not run together.
 
-    def __init__(self, world: World) -> None:
+    Args:
+        world: what is looked at.
+        query: gives what they have in common, their ids and their workers.
+    """
+
+    def __init__(self, world: World, query: str) -> None:
         super().__init__(name="sampler", daemon=True)
         self._world = world
+        self._query = query.encode()
         self._stopped = threading.Event()
         self.samples = 0
         self.together: list[str] = []
@@ -113,7 +129,7 @@ class Sampler(threading.Thread):
             try:
                 if connection is None:
                     connection = self._world.connect()
-                for lock, jobs, workers in connection.execute(SAMPLE).fetchall():
+                for lock, jobs, workers in connection.execute(self._query).fetchall():
                     text = f"jobs {jobs} of the workers {workers} ran together under {lock}"
                     if text not in self.together:
                         self.together.append(text)

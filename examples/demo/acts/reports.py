@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from examples.demo.acts.service import LOOK_SECONDS, Client
+from examples.demo.client import LOOK_SECONDS, Client
 from jobs.settings import get_settings
 
 

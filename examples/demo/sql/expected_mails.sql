@@ -3,7 +3,8 @@ SELECT
     kind.name || '.' || users.id AS cause,
     users.email AS recipient,
     coalesce(job.discarded, false) AS discarded,
-    job.id AS job_id
+    job.id AS job_id,
+    job.claims
 FROM users
 CROSS JOIN (VALUES ('welcome'), ('verification')) AS kind (name)
 LEFT JOIN workrow.jobs AS job
