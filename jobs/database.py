@@ -12,6 +12,9 @@ from sqlalchemy.orm import DeclarativeBase, Session
 
 from jobs.settings import get_settings
 
+BEHIND_POOLERS = {"prepare_threshold": None}
+"""No prepared statements: PgBouncer gives the connection to others, who have statements of the same names."""
+
 
 class Base(DeclarativeBase):
     """What every model derives from."""
@@ -34,7 +37,11 @@ def engine() -> AsyncEngine:
     settings = get_settings()
     # pre-ping: after a restart of the database, the first statement finds a live connection
     return create_async_engine(
-        settings.sqlalchemy_url, pool_pre_ping=True, pool_size=settings.database_pool_size, max_overflow=0
+        settings.sqlalchemy_url,
+        pool_pre_ping=True,
+        pool_size=settings.database_pool_size,
+        max_overflow=0,
+        connect_args=BEHIND_POOLERS,
     )
 
 
@@ -61,7 +68,7 @@ async def now(session: AsyncSession) -> datetime:
 @contextmanager
 def blocking_session() -> Iterator[Session]:
     """A session on a connection of its own, for a task in a child process: closed at the end of the block."""
-    engine = create_engine(get_settings().sqlalchemy_url, poolclass=NullPool)
+    engine = create_engine(get_settings().sqlalchemy_url, poolclass=NullPool, connect_args=BEHIND_POOLERS)
     with Session(engine, expire_on_commit=False) as session:
         yield session
 

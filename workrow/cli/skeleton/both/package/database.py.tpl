@@ -28,7 +28,12 @@ class Base(DeclarativeBase):
 def engine() -> AsyncEngine:
     """The engine of this process, made at the first call."""
     url = database_url()
-    return create_async_engine("postgresql+psycopg" + url[url.index("://") :], pool_pre_ping=True)
+    return create_async_engine(
+        "postgresql+psycopg" + url[url.index("://") :],
+        pool_pre_ping=True,
+        # behind PgBouncer others have prepared statements of the same names
+        connect_args={"prepare_threshold": None},
+    )
 
 
 def session() -> AsyncSession:
