@@ -161,6 +161,8 @@ GOALS = (
         0.5,
         sized=True,
     ),
+    Goal("chats, post to place / INSERTs that commit (aim)", against("application", application.CHATS, RAW), 0.5),
+    Goal("webhooks, publish to delivered / httpx alone (aim)", against("application", application.WEBHOOKS, RAW), 0.5),
     Goal("Celery door, drain in processes / Celery's", door("prefork"), 2),
     Goal("Celery door, drain in threads / Celery's", door("sync"), 5),
     Goal("Celery door, drain in threads, results kept / Celery's", door("kept"), 5),
