@@ -11,7 +11,6 @@ import pytest
 
 import workrow
 import workrow.schema
-from tests.conftest import READABLE
 from tests.integration.test_heart import Running, until
 from tests.integration.test_transactional import open_app
 from tests.integration.test_worker import run
@@ -225,14 +224,13 @@ async def test_pauses_at_any_moment_hold_and_lose_nothing(open_app: workrow.App,
         assert await workflow.result(timeout=30) == sum(range(100))
 
 
-STARTS = """SELECT id, CASE WHEN due_at IS NULL THEN scheduled_at ELSE greatest(due_at, now()) END - now()
-            FROM procrastinate_jobs ORDER BY id"""
+HOURS = """SELECT round(extract(epoch FROM CASE WHEN due_at IS NULL THEN scheduled_at ELSE due_at END - now()) / 3600)
+           FROM procrastinate_jobs ORDER BY id"""
 
 
 async def test_a_downgrade_lets_what_is_held_start_when_it_was_to(empty_database_url: str) -> None:
     workrow.schema.upgrade(empty_database_url)
     app = workrow.App(empty_database_url)
-    hours = [None, timedelta(hours=5)]
 
     @app.task(name="plain")
     async def plain() -> None: ...
@@ -241,10 +239,9 @@ async def test_a_downgrade_lets_what_is_held_start_when_it_was_to(empty_database
     async def limited() -> None: ...
 
     async with app.open_async():
-        tasks = [task.options(delay=delay).s() for task in (plain, limited) for delay in hours]
+        tasks = [task.options(delay=delay).s() for task in (plain, limited) for delay in (None, timedelta(hours=5))]
         workflow = await workrow.group(*tasks).enqueue(None)
         assert await workflow.pause() == "paused"
     workrow.schema.downgrade(empty_database_url, to=7)
-    with psycopg.connect(empty_database_url, options=READABLE) as connection:
-        starts = [start for _, start in connection.execute(STARTS)]
-    assert [start and round(start / timedelta(hours=1)) for start in starts] == [None, 5, timedelta(0), 5]
+    with psycopg.connect(empty_database_url) as connection:
+        assert [hours for (hours,) in connection.execute(HOURS)] == [None, 5, 0, 5]
