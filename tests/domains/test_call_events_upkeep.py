@@ -20,8 +20,8 @@ def workrow_app(environment: dict[str, str]) -> workrow.App:
     return small_app()
 
 
-async def tell(call_id: int, status: str, id: str) -> str:
-    body = {"key": str((await read(call_id)).key), "status": status}
+async def tell(call_id: int, status: str, id: str, **more: Any) -> str:
+    body = {"key": str((await read(call_id)).key), "status": status, **more}
     async with database.session() as session, session.begin():
         return await events.receive(session, id, json.dumps(body).encode())
 
@@ -54,5 +54,7 @@ async def test_events_of_calls_that_ended_are_forgotten_after_ninety_days_in_bat
         assert kept(conn) == ["ended 3", "waits"]
         # what comes once more moves nothing
         assert await tell(waits, "ringing", "waits") == "repeated"
-        assert await tell(ended, "in_progress", "ended 0") == "late"
+        recording = {"id": "deleted-long-ago", "sha256": "0" * 64}
+        assert await tell(ended, "in_progress", "ended 0", recording=recording) == "late"
+        assert conn.execute("SELECT FROM call_recordings").fetchall() == []
         assert (await read(ended)).state == "completed"

@@ -278,6 +278,7 @@ def test_the_settings_reach_the_database(database_url: str, monkeypatch: pytest.
         ("WORKROW_PROVIDER_SECRET", "whsec_short", "copy it from the provider"),
         ("WORKROW_PROVIDER_URL", "provider.example", "an example: http://127.0.0.1:8040/"),
         ("WORKROW_RECORDINGS_KEEP_DAYS", "0", "an example: 90"),
+        ("WORKROW_CALL_EVENTS_KEEP_DAYS", "6", "an example: 90"),
     ],
 )
 def test_a_wrong_setting_of_calls_says_what_would_be_right(
