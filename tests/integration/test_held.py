@@ -127,10 +127,13 @@ async def test_a_stop_with_a_grace_leaves_what_is_held_to_others(
             await started.wait()
             service.execute("UPDATE procrastinate_jobs SET abort_requested = true WHERE id = %s", [job.id])
     assert not done(conn, [job.id])
+    assert "Finisher.drained" not in [task.get_coro().__qualname__ for task in asyncio.all_tasks()]  # type: ignore[union-attr]
     service.rollback()
     async with Running(plain):
         await until(lambda: done(conn, [job.id]), 20)
     assert runs == 2
+    # a stop is no crash
+    assert conn.execute("SELECT crashes FROM workrow.history").fetchall() == [(0,)]
 
 
 async def test_retries_under_held_keys_wait_alone(plain: workrow.App, conn: Any, service: psycopg.Connection) -> None:

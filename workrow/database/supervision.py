@@ -56,11 +56,13 @@ async def supervise(
 async def unless(event: asyncio.Event, waiting: Coroutine[Any, Any, Any]) -> bool:
     """Await until done, or until the event; whether it was done."""
     work, interrupted = asyncio.ensure_future(waiting), asyncio.ensure_future(event.wait())
-    await asyncio.wait({work, interrupted}, return_when=asyncio.FIRST_COMPLETED)
-    done = work.done()
-    interrupted.cancel()
-    work.cancel()
-    await asyncio.gather(work, interrupted, return_exceptions=True)
+    try:
+        await asyncio.wait({work, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        done = work.done()
+        interrupted.cancel()
+        work.cancel()
+        await asyncio.gather(work, interrupted, return_exceptions=True)
     if done:
         work.result()
     return done

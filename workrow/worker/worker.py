@@ -31,7 +31,7 @@ logger = get_logger(__name__)
 
 UNFINISHED = os.EX_TEMPFAIL
 """The exit code of a worker that had to leave something behind: tasks which did not end, and were given back while they
-went on; or finished jobs that the database, being away, was not told of."""
+went on; or finished jobs whose ends could not be written."""
 
 
 class Worker(Assembly):
