@@ -1297,11 +1297,13 @@ CREATE OR REPLACE FUNCTION workrow.appended_v1(node workrow.flow_nodes)
 AS $function$
     SELECT CAST(count(*) AS integer)
     FROM workrow.flow_nodes AS appended
+    INNER JOIN workrow.flows AS flow ON flow.id = appended.flow_id
     WHERE
         appended.flow_id = node.flow_id
         AND appended.number >= 10000000
         AND appended.appended_to = node.number
         AND appended.state NOT IN ('succeeded', 'skipped')
+        AND (appended.state NOT IN ('failed', 'cancelled') OR coalesce(appended.on_failure, flow.on_failure) <> 'continue')
 $function$
 ;
 
@@ -4734,7 +4736,15 @@ BEGIN
             SELECT next.number
             FROM workrow.flow_nodes AS failed
             CROSS JOIN LATERAL unnest(failed.dependents || failed.callbacks) AS next (number)
-            WHERE failed.flow_id = in_flow AND failed.state IN ('failed', 'cancelled') AND failed.fires IS NULL
+            WHERE
+                failed.flow_id = in_flow AND failed.state IN ('failed', 'cancelled') AND failed.fires IS NULL
+                -- what it was appended to went on without it, and has no arguments any more
+                AND NOT EXISTS (
+                    SELECT FROM workrow.flow_nodes AS grown
+                    WHERE
+                        grown.flow_id = in_flow AND grown.number = next.number AND grown.number = failed.appended_to
+                        AND grown.state = 'succeeded'
+                )
             UNION
             SELECT next.number
             FROM later
@@ -5916,6 +5926,19 @@ BEGIN
             AND appended.number >= 10000000
             AND appended.appended_to = node.number
             AND appended.state NOT IN ('succeeded', 'skipped');
+        -- what was appended may have ended in the same statement
+        WITH counted AS (
+            UPDATE workrow.flow_nodes AS node
+            SET pending = workrow.appended_v1(node)
+            FROM unnest(flow_ids, numbers) AS given (flow_id, number)
+            WHERE node.flow_id = given.flow_id AND node.number = given.number AND node.state = 'expanded'
+            RETURNING node.flow_id, node.number, node.pending
+        )
+        SELECT
+            hit_flows || array_agg(counted.flow_id), hit_numbers || array_agg(counted.number), hit_times || array_agg(0)
+        INTO hit_flows, hit_numbers, hit_times
+        FROM counted
+        WHERE counted.pending = 0;
     END IF;
     PERFORM workrow.advance_nodes_v1(hit_flows, hit_numbers, hit_times);
     IF calling THEN

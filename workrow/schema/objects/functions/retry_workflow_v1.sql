@@ -30,7 +30,15 @@ BEGIN
             SELECT next.number
             FROM workrow.flow_nodes AS failed
             CROSS JOIN LATERAL unnest(failed.dependents || failed.callbacks) AS next (number)
-            WHERE failed.flow_id = in_flow AND failed.state IN ('failed', 'cancelled') AND failed.fires IS NULL
+            WHERE
+                failed.flow_id = in_flow AND failed.state IN ('failed', 'cancelled') AND failed.fires IS NULL
+                -- what it was appended to went on without it, and has no arguments any more
+                AND NOT EXISTS (
+                    SELECT FROM workrow.flow_nodes AS grown
+                    WHERE
+                        grown.flow_id = in_flow AND grown.number = next.number AND grown.number = failed.appended_to
+                        AND grown.state = 'succeeded'
+                )
             UNION
             SELECT next.number
             FROM later

@@ -93,6 +93,19 @@ BEGIN
             AND appended.number >= 10000000
             AND appended.appended_to = node.number
             AND appended.state NOT IN ('succeeded', 'skipped');
+        -- what was appended may have ended in the same statement
+        WITH counted AS (
+            UPDATE workrow.flow_nodes AS node
+            SET pending = workrow.appended_v1(node)
+            FROM unnest(flow_ids, numbers) AS given (flow_id, number)
+            WHERE node.flow_id = given.flow_id AND node.number = given.number AND node.state = 'expanded'
+            RETURNING node.flow_id, node.number, node.pending
+        )
+        SELECT
+            hit_flows || array_agg(counted.flow_id), hit_numbers || array_agg(counted.number), hit_times || array_agg(0)
+        INTO hit_flows, hit_numbers, hit_times
+        FROM counted
+        WHERE counted.pending = 0;
     END IF;
     PERFORM workrow.advance_nodes_v1(hit_flows, hit_numbers, hit_times);
     IF calling THEN
