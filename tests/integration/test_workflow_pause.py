@@ -104,6 +104,7 @@ async def test_a_job_that_runs_and_comes_back_waits(open_app: workrow.App, conn:
 
 SQL = {
     "a crash": "SELECT workrow.crash_job_v1(id, true, 3, 'killed') FROM procrastinate_jobs",
+    "a crash of its process": "SELECT workrow.crash_job_v2(id, true, 3, 'killed', 0.001) FROM procrastinate_jobs",
     "procrastinate's retry": "SELECT procrastinate_retry_job_v2(id, now(), NULL, NULL, NULL) FROM procrastinate_jobs",
 }
 
@@ -190,6 +191,66 @@ async def test_nothing_of_an_end_stays_held(open_app: workrow.App, conn: Any, en
         runs.go.set()
         await until(lambda: conn.execute("SELECT count(*) FROM procrastinate_jobs").fetchone() == (0,))
     assert runs.count == (1 if end == "cancel" else 2)
+
+
+@pytest.mark.parametrize("what", ["pause", "resume"])
+async def test_what_an_open_transaction_adds_follows_soon(
+    open_app: workrow.App, conn: Any, database_url: str, what: str
+) -> None:
+    @open_app.task(name="seven")
+    async def seven() -> int:
+        return 7
+
+    started, go = asyncio.Event(), asyncio.Event()
+
+    @open_app.task(name="adds", retry=workrow.Retry(max_attempts=3, wait=0))
+    async def adds(ctx: workrow.JobContext) -> int:
+        if not started.is_set():
+            async with await psycopg.AsyncConnection.connect(database_url) as service:
+                if what == "resume":
+                    await batch.pause()
+                await seven.enqueue(service)
+                await seven.s().append(service, ctx)
+                assert await (batch.pause() if what == "pause" else batch.resume())
+            started.set()
+            await go.wait()
+            raise ValueError("again")
+        return 7
+
+    async with workrow.batch(None, on_complete=seven.si()) as batch:
+        await adds.enqueue(None)
+    async with Running(open_app, concurrency=1, queues=["default"]):
+        await started.wait()
+        held = "SELECT held_at IS NOT NULL FROM procrastinate_jobs ORDER BY id"
+        # the running job is marked at once, though it holds a share of its row
+        assert conn.execute(held).fetchone() == (what == "pause",)
+        conn.execute("SELECT workrow.sweep_workflows_v1()")
+        assert conn.execute(held).fetchall() == [(what == "pause",)] * 3
+        go.set()
+        if what == "pause":
+            await until(lambda: jobs(conn) == ["todo"] * 3)
+            assert await batch.resume() == "running"
+        sevens = "SELECT count(*) FROM workrow.history WHERE task_name = 'seven'"
+        await until(lambda: conn.execute(sevens).fetchone() == (3,))
+
+
+async def test_who_holds_the_row_of_a_job_does_not_hold_up_a_resume(
+    open_app: workrow.App, conn: Any, database_url: str
+) -> None:
+    @open_app.task(name="seven")
+    async def seven() -> int:
+        return 7
+
+    workflow = await workrow.group([seven.s(), seven.s()]).enqueue(None)
+    assert await workflow.pause() == "paused"
+    with psycopg.connect(database_url) as service:
+        service.execute("SELECT FROM procrastinate_jobs ORDER BY id LIMIT 1 FOR UPDATE")
+        async with asyncio.timeout(5):
+            assert await workflow.resume() == "running"
+        assert jobs(conn) == ["todo"]
+    conn.execute("SELECT workrow.sweep_workflows_v1()")
+    await run(open_app)
+    assert await workflow.result(timeout=5) == [7, 7]
 
 
 async def test_pauses_at_any_moment_hold_and_lose_nothing(open_app: workrow.App, conn: Any) -> None:

@@ -1419,7 +1419,7 @@ AS $function$
     UPDATE workrow.flows
     SET state = 'failed', failed_node = coalesce(failed_node, numbers[1], root), paused = false, ended_at = clock_timestamp()
     WHERE id = in_flow AND ended_at IS NULL;
-    SELECT workrow.free_nodes_v1(in_flow);
+    SELECT workrow.free_nodes_v1(in_flow, 20);
 $function$
 ;
 
@@ -2723,14 +2723,15 @@ CREATE OR REPLACE FUNCTION workrow.crash_job_v2(job_id bigint, counted boolean, 
 AS $function$
 DECLARE
     verdict text := workrow.crash_job_v1(job_id, counted, max_crashes, cause);
+    start CONSTANT timestamptz := clock_timestamp() + pause * INTERVAL '1 second';
 BEGIN
     IF verdict = 'queued' AND pause > 0 THEN
         UPDATE procrastinate_jobs
         SET
-            scheduled_at = CASE
-                WHEN line IS NULL THEN clock_timestamp() + pause * INTERVAL '1 second' ELSE scheduled_at
-            END,
-            due_at = CASE WHEN line IS NULL THEN NULL ELSE clock_timestamp() + pause * INTERVAL '1 second' END,
+            -- one of a workflow that is held waits for that
+            scheduled_at = CASE WHEN line IS NULL AND held_at IS NULL THEN start ELSE scheduled_at END,
+            due_at = CASE WHEN line IS NOT NULL AND held_at IS NULL THEN start ELSE due_at END,
+            held_at = CASE WHEN held_at IS NOT NULL THEN start END,
             staged_at = NULL
         WHERE id = job_id;
     END IF;
@@ -3208,37 +3209,55 @@ AS $function$
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION workrow.free_nodes_v1(in_flow bigint)
+CREATE OR REPLACE FUNCTION workrow.free_nodes_v1(in_flow bigint, tries integer)
  RETURNS void
  LANGUAGE plpgsql
 AS $function$
 DECLARE
     queue text;
 BEGIN
-    FOR queue IN
-        WITH freed AS (
-            UPDATE procrastinate_jobs AS job
-            SET
-                held_at = NULL,
-                scheduled_at = CASE
-                    WHEN job.status = 'doing' THEN job.scheduled_at
-                    WHEN job.line IS NULL THEN nullif(job.held_at, '-infinity')
-                    ELSE '9000-01-01 00:00:00+00'
-                END,
-                due_at = CASE
-                    WHEN job.status = 'doing' THEN job.due_at
-                    WHEN job.line IS NOT NULL THEN coalesce(nullif(job.held_at, '-infinity'), clock_timestamp())
-                END,
-                staged_at = CASE WHEN job.status = 'doing' THEN job.staged_at END
+    FOR try IN 1..tries LOOP
+        EXIT WHEN NOT EXISTS (
+            SELECT
             FROM workrow.flow_nodes AS node
+            INNER JOIN procrastinate_jobs AS job ON job.id = node.job_id
             WHERE
-                node.flow_id = in_flow AND node.state = 'enqueued' AND job.id = node.job_id
+                node.flow_id = in_flow AND node.state = 'enqueued'
                 AND job.status IN ('todo', 'doing') AND job.held_at IS NOT NULL
-            RETURNING job.queue_name, job.status
-        )
-        SELECT DISTINCT freed.queue_name FROM freed WHERE freed.status = 'todo'
-    LOOP
-        PERFORM workrow.notify_queue_v1(queue, 'job_inserted', 0);
+        );
+        PERFORM pg_sleep(0.005) WHERE try > 1;
+        FOR queue IN
+            WITH held AS (
+                SELECT job.id
+                FROM workrow.flow_nodes AS node
+                INNER JOIN procrastinate_jobs AS job ON job.id = node.job_id
+                WHERE
+                    node.flow_id = in_flow AND node.state = 'enqueued'
+                    AND job.status IN ('todo', 'doing') AND job.held_at IS NOT NULL
+                FOR NO KEY UPDATE OF job SKIP LOCKED
+            ),
+            freed AS (
+                UPDATE procrastinate_jobs AS job
+                SET
+                    held_at = NULL,
+                    scheduled_at = CASE
+                        WHEN job.status = 'doing' THEN job.scheduled_at
+                        WHEN job.line IS NULL THEN nullif(job.held_at, '-infinity')
+                        ELSE '9000-01-01 00:00:00+00'
+                    END,
+                    due_at = CASE
+                        WHEN job.status = 'doing' THEN job.due_at
+                        WHEN job.line IS NOT NULL THEN coalesce(nullif(job.held_at, '-infinity'), clock_timestamp())
+                    END,
+                    staged_at = CASE WHEN job.status = 'doing' THEN job.staged_at END
+                FROM held
+                WHERE job.id = held.id
+                RETURNING job.queue_name, job.status
+            )
+            SELECT DISTINCT freed.queue_name FROM freed WHERE freed.status = 'todo'
+        LOOP
+            PERFORM workrow.notify_queue_v1(queue, 'job_inserted', 0);
+        END LOOP;
     END LOOP;
 END;
 $function$
@@ -3368,6 +3387,47 @@ BEGIN
         PERFORM FROM procrastinate_jobs WHERE id = job_id AND status = 'doing' AND worker_id = owner AND claims = token;
     END IF;
     RETURN FOUND;
+END;
+$function$
+;
+
+CREATE OR REPLACE FUNCTION workrow.hold_nodes_v1(in_flow bigint, tries integer)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    FOR try IN 1..tries LOOP
+        EXIT WHEN NOT EXISTS (
+            SELECT
+            FROM workrow.flow_nodes AS node
+            INNER JOIN procrastinate_jobs AS job ON job.id = node.job_id
+            WHERE
+                node.flow_id = in_flow AND node.state = 'enqueued' AND node.fires IS NULL
+                AND job.status IN ('todo', 'doing') AND job.held_at IS NULL
+        );
+        PERFORM pg_sleep(0.005) WHERE try > 1;
+        WITH free AS (
+            SELECT job.id
+            FROM workrow.flow_nodes AS node
+            INNER JOIN procrastinate_jobs AS job ON job.id = node.job_id
+            WHERE
+                node.flow_id = in_flow AND node.state = 'enqueued' AND node.fires IS NULL
+                AND job.status IN ('todo', 'doing') AND job.held_at IS NULL
+            -- a running job that adds jobs to its workflow, in an open transaction, holds a key share of its row
+            FOR NO KEY UPDATE OF job SKIP LOCKED
+        )
+        UPDATE procrastinate_jobs AS job
+        SET
+            held_at = CASE
+                WHEN job.status = 'todo' THEN coalesce(CASE WHEN job.line IS NULL THEN job.scheduled_at ELSE job.due_at END, '-infinity')
+                ELSE '-infinity'
+            END,
+            scheduled_at = CASE WHEN job.status = 'todo' THEN '9000-01-01 00:00:00+00' ELSE job.scheduled_at END,
+            due_at = CASE WHEN job.status = 'todo' AND job.line IS NOT NULL THEN '9000-01-01 00:00:00+00' ELSE job.due_at END,
+            staged_at = CASE WHEN job.status = 'todo' THEN NULL ELSE job.staged_at END
+        FROM free
+        WHERE job.id = free.id;
+    END LOOP;
 END;
 $function$
 ;
@@ -3881,39 +3941,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    -- rows are locked for a moment by who claims them or gives them back. To wait for one is a deadlock with the end of its
-    -- job, which waits for the workflow
-    FOR _ IN 1..20 LOOP
-        WITH free AS (
-            SELECT job.id
-            FROM workrow.flow_nodes AS node
-            INNER JOIN procrastinate_jobs AS job ON job.id = node.job_id
-            WHERE
-                node.flow_id = in_flow AND node.state = 'enqueued' AND node.fires IS NULL
-                AND job.status IN ('todo', 'doing') AND job.held_at IS NULL
-            FOR UPDATE OF job SKIP LOCKED
-        )
-        UPDATE procrastinate_jobs AS job
-        SET
-            held_at = CASE
-                WHEN job.status = 'todo' THEN coalesce(CASE WHEN job.line IS NULL THEN job.scheduled_at ELSE job.due_at END, '-infinity')
-                ELSE '-infinity'
-            END,
-            scheduled_at = CASE WHEN job.status = 'todo' THEN '9000-01-01 00:00:00+00' ELSE job.scheduled_at END,
-            due_at = CASE WHEN job.status = 'todo' AND job.line IS NOT NULL THEN '9000-01-01 00:00:00+00' ELSE job.due_at END,
-            staged_at = CASE WHEN job.status = 'todo' THEN NULL ELSE job.staged_at END
-        FROM free
-        WHERE job.id = free.id;
-        EXIT WHEN NOT EXISTS (
-            SELECT
-            FROM workrow.flow_nodes AS node
-            INNER JOIN procrastinate_jobs AS job ON job.id = node.job_id
-            WHERE
-                node.flow_id = in_flow AND node.state = 'enqueued' AND node.fires IS NULL
-                AND job.status IN ('todo', 'doing') AND job.held_at IS NULL
-        );
-        PERFORM pg_sleep(0.005);
-    END LOOP;
+    PERFORM workrow.hold_nodes_v1(in_flow, 20);
     RETURN 'paused';
 END;
 $function$
@@ -4686,18 +4714,11 @@ CREATE OR REPLACE FUNCTION workrow.resume_workflow_v1(in_flow bigint)
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
-    -- first, as the end of a job locks its row and then the workflow
-    UPDATE procrastinate_jobs AS job
-    SET held_at = NULL
-    FROM workrow.flow_nodes AS node
-    WHERE
-        node.flow_id = in_flow AND node.state = 'enqueued' AND job.id = node.job_id
-        AND job.status = 'doing' AND job.held_at IS NOT NULL;
     UPDATE workrow.flows SET paused = false WHERE id = in_flow AND paused;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    PERFORM workrow.free_nodes_v1(in_flow);
+    PERFORM workrow.free_nodes_v1(in_flow, 20);
     PERFORM workrow.resume_nodes_v1(in_flow);
     RETURN 'running';
 END;
@@ -5512,7 +5533,7 @@ DECLARE
     patience CONSTANT text := current_setting('lock_timeout');
 BEGIN
     FOR flow IN
-        SELECT each.id, each.state
+        SELECT each.id, each.state, each.paused
         FROM workrow.flows AS each
         WHERE each.ended_at IS NULL AND each.id > after_id
         ORDER BY each.id
@@ -5525,6 +5546,11 @@ BEGIN
             PERFORM workrow.tell_ends_v1(flow.id);
             IF flow.state IN ('stopping', 'cancelling') THEN
                 PERFORM workrow.cancel_node_jobs_v1(flow.id, 5000);
+            ELSIF flow.paused AND flow.state = 'running' THEN
+                PERFORM workrow.hold_nodes_v1(flow.id, 1);
+            ELSIF flow.state = 'running' THEN
+                PERFORM workrow.free_nodes_v1(flow.id, 1);
+                PERFORM workrow.resume_nodes_v1(flow.id);
             END IF;
             -- also a batch whose members were all rolled back to a savepoint
             PERFORM workrow.settle_workflows_v1(ARRAY[flow.id]);

@@ -16,5 +16,5 @@ AS $$
     UPDATE workrow.flows
     SET state = 'failed', failed_node = coalesce(failed_node, numbers[1], root), paused = false, ended_at = clock_timestamp()
     WHERE id = in_flow AND ended_at IS NULL;
-    SELECT workrow.free_nodes_v1(in_flow);
+    SELECT workrow.free_nodes_v1(in_flow, 20);
 $$

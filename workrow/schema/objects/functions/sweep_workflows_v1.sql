@@ -1,6 +1,6 @@
--- What no end of a job tells: jobs of workflows that were deleted by hand or ended by a worker of an earlier version, and
--- what is left to cancel of those that come to their end. Looks at so many workflows that have not ended, from this id on;
--- returns the id to go on from, 0 after the last.
+-- What no end of a job tells: jobs of workflows that were deleted by hand or ended by a worker of an earlier version, what
+-- is left to cancel of those that come to their end, and what transactions that were open during a pause or a resume have added,
+-- or held. Looks at so many workflows that have not ended, from this id on; returns the id to go on from, 0 after the last.
 CREATE OR REPLACE FUNCTION workrow.sweep_workflows_v1(after_id bigint DEFAULT 0, max_rows integer DEFAULT 100) RETURNS bigint
 LANGUAGE plpgsql
 AS $$
@@ -10,7 +10,7 @@ DECLARE
     patience CONSTANT text := current_setting('lock_timeout');
 BEGIN
     FOR flow IN
-        SELECT each.id, each.state
+        SELECT each.id, each.state, each.paused
         FROM workrow.flows AS each
         WHERE each.ended_at IS NULL AND each.id > after_id
         ORDER BY each.id
@@ -23,6 +23,11 @@ BEGIN
             PERFORM workrow.tell_ends_v1(flow.id);
             IF flow.state IN ('stopping', 'cancelling') THEN
                 PERFORM workrow.cancel_node_jobs_v1(flow.id, 5000);
+            ELSIF flow.paused AND flow.state = 'running' THEN
+                PERFORM workrow.hold_nodes_v1(flow.id, 1);
+            ELSIF flow.state = 'running' THEN
+                PERFORM workrow.free_nodes_v1(flow.id, 1);
+                PERFORM workrow.resume_nodes_v1(flow.id);
             END IF;
             -- also a batch whose members were all rolled back to a savepoint
             PERFORM workrow.settle_workflows_v1(ARRAY[flow.id]);

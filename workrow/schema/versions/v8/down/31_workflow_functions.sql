@@ -12,6 +12,7 @@ DROP FUNCTION
     workrow.end_nodes_v1,
     workrow.failure_of_node_v1,
     workrow.free_nodes_v1,
+    workrow.hold_nodes_v1,
     workrow.is_passing_v1,
     workrow.join_batch_v1,
     workrow.lock_workflow_v1,
