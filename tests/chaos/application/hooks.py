@@ -16,7 +16,9 @@ from tests.domains.receiver import OK, Received, answer, read
 
 REFUSED, LOST = 0.06, 0.03
 """Shares of what is received: refused, and taken without a word."""
-KINDS = ("plain", "ordered")
+EVENT = "thing.happened"
+KINDS = {"plain": "*", "ordered": EVENT}
+"""The subscriptions, and what each hears of."""
 DELIVERIES = """SELECT delivery.event_id, delivery.status, delivery.job_id, job.claims, subscription.description AS kind
                 FROM webhook_deliveries AS delivery
                 INNER JOIN webhook_subscriptions AS subscription ON subscription.id = delivery.subscription_id
@@ -53,7 +55,7 @@ class Moody:
 
 
 class Hooks:
-    """Events, one after the other, of which two subscriptions hear: one as they come, one in their order.
+    """Events, one after the other, of which two subscriptions hear: one in their order, one of all else as well.
 
     Args:
         receiver: who is told.
@@ -66,15 +68,15 @@ class Hooks:
 
     async def subscribe(self, client: Client) -> None:
         """Before there is anything to hear of."""
-        for kind in KINDS:
+        for kind, events in KINDS.items():
             url = f"http://127.0.0.1:{self.receiver.port}/{kind}"
-            form = {"url": url, "events": ["*"], "description": kind, "ordered": kind == "ordered"}
+            form = {"url": url, "events": [events], "description": kind, "ordered": kind == "ordered"}
             told = (await client.ask("POST", "/webhooks/subscriptions", json=form)).json()
             self.receiver.secrets[kind] = told["secret"]
 
     async def publish(self, client: Client) -> None:
         """One event. Where an answer is lost, there is another one that nobody knows of."""
-        form = {"type": "thing.happened", "data": {"number": len(self.published)}}
+        form = {"type": EVENT, "data": {"number": len(self.published)}}
         self.published.append((await client.ask("POST", "/webhooks/events", json=form)).json()["id"])
 
     def entries(self, connection: psycopg.Connection[Any], taken_claims: Mapping[int, int]) -> list[Entry]:
