@@ -20,8 +20,9 @@ from psycopg import sql
 
 import workrow
 import workrow.schema
+from tests import memory
 from workrow import embedded
-from workrow.testing.databases import drop
+from workrow.testing.databases import drop, strategy
 
 for _stop, _default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
     if signal.getsignal(_stop) is signal.SIG_IGN:
@@ -33,16 +34,25 @@ READABLE = "-c DateStyle=ISO -c jit=off"
 """For connections that tests look with: psycopg reads times in no other style, and the JIT of Debian's PostgreSQL takes
 seconds for our functions, which workers run without it."""
 
-HASTY = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB", "checkpoint_timeout": "30min"}
+HASTY = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "1GB", "checkpoint_timeout": "30min"}
 """For the suite's own server, whose data need not outlive the machine: a test's database is made and dropped three to
 five times as fast."""
-SERVER = ROOT / ".workrow" / "tests"
+SERVER = "TEST_SERVER_DIRECTORY"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The test kit, where no installed package brings it as a plugin."""
+    """The test kit, where no installed package brings it as a plugin; and where the server is, for all processes."""
     if not config.pluginmanager.has_plugin("workrow"):
         config.pluginmanager.import_plugin("workrow.testing.plugin")
+    if not hasattr(config, "workerinput"):
+        os.environ[SERVER] = str(memory.directory(ROOT / ".workrow" / "tests"))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Those that xdist has started are gone by now."""
+    if not hasattr(config, "workerinput"):
+        embedded.release(os.environ[SERVER])
+        memory.forget(Path(os.environ[SERVER]))
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +60,7 @@ def workrow_server() -> str:
     """A URL of the PostgreSQL server: ``WORKROW_TEST_DATABASE_URL``, or an embedded one of the suite's own."""
     if url := os.environ.get("WORKROW_TEST_DATABASE_URL"):
         return url
-    url = embedded.ensure(SERVER, "postgres")
+    url = embedded.ensure(os.environ[SERVER], "postgres")
     with psycopg.connect(url, autocommit=True) as connection:
         for name, value in HASTY.items():
             connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
@@ -72,7 +82,7 @@ def new_database(cluster_url: str, template: str = "template0", encoding: str | 
     if encoding is not None:
         create += sql.SQL(" ENCODING {} LOCALE 'C'").format(sql.Literal(encoding))
     with psycopg.connect(cluster_url, autocommit=True) as connection:
-        connection.execute(create)
+        connection.execute(create + strategy(connection))
         try:
             yield re.sub(r"^(\w+://[^/?]*)[^?]*", rf"\1/{name}", cluster_url)
         finally:

@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 import psycopg
 
+from tests import memory
 from tests.chaos.cluster import Node, url_of
 from workrow.embedded import pg_bin
 from workrow.embedded.account import Account
@@ -82,7 +83,7 @@ VARIANTS = {
 @contextmanager
 def server_of(variant: Variant, programs: Path) -> Iterator[str]:
     """A URL of a server of this kind."""
-    with tempfile.TemporaryDirectory(prefix="workrow-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="workrow-", dir=memory.room(), ignore_cleanup_errors=True) as folder:
         directory = Path(folder)
         account = Account.of(directory)
         if account.owner:

@@ -49,6 +49,7 @@ class Databases:
         self._server = libpq_url(server)
         self._maker = ThreadPoolExecutor(1, thread_name_prefix="workrow-testing")
         self._connection = psycopg.connect(self._server, autocommit=True)
+        self._strategy = strategy(self._connection)
         self._template = _new_name()
         self._spare: Future[str] | None = None
         self._create(self._template, "template0")
@@ -90,7 +91,7 @@ class Databases:
 
     def _create(self, name: str, template: str) -> None:
         names = [sql.Identifier(name), sql.Identifier(template)]
-        self._connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
+        self._connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names) + self._strategy)
         # a database's settings are not copied with it
         self._connection.execute(sql.SQL(load("use_clock")).format(database=names[0]))
 
@@ -117,6 +118,15 @@ def install_clock(url: str) -> None:
                 connection.execute(load(statement))
         database = sql.Identifier(connection.info.dbname)
         connection.execute(sql.SQL(load("use_clock")).format(database=database))
+
+
+def strategy(connection: psycopg.Connection) -> sql.SQL:
+    """How ``CREATE DATABASE`` copies a template fastest: file by file, if the checkpoints of that wait for no disk.
+
+    It takes 40 to 55 ms then, and 75 to 105 through the WAL. PostgreSQL 14 knows only this way, and no word for it.
+    """
+    (fsync,) = connection.execute("SHOW fsync").fetchone() or ("on",)
+    return sql.SQL(" STRATEGY FILE_COPY" if fsync == "off" and connection.info.server_version >= 150000 else "")
 
 
 def drop(connection: psycopg.Connection, name: str) -> None:
