@@ -120,6 +120,7 @@ async def test_others_give_back_what_waits(open_app: workrow.App, conn: Any, way
     conn.execute("UPDATE procrastinate_jobs SET status = 'doing', scheduled_at = NULL")
     assert await workflow.pause() == "paused"
     conn.execute(SQL[way])
+    assert len(conn.execute("SELECT * FROM procrastinate_jobs").fetchall()) == 1  # no time that Python cannot read
     assert jobs(conn) == ["todo"]
     await run(open_app)
     assert jobs(conn) == ["todo"]

@@ -877,7 +877,7 @@ BEGIN
                 WHEN held_at IS NULL THEN coalesce(retry_at, clock_timestamp())
                 ELSE '9000-01-01 00:00:00+00'
             END,
-            held_at = CASE WHEN held_at IS NOT NULL THEN coalesce(retry_at, '-infinity') END,
+            held_at = CASE WHEN held_at IS NOT NULL THEN coalesce(retry_at, '1970-01-01 00:00:00+00') END,
             staged_at = NULL,
             priority = coalesce(new_priority, priority),
             queue_name = coalesce(new_queue_name, queue_name),
@@ -2352,7 +2352,7 @@ BEGIN
         line = CASE WHEN replaces THEN newest.line ELSE job.line END,
         version = CASE WHEN replaces THEN same.version ELSE job.version END,
         scheduled_at = CASE WHEN moves AND job.line IS NULL AND job.held_at IS NULL THEN newest.at ELSE job.scheduled_at END,
-        held_at = CASE WHEN moves AND job.held_at IS NOT NULL THEN coalesce(newest.at, '-infinity') ELSE job.held_at END,
+        held_at = CASE WHEN moves AND job.held_at IS NOT NULL THEN coalesce(newest.at, '1970-01-01 00:00:00+00') ELSE job.held_at END,
         due_at = CASE
             WHEN moves AND job.line IS NOT NULL AND job.held_at IS NULL THEN coalesce(newest.at, clock_timestamp())
             -- ready, but in another line: a claim calls it there
@@ -2371,7 +2371,7 @@ BEGIN
             -- arguments may be those of another limit's key; where only one of both has limits, it stays as it is
             CASE WHEN old.line IS NULL THEN NULL ELSE coalesce(lines[given.place], old.line) END AS line,
             CASE
-                WHEN NOT moves AND old.held_at IS NOT NULL THEN nullif(old.held_at, '-infinity')
+                WHEN NOT moves AND old.held_at IS NOT NULL THEN nullif(old.held_at, '1970-01-01 00:00:00+00')
                 WHEN NOT moves THEN CASE WHEN old.line IS NULL THEN old.scheduled_at ELSE old.due_at END
                 WHEN wait IS NULL THEN same.scheduled_at
                 ELSE least(clock_timestamp() + wait, old.created_at + max_wait)
@@ -3242,12 +3242,12 @@ BEGIN
                     held_at = NULL,
                     scheduled_at = CASE
                         WHEN job.status = 'doing' THEN job.scheduled_at
-                        WHEN job.line IS NULL THEN nullif(job.held_at, '-infinity')
+                        WHEN job.line IS NULL THEN nullif(job.held_at, '1970-01-01 00:00:00+00')
                         ELSE '9000-01-01 00:00:00+00'
                     END,
                     due_at = CASE
                         WHEN job.status = 'doing' THEN job.due_at
-                        WHEN job.line IS NOT NULL THEN coalesce(nullif(job.held_at, '-infinity'), clock_timestamp())
+                        WHEN job.line IS NOT NULL THEN coalesce(nullif(job.held_at, '1970-01-01 00:00:00+00'), clock_timestamp())
                     END,
                     staged_at = CASE WHEN job.status = 'doing' THEN job.staged_at END
                 FROM held
@@ -3419,8 +3419,8 @@ BEGIN
         UPDATE procrastinate_jobs AS job
         SET
             held_at = CASE
-                WHEN job.status = 'todo' THEN coalesce(CASE WHEN job.line IS NULL THEN job.scheduled_at ELSE job.due_at END, '-infinity')
-                ELSE '-infinity'
+                WHEN job.status = 'todo' THEN coalesce(CASE WHEN job.line IS NULL THEN job.scheduled_at ELSE job.due_at END, '1970-01-01 00:00:00+00')
+                ELSE '1970-01-01 00:00:00+00'
             END,
             scheduled_at = CASE WHEN job.status = 'todo' THEN '9000-01-01 00:00:00+00' ELSE job.scheduled_at END,
             due_at = CASE WHEN job.status = 'todo' AND job.line IS NOT NULL THEN '9000-01-01 00:00:00+00' ELSE job.due_at END,
@@ -3529,7 +3529,7 @@ BEGIN
         SELECT
             job.id, CAST(nextval('workrow.batch_numbers') AS integer) AS number,
             CASE WHEN batch.paused THEN
-                coalesce(CASE WHEN job.line IS NULL THEN job.scheduled_at ELSE job.due_at END, '-infinity')
+                coalesce(CASE WHEN job.line IS NULL THEN job.scheduled_at ELSE job.due_at END, '1970-01-01 00:00:00+00')
             END AS held_at
         FROM (
             SELECT inserted.id, inserted.line, inserted.scheduled_at, inserted.due_at
@@ -6022,7 +6022,7 @@ BEGIN
         RETURN NOT EXISTS (SELECT FROM procrastinate_jobs WHERE id = job_id AND status = 'todo' AND claims = token);
     END IF;
     IF job.held_at IS NOT NULL THEN
-        UPDATE procrastinate_jobs SET held_at = '-infinity' WHERE id = job_id;
+        UPDATE procrastinate_jobs SET held_at = '1970-01-01 00:00:00+00' WHERE id = job_id;
         RETURN true;
     END IF;
     IF job.line IS NULL THEN

@@ -18,7 +18,7 @@ BEGIN
         line = CASE WHEN replaces THEN newest.line ELSE job.line END,
         version = CASE WHEN replaces THEN same.version ELSE job.version END,
         scheduled_at = CASE WHEN moves AND job.line IS NULL AND job.held_at IS NULL THEN newest.at ELSE job.scheduled_at END,
-        held_at = CASE WHEN moves AND job.held_at IS NOT NULL THEN coalesce(newest.at, '-infinity') ELSE job.held_at END,
+        held_at = CASE WHEN moves AND job.held_at IS NOT NULL THEN coalesce(newest.at, {at_once}) ELSE job.held_at END,
         due_at = CASE
             WHEN moves AND job.line IS NOT NULL AND job.held_at IS NULL THEN coalesce(newest.at, clock_timestamp())
             -- ready, but in another line: a claim calls it there
@@ -37,7 +37,7 @@ BEGIN
             -- arguments may be those of another limit's key; where only one of both has limits, it stays as it is
             CASE WHEN old.line IS NULL THEN NULL ELSE coalesce(lines[given.place], old.line) END AS line,
             CASE
-                WHEN NOT moves AND old.held_at IS NOT NULL THEN nullif(old.held_at, '-infinity')
+                WHEN NOT moves AND old.held_at IS NOT NULL THEN nullif(old.held_at, {at_once})
                 WHEN NOT moves THEN CASE WHEN old.line IS NULL THEN old.scheduled_at ELSE old.due_at END
                 WHEN wait IS NULL THEN same.scheduled_at
                 ELSE least(clock_timestamp() + wait, old.created_at + max_wait)

@@ -32,12 +32,12 @@ BEGIN
                     held_at = NULL,
                     scheduled_at = CASE
                         WHEN job.status = 'doing' THEN job.scheduled_at
-                        WHEN job.line IS NULL THEN nullif(job.held_at, '-infinity')
+                        WHEN job.line IS NULL THEN nullif(job.held_at, {at_once})
                         ELSE {far_future}
                     END,
                     due_at = CASE
                         WHEN job.status = 'doing' THEN job.due_at
-                        WHEN job.line IS NOT NULL THEN coalesce(nullif(job.held_at, '-infinity'), clock_timestamp())
+                        WHEN job.line IS NOT NULL THEN coalesce(nullif(job.held_at, {at_once}), clock_timestamp())
                     END,
                     staged_at = CASE WHEN job.status = 'doing' THEN job.staged_at END
                 FROM held

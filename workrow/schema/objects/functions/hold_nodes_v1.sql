@@ -28,8 +28,8 @@ BEGIN
         UPDATE procrastinate_jobs AS job
         SET
             held_at = CASE
-                WHEN job.status = 'todo' THEN coalesce(CASE WHEN job.line IS NULL THEN job.scheduled_at ELSE job.due_at END, '-infinity')
-                ELSE '-infinity'
+                WHEN job.status = 'todo' THEN coalesce(CASE WHEN job.line IS NULL THEN job.scheduled_at ELSE job.due_at END, {at_once})
+                ELSE {at_once}
             END,
             scheduled_at = CASE WHEN job.status = 'todo' THEN {far_future} ELSE job.scheduled_at END,
             due_at = CASE WHEN job.status = 'todo' AND job.line IS NOT NULL THEN {far_future} ELSE job.due_at END,

@@ -36,7 +36,7 @@ BEGIN
         SELECT
             job.id, CAST(nextval('workrow.batch_numbers') AS integer) AS number,
             CASE WHEN batch.paused THEN
-                coalesce(CASE WHEN job.line IS NULL THEN job.scheduled_at ELSE job.due_at END, '-infinity')
+                coalesce(CASE WHEN job.line IS NULL THEN job.scheduled_at ELSE job.due_at END, {at_once})
             END AS held_at
         FROM (
             SELECT inserted.id, inserted.line, inserted.scheduled_at, inserted.due_at

@@ -23,7 +23,7 @@ BEGIN
                 WHEN held_at IS NULL THEN coalesce(retry_at, clock_timestamp())
                 ELSE {far_future}
             END,
-            held_at = CASE WHEN held_at IS NOT NULL THEN coalesce(retry_at, '-infinity') END,
+            held_at = CASE WHEN held_at IS NOT NULL THEN coalesce(retry_at, {at_once}) END,
             staged_at = NULL,
             priority = coalesce(new_priority, priority),
             queue_name = coalesce(new_queue_name, queue_name),

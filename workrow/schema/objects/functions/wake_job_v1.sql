@@ -15,7 +15,7 @@ BEGIN
         RETURN NOT EXISTS (SELECT FROM procrastinate_jobs WHERE id = job_id AND status = 'todo' AND claims = token);
     END IF;
     IF job.held_at IS NOT NULL THEN
-        UPDATE procrastinate_jobs SET held_at = '-infinity' WHERE id = job_id;
+        UPDATE procrastinate_jobs SET held_at = {at_once} WHERE id = job_id;
         RETURN true;
     END IF;
     IF job.line IS NULL THEN
