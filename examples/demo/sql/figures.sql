@@ -28,10 +28,13 @@ SELECT
     count(*) FILTER (WHERE status = 'succeeded' OR discarded) AS finished,
     count(*) FILTER (WHERE discarded) AS discarded,
     count(*) FILTER (WHERE retried) AS retried,
+    -- one whose work a newer job under its queueing lock does is not queued again: it ends as superseded
     (
         SELECT count(*)
         FROM workrow.jobs
-        WHERE id = ANY(CAST(%(left)s AS bigint[])) AND (status = 'succeeded' OR discarded)
+        WHERE
+            id = ANY(CAST(%(left)s AS bigint[]))
+            AND (status = 'succeeded' OR discarded OR errors @> '[{"type": "workrow.Superseded"}]')
     ) AS recovered,
     count(*) / nullif(extract(EPOCH FROM max(finished_at) - min(created_at)), 0) AS jobs_per_second,
     (SELECT max(jobs) FROM seconds) AS jobs_in_best_second,
