@@ -30,9 +30,11 @@ for _stop, _default in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
         signal.signal(_stop, _default)
 
 ROOT = Path(__file__).parent.parent
-READABLE = "-c DateStyle=ISO -c jit=off"
-"""For connections that tests look with: psycopg reads times in no other style, and the JIT of Debian's PostgreSQL takes
-seconds for our functions, which workers run without it."""
+READABLE = "-c DateStyle=ISO -c IntervalStyle=postgres -c jit=off"
+"""For connections that tests look with: psycopg reads times in no other styles, and the JIT of Debian's PostgreSQL
+takes seconds for our functions, which workers run without it."""
+COMMITTED = rf"{READABLE} -c default_transaction_isolation=read\ committed"
+"""For those that do a worker's work by hand, and for what is promised of producers under READ COMMITTED alone."""
 
 HASTY = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "1GB", "checkpoint_timeout": "30min"}
 """For the suite's own server, whose data need not outlive the machine: a test's database is made and dropped three to

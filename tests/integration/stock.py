@@ -1,7 +1,10 @@
 """A database as procrastinate's users have it, and what version 1 of this package said to it."""
 
+import procrastinate
 import psycopg
 from procrastinate.schema import SchemaManager
+
+from tests.conftest import COMMITTED
 
 TABLES = ("procrastinate_jobs", "procrastinate_events", "procrastinate_workers", "procrastinate_periodic_defers")
 
@@ -28,6 +31,12 @@ SET
 WHERE id = %(id)s AND status = 'doing' AND worker_id = %(worker_id)s
 RETURNING id
 """
+
+
+def connector(url: str) -> procrastinate.PsycopgConnector:
+    """Of procrastinate's own apps, which read times in no other DateStyle than ISO, and fail beside one another if
+    their transactions are not READ COMMITTED."""
+    return procrastinate.PsycopgConnector(conninfo=url, kwargs={"options": COMMITTED})
 
 
 def fill(connection: psycopg.Connection, live: int, finished: int) -> None:

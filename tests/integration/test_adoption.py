@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 import workrow
 from tests.catalog import objects
+from tests.conftest import READABLE
+from tests.integration.stock import connector
 from workrow import schema
 from workrow.errors import UpstreamMismatch
 
@@ -24,7 +26,7 @@ TABLES = ("procrastinate_jobs", "procrastinate_events", "procrastinate_workers",
 @pytest.fixture
 async def stock(empty_database_url: str, all_of_unicode: None) -> AsyncIterator[procrastinate.App]:
     """A stock procrastinate app on a stock schema."""
-    app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=empty_database_url))
+    app = procrastinate.App(connector=connector(empty_database_url))
 
     @app.task(name="add")
     async def add(a: int, b: int) -> int:
@@ -57,7 +59,7 @@ async def work(app: procrastinate.App) -> None:
 
 
 def rows(url: str) -> dict[str, list[tuple[object, ...]]]:
-    with psycopg.connect(url) as connection:
+    with psycopg.connect(url, options=READABLE) as connection:
         return {
             table: connection.execute(f"SELECT * FROM {table} ORDER BY id").fetchall()  # type: ignore[arg-type]
             for table in TABLES
@@ -65,7 +67,7 @@ def rows(url: str) -> dict[str, list[tuple[object, ...]]]:
 
 
 def job(url: str, id: int):  # type: ignore[no-untyped-def]
-    with psycopg.connect(url, row_factory=namedtuple_row) as connection:
+    with psycopg.connect(url, options=READABLE, row_factory=namedtuple_row) as connection:
         return connection.execute("SELECT * FROM workrow.jobs WHERE id = %s", [id]).fetchone()
 
 
@@ -206,7 +208,7 @@ async def test_a_database_grown_by_procrastinates_migrations_is_adopted(empty_da
     apply_migrations(empty_database_url, until="99")
     before = objects(empty_database_url)
     schema.upgrade(empty_database_url)
-    app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=empty_database_url))
+    app = procrastinate.App(connector=connector(empty_database_url))
     async with app.open_async():
         id = await app.configure_task("unknown").defer_async()
         await work(app)

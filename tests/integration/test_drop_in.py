@@ -10,6 +10,7 @@ from procrastinate.manager import JobManager
 from procrastinate.shell import ProcrastinateShell
 
 import workrow
+from tests.integration.stock import connector
 
 
 async def test_procrastinates_shell_sees_history_and_brings_a_failed_job_back(
@@ -52,8 +53,8 @@ async def test_procrastinates_shell_sees_history_and_brings_a_failed_job_back(
 async def test_jobs_that_run_for_long_are_found_by_their_start(
     stock: bool, open_app: workrow.App, database_url: str, conn: Any
 ) -> None:
-    connector = procrastinate.PsycopgConnector(conninfo=database_url)
-    app = workrow.App(connector=connector) if stock else open_app
+    given = connector(database_url)
+    app = workrow.App(connector=given) if stock else open_app
     work = app.task(name="work", queue="busy")(lambda: None)
 
     async def stalled(manager: JobManager, **filters: Any) -> list[Job]:
@@ -74,14 +75,14 @@ async def test_jobs_that_run_for_long_are_found_by_their_start(
         assert await stalled(manager, nb_seconds=1800, task_name="other") == []
         assert await stalled(manager, nb_seconds=7200) == []
         if stock:
-            assert await stalled(JobManager(connector), nb_seconds=1800) == []  # it looks for events
+            assert await stalled(JobManager(given), nb_seconds=1800) == []  # it looks for events
 
 
 async def test_what_a_plain_manager_ends_is_in_history_at_once(database_url: str, conn: Any) -> None:
-    connector = procrastinate.PsycopgConnector(conninfo=database_url)
-    app = workrow.App(connector=connector)
+    given = connector(database_url)
+    app = workrow.App(connector=given)
     work = app.task(name="work")(lambda: None)
-    plain = JobManager(connector)
+    plain = JobManager(given)
 
     async with app.open_async():
         finished, cancelled = await work.defer_async(), await work.defer_async()

@@ -11,6 +11,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from tests.acceptance.commands import wait_for
+from tests.conftest import COMMITTED
 
 HELD = "9000-01-01 00:00:00+00"
 
@@ -130,8 +131,9 @@ class TestNoCallIsLost:
     """A claim that blocks a line on a full bucket, and a call that frees the bucket, in the same moment."""
 
     @pytest.fixture
-    def other(self, database_url: str) -> Iterator[psycopg.Connection[Any]]:
-        with psycopg.connect(database_url) as connection, ThreadPoolExecutor(1) as thread:
+    def other(self, database_url: str, conn: psycopg.Connection[Any]) -> Iterator[psycopg.Connection[Any]]:
+        conn.execute("SET default_transaction_isolation = 'read committed'")  # as workers, who call, have it
+        with psycopg.connect(database_url, options=COMMITTED) as connection, ThreadPoolExecutor(1) as thread:
             self.thread = thread
             yield connection
 

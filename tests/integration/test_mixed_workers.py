@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 import workrow
+from tests.integration.stock import connector
 from tests.integration.test_heart import until
 from workrow import sql
 
@@ -36,7 +37,7 @@ def declare(app: procrastinate.App, ran: list[tuple[str, int]], who: str) -> Non
 
 @pytest.fixture
 async def stock(database_url: str) -> AsyncIterator[procrastinate.App]:
-    app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=database_url))
+    app = procrastinate.App(connector=connector(database_url))
     async with app.open_async():
         yield app
 
@@ -46,11 +47,7 @@ async def test_two_stock_and_two_of_ours_drain_one_queue_every_job_once(database
     async with AsyncExitStack() as stack:
         apps: list[procrastinate.App] = []
         for number in range(4):
-            app: procrastinate.App
-            if number < 2:
-                app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=database_url))
-            else:
-                app = workrow.App(database_url)
+            app = procrastinate.App(connector=connector(database_url)) if number < 2 else workrow.App(database_url)
             declare(app, ran, f"{'stock' if number < 2 else 'ours'}-{number}")
             apps.append(await stack.enter_async_context(app.open_async()))
         client = apps[0]
@@ -250,9 +247,10 @@ class TestOneLockForBothKinds:
 
         async with AsyncExitStack() as stack:
             apps = [
-                declared(workrow.App(database_url) if number % 2 else procrastinate.App(connector=connector))
+                declared(
+                    workrow.App(database_url) if number % 2 else procrastinate.App(connector=connector(database_url))
+                )
                 for number in range(4)
-                for connector in [procrastinate.PsycopgConnector(conninfo=database_url)]
             ]
             for app in apps:
                 await stack.enter_async_context(app.open_async())

@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 
 import psycopg
 import pytest
 
+from tests.conftest import COMMITTED
 from tests.integration.protocol import Claim
 from tests.integration.protocol_machine import Protocol, World, run
 from tests.integration.protocol_moves import Maker
@@ -39,7 +41,8 @@ TOKEN = (
 def world(database_url: str) -> Iterator[World]:
     """The migrated database, with a table for what transactional tasks do."""
     with ExitStack() as stack:
-        connections = [stack.enter_context(psycopg.connect(database_url, autocommit=True)) for _ in range(4)]
+        connect = partial(psycopg.connect, database_url, autocommit=True, options=COMMITTED)
+        connections = [stack.enter_context(connect()) for _ in range(4)]
         for connection in connections:
             # nothing here may hang
             connection.execute("SET lock_timeout = '5s'")

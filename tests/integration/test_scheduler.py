@@ -440,7 +440,7 @@ async def test_who_was_stopped_between_looking_and_enqueueing_does_nothing_that_
 @pytest.mark.parametrize("rule", [{}, {"unique": workrow.Unique(by=None)}, {"queueing_lock": "one"}])
 async def test_nothing_is_held_while_a_task_blocks_the_event_loop(ticker: Ticker, conn: Any, rule: Any) -> None:
     declare(ticker.app, hourly(missed="all"), **rule)
-    conn.execute("SET lock_timeout = '5s'")
+    conn.execute("SET lock_timeout = '5s'; SET default_transaction_isolation = 'read committed'")
 
     async def beside_a_task_that_does_not_await(work: Any) -> None:
         working = asyncio.create_task(work)

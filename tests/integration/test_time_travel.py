@@ -10,13 +10,14 @@ import psycopg
 import pytest
 
 import workrow
+from tests.conftest import READABLE
 from workrow import testing
 from workrow.database import clock as engine_clock
 
 
 async def test_every_clock_of_the_database_stands_still(workrow_clock: testing.Clock, workrow_database: str) -> None:
     with (
-        psycopg.connect(workrow_database, autocommit=True) as other,
+        psycopg.connect(workrow_database, autocommit=True, options=READABLE) as other,
         workrow_clock.at("2027-03-28 00:59", "Europe/Berlin"),
     ):
         names = ["now", "clock_timestamp", "statement_timestamp", "transaction_timestamp"]

@@ -5,6 +5,7 @@ import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -12,8 +13,12 @@ import pytest
 from procrastinate.exceptions import AlreadyEnqueued
 
 import workrow
+from tests.conftest import COMMITTED
 from tests.integration.test_enqueue import ASYNC, SYNC, async_transaction, sync_transaction
 from workrow.declare.unique import Debounce, Rule, Throttle, Unique
+
+connect = partial(psycopg.Connection[Any].connect, options=COMMITTED)
+"""A producer that meets others."""
 
 
 @pytest.fixture
@@ -138,7 +143,7 @@ def test_raise_leaves_the_transaction_usable_and_nothing_behind(many: bool, mail
 
 
 def test_two_producers_at_once_make_one_job(mail: Any, database_url: str, conn: Any) -> None:
-    with psycopg.connect(database_url) as one, psycopg.connect(database_url) as two, ThreadPoolExecutor() as pool:
+    with connect(database_url) as one, connect(database_url) as two, ThreadPoolExecutor() as pool:
         first = mail.enqueue(one, user_id=1)
         second = pool.submit(mail.enqueue, two, user_id=1)
         wait_until_blocked(conn, two)
@@ -148,7 +153,7 @@ def test_two_producers_at_once_make_one_job(mail: Any, database_url: str, conn: 
 
 
 def test_the_second_inserts_where_the_first_rolls_back(mail: Any, database_url: str, conn: Any) -> None:
-    with psycopg.connect(database_url) as one, psycopg.connect(database_url) as two, ThreadPoolExecutor() as pool:
+    with connect(database_url) as one, connect(database_url) as two, ThreadPoolExecutor() as pool:
         mail.enqueue(one, user_id=1)
         second = pool.submit(mail.enqueue, two, user_id=1)
         wait_until_blocked(conn, two)
@@ -161,7 +166,7 @@ def test_within_is_exact_where_the_first_ends_meanwhile(mail: Any, database_url:
     call = mail.options(unique=Unique(by=("user_id",), within=3600))
     first = call.enqueue(conn, user_id=1)
     claim(conn, first.id)
-    with psycopg.connect(database_url) as one, psycopg.connect(database_url) as two, ThreadPoolExecutor() as pool:
+    with connect(database_url) as one, connect(database_url) as two, ThreadPoolExecutor() as pool:
         one.execute("SELECT procrastinate_finish_job_v1(%s, 'succeeded', false)", [first.id])
         second = pool.submit(call.enqueue, two, user_id=1)
         wait_until_blocked(conn, two)
@@ -201,7 +206,7 @@ def test_many_at_once_in_different_orders_neither_deadlock_nor_double(rule: Rule
 
     def produce(number: int) -> None:
         users = list(range(40)) if number % 2 else list(range(39, -1, -1))
-        with psycopg.connect(database_url) as connection:
+        with connect(database_url) as connection:
             start.wait(20)
             for turn in range(5):
                 found = call.enqueue_many(connection, [{"user_id": user, "n": turn} for user in users])
@@ -226,12 +231,12 @@ def test_a_key_that_comes_and_goes_under_load_never_doubles(mail: Any, database_
     stop = threading.Event()
 
     def produce() -> int:
-        with psycopg.connect(database_url, autocommit=True) as connection:
+        with connect(database_url, autocommit=True) as connection:
             return sum(mail.enqueue(connection, user_id=1).created for _ in range(300))
 
     def consume() -> int:
         ended = 0
-        with psycopg.connect(database_url, autocommit=True) as connection:
+        with connect(database_url, autocommit=True) as connection:
             while not stop.is_set():
                 rows = connection.execute("SELECT id FROM procrastinate_jobs").fetchall()
                 assert len(rows) <= 1
@@ -243,8 +248,10 @@ def test_a_key_that_comes_and_goes_under_load_never_doubles(mail: Any, database_
     with ThreadPoolExecutor(5) as pool:
         consumer = pool.submit(consume)
         producers = [pool.submit(produce) for _ in range(4)]
-        created = sum(producer.result(60) for producer in producers)
-        stop.set()
+        try:
+            created = sum(producer.result(60) for producer in producers)
+        finally:
+            stop.set()
         ended = consumer.result(10)
     assert created == ended + len(jobs(conn))
 
