@@ -80,23 +80,30 @@ async def schedule(
         KeyTaken: the key is that of a call to another number, or elsewhere.
         UnknownLead: there is no such lead.
     """
+    key = key or uuid.uuid4()
+    ordered = select(Call).where(Call.key == key)
+    call = await session.scalar(ordered)  # before its time is looked at: an order may be repeated when that is over
+    if call is None:
+        opens = await _opening(session, time_zone, at)
+        if lead_id is not None:
+            await leads.get(session, lead_id)
+        who = {"phone": check_phone(phone), "time_zone": time_zone, "lead_id": lead_id}
+        ids = await service.create(session, [{"key": key, **who, "scheduled_at": opens}])
+        if key in ids:
+            await tasks.dial.options(at=opens).enqueue(session, call_id=ids[key])
+            return Order(await service.find(session, ids[key]), new=True)
+        call = (await session.scalars(ordered)).one()  # somebody has ordered it meanwhile
+    if (call.phone, call.time_zone, call.lead_id) != (phone, time_zone, lead_id):
+        raise KeyTaken(f"key={key}: call {call.id} was ordered with it, which is another one; take a new key")
+    return Order(call, new=False)
+
+
+async def _opening(session: AsyncSession, time_zone: str, at: datetime | None) -> datetime:
     now = await database.now(session)
     at = at or now
     if not now - timedelta(minutes=5) <= at <= now + FARTHEST:
         raise BadOrder(f"at={at.isoformat()}: must lie between now and a year ahead")
-    opens = service.next_opening(time_zone, max(at, now))
-    if lead_id is not None:
-        await leads.get(session, lead_id)
-    key = key or uuid.uuid4()
-    row = {"key": key, "phone": check_phone(phone), "time_zone": time_zone, "lead_id": lead_id, "scheduled_at": opens}
-    ids = await service.create(session, [row])
-    if key not in ids:
-        call = (await session.scalars(select(Call).where(Call.key == key))).one()
-        if (call.phone, call.time_zone, call.lead_id) != (phone, time_zone, lead_id):
-            raise KeyTaken(f"key={key}: call {call.id} was ordered with it, which is another one; take a new key")
-        return Order(call, new=False)
-    await tasks.dial.options(at=opens).enqueue(session, call_id=ids[key])
-    return Order(await service.find(session, ids[key]), new=True)
+    return service.next_opening(time_zone, max(at, now))
 
 
 async def cancel(session: AsyncSession, call_id: int) -> Call:

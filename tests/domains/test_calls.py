@@ -214,6 +214,13 @@ async def test_the_same_order_twice_is_one_call(workrow_jobs: Harness) -> None:
         await order("+4930999999", key=key)
 
 
+async def test_an_order_is_repeated_long_after_its_time(conn: psycopg.Connection[Any]) -> None:
+    key, at = uuid.uuid4(), datetime.now(UTC)
+    call_id = await order(key=key, at=at)
+    assert await order(key=key, at=at - timedelta(days=1)) == call_id
+    assert scalar(conn, "SELECT count(*) FROM calls") == 1
+
+
 # --- cancelling
 
 
