@@ -40,6 +40,15 @@ def _zone(name: str) -> str:
 
 Zone = Annotated[str, AfterValidator(_zone), Field(examples=["Europe/Berlin"])]
 
+# its parts lie in the schema itself, and references begin at the root of the document
+_PARTS = "#/paths/~1provider~1events/post/requestBody/content/application~1json/schema/$defs/{model}"
+EVENT = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": events.Event.model_json_schema(ref_template=_PARTS)}},
+    }
+}
+
 
 class CallForm(Form):
     """A call to be made.
@@ -130,7 +139,7 @@ async def cancel(id: PathId, session: Transaction) -> CallView:
 @routes.post(
     "/provider/events",
     responses=problems(401, 404, 422, 503),
-    openapi_extra={"requestBody": {"content": {"application/json": {"schema": events.Event.model_json_schema()}}}},
+    openapi_extra=EVENT,
 )
 @public
 async def provider_event(request: Request, session: Transaction) -> Receipt:

@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy import exc
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import workrow
@@ -74,7 +75,8 @@ def answer(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
     """An answer with the error's own words."""
 
     async def handle(_: Request, error: Exception) -> Response:
-        return JSONResponse({"detail": str(error)}, status)
+        words = str(error).encode(errors="replace").decode()  # they may quote half a character, which no JSON can carry
+        return JSONResponse({"detail": words}, status)
 
     return handle
 
@@ -103,5 +105,6 @@ for domain in DOMAINS:
         api.add_exception_handler(refusal, answer(status))
 api.openapi = partial(access.describe, api, ROUTERS)  # type: ignore[method-assign]
 api.add_exception_handler(SchemaError, answer(503))
+api.add_exception_handler(ClientDisconnect, answer(400))  # nobody reads it, and it is no error of ours
 for away in (exc.OperationalError, exc.InterfaceError, exc.TimeoutError):
     api.add_exception_handler(away, database_is_down)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import BigInteger, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -126,7 +126,9 @@ async def latest(session: AsyncSession, limit: int) -> Sequence[LeadImport]:
 
 async def errors(session: AsyncSession, import_id: int, *, after: int, limit: int) -> Sequence[LeadImportError]:
     """What was wrong with its rows, in their order, from the one after the number ``after``."""
-    query = select(LeadImportError).where(LeadImportError.import_id == import_id, LeadImportError.number > after)
+    query = select(LeadImportError).where(
+        LeadImportError.import_id == import_id, LeadImportError.number > literal(after, BigInteger)
+    )
     return (await session.scalars(query.order_by(LeadImportError.number).limit(limit))).all()
 
 

@@ -18,6 +18,7 @@ VALUE_KEPT = 80
 """Characters of a wrong value that are reported."""
 # what no rule of e-mail addresses could find fault with: the rest is asked of the validator
 PLAIN_LOCAL = re.compile(r"[a-z0-9]+(?:[._+-][a-z0-9]+)*", re.ASCII)
+UNSTORABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 EMAIL_FIX = "write it as ada@example.com"
 
 
@@ -90,13 +91,13 @@ def text_of(text: str) -> str:
     """A text in one line, single-spaced.
 
     Raises:
-        BadValue: it is too long, or has control characters in it.
+        BadValue: it is too long, or has control characters or half a character in it.
     """
     text = " ".join(text.split())
     if len(text) > TEXT_MAX:
         raise BadValue(f"longer than {TEXT_MAX} characters", "shorten it")
-    if not text.isprintable() and any(not each.isprintable() and ord(each) < 160 for each in text):
-        what = "a NUL character" if "\0" in text else "control characters"
+    if not text.isprintable() and (wrong := UNSTORABLE.search(text)):
+        what = "half a character" if wrong[0] > "\xff" else "a NUL character" if "\0" in text else "control characters"
         raise BadValue(f"it has {what} in it", "remove them, or export the file as text anew")
     return text
 

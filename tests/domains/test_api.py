@@ -1,6 +1,7 @@
 """The HTTP service."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from email.message import EmailMessage
 from typing import Any
@@ -173,6 +174,14 @@ async def test_a_job_that_is_not_there(client: httpx.AsyncClient, id: str, statu
 async def test_the_service_describes_itself(client: httpx.AsyncClient) -> None:
     paths = (await client.get("/openapi.json")).json()["paths"]
     assert set(paths["/register"]["post"]["responses"]) == {"200", "201", "409", "422"}
+
+
+async def test_what_the_description_refers_to_is_in_it(client: httpx.AsyncClient) -> None:
+    document = await client.get("/openapi.json")
+    for reference in set(re.findall(r'"\$ref":"#/([^"]+)"', document.text)):
+        place = document.json()
+        for step in reference.split("/"):
+            place = place[step.replace("~1", "/")]
 
 
 async def test_health_tells_the_schema(client: httpx.AsyncClient) -> None:

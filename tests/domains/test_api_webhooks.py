@@ -201,6 +201,12 @@ async def test_what_is_not_there_or_not_possible(client: httpx.AsyncClient) -> N
         assert answered.status_code == status, (method, path, answered.text)
 
 
+async def test_a_refusal_may_quote_half_a_character(client: httpx.AsyncClient) -> None:
+    body, headers = rb'{"type": "user.\ud800", "data": {"x": "x"}}', {"Content-Type": "application/json"}
+    answered = await client.post("/webhooks/events", content=body, headers=headers)
+    assert (answered.status_code, answered.json()["detail"].startswith("user.?: ")) == (422, True)
+
+
 @asynccontextmanager
 async def worker() -> AsyncIterator[None]:
     """A worker of the queue, in a process of its own."""

@@ -38,10 +38,28 @@ async def test_a_file_is_uploaded_and_its_import_watched(client: httpx.AsyncClie
     assert (error["row"], error["column"], error["value"]) == (3, "E-mail", "bob")
     assert error["problem"].startswith("no e-mail address: ")
     assert error["fix"] == "write it as ada@example.com"
-    assert (await client.get(f"/leads/imports/{sent['id']}/errors", params={"after": error["number"]})).json() == []
+    for after in (error["number"], 2**31, 2**63 - 1):
+        assert (await client.get(f"/leads/imports/{sent['id']}/errors", params={"after": after})).json() == []
     assert (await client.get(f"/jobs/{sent['job_id']}")).json()["status"] == "succeeded"
     again = await client.post("/leads/imports", content=FILE)
     assert (again.status_code, again.json()) == (200, done)
+
+
+async def test_a_client_that_goes_away_in_the_middle_is_no_error_of_the_service(
+    client: httpx.AsyncClient, conn: Conn
+) -> None:
+    from jobs.api import api
+
+    messages = iter([{"type": "http.request", "body": b"email", "more_body": True}, {"type": "http.disconnect"}])
+    scope = {"type": "http", "method": "POST", "path": "/leads/imports", "query_string": b"", "headers": []}
+
+    async def receive() -> dict[str, Any]:
+        return next(messages)
+
+    async def send(message: Any) -> None: ...
+
+    await api(scope, receive, send)  # what it raised, the server would log as an error
+    assert scalar(conn, "SELECT count(*) FROM lead_imports") == 0
 
 
 async def test_an_upload_in_pieces(client: httpx.AsyncClient, conn: Conn) -> None:
@@ -127,6 +145,25 @@ async def test_a_change_that_cannot_be(
     assert answer.status_code == status
     assert words in str(answer.json()["detail"])
     assert (await client.get("/leads")).json() == [before]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "form"),
+    [
+        ("PATCH", "", '{"name": "A\\ud800da"}'),
+        ("POST", "/tags", '{"add": ["A\\udfffda"]}'),
+        ("POST", "/tags", '{"remove": ["\\ud800"]}'),
+    ],
+)
+async def test_half_a_character_is_refused(
+    client: httpx.AsyncClient, work: Work, method: str, path: str, form: str
+) -> None:
+    await client.post("/leads/imports", content=FILE)
+    await work()
+    (before,) = (await client.get("/leads")).json()
+    headers = {"Content-Type": "application/json"}
+    answer = await client.request(method, f"/leads/{before['id']}{path}", content=form, headers=headers)
+    assert (answer.status_code, "half a character" in answer.text) == (422, True)
 
 
 @pytest.mark.parametrize(
