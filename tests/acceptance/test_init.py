@@ -81,7 +81,10 @@ def test_its_own_tests_pass_and_its_code_is_clean(
 
 
 @pytest.mark.parametrize("template", ["generic", "pyproject"])
-def test_a_project_with_alembic_gets_two_revisions_and_keeps_what_it_has(project: Project, template: str) -> None:
+def test_a_project_with_alembic_gets_two_revisions_and_keeps_what_it_has(
+    project: Project, template: str, cluster_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKROW_TEST_DATABASE_URL", cluster_url)
     project.run("alembic", "init", "-t", template, "db")
     env = project.directory / "db" / "env.py"
     env.write_text(
@@ -115,6 +118,9 @@ def test_a_project_with_alembic_gets_two_revisions_and_keeps_what_it_has(project
     project.run("python", "-m", "jobs.greetings", "Ada")
     project.run("workrow", "--app", "app.app", "worker", "--one-shot")
     assert greeted(project.url) == [("Ada", True, "succeeded", "Hello, Ada!")]
+    # it has no pytest configuration of ours: "pytest" would not find the package
+    tests = next(line.split("#")[0].split() for line in said.splitlines() if "pytest  " in line)
+    assert "3 passed" in project.run(*tests, "-q", "-p", "no:xdist")
 
 
 def test_nothing_is_overwritten_and_nothing_half_done(project: Project) -> None:

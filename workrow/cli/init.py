@@ -52,7 +52,7 @@ Next:
   python -m {package}.greetings Ada
   workrow --app app.app worker            # in another terminal; or PYTHONPATH=. procrastinate --app=app.app worker
   workrow --app app.app status
-  pytest
+  python -m pytest                        # "pytest" alone, where its pythonpath has this directory
 """
 ENV = """
 In {env}, let alembic see the new table, and look away from the engine's own:
