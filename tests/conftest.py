@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from alembic import command
 from alembic.config import Config
+from hypothesis import settings
 from psycopg import sql
 
 import workrow
@@ -23,6 +24,9 @@ import workrow.schema
 from tests import memory
 from workrow import embedded
 from workrow.testing.databases import drop, strategy
+
+settings.register_profile("suite", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("suite")
 
 for _stop, _default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
     if signal.getsignal(_stop) is signal.SIG_IGN:
@@ -102,6 +106,10 @@ def workrow_migrate() -> Callable[[str], None]:
         if role := os.environ.get("TEST_WORKER_ROLE"):
             for kind in ("producer", "worker", "operator", "viewer"):
                 workrow.schema.grant(url, role, kind)
+            with psycopg.connect(url) as connection:
+                for what in ("TABLES", "SEQUENCES"):  # that tests make beside ours, of which none is in this schema
+                    given = f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON {what} TO {{}}"
+                    connection.execute(sql.SQL(given).format(sql.Identifier(role)))  # type: ignore[arg-type]
 
     return migrate
 

@@ -20,7 +20,7 @@ def test_the_way_back_and_forth_again(empty_database_url: str) -> None:
     command.upgrade(config, "head")
     command.downgrade(config, "0010")
     with psycopg.connect(empty_database_url) as connection:
-        left = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        left = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()").fetchall()
     ours = {"alembic_version", "users", "email_deliveries"}
     assert {name for (name,) in left if not name.startswith("procrastinate")} == ours
     command.upgrade(config, "head")

@@ -226,7 +226,8 @@ async def test_a_worker_outlives_its_connections(open_app: workrow.App, conn: An
             await until(lambda: conn.execute("SELECT count(*) FROM workrow.sleepers").fetchone() is not None)
             conn.execute(
                 """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                   WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+                   WHERE datname = current_database() AND pid <> pg_backend_pid()
+                   AND backend_type = 'client backend'"""
             )
             with psycopg.connect(open_app.database_url, autocommit=True) as fresh:
                 go_on.enqueue_many(fresh, [{"n": round_ * 1000 + n} for n in range(300)])

@@ -1,5 +1,6 @@
 """Time travel moves the SQL engine: due times, retries, leases, schedules."""
 
+import re
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,17 @@ async def test_every_clock_of_the_database_stands_still(workrow_clock: testing.C
         assert engine_clock.now() == datetime(2027, 3, 27, 23, 59, tzinfo=UTC)
     assert abs(workrow_clock.now() - datetime.now(UTC)) < timedelta(seconds=30)
     assert abs(engine_clock.now() - datetime.now(UTC)) < timedelta(seconds=30)
+
+
+async def test_an_app_whose_role_owns_nothing_travels_too(workrow_database: str, new_role: str) -> None:
+    for rights in ("producer", "worker"):
+        workrow.schema.grant(workrow_database, new_role, rights)
+    app = workrow.App(re.sub(r"//\w+@", f"//{new_role}@", workrow_database))
+    app.task(name="later")(lambda: None)
+    async with testing.Harness(app) as jobs:
+        with jobs.clock.at("2027-01-01") as clock:
+            await app.tasks["later"].options(delay=60).enqueue(None)  # type: ignore[attr-defined]
+            assert [ran.status for ran in await clock.run_for(minutes=2)] == ["succeeded"]
 
 
 async def test_a_moment_inside_a_moment(workrow_clock: testing.Clock) -> None:

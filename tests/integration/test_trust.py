@@ -150,7 +150,8 @@ class TestHeartbeat:
             for _ in range(3):
                 conn.execute(
                     """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                       WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+                       WHERE datname = current_database() AND pid <> pg_backend_pid()
+                       AND backend_type = 'client backend'"""
                 )
                 await asyncio.sleep(LEASE / 2)
             assert rescue(conn) == []

@@ -235,7 +235,8 @@ class TestConnectionOfItsOwn:
             if len(starts) == 1:
                 conn.execute(
                     """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                       WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+                       WHERE datname = current_database() AND pid <> pg_backend_pid()
+                       AND backend_type = 'client backend'"""
                 )
                 await session.execute(text("SELECT 1"))
 

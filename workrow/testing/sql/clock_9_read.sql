@@ -1,1 +1,1 @@
-GRANT SELECT ON SEQUENCE workrow_testing.clock_frozen TO PUBLIC
+GRANT SELECT, UPDATE ON SEQUENCE workrow_testing.clock_frozen TO PUBLIC
