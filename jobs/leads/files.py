@@ -11,6 +11,7 @@ from typing import Any
 
 from jobs.leads.columns import SAID, field_of
 
+FOR_EXCEL = re.compile("sep=.?", re.IGNORECASE)
 DELIMITERS = ",;\t|"
 RECORD_MAX = 65_536
 """Characters of a record that are read; a longer one is refused, and so is a quote that has not closed by then."""
@@ -182,9 +183,17 @@ def layout_of(sample: bytes, encoding: str, *, whole: bool) -> Layout:
     return Layout(encoding, delimiter, tuple(name[:80].replace("\0", "") for name in header), fields, ignored)
 
 
+def is_header(cells: list[str] | Broken) -> bool:
+    """Whether the record is more than an empty line, or ``sep=;``, by which Excel is told the delimiter."""
+    if isinstance(cells, Broken):
+        return True
+    said = [cell.strip() for cell in cells if cell.strip()]
+    return bool(said) and not (len(said) == 1 and FOR_EXCEL.fullmatch(said[0]))
+
+
 def _header(sample: bytes, encoding: str, delimiter: str, whole: bool) -> list[str]:
     records = Records(encoding, delimiter).feed(sample, final=whole)
-    cells = next((cells for _, cells in records if not isinstance(cells, list) or any(map(str.strip, cells))), [])
+    cells = next((cells for _, cells in records if is_header(cells)), [])
     if isinstance(cells, Broken):
         raise UnusableFile(f"the header, {cells.start[:40]!r}, has {cells.problem}: {cells.fix}")
     if not cells:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 import workrow
 from jobs import database
 from jobs.leads import storing
-from jobs.leads.files import Broken, Layout, Records
+from jobs.leads.files import Broken, Layout, Records, is_header
 from jobs.leads.merging import sort
 from jobs.leads.models import LeadImport, LeadImportChunk, LeadImportError
 from jobs.leads.uploads import Upload
@@ -207,7 +207,7 @@ class _Reading:
         batch = Batch(self._position, self._position, final)
         for number, cells in self._records.feed(content, final=final):
             if not self._in_body:
-                self._in_body = isinstance(cells, Broken) or any(map(str.strip, cells))
+                self._in_body = is_header(cells)
             elif number > batch.after and cells and (isinstance(cells, Broken) or any(cells)):
                 self._add(batch, number, cells)
             batch.last = max(batch.last, number)

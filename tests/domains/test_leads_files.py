@@ -31,6 +31,20 @@ async def test_encodings_and_delimiters(conn: Conn, all_of_unicode: None, delimi
 
 
 @pytest.mark.usefixtures("application")
+@pytest.mark.parametrize("first", ["sep=;", "SEP=,", "sep=\t", ";;", "sep=;;;"])
+async def test_a_line_for_excel_is_no_header(conn: Conn, first: str) -> None:
+    assert (await imported(file_of(first, "Name;E-Mail;Tel.", "Zoë Łovelace;ada@example.com;+442079460018")))[
+        1
+    ] == Books(1, 0, 0)
+    assert leads(conn) == [ADA]
+
+
+@pytest.mark.usefixtures("application")
+async def test_a_header_alone_has_no_rows() -> None:
+    assert (await imported(file_of("Name;E-Mail")))[1] == Books(0, 0, 0)
+
+
+@pytest.mark.usefixtures("application")
 async def test_windows_1252_is_the_fall_back_and_told(conn: Conn, all_of_unicode: None) -> None:
     content = file_of("Name;E-Mail", "Zoë Müller €5;zoe@example.com", encoding="cp1252") + b"A\x81;a@example.com\n"
     started, _ = await start(content)
