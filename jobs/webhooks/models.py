@@ -80,6 +80,11 @@ class WebhookDelivery(Base):
     status: Mapped[str] = mapped_column(Text, server_default=text("'pending'"))
     attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     job_id: Mapped[int | None] = mapped_column(BigInteger)  # no foreign key: jobs go before deliveries do
+    # in the line of its subscription, of which jobs serve the head: job_id is then the last that tried this one, and
+    # the other two are of use; null, what an earlier version wrote: it may be
+    ordered: Mapped[bool | None]
+    failures: Mapped[int] = mapped_column(Integer, server_default=text("0"))  # attempts, since it came into the line
+    next_attempt_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 

@@ -92,16 +92,17 @@ async def is_heard(session: AsyncSession, type: str) -> bool:
 
 
 async def replay(session: AsyncSession, delivery_id: int, *, actor: str) -> WebhookDelivery:
-    """Send it again, with the same id and body, and all attempts of a new job.
+    """Send it again, with the same id and body, and all attempts of a new job. In line it is due at once.
 
     Raises:
         UnknownDelivery: there is none of this id.
-        NotReplayable: it is on its way, or its subscription is disabled.
+        NotReplayable: it is on its way and not in line, or its subscription is disabled.
     """
     delivery = await session.get(WebhookDelivery, delivery_id, with_for_update=True)
     if delivery is None:
         raise UnknownDelivery(f"there is no webhook delivery {delivery_id}")
-    if delivery.status == PENDING and await _runs(session, delivery.job_id):
+    # whoever is in line may wait for days, and has no job of its own: one more does no harm
+    if delivery.status == PENDING and not delivery.ordered and await _runs(session, delivery.job_id):
         raise NotReplayable(f"delivery {delivery_id} is on its way: see /jobs/{delivery.job_id}")
     subscription = await subscriptions.get(session, delivery.subscription_id)
     if subscription.disabled_at is not None:

@@ -25,6 +25,7 @@ BUSY = frozenset({429, 503})
 class Message:
     """What is to be sent. The keys are those that sign it; ``failing``: the attempt before this one has failed."""
 
+    delivery_id: int
     url: str
     event_id: str
     body: str

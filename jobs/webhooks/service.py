@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import delete, exists, func, insert, select, text, update
+from sqlalchemy import Row, delete, exists, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from jobs.database import rowcount
@@ -27,11 +28,10 @@ FAILURES_BEFORE_DISABLED = 10
 """In a row, and over ``webhook_disable_after_days``: a subscription that hears of one event a month is not disabled for
 the two attempts that failed a month apart."""
 PRUNED_AT_ONCE = 1000
-AGAIN_AT_THE_EARLIEST = timedelta(seconds=1)
 
 BEGIN = text("""
     SELECT
-        delivery.status, delivery.attempts, delivery.subscription_id,
+        delivery.id AS delivery_id, delivery.status, delivery.attempts,
         subscription.url, subscription.secret, subscription.previous_secret, subscription.disabled_at,
         subscription.ordered, subscription.failures,
         coalesce(now() < subscription.previous_secret_until, false) AS both_sign,
@@ -67,10 +67,10 @@ class GivenUp(Exception):
 
 
 @dataclass(frozen=True)
-class Later:
-    """An earlier event of an ordered subscription waits for its next attempt, and this one waits for it."""
+class Misplaced:
+    """The subscription has got an order since the job was enqueued, or lost it."""
 
-    until: datetime
+    ordered: bool
 
 
 @dataclass(frozen=True)
@@ -93,20 +93,23 @@ class Outcome:
         return f"{self.status} after {self.attempts} attempts"
 
 
-async def begin(session: AsyncSession, delivery_id: int) -> Message | Later | Outcome:
-    """What this attempt has to send; or when it is its turn; or the end, if there is nothing to send (any more)."""
+async def begin(session: AsyncSession, delivery_id: int) -> Message | Outcome | Misplaced:
+    """What this attempt has to send; or the end, if there is nothing to send (any more). See `line` for what waits."""
     found = (await session.execute(BEGIN, {"id": delivery_id})).one_or_none()
     if found is None:
         return Outcome("deleted")
     if found.status != PENDING:
         return Outcome(found.status, found.attempts)
     if found.disabled_at is not None:
-        await _end(session, delivery_id, SKIPPED)
+        await end(session, delivery_id, SKIPPED)
         return Outcome(SKIPPED, found.attempts)
-    if found.ordered and (until := await _turn(session, delivery_id, found.subscription_id)):
-        return Later(until)
+    return Misplaced(ordered=True) if found.ordered else message(found)
+
+
+def message(found: Row[Any]) -> Message:
+    """What is sent, as the statement that begins an attempt has found it."""
     keys = (found.secret, found.previous_secret) if found.both_sign else (found.secret,)
-    return Message(found.url, found.event_id, found.body, keys, failing=found.failures > 0)
+    return Message(found.delivery_id, found.url, found.event_id, found.body, keys, failing=found.failures > 0)
 
 
 async def delivered(session: AsyncSession, delivery_id: int, answer: Answer) -> Outcome:
@@ -142,16 +145,16 @@ async def conclude(session: AsyncSession, delivery_id: int, answer: Answer) -> O
     if isinstance(error, Undelivered):
         return Outcome(PENDING, number, error)
     status = FAILED if error else DELIVERED
-    await _end(session, delivery_id, status)
+    await end(session, delivery_id, status)
     return Outcome(status, number, error)
 
 
-async def give_up(session: AsyncSession, delivery_id: int, job_id: int) -> None:
-    """The delivery's job has ended badly: its attempts are used up, or it crashed too often."""
+async def give_up(session: AsyncSession, delivery_id: int | None, job_id: int) -> bool:
+    """The delivery's job has ended badly: its attempts are used up, or it crashed too often. False: it is another's."""
     statement = update(WebhookDelivery).where(
         WebhookDelivery.id == delivery_id, WebhookDelivery.job_id == job_id, WebhookDelivery.status == PENDING
     )
-    await session.execute(statement.values(status=FAILED, ended_at=func.now()))
+    return rowcount(await session.execute(statement.values(status=FAILED, ended_at=func.now()))) > 0
 
 
 async def reopen(session: AsyncSession, subscription_id: int, since: datetime) -> Sequence[int]:
@@ -183,25 +186,10 @@ async def prune(session: AsyncSession) -> int:
     return rowcount(await session.execute(statement))
 
 
-async def _turn(session: AsyncSession, delivery_id: int, subscription_id: int) -> datetime | None:
-    """When an earlier delivery is tried again that has not ended; None: it is this one's turn.
-
-    The job's lock keeps the order of those that can run; but a job that waits for its next attempt holds no lock.
-    """
-    statement = text(
-        """
-        SELECT greatest(job.scheduled_at, now() + :soon)
-        FROM webhook_deliveries AS earlier JOIN workrow.jobs AS job ON job.id = earlier.job_id
-        WHERE
-            earlier.subscription_id = :subscription_id AND earlier.status = 'pending' AND earlier.id < :id
-            AND job.status = 'todo'
-        ORDER BY earlier.id
-        LIMIT 1
-        """
-    )
-    values = {"subscription_id": subscription_id, "id": delivery_id, "soon": AGAIN_AT_THE_EARLIEST}
-    until: datetime | None = await session.scalar(statement, values)
-    return until
+async def end(session: AsyncSession, delivery_id: int, status: str) -> None:
+    """The delivery is over."""
+    statement = update(WebhookDelivery).where(WebhookDelivery.id == delivery_id)
+    await session.execute(statement.values(status=status, ended_at=func.now()))
 
 
 async def _judge(session: AsyncSession, subscription_id: int, answer: Answer) -> Undelivered | GivenUp | None:
@@ -230,8 +218,3 @@ async def _judge(session: AsyncSession, subscription_id: int, answer: Answer) ->
 async def _is_over(session: AsyncSession, subscription: WebhookSubscription, days: int) -> bool:
     now: datetime = (await session.execute(select(func.now()))).scalar_one()
     return subscription.failing_since is not None and now - subscription.failing_since >= timedelta(days=days)
-
-
-async def _end(session: AsyncSession, delivery_id: int, status: str) -> None:
-    statement = update(WebhookDelivery).where(WebhookDelivery.id == delivery_id)
-    await session.execute(statement.values(status=status, ended_at=func.now()))

@@ -112,40 +112,6 @@ async def test_both_secrets_sign_while_one_is_replaced(
     assert [request.is_signed_with(old) for request in receiver.received] == [True, True, False]
 
 
-async def test_an_ordered_subscription_waits_for_what_came_before(
-    receiver: Receiver, workrow_jobs: Harness, workrow_clock: Clock
-) -> None:
-    await subscribe(f"{receiver.url}/ordered", "a", ordered=True)
-    await subscribe(f"{receiver.url}/other", "a")
-    receiver.delay = 0.01
-    with workrow_clock.at("2027-05-01 12:00") as clock:
-        for n in range(4):
-            await tell("a", n=n)
-        receiver.otherwise = answer(500)
-        await later(workrow_jobs, clock)
-        await later(workrow_jobs, clock, seconds=6)
-        await later(workrow_jobs, clock, minutes=4)
-        receiver.otherwise = answer(200)
-        await later(workrow_jobs, clock, minutes=2)
-    ordered = [each for each in receiver.received if each.path.endswith("ordered")]
-    assert [each.json()["data"]["n"] for each in ordered] == [0, 0, 0, 1, 2, 3]
-    assert await statuses() == ["delivered"] * 8
-
-
-async def test_what_an_ordered_subscription_cannot_get_does_not_hold_the_rest_for_ever(
-    receiver: Receiver, workrow_jobs: Harness, workrow_clock: Clock
-) -> None:
-    await subscribe(receiver.url, ordered=True)
-    receiver.answers = [answer(500)] * 10
-    with workrow_clock.at("2027-05-01 12:00") as clock:
-        for n in range(2):
-            await tell(n=n)
-        await exhaust(workrow_jobs, clock)
-        await later(workrow_jobs, clock, hours=5)
-    assert told(receiver) == [0] * 10 + [1]
-    assert await statuses() == ["failed", "delivered"]
-
-
 async def test_a_subscription_has_so_many_requests_at_a_time(receiver: Receiver, workrow_jobs: Harness) -> None:
     row = await subscribe(receiver.url, max_running=2)
     await tell(n=-1)

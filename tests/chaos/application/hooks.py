@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -93,12 +93,7 @@ class Hooks:
         missing = {(id, kind) for id in self.published for kind in KINDS} - due
         early = self._early()
         open_ = [row for row in rows if row["status"] != "delivered"]
-        repeats = [
-            f"{row['event_id']} came {came[row['event_id'], row['kind']]} times to {row['kind']}, "
-            f"and job {row['job_id']} has {row['claims']} claims"
-            for row in rows
-            if came[row["event_id"], row["kind"]] > row["claims"] + taken_claims.get(row["job_id"], 0)
-        ]
+        repeats = self._repeats(rows, came, taken_claims)
         return [
             Entry(
                 "events published that are not in the table", len(missing), 0, _told(missing), of=len(self.published)
@@ -112,6 +107,22 @@ class Hooks:
                 "ordered events that came before an earlier one", len(early), 0, tuple(early), of=len(self.published)
             ),
             Entry("events with a wrong signature", self.receiver.forged, 0, of=came.total()),
+        ]
+
+    def _repeats(
+        self, rows: Sequence[Mapping[str, Any]], came: Mapping[tuple[str, str], int], taken: Mapping[int, int]
+    ) -> list[str]:
+        """What came more often than claims of its job explain; all in order together, whose jobs serve the first."""
+        may = Counter[tuple[str | None, str]]()
+        did = Counter[tuple[str | None, str]]()
+        for row in rows:
+            each = (None if row["kind"] == "ordered" else row["event_id"], row["kind"])
+            may[each] += (row["claims"] or 0) + taken.get(row["job_id"], 0)
+            did[each] += came[row["event_id"], row["kind"]]
+        return [
+            f"{id or 'all'} came {did[id, kind]} times to {kind}, with {may[id, kind]} claims"
+            for id, kind in did
+            if did[id, kind] > may[id, kind]
         ]
 
     def _early(self) -> list[str]:

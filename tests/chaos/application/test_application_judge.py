@@ -121,6 +121,7 @@ SPOILT_FACTS: list[tuple[Callable[[Books], object], set[str]]] = [
     (lambda books: books.done.hooks.receiver.taken["plain"].pop(), {CAME}),
     (lambda books: books.done.hooks.receiver.taken["plain"].append("msg_9"), {CAME}),
     (lambda books: books.done.hooks.receiver.taken["plain"].append("msg_1"), {REPEATS}),
+    (lambda books: books.done.hooks.receiver.taken["ordered"].append("msg_1"), {REPEATS}),
     (
         lambda books: books.done.hooks.receiver.taken["ordered"].reverse(),
         {"ordered events that came before an earlier one"},
