@@ -130,7 +130,7 @@ async def test_a_name_that_cannot_be_resolved_now_may_be_given(monkeypatch: pyte
 
 
 def to(url: str) -> Message:
-    return Message(url, "msg_1", "{}", (new_secret(),))
+    return Message(1, url, "msg_1", "{}", (new_secret(),))
 
 
 async def test_a_name_that_leads_elsewhere_later_is_refused_then(

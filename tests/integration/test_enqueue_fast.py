@@ -40,8 +40,8 @@ async def test_a_job_of_its_own_takes_one_transaction_and_no_check(
         await number.enqueue(None, n)
     async with open_app.connector.pool.connection() as connection:  # type: ignore[attr-defined]
         await connection.execute("SELECT pg_stat_force_next_flush()")
-    # each statement in autocommit mode is a transaction: a check, or BEGIN and COMMIT, would show
-    assert 50 <= await calls() - before <= 60
+    # each statement in autocommit mode is a transaction: a check would be 50 more; others have some in this database
+    assert 50 <= await calls() - before <= 75
 
 
 async def test_a_connection_that_died_idle_is_replaced(open_app: workrow.App, number: Any, conn: Any) -> None:

@@ -178,3 +178,4 @@ async def test_a_long_name_before_a_sleep(workrow_jobs: testing.Harness, workrow
     await workrow_jobs.drain()
     assert await job.result(timeout=0) == "done"
     assert len(set(names(conn))) == 2
+    assert all(name.isascii() for name in names(conn))  # a database in LATIN1 has no ellipsis

@@ -87,7 +87,7 @@ def _sleep(after: str | None, number: int, way: int) -> str:
 def _short(name: str) -> str:
     if len(name) <= LONGEST:
         return name
-    return f"{name[: LONGEST - 20]}…{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return f"{name[: LONGEST - 20]}...{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def _running() -> Any:
