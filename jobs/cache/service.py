@@ -14,7 +14,6 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import DateTime, Row, delete, func, or_, select, text
-from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from jobs.cache.counters import COUNTERS
@@ -33,8 +32,20 @@ ALIVE = or_(CacheEntry.expires_at.is_(None), CacheEntry.expires_at > NOW)
 # seeds of the hashes that advisory locks are taken on: one kind for who computes, one for who drops
 FLIGHT, DROP = 0x63616368, 0x64726F70
 
+_STORE = """
+    INSERT INTO cache_entries (key, value, tags, size, expires_at, used_at)
+    SELECT
+        :key, CAST(:value AS json), CAST(:tags AS text[]), :size,
+        statement_timestamp() + CAST(:ttl AS interval), statement_timestamp()
+    {source}
+    ON CONFLICT (key) DO UPDATE
+    SET
+        value = excluded.value, tags = excluded.tags, size = excluded.size,
+        expires_at = excluded.expires_at, used_at = excluded.used_at
+"""
+KEEP = text(_STORE.format(source=""))
 # both in one statement: unlike DELETE, ON CONFLICT finds what has committed while this waited for the lock
-SET = text("""
+SET = text(f"""
     WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended(:name, :seed))),
 
     noted AS (
@@ -43,15 +54,7 @@ SET = text("""
         ON CONFLICT (name) DO UPDATE SET transaction = excluded.transaction, dropped_at = excluded.dropped_at
     )
 
-    INSERT INTO cache_entries (key, value, tags, size, expires_at, used_at)
-    SELECT
-        :key, CAST(:value AS json), CAST(:tags AS text[]), :size,
-        statement_timestamp() + CAST(:ttl AS interval), statement_timestamp()
-    FROM locked
-    ON CONFLICT (key) DO UPDATE
-    SET
-        value = excluded.value, tags = excluded.tags, size = excluded.size,
-        expires_at = excluded.expires_at, used_at = excluded.used_at
+    {_STORE.format(source="FROM locked")}
 """)
 
 
@@ -137,12 +140,13 @@ async def get_or_set(
         return found.value
     before = await _drops(session, names)
     value = await compute(session)
-    entry = CacheEntry(key=key, value=value, tags=list(tags), size=_json(key, value)[1])
-    if entry.size > (limit := get_settings().cache_max_value_bytes):
-        logger.warning("cache key %r: %s bytes are not kept, at most %s are", key, entry.size, limit)
+    content, size = _json(key, value)
+    if size > (limit := get_settings().cache_max_value_bytes):
+        logger.warning("cache key %r: %s bytes are not kept, at most %s are", key, size, limit)
     elif ours and await _nobody_drops(session, names) and before == await _drops(session, names):
-        await session.execute(_upsert(entry, ttl))
-    return json.loads(json.dumps(value))  # what a later hit will return: a list for a tuple
+        row = {"key": key, "value": content, "tags": list(tags), "size": size, "ttl": ttl}
+        await session.execute(KEEP, row)
+    return json.loads(content)  # what a later hit will return: a list for a tuple
 
 
 async def drop(session: AsyncSession, *keys: str) -> int:
@@ -219,19 +223,6 @@ async def _note_drop(session: AsyncSession, names: list[str]) -> None:
         ON CONFLICT (name) DO UPDATE SET transaction = excluded.transaction, dropped_at = excluded.dropped_at
     """)
     await session.execute(statement, {"names": names, "seed": DROP})
-
-
-def _upsert(entry: CacheEntry, ttl: timedelta | None) -> Insert:
-    values = {
-        "value": entry.value,
-        "tags": entry.tags,
-        "size": entry.size,
-        "expires_at": None if ttl is None else NOW + ttl,
-        "used_at": NOW,
-    }
-    statement = insert(CacheEntry).values(key=entry.key, **values)
-    changed = {name: statement.excluded[name] for name in values}
-    return statement.on_conflict_do_update(index_elements=[CacheEntry.key], set_=changed)
 
 
 def _checked(name: str) -> str:
