@@ -5544,16 +5544,18 @@ BEGIN
         after_id := flow.id;
         BEGIN
             PERFORM workrow.tell_ends_v1(flow.id);
-            IF flow.state IN ('stopping', 'cancelling') THEN
-                PERFORM workrow.cancel_node_jobs_v1(flow.id, 5000);
-            ELSIF flow.paused AND flow.state = 'running' THEN
-                PERFORM workrow.hold_nodes_v1(flow.id, 1);
-            ELSIF flow.state = 'running' THEN
+            IF flow.state = 'running' AND NOT flow.paused THEN
                 PERFORM workrow.free_nodes_v1(flow.id, 1);
+                -- which settles it, too: also a batch whose members were all rolled back to a savepoint
                 PERFORM workrow.resume_nodes_v1(flow.id);
+            ELSE
+                IF flow.state = 'running' THEN
+                    PERFORM workrow.hold_nodes_v1(flow.id, 1);
+                ELSIF flow.state IN ('stopping', 'cancelling') THEN
+                    PERFORM workrow.cancel_node_jobs_v1(flow.id, 5000);
+                END IF;
+                PERFORM workrow.settle_workflows_v1(ARRAY[flow.id]);
             END IF;
-            -- also a batch whose members were all rolled back to a savepoint
-            PERFORM workrow.settle_workflows_v1(ARRAY[flow.id]);
         EXCEPTION WHEN lock_not_available THEN
             -- somebody's open transaction has the key of its next job; of others like it, each would take as long
             PERFORM set_config('lock_timeout', '2ms', true);
