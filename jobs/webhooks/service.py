@@ -63,7 +63,7 @@ class Undelivered(Exception):
 
 
 class GivenUp(Exception):
-    """No other attempt is made: the subscription is disabled now."""
+    """No other attempt is made: they are used up, or the subscription is disabled now."""
 
 
 @dataclass(frozen=True)
