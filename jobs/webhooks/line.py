@@ -20,9 +20,11 @@ from jobs.webhooks.service import GivenUp, Outcome, Undelivered
 
 LOOK_AGAIN = 60.0
 """Seconds after which somebody looks at the head again, however long it waits: it may be replayed by hand."""
-BEGIN = text("""
+BEGIN = text(f"""
     WITH head AS (
-        SELECT id, event_id, attempts, greatest(0, extract(epoch FROM next_attempt_at - now())) AS seconds
+        SELECT
+            id, subscription_id, event_id, attempts,
+            CAST(coalesce(greatest(0, extract(epoch FROM next_attempt_at - now())), 0) AS double precision) AS seconds
         FROM webhook_deliveries
         WHERE subscription_id = :subscription_id AND status = 'pending' AND ordered IS NOT FALSE
         ORDER BY id
@@ -30,18 +32,10 @@ BEGIN = text("""
     ), begun AS (
         UPDATE webhook_deliveries AS delivery SET job_id = :job_id
         FROM head
-        WHERE delivery.id = head.id AND coalesce(head.seconds, 0) = 0
+        WHERE delivery.id = head.id AND head.seconds = 0
     )
 
-    SELECT
-        head.id AS delivery_id, head.attempts, CAST(coalesce(head.seconds, 0) AS double precision) AS seconds,
-        subscription.url, subscription.secret, subscription.previous_secret, subscription.disabled_at,
-        subscription.ordered, subscription.failures,
-        coalesce(now() < subscription.previous_secret_until, false) AS both_sign,
-        event.id AS event_id, event.body
-    FROM head
-    JOIN webhook_subscriptions AS subscription ON subscription.id = :subscription_id
-    JOIN webhook_events AS event ON event.id = head.event_id
+    SELECT delivery.seconds, {service.MESSAGE.format(deliveries="head")}
 """)
 
 

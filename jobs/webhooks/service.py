@@ -29,18 +29,18 @@ FAILURES_BEFORE_DISABLED = 10
 the two attempts that failed a month apart."""
 PRUNED_AT_ONCE = 1000
 
-BEGIN = text("""
-    SELECT
-        delivery.id AS delivery_id, delivery.status, delivery.attempts,
+MESSAGE = """
+        delivery.id AS delivery_id, delivery.attempts,
         subscription.url, subscription.secret, subscription.previous_secret, subscription.disabled_at,
         subscription.ordered, subscription.failures,
         coalesce(now() < subscription.previous_secret_until, false) AS both_sign,
         event.id AS event_id, event.body
-    FROM webhook_deliveries AS delivery
+    FROM {deliveries} AS delivery
     JOIN webhook_subscriptions AS subscription ON subscription.id = delivery.subscription_id
     JOIN webhook_events AS event ON event.id = delivery.event_id
-    WHERE delivery.id = :id
-""")
+"""
+"""What an attempt has to know: the end of a SELECT."""
+BEGIN = text(f"SELECT delivery.status, {MESSAGE.format(deliveries='webhook_deliveries')} WHERE delivery.id = :id")
 DELIVERED_AT_ONCE = text("""
     WITH delivery AS (
         UPDATE webhook_deliveries SET attempts = attempts + 1, status = 'delivered', ended_at = now()
