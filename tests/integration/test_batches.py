@@ -157,6 +157,8 @@ async def test_one_that_does_not_fit_is_quarantined_alone(open_app: workrow.App,
         workrow.ArgumentError, match=r"draw\(x: int, .*: the arguments do not fit: ValueError: left of the map"
     ):
         await draw.enqueue(None, -1)
+    with pytest.raises(workrow.ArgumentError, match="left of the map"):
+        await draw.enqueue_many(None, [{"x": 1}, {"x": -1}])
     with pytest.raises(workrow.ArgumentError, match="argument x='1' does not fit int"):
         await draw.enqueue(None, "1")  # type: ignore[call-overload]
     for args in ('{"x": 1}', '{"x": "one"}', '{"x": -1}', "[]", '{"x": 2, "tags": ["a"]}'):

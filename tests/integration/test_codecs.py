@@ -88,7 +88,9 @@ async def opened(database_url: str) -> AsyncIterator[workrow.App]:
 
 WAYS: dict[str, Callable[[Any, Any], Any]] = {
     "enqueue": lambda task, _: task.enqueue(None, **SENT),
+    "many": lambda task, _: task.enqueue_many(None, [SENT]),
     "transaction": lambda task, on: task.enqueue(on, **SENT),
+    "copy": lambda task, on: task.enqueue_copy(on, [SENT]),
     "unique": lambda task, _: task.options(unique=("money", "amount")).enqueue(None, **SENT),
     "defer": lambda task, _: task.defer_async(**SENT),
 }
@@ -100,6 +102,7 @@ async def test_arguments_and_results(way: str, database_url: str, conn: psycopg.
     async with opened(database_url) as app:
         sent = WAYS[way](pay_of(app, got), conn)
         job = await sent if hasattr(sent, "__await__") else sent
+        job = job[0] if isinstance(job, list) else job
         await drain(app)
         assert got == [tuple(SENT.values())]
         assert [type(value) for value in got[0]] == [Money, list, Decimal, date]
