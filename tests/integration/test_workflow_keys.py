@@ -90,3 +90,25 @@ async def test_a_key_that_is_taken_in_what_is_appended_or_takes_a_place(
     begun: Any = await alone.result(timeout=1)
     found = conn.execute("SELECT state FROM workrow.workflows WHERE id = %(workflow_id)s", begun).fetchall()
     assert found == [("succeeded",)]
+
+
+@pytest.mark.parametrize("limits", [{}, {"limits": [workrow.Limit(2, name="two")]}], ids=["plain", "limited"])
+async def test_a_call_that_moves_a_job_of_a_paused_workflow_moves_it_to_after_the_pause(
+    open_app: workrow.App, conn: Any, limits: dict[str, Any]
+) -> None:
+    @open_app.task(name="seven", **limits)
+    async def seven(n: int) -> int:
+        return 7
+
+    moving = seven.options(unique=workrow.Unique(by=("n",), on_conflict="reschedule"))
+    workflow = await workrow.chain(seven.options(unique=("n",)).s(1), seven.si(2)).enqueue(None)
+    assert await workflow.pause() == "paused"
+    assert not (await moving.options(delay=3600).enqueue(None, 1)).created
+    at = "CASE WHEN line IS NULL THEN scheduled_at ELSE due_at END"
+    query = f"SELECT {at} > now() + interval '100 years', {at} > now() + interval '59 min' FROM procrastinate_jobs"
+    assert conn.execute(query).fetchall() == [(True, True)]
+    assert await workflow.resume() == "running"
+    assert conn.execute(query).fetchall() == [(False, True)]
+    await moving.enqueue(None, 1)
+    await run(open_app)
+    assert await workflow.result(timeout=5) == 7
